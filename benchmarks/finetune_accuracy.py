@@ -1,0 +1,82 @@
+"""Test accuracy of ``svertka train --strategy finetune`` on the public ELPV split: mean of three seeds, all cores.
+
+The comparison is the VGG-19 that the data set's authors fine-tuned (Deitsch et al. 2019, arXiv 1807.02894): accuracy
+0.884 and ROC AUC 0.944 with 140 million parameters on their own 75/25 split. Our split is another one of the same
+proportions, and a cell counts as defective above a probability of 0.5; with 656 test images the standard error of one
+accuracy is 1.2 points. Budget: 30 minutes a run.
+"""
+
+import os
+import statistics
+
+from common import Row, Side, arguments, load, public_split, scratch, subset, svertka, test_metrics, write_result
+
+MINUTES = 30
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=3)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    options = parser.parse_args()
+    busy, results, minutes = load(), [], []
+    with scratch() as folder:
+        data = subset(public_split(), folder / "tiny", 20) if options.tiny else public_split()
+        for seed in range(1 if options.tiny else options.rounds):
+            run_folder = folder / f"seed-{seed}"
+            done = svertka(
+                "train",
+                data,
+                *("--out", run_folder, "--strategy", "finetune", "--minutes", options.minutes, "--seed", seed),
+                cache=folder / "cache",
+                one_core=False,
+            )
+            results.append(test_metrics(run_folder))
+            minutes.append(done.seconds / 60)
+    sides = {
+        name: Side(unit="", samples=[result[name] for result in results], note="one sample a seed")
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "log_loss")
+    }
+    sides["time of a run"] = Side(unit="min", samples=minutes, note="whole process")
+    mean = {name: statistics.fmean(result[name] for result in results) for name in ("accuracy", "roc_auc")}
+    paper = "VGG-19 fine-tuned by the data set's authors"
+    write_result(
+        "finetune_accuracy",
+        "Fine-tuning: how good the classifier is",
+        sides=sides,
+        rows=[
+            Row(
+                what=f"test accuracy, mean of {len(results)} seeds",
+                against=f"{paper}: 0.884 (their split)",
+                measured=mean["accuracy"],
+                target=0.885,
+                unit="",
+            ),
+            Row(
+                what=f"test ROC AUC, mean of {len(results)} seeds",
+                against=f"{paper}: 0.944 (their split)",
+                measured=mean["roc_auc"],
+                target=0.945,
+                unit="",
+            ),
+            Row(
+                what="longest of these runs",
+                against="the budget",
+                measured=max(minutes),
+                target=MINUTES,
+                better="at most",
+                unit="min",
+            ),
+        ],
+        config={
+            "data": "elpv-dataset, public split: 1,672 train, 296 validation, 656 test images",
+            "command": f"svertka train DATA --strategy finetune --minutes {options.minutes:g} --seed 0, 1, 2",
+        },
+        threads=os.cpu_count() or 1,
+        warm_up="none",
+        started_load=busy,
+        tiny=options.tiny,
+    )
+
+
+if __name__ == "__main__":
+    main()

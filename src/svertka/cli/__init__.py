@@ -1,0 +1,1 @@
+"""The command line: ``main`` names the verbs, one file holds each. Experiments will live under ``lab``."""

@@ -1,0 +1,146 @@
+"""``svertka evaluate``: a bundle is judged on labelled images that it hasn't seen. Needs no torch."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from svertka import evaluate as judging
+from svertka.data.scan import scan
+from svertka.errors import ConfigError, DataError, did_you_mean
+from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
+from svertka.export.predictor import Predictor, open_predictor, predict_files
+from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, RunConfig
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+_REJECTS_SHOWN = 5
+
+
+def evaluate(model: str, data: str, out: str | None = None, threads: int = 0) -> int:
+    """Prints every figure with its interval; writes ``metrics.json`` and ``predictions.csv`` into ``out``.
+
+    Args:
+        model: a bundle folder or a run folder.
+        data: a folder with one folder a class, or a table; where it has a test part, that part alone is judged.
+        out: a folder for the results, made where it doesn't exist; None writes nothing.
+        threads: 0 means all processors.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        ConfigError: the data have classes that the model doesn't know, or ``out`` is a file.
+        DataError: no image can be read.
+        BundleError: the bundle is damaged.
+    """
+    folder = None if out is None else Path(out)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; expected a folder for metrics.json and predictions.csv.")
+    bundle = load_bundle(model)
+    catalog = scan(data, config=RunConfig(data=data, threads=threads), for_training=False)
+    check_class_names(catalog.class_names, bundle.class_names)
+    records, notices = _to_judge(catalog)
+    predictions = _predict(open_predictor(bundle, threads), catalog, records)
+    notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records)]
+    evaluation = judging.evaluate(predictions, temperature=bundle.temperature)
+    evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
+    print("\n".join(_lines(evaluation, catalog)))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(judging.to_json(evaluation), ensure_ascii=False, indent=2)
+        (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        judging.save_predictions(predictions, folder / "predictions.csv", bundle.temperature)
+        print(f"\nWritten to {folder}: metrics.json, predictions.csv")
+    return 0
+
+
+def check_class_names(of_data: Sequence[str], of_model: Sequence[str]) -> None:
+    """Refuses data with classes that the model cannot answer: they would count as its mistakes.
+
+    Raises:
+        ConfigError: it lists them.
+    """
+    unknown = [name for name in of_data if name not in of_model]
+    if unknown:
+        hints = "".join(did_you_mean(name, of_model) for name in unknown[:1])
+        raise ConfigError(
+            f"The data have classes that the model doesn't know: {', '.join(unknown)}; it knows "
+            f"{', '.join(of_model)}.{hints} Rename the folders, or leave those classes out."
+        )
+
+
+def _to_judge(catalog: Catalog) -> tuple[list[ImageRecord], list[Notice]]:
+    """The test part where the data name one, otherwise everything."""
+    test = [record for record in catalog.records if record.split == "test"]
+    if not test or len(test) == len(catalog.records):
+        return list(catalog.records), []
+    message = (
+        f"The data name a test part: its {len(test)} of {len(catalog.records)} images are judged, the rest is not."
+    )
+    return test, [Notice(code="test_part_only", message=message)]
+
+
+def _predict(predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord]) -> Predictions:
+    names = predictor.bundle.class_names
+    results = list(predict_files(predictor, (catalog.file(record) for record in records)))
+    failed = [result for result in results if result.logits_K is None]
+    if failed:
+        raise DataError(f"{failed[0].path} could be read a moment ago, but not now ({failed[0].error}). Try again.")
+    return Predictions(
+        logits_NK=np.stack([result.logits_K for result in results if result.logits_K is not None]),
+        labels_N=np.array([names.index(catalog.class_names[record.label]) for record in records], dtype=np.int64),
+        paths=tuple(record.path for record in records),
+        class_names=names,
+    )
+
+
+def _missing_classes(predictions: Predictions) -> Iterator[Notice]:
+    present = set(predictions.labels_N.tolist())
+    missing = [name for label, name in enumerate(predictions.class_names) if label not in present]
+    if missing:
+        message = f"The data have no image of {', '.join(missing)}: figures say nothing about these classes."
+        yield Notice(code="classes_missing", message=message, level="warning")
+
+
+def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterator[Notice]:
+    hashes = training_hashes(bundle)
+    seen = [record.path for record in records if was_trained_on(record.pixel_hash, hashes)]
+    if seen:
+        message = (
+            f"{len(seen)} of {len(records)} images were in the model's own training data (the first: {seen[0]}): "
+            "these figures are better than on new images. Judge on images that the model hasn't seen."
+        )
+        yield Notice(code="seen_in_training", message=message, level="warning")
+
+
+def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
+    """The result as a person reads it in a terminal."""
+    yield from (f"{'! ' if notice.level == 'warning' else ''}{notice.message}" for notice in evaluation.notices)
+    for rejection in catalog.rejected[:_REJECTS_SHOWN]:
+        yield f"    {rejection.path}: {rejection.reason}, {rejection.detail}"
+    if len(catalog.rejected) > _REJECTS_SHOWN:
+        yield f"    … and {len(catalog.rejected) - _REJECTS_SHOWN} more"
+    yield f"\n{evaluation.n} images, temperature {evaluation.temperature:.3g}\n"
+    yield f"{'':<24}  value   95 % interval"
+    for name, title in _METRICS.items():
+        if name in evaluation.metrics:
+            yield f"{title:<24}  {_figures(evaluation.metrics[name])}"
+    width = max(5, *(len(scores.name) for scores in evaluation.per_class))
+    yield f"\n{'class':<{width}}  images  precision               recall                  F1"
+    for scores in evaluation.per_class:
+        figures = "  ".join(_figures(estimate) for estimate in (scores.precision, scores.recall, scores.f1))
+        yield f"{scores.name:<{width}}  {scores.support:>6}  {figures}"
+
+
+def _figures(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f}   {estimate.low:.3f} to {estimate.high:.3f}"

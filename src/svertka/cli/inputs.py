@@ -1,0 +1,97 @@
+"""Which image files a command line means: files, folders, quoted globs, and tables with a column of paths."""
+
+import csv
+import glob
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from svertka.data.files import TABLE_SUFFIXES, natural_key, walk
+from svertka.errors import ConfigError, NotFoundError
+
+_PATH_COLUMNS = ("path", "filepath", "file_path", "file", "filename", "file_name", "image", "image_path", "image_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file: the name under which the user knows it, and where it is."""
+
+    name: str
+    file: Path
+
+
+def find_inputs(arguments: Sequence[str]) -> list[Input]:
+    """Lists the files that arguments mean, in their order; inside a folder or glob in natural order (2 before 10).
+
+    A folder is searched through all levels, without hidden files and folders. A file that is named itself is taken
+    whatever its name. A table's relative paths start from its own folder.
+
+    Raises:
+        NotFoundError: an argument means no file.
+        ConfigError: a table has no column of paths, or cannot be read.
+    """
+    return [found for argument in arguments for found in _find(argument)]
+
+
+def _find(argument: str) -> list[Input]:
+    path = Path(argument)
+    if path.is_dir():
+        found = _in_folder(path)
+        if not found:
+            raise NotFoundError(f"{argument} holds no image file; expected names that end in .png, .jpg and the like.")
+        return found
+    if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+        return _from_table(path)
+    if path.exists() or path.is_symlink():
+        return [Input(argument, path)]
+    found = _in_glob(argument)
+    if not found:
+        what = "matches no image file" if glob.has_magic(argument) else "does not exist"
+        raise NotFoundError(f"{argument} {what}; expected an image, a folder, a quoted glob such as '*.png', or a CSV.")
+    return found
+
+
+def _in_folder(folder: Path) -> list[Input]:
+    paths = sorted(filter(_is_image, walk(folder)), key=lambda path: natural_key(str(path)))
+    return [Input(str(path), path) for path in paths]
+
+
+def _in_glob(pattern: str) -> list[Input]:
+    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207 (it may be absolute)
+    if "**" in pattern:  # this matches folders as well as all that is in them
+        matches = [match for match in matches if not Path(match).is_dir()]
+    found = []
+    for path in map(Path, matches):
+        if path.is_dir():
+            found += _in_folder(path)
+        elif _is_image(path):
+            found.append(Input(str(path), path))
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    """By name. Kinds that aren't read are among them: a row that says so is better than silence."""
+    return path.suffix.lower() in READABLE_SUFFIXES | UNSUPPORTED_SUFFIXES
+
+
+def _from_table(table: Path) -> list[Input]:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+        header = text.partition("\n")[0]
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=header.count))
+        columns = list(rows.fieldnames or [])
+        usual = {column.strip().lower(): column for column in reversed(columns)}
+        column = next((usual[name] for name in _PATH_COLUMNS if name in usual), None)
+        if column is None:
+            raise ConfigError(
+                f"{table} has the columns {', '.join(columns) or '(none)'}; expected one of "
+                f"{', '.join(_PATH_COLUMNS)}. Rename the column that holds the paths."
+            )
+        names = [row[column].strip() for row in rows if row[column]]
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"{table} cannot be read as a table ({error}); expected UTF-8 CSV or TSV.") from None
+    if not names:
+        raise NotFoundError(f"{table} names no file in its column {column!r}; expected at least one path.")
+    return [Input(name, table.parent / name) for name in names]

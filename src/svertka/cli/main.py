@@ -1,0 +1,124 @@
+"""``svertka``: the verbs and their options. A verb's work is imported when it is called, so ``--help`` is quick."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="svertka",
+    help="A folder of images in; a tested, explained, portable classifier out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    """Options that stand before the verb."""
+    if version:
+        from svertka import __version__
+
+        typer.echo(f"svertka {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")] = "",
+    out: Annotated[str, typer.Option(help="Run folder [default: runs/<name>-<n>].")] = "",
+    strategy: Annotated[str, typer.Option(help="auto, probe or finetune.")] = "",
+    minutes: Annotated[float, typer.Option(help="Budget for learning [default: 10].", show_default=False)] = 0.0,
+    backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
+    weights: Annotated[str, typer.Option(help="default, none, a weights name, or a file.")] = "",
+    seed: Annotated[int, typer.Option(help="Of split, order and augmentation [default: 0].", show_default=False)] = -1,
+    group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
+    group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Take leaked images out of training.")] = False,
+    language: Annotated[str, typer.Option(help="Of the report: en or ru.")] = "",
+    config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
+    resume: Annotated[str, typer.Option(help="Run folder to go on with; takes no other option.")] = "",
+) -> None:
+    """Train on a folder of images; leaves a run folder with metrics, report and bundle."""
+    from svertka.cli.train import train as verb
+
+    given = {
+        "data": data,
+        "out": out,
+        "strategy": strategy,
+        "minutes": minutes,
+        "backbone": backbone,
+        "weights": weights,
+        "seed": seed,
+        "group_column": group_column,
+        "group_regex": group_regex,
+        "drop_leaks": drop_leaks,
+        "language": language,
+    }
+    unset = {"seed": -1, "minutes": 0.0}
+    verb({name: value for name, value in given.items() if value != unset.get(name, type(value)())}, config, resume)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
+    out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
+    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+) -> None:
+    """Predict images with a bundle, as CSV; needs no torch."""
+    from svertka.cli.predict import predict as verb
+
+    raise typer.Exit(verb(bundle, paths, out or None, threads))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
+    data: Annotated[str, typer.Argument(help="Labelled folder or table.")],
+    out: Annotated[str, typer.Option(help="Folder for metrics.json and predictions.csv.")] = "",
+    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+) -> None:
+    """Judge a bundle on new labelled images: every figure with its interval."""
+    from svertka.cli.evaluate import evaluate as verb
+
+    raise typer.Exit(verb(model, data, out or None, threads))
+
+
+@app.command()
+def report(run: Annotated[str, typer.Argument(help="Run folder.")]) -> None:
+    """Build a run's report.html again from its files."""
+    from svertka.cli.report import report as verb
+
+    verb(run)
+
+
+@app.command()
+def demo(
+    out: Annotated[str, typer.Option(help="Run folder [default: runs/demo-<n>].")] = "",
+    minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 4.0,
+) -> None:
+    """Train on 2,624 real images of solar cells, which come with a package."""
+    from svertka.cli.demo import demo as verb
+
+    verb(out, minutes)
+
+
+def main() -> None:
+    """Runs the command line: an error of ours is one line and exit code 2."""
+    if "--debug" in sys.argv:
+        app()
+    try:
+        app(standalone_mode=True)
+    except Exception as error:
+        from svertka.errors import SvertkaError
+
+        if not isinstance(error, SvertkaError):
+            raise
+        print(f"svertka: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

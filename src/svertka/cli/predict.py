@@ -1,0 +1,101 @@
+"""``svertka predict``: a bundle and images in, a CSV out. Needs no torch; keeps its imports few to start fast."""
+
+import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from svertka.cli.inputs import Input, find_inputs
+from svertka.errors import NotFoundError
+from svertka.export.bundle import load_bundle
+from svertka.export.predictor import FilePrediction, open_predictor, predict_files
+
+# File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
+_ENCODING_ERRORS = sys.getfilesystemencodeerrors()
+
+
+def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0) -> int:
+    """Writes one row a file, in the order of the files: path, label, confidence, every class's probability, error.
+
+    A file that cannot be read is a row with its error; the job goes on.
+
+    Args:
+        bundle: a bundle folder or a run folder.
+        paths: files, folders, quoted globs, or tables with a column of paths.
+        out: the CSV to write, complete or not at all; None writes rows to standard output as they come.
+        threads: 0 means all processors.
+
+    Returns:
+        The exit code: 0 if at least one file was read, 2 if none was (the rows say why).
+
+    Raises:
+        NotFoundError: a path means no file, or ``out`` lies in no folder.
+        BundleError: the bundle is damaged.
+    """
+    predictor = open_predictor(load_bundle(bundle), threads)
+    inputs = find_inputs(paths)
+    results = predict_files(predictor, (found.file for found in inputs))
+    try:
+        with _written_whole(Path(out)) if out else _standard_output() as stream:
+            read = _write_rows(stream, predictor.bundle.class_names, inputs, results)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    _say(f"{read} of {len(inputs)} files predicted{f', written to {out}' if out else ''}.")
+    if read < len(inputs):
+        _say(f"{len(inputs) - read} could not be read; the column 'error' says why.")
+    return 0 if read else 2
+
+
+def _write_rows(
+    stream: TextIO, class_names: Sequence[str], inputs: Sequence[Input], results: Iterator[FilePrediction]
+) -> int:
+    """Writes the table; returns how many files were read."""
+    rows = csv.writer(stream, lineterminator="\n")
+    rows.writerow(["path", "label", "confidence", *(f"p:{name}" for name in class_names), "error"])
+    read = 0
+    for found, result in zip(inputs, results, strict=True):
+        if result.probabilities_K is None:
+            rows.writerow([found.name, "", "", *("" for _ in class_names), result.error])
+            continue
+        read += 1
+        probabilities = result.probabilities_K.tolist()
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        figures = [f"{p:.7g}" for p in probabilities]
+        rows.writerow([found.name, class_names[best], figures[best], *figures, ""])
+    stream.flush()
+    return read
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    stream = sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8", errors=_ENCODING_ERRORS)
+    yield stream
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[TextIO]:
+    """A file that appears under its name only once it is complete."""
+    if not path.parent.is_dir():
+        raise NotFoundError(
+            f"{path.parent} does not exist; expected a folder to write {path.name} into. Create it first."
+        )
+    if path.is_dir():
+        raise NotFoundError(f"{path} is a folder; expected the name of a CSV file to write.")
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8", errors=_ENCODING_ERRORS, newline="") as stream:
+            yield stream
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

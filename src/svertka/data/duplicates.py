@@ -1,0 +1,64 @@
+"""Which records show the same image: exactly, or nearly (re-encoded, scaled, brightened).
+
+Near means both: the 64-bit difference hashes differ in few bits, and so do the 256-bit detail hashes (see
+``fingerprint``). Images without enough structure to be told apart (flat, or a plain gradient: nearly all bits of the
+difference hash alike) are never near: otherwise one chain would tie all of them together.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.schema import ImageRecord
+
+DETAIL_BITS = 32  # of 256; the valley between same and look-alike, see ``fingerprint``
+_MIN_BITS_EITHER_WAY = 6  # of 64
+_CHUNK_PAIRS = 1_000_000  # 8 MB of XORs at once
+
+
+def exact_pairs(records: tuple[ImageRecord, ...]) -> list[tuple[int, int]]:
+    """Pairs (first, other) of records with equal pixels: n equal images make n - 1 pairs."""
+    first: dict[str, int] = {}
+    pairs = []
+    for index, record in enumerate(records):
+        known = first.setdefault(record.pixel_hash, index)
+        if known != index:
+            pairs.append((known, index))
+    return pairs
+
+
+def near_pairs(records: tuple[ImageRecord, ...], max_bits: int) -> list[tuple[int, int]]:
+    """All pairs i < j of different images that look the same. Cost: 26,000 images take about a second.
+
+    Exact copies stand for each other, so only the first of them is compared.
+    """
+    firsts = list({record.pixel_hash: index for index, record in reversed(list(enumerate(records)))}.values())
+    candidates = np.array(
+        sorted(index for index in firsts if _has_structure(records[index].perceptual_hash)), dtype=np.int64
+    )
+    if len(candidates) < 2:
+        return []
+    hashes = np.array([records[index].perceptual_hash for index in candidates], dtype=np.uint64)
+    pairs = []
+    for rows, columns in _close_rows(hashes, max_bits):
+        for i, j in zip(candidates[rows].tolist(), candidates[columns].tolist(), strict=True):
+            if (records[i].detail_hash ^ records[j].detail_hash).bit_count() <= DETAIL_BITS:
+                pairs.append((i, j))
+    return pairs
+
+
+def _has_structure(perceptual_hash: int) -> bool:
+    return _MIN_BITS_EITHER_WAY <= perceptual_hash.bit_count() <= 64 - _MIN_BITS_EITHER_WAY
+
+
+def _close_rows(hashes: NDArray[np.uint64], max_bits: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yields index arrays (i, j), i < j, of hashes within ``max_bits``, a chunk of rows at a time."""
+    count = len(hashes)
+    rows_at_once = max(1, _CHUNK_PAIRS // count)
+    for start in range(0, count, rows_at_once):
+        stop = min(start + rows_at_once, count)
+        distance = np.bitwise_count(hashes[start:stop, None] ^ hashes[None, start:])
+        i, j = np.nonzero(distance <= max_bits)
+        after = i < j
+        yield i[after] + start, j[after] + start

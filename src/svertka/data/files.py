@@ -1,0 +1,218 @@
+"""Finds out how images and labels are laid out, and lists them. Reads tables and folder names, never pixels.
+
+========================= ==========================================================================
+``root/<class>/…``         class folders; folders below a class belong to it
+``root/train/<class>/…``   split folders (train, val | valid | validation | dev, test), one class map for all
+``table.csv`` or a folder   with ``train.csv`` or ``labels.csv`` and no class folders: see ``table``
+========================= ==========================================================================
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from svertka.errors import ConfigError, DataError, NotFoundError
+from svertka.schema import SPLIT_NAMES, Notice, Rejection, RunConfig, SplitName
+
+SPLIT_FOLDERS: dict[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+TABLE_NAMES = ("train.csv", "train.tsv", "labels.csv", "labels.tsv")
+_HIDDEN_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One file to decode. ``path`` as in ``ImageRecord.path``, ``label`` by name."""
+
+    path: str
+    label: str
+    split: SplitName | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What a folder or table holds, before any pixel is read. ``entries`` in natural order of the path."""
+
+    root: Path
+    layout: Literal["class folders", "split folders", "table"]
+    entries: tuple[Entry, ...]
+    rejected: tuple[Rejection, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def list_files(root: Path | str, config: RunConfig | None = None) -> Listing:
+    """Lists the images of a folder or table with their labels.
+
+    Raises:
+        NotFoundError: there is nothing at ``root``.
+        DataError: neither class folders nor a usable table.
+        ConfigError: a column that the configuration names is not in the table.
+    """
+    from svertka.data.table import list_table  # the two modules know each other's Entry and Listing
+
+    root = Path(root).expanduser().absolute()
+    if not root.exists():
+        raise NotFoundError(f"There is no {root}; expected a folder of images or a CSV/TSV table.")
+    if root.is_file():
+        if root.suffix.lower() not in TABLE_SUFFIXES:
+            raise DataError(
+                f"{root} is a single file; expected a folder with one folder a class, or a .csv/.tsv table."
+            )
+        return list_table(root, config)
+    folders = _visible_folders(root)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS and _visible_folders(folder)]
+    has_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in splits)
+    if splits and (has_train or len(splits) == len(folders)):
+        _refuse_columns(root, config)
+        return _list_split_folders(root, splits, folders)
+    table = next((root / name for name in TABLE_NAMES if (root / name).is_file()), None)
+    if table is not None and not any(_visible_folders(folder) for folder in folders) and _is_beside_images(folders):
+        return list_table(table, config)
+    if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
+        raise DataError(
+            f"{root} has split folders ({', '.join(folder.name for folder in folders)}) without class folders in them; "
+            f"expected {folders[0].name}/<class>/…, or a table named {TABLE_NAMES[0]} beside them."
+        )
+    _refuse_columns(root, config)
+    return _list_class_folders(root, folders)
+
+
+def _refuse_columns(root: Path, config: RunConfig | None) -> None:
+    """Folders have no columns: silently ignoring one that the user named would tear groups apart."""
+    for role in ("path", "label", "group", "split"):
+        if config is not None and (named := getattr(config, f"{role}_column")):
+            raise ConfigError(
+                f"{role}_column is {named!r}, but {root} is read as folders, which have no columns; "
+                "name the table instead of the folder, or use group_regex over the file names."
+            )
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Sorts ``img2`` before ``img10``; ties (``Img1``, ``img1``) are broken by the text itself."""
+    parts = re.split(r"([0-9]+)", text.casefold())
+    return (*((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part), (2, text))
+
+
+def is_hidden(name: str) -> bool:
+    """What systems and tools leave behind: ``.DS_Store``, ``._x.jpg``, ``__MACOSX`` and the like."""
+    return name.startswith((".", "~$")) or name.casefold() in _HIDDEN_NAMES
+
+
+def walk(folder: Path, barred: Iterable[Path] = ()) -> Iterator[Path]:
+    """Every visible file below ``folder``, links followed, each real folder once (so link loops end).
+
+    Links never lead into ``barred`` folders or those above ``folder``: a link from a class back to the root would
+    otherwise give every image this class's label.
+    """
+    seen = {_identity(other) for other in (*barred, *folder.resolve().parents)} - {_identity(folder)}
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        identity = _identity(current)
+        try:
+            names = sorted((path.name for path in current.iterdir() if not is_hidden(path.name)), key=natural_key)
+        except OSError:
+            continue  # a folder that cannot be listed has no images to offer; its class is reported as empty
+        if identity in seen:
+            continue
+        seen.add(identity)
+        deeper = []
+        for name in names:
+            path = current / name
+            if path.is_dir() and path.suffix.lower() not in READABLE_SUFFIXES:
+                deeper.append(path)
+            else:
+                yield path
+        waiting.extend(reversed(deeper))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode: what two names of one folder have in common."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_beside_images(folders: list[Path]) -> bool:
+    """A table decides unless folders look like classes: one folder, or the usual names, hold the images."""
+    usual = {"train", "test", "images", "image", "imgs", "img", "data", "photos", "train_images", "test_images"}
+    return len(folders) <= 1 or all(folder.name.casefold() in usual for folder in folders)
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    try:
+        found = [path for path in folder.iterdir() if not is_hidden(path.name)]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}); check its permissions.") from error
+    return sorted((path for path in found if path.is_dir()), key=lambda path: natural_key(path.name))
+
+
+def _list_class_folders(root: Path, folders: list[Path]) -> Listing:
+    if not folders:
+        raise DataError(
+            f"{root} has no folders; expected one folder a class (cats/, dogs/ …), each with its images, "
+            f"or a table named {TABLE_NAMES[0]} or {TABLE_NAMES[2]}."
+        )
+    classes = [(folder.name, None, folder) for folder in folders]
+    return _listing(root, "class folders", classes, [])
+
+
+def _list_split_folders(root: Path, splits: list[Path], folders: list[Path]) -> Listing:
+    classes = [
+        (child.name, SPLIT_FOLDERS[split.name.lower()], child) for split in splits for child in _visible_folders(split)
+    ]
+    notices = []
+    names = sorted({name for name, _, _ in classes}, key=natural_key)
+    for split in sorted({split for _, split, _ in classes}, key=SPLIT_NAMES.index):
+        missing = [name for name in names if (name, split) not in {(name, part) for name, part, _ in classes}]
+        if missing:
+            message = f"The {split} split has no folder for {', '.join(missing)}."
+            notices.append(Notice(code="class_missing_in_split", message=message, level="warning"))
+    if others := [folder.name for folder in folders if folder not in splits]:
+        message = f"Beside the split folders, these folders are not used: {', '.join(others)}."
+        notices.append(Notice(code="folders_ignored", message=message, level="warning"))
+    return _listing(root, "split folders", classes, notices)
+
+
+def _listing(
+    root: Path,
+    layout: Literal["class folders", "split folders"],
+    classes: Sequence[tuple[str, SplitName | None, Path]],
+    notices: list[Notice],
+) -> Listing:
+    entries: list[Entry] = []
+    skipped: Counter[str] = Counter()
+    barred = [root, *(folder for _, _, folder in classes)]
+    for name, split, folder in classes:
+        before = len(entries)
+        for path in walk(folder, barred):
+            suffix = path.suffix.lower()
+            if suffix not in READABLE_SUFFIXES and suffix not in UNSUPPORTED_SUFFIXES:
+                skipped[suffix or "no extension"] += 1
+                continue
+            entries.append(Entry(path=path.relative_to(root).as_posix(), label=name, split=split))
+        if len(entries) == before:
+            message = f"The folder {folder.relative_to(root).as_posix()} holds no images."
+            notices.append(Notice(code="class_without_images", message=message, level="warning"))
+    if skipped:
+        kinds = ", ".join(f"{count} × {suffix}" for suffix, count in sorted(skipped.items()))
+        message = f"{skipped.total()} files that are no images by their extension were skipped ({kinds})."
+        notices.append(Notice(code="other_files_skipped", message=message))
+    entries.sort(key=lambda entry: natural_key(entry.path))
+    return Listing(root=root, layout=layout, entries=tuple(entries), notices=tuple(notices))

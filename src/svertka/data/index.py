@@ -1,0 +1,126 @@
+"""What scans have learnt about files, kept on disk so that an unchanged file is never decoded again.
+
+One SQLite file a root and a decoder's settings. A row is trusted only while the file's size, time of change and inode
+are as they were. Rows are written in small transactions, so what a killed scan has learnt survives it; several
+scans may write at once. A damaged or locked index is only slow, never wrong: it is set aside and learnt anew.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from svertka.data.decode import DECODE_VERSION
+
+_INDEX_VERSION = 1
+_SECONDS_TO_WAIT = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What one file turned out to be. ``reason`` is empty for a usable image."""
+
+    reason: str = ""
+    detail: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    mode: str = ""
+    pixel_hash: str = ""
+    perceptual_hash: int = 0
+    detail_hash: int = 0
+    notes: tuple[str, ...] = ()
+
+
+Stamp = tuple[int, int, int]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Size, time of change (ns) and inode of a file; None where it cannot be asked, which is never remembered."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+class ScanIndex:
+    """A dictionary on disk from path and stamp to ``Known``. Used by one thread; open it with ``with``."""
+
+    def __init__(self, cache: Path, root: Path, max_pixels: int) -> None:
+        settings = (_INDEX_VERSION, DECODE_VERSION, max_pixels, os.fsencode(root).hex())
+        name = hashlib.blake2b(repr(settings).encode(), digest_size=12).hexdigest()
+        self._file = cache / "scans" / f"{name}.sqlite3"
+        self._database: sqlite3.Connection | None = None
+
+    def __enter__(self) -> "ScanIndex":
+        for _ in range(2):
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._database = sqlite3.connect(self._file, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=NORMAL")
+                self._database.execute(
+                    "CREATE TABLE IF NOT EXISTS known (path BLOB PRIMARY KEY, stamp TEXT, value TEXT)"
+                )
+                break
+            except sqlite3.OperationalError:  # locked or not writable: go without
+                self._close()
+                break
+            except (sqlite3.DatabaseError, OSError):
+                self._set_aside()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def recall(self) -> dict[str, tuple[Stamp, Known]]:
+        """Everything that is known about this root."""
+        if self._database is None:
+            return {}
+        try:
+            rows = self._database.execute("SELECT path, stamp, value FROM known").fetchall()
+            return {os.fsdecode(path): (_stamp_of(when), _known_of(value)) for path, when, value in rows}
+        except sqlite3.OperationalError:  # busy, not damaged: another scan may be at work in it
+            return {}
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError):
+            self._set_aside()
+            self.__enter__()
+            return {}
+
+    def remember(self, found: Iterable[tuple[str, Stamp, Known]]) -> None:
+        """Writes down what was learnt, in one transaction."""
+        if self._database is None:
+            return
+        rows = [(os.fsencode(path), json.dumps(when), json.dumps(asdict(known))) for path, when, known in found]
+        with contextlib.suppress(
+            sqlite3.DatabaseError
+        ):  # a full disk costs the next scan time, not this one its result
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+            self._database.execute("COMMIT")
+
+    def _set_aside(self) -> None:
+        self._close()
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                self._file.with_name(self._file.name + suffix).unlink()
+
+    def _close(self) -> None:
+        if self._database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.close()
+            self._database = None
+
+
+def _stamp_of(text: str) -> Stamp:
+    size, changed, inode = json.loads(text)
+    return int(size), int(changed), int(inode)
+
+
+def _known_of(text: str) -> Known:
+    value = json.loads(text)
+    return Known(**(value | {"notes": tuple(value["notes"])}))

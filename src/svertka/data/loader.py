@@ -1,0 +1,72 @@
+"""Batches of prepared images, read one batch ahead of the network.
+
+Whatever the number of images, only two batches are in memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.data.pixels import PixelStore
+from svertka.schema import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Some of a catalog's images, as the network wants them.
+
+    Attributes:
+        store: gives prepared pixels.
+        files: absolute paths.
+        hashes: pixel hashes, one a file.
+        labels: int64 [N].
+    """
+
+    store: PixelStore
+    files: Sequence[Path]
+    hashes: Sequence[str]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Prepared images [N, S, S, 3] of the given rows."""
+        return self.store.read([(self.files[row], self.hashes[row]) for row in rows])
+
+    def rows(self, rows: NDArray[np.int64]) -> "ImageSource":
+        """Some of the images, as a source of their own."""
+        return ImageSource(
+            self.store, [self.files[row] for row in rows], [self.hashes[row] for row in rows], self.labels[rows]
+        )
+
+    @classmethod
+    def of(cls, catalog: Catalog, indices: Sequence[int], store: PixelStore) -> "ImageSource":
+        """The images of some records."""
+        records = [catalog.records[index] for index in indices]
+        return cls(
+            store,
+            [catalog.file(record) for record in records],
+            [record.pixel_hash for record in records],
+            np.array([record.label for record in records], dtype=np.int64),
+        )
+
+
+def batches(
+    source: ImageSource, rows: NDArray[np.int64], size: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Yields (rows, images [n, S, S, 3]) in order; the next batch is read while this one is used."""
+    chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    if not chunks:
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        ahead = pool.submit(source.read, chunks[0])
+        for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+            images = ahead.result()
+            if following is not None:
+                ahead = pool.submit(source.read, following)
+            yield chunk, images

@@ -1,0 +1,224 @@
+"""From a folder or table to a ``Catalog``: every file decoded once in its life, hashed, and judged.
+
+What a file turned out to be is kept in ``index``, its prepared pixels in ``pixels``; an unchanged file costs one
+``stat``. Original files are never touched.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from svertka.data.decode import decode
+from svertka.data.files import Entry, Listing, list_files, natural_key
+from svertka.data.fingerprint import fingerprint
+from svertka.data.index import Known, ScanIndex, Stamp, stamp
+from svertka.data.pillow import quiet_pillow
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.preprocess import apply_to_image
+from svertka.errors import DataError, ImageRejected
+from svertka.schema import (
+    Advanced,
+    Catalog,
+    EventSink,
+    ImageRecord,
+    Notice,
+    Preprocess,
+    Rejection,
+    RunConfig,
+    ignore_events,
+)
+
+MIN_IMAGES_PER_CLASS = 5
+_REMEMBER_EVERY = 64
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_TRANSIENT_REASONS = frozenset({"unreadable"})  # permissions change without the file's stamp
+
+
+def scan(
+    root: Path | str,
+    *,
+    config: RunConfig | None = None,
+    preprocess: Preprocess | None = None,
+    cache: Path | None = None,
+    on_event: EventSink = ignore_events,
+    for_training: bool = True,
+) -> Catalog:
+    """Reads every image below ``root`` (or in a table) that hasn't been read before.
+
+    Args:
+        root: a folder or a table, see ``files``.
+        config: columns of a table, the limit of pixels, threads.
+        preprocess: when given, prepared pixels go to the ``PixelStore`` in the same pass.
+        cache: where to remember; None means ``cache_dir()``.
+        on_event: told ``Advanced``; notices are in the catalog.
+        for_training: demand at least two classes of at least ``MIN_IMAGES_PER_CLASS`` images; evaluation doesn't.
+
+    Raises:
+        NotFoundError: there is nothing at ``root``.
+        DataError: nothing readable, or too little to learn from.
+        ConfigError: a column that the configuration names is not there.
+    """
+    config = config or RunConfig(data=str(root))
+    cache = cache_dir() if cache is None else cache
+    max_pixels = int(config.max_megapixels * 1e6)
+    listing = list_files(root, config)
+    store = None if preprocess is None else PixelStore(cache, preprocess)
+    with ScanIndex(cache, listing.root, max_pixels) as index:
+        known, decoded = _examine(listing, index, store, max_pixels, config.threads, on_event)
+    catalog = _catalog(listing, known, decoded)
+    _check_usable(catalog, for_training)
+    return catalog
+
+
+def _examine(
+    listing: Listing, index: ScanIndex, store: PixelStore | None, max_pixels: int, threads: int, on_event: EventSink
+) -> tuple[dict[str, Known], int]:
+    """Returns what each path is, and how many files had to be decoded for it."""
+    remembered = index.recall()
+    known: dict[str, Known] = {}
+    unknown: list[tuple[str, Stamp | None]] = []
+    for entry in listing.entries:
+        now = stamp(listing.root / entry.path)
+        before = remembered.get(entry.path)
+        if before is not None and before[0] == now:
+            known[entry.path] = before[1]
+        else:
+            unknown.append((entry.path, now))
+    on_event(Advanced(len(known)))
+
+    learnt: list[tuple[str, Stamp, Known]] = []
+
+    def examine(item: tuple[str, Stamp | None]) -> tuple[str, Stamp | None, Known]:
+        return *item, _look_at(listing.root / item[0], store, max_pixels)
+
+    try:
+        for path, when, found in _in_threads(examine, unknown, threads):
+            known[path] = found
+            on_event(Advanced(len(known)))
+            if when is not None and found.reason not in _TRANSIENT_REASONS:
+                learnt.append((path, when, found))
+            if len(learnt) >= _REMEMBER_EVERY:
+                index.remember(learnt)
+                learnt = []
+    finally:  # Ctrl-C keeps what is done
+        index.remember(learnt)
+    return known, sum(known[path].reason not in _TRANSIENT_REASONS for path, _ in unknown)
+
+
+def _in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
+    """Results in order. At most two items a thread are under way, so memory doesn't grow with the folder."""
+    threads = threads or _usable_cores()
+    with ThreadPoolExecutor(threads) as pool, quiet_pillow():
+        under_way: deque[Future[_Result]] = deque()
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) >= 2 * threads:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
+    """Decodes one file; the pixels are gone when this returns."""
+    try:
+        decoded = decode(file, max_pixels=max_pixels)
+    except ImageRejected as rejected:
+        return Known(reason=rejected.reason, detail=rejected.detail)
+    digests = fingerprint(decoded.image)
+    if store is not None and digests.pixels not in store:
+        store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
+    return Known(
+        width_px=decoded.width_px,
+        height_px=decoded.height_px,
+        mode=decoded.mode,
+        pixel_hash=digests.pixels,
+        perceptual_hash=digests.perceptual,
+        detail_hash=digests.detail,
+        notes=decoded.notes,
+    )
+
+
+def _catalog(listing: Listing, known: dict[str, Known], decoded: int) -> Catalog:
+    class_names = tuple(sorted({entry.label for entry in listing.entries}, key=natural_key))
+    number = {name: label for label, name in enumerate(class_names)}
+    records, rejected = [], list(listing.rejected)
+    for entry in listing.entries:
+        found = known[entry.path]
+        if found.reason:
+            rejected.append(Rejection(path=entry.path, reason=found.reason, detail=found.detail))
+        else:
+            records.append(_record(entry, number[entry.label], found))
+    rejected.sort(key=lambda rejection: natural_key(rejection.path))
+    return Catalog(
+        root=listing.root,
+        layout=listing.layout,
+        class_names=class_names,
+        records=tuple(records),
+        rejected=tuple(rejected),
+        notices=(*listing.notices, *_rejection_notice(rejected, len(records))),
+        decoded=decoded,
+    )
+
+
+def _record(entry: Entry, label: int, found: Known) -> ImageRecord:
+    return ImageRecord(
+        path=entry.path,
+        label=label,
+        split=entry.split,
+        group=entry.group,
+        width_px=found.width_px,
+        height_px=found.height_px,
+        mode=found.mode,
+        pixel_hash=found.pixel_hash,
+        perceptual_hash=found.perceptual_hash,
+        detail_hash=found.detail_hash,
+        notes=found.notes,
+    )
+
+
+def _rejection_notice(rejected: list[Rejection], usable: int) -> list[Notice]:
+    if not rejected:
+        return []
+    reasons = Counter(rejection.reason for rejection in rejected)
+    kinds = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    message = f"{len(rejected)} of {len(rejected) + usable} files were left out ({kinds})."
+    return [Notice(code="files_rejected", message=message, level="warning")]
+
+
+def _check_usable(catalog: Catalog, for_training: bool) -> None:
+    """Stops with one clear error before any time is spent on learning."""
+    if not catalog.records:
+        if catalog.rejected:
+            first = catalog.rejected[0]
+            found = f"none of {len(catalog.rejected)} files can be used; {first.path}: {first.reason}, {first.detail}"
+        else:
+            found = "there is no file with the extension of an image"
+        raise DataError(f"Nothing to learn from in {catalog.root}: {found}.")
+    if not for_training:
+        return
+    if len(catalog.class_names) < 2:
+        raise DataError(
+            f"{catalog.root} has one class only ({catalog.class_names[0]}); a classifier needs at least two. "
+            "Put the images into one folder a class, or check that this is the folder above the classes."
+        )
+    images: list[set[str]] = [set() for _ in catalog.class_names]
+    for record in catalog.records:
+        images[record.label].add(record.pixel_hash)
+    few = [
+        f"{name} ({len(distinct)})"
+        for name, distinct in zip(catalog.class_names, images, strict=True)
+        if len(distinct) < MIN_IMAGES_PER_CLASS
+    ]
+    if few:
+        raise DataError(
+            f"Too few different images in {', '.join(few)}; at least {MIN_IMAGES_PER_CLASS} a class are needed to "
+            "train, choose and judge. Add images, or take the class out."
+        )

@@ -1,0 +1,178 @@
+"""Who trains, who chooses and who judges: stratified, and nothing that belongs together is torn apart.
+
+Images that share a group or show the same thing (see ``duplicates``) form a unit; units are dealt, never images.
+A split that the user brought is kept as it is; what leaks across it is listed, and taken out only on request.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from svertka.data.deal import deal
+from svertka.data.duplicates import exact_pairs, near_pairs
+from svertka.data.leaks import find_conflicts, find_leaks
+from svertka.errors import ConfigError, DataError
+from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, RunConfig, Split, SplitName
+
+_LARGE_UNIT = 0.2  # of all images: such a unit decides the split by itself, so the user should know
+
+
+def make_split(catalog: Catalog, config: RunConfig) -> Split:
+    """Deals the records into train, val and test, or completes and checks the split that the user brought.
+
+    The same catalog and seed give the same split, whatever the order in which the file system lists files.
+
+    Raises:
+        ConfigError: ``group_regex`` is no pattern or matches nothing.
+        DataError: the brought split has no training images, or a class has none to learn from.
+    """
+    groups = groups_of(catalog.records, config)
+    exact = exact_pairs(catalog.records)
+    near = near_pairs(catalog.records, config.near_duplicate_bits)
+    units = _units(len(catalog.records), [*exact, *near, *_neighbours(groups)])
+    brought = any(record.split for record in catalog.records)
+    parts = _complete(catalog, units, config) if brought else _make(catalog, units, config)
+    missing = brought and not all(any(record.split == name for record in catalog.records) for name in SPLIT_NAMES)
+    leaks = find_leaks(catalog.records, parts, exact, near, groups) if brought else ()
+    dropped: set[int] = set()
+    if config.drop_leaks:
+        number = {record.path: index for index, record in enumerate(catalog.records)}
+        dropped = {number[leak.path_a] for leak in leaks}
+    kept = {name: tuple(sorted(set(parts[name]) - dropped)) for name in SPLIT_NAMES}
+    _check_classes(catalog, kept)
+    return Split(
+        train=kept["train"],
+        val=kept["val"],
+        test=kept["test"],
+        seed=config.seed,
+        origin="made" if not brought else "completed" if missing else "brought",
+        leaks=leaks,
+        conflicts=find_conflicts(catalog, exact),
+        dropped=tuple(sorted(dropped)),
+        notices=tuple(_notices(catalog, kept, units, exact, near)),
+    )
+
+
+def groups_of(records: Sequence[ImageRecord], config: RunConfig) -> list[str | None]:
+    """The group of each record: from ``group_regex`` over the file name where it is given, else from the table.
+
+    Raises:
+        ConfigError: ``group_regex`` is no pattern, or matches none of the file names.
+    """
+    if not config.group_regex:
+        return [record.group for record in records]
+    try:
+        pattern = re.compile(config.group_regex)
+    except re.error as error:
+        raise ConfigError(
+            f"group_regex is {config.group_regex!r}, which is no regular expression ({error}); "
+            r"expected one such as '^(patient\d+)_'."
+        ) from error
+    matches = [pattern.search(PurePosixPath(record.path).name) for record in records]
+    if records and not any(matches):
+        name = PurePosixPath(records[0].path).name
+        raise ConfigError(
+            f"group_regex {config.group_regex!r} matches none of {len(records)} file names; "
+            f"the first is {name!r}. It is searched in the file name, without its folders."
+        )
+    captured = [match and (match.group(1) if pattern.groups else match.group(0)) for match in matches]
+    return [group or record.group for group, record in zip(captured, records, strict=True)]
+
+
+def _neighbours(groups: Sequence[str | None]) -> list[tuple[int, int]]:
+    """One pair for each record and the first of its group."""
+    first: dict[str, int] = {}
+    return [(first.setdefault(group, index), index) for index, group in enumerate(groups) if group is not None]
+
+
+def _units(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Connected components (union-find with path halving)."""
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for a, b in pairs:
+        parent[root(b)] = root(a)
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in range(count):
+        members[root(index)].append(index)
+    return list(members.values())
+
+
+def _make(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
+    shares: dict[SplitName, float] = {"test": config.test_fraction, "val": config.val_fraction}
+    return deal(catalog, units, shares, config.seed)
+
+
+def _complete(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
+    """Keeps the user's parts and carves missing ones from train, by their fraction of what train holds."""
+    parts: dict[SplitName, list[int]] = {name: [] for name in SPLIT_NAMES}
+    for index, record in enumerate(catalog.records):
+        parts[record.split or "train"].append(index)
+    if not parts["train"]:
+        raise DataError("The split that came with the data has no training images; expected a train folder or value.")
+    fractions: dict[SplitName, float] = {"test": config.test_fraction, "val": config.val_fraction}
+    shares = {name: share for name, share in fractions.items() if not parts[name]}
+    if not shares:
+        return parts
+    pool = set(parts["train"])
+    inside = [kept for unit in units if (kept := [index for index in unit if index in pool])]
+    return parts | deal(catalog, inside, shares, config.seed)
+
+
+def _check_classes(catalog: Catalog, parts: dict[SplitName, tuple[int, ...]]) -> None:
+    labels = catalog.labels()
+    learnt = set(labels[list(parts["train"])].tolist())
+    missing = [name for label, name in enumerate(catalog.class_names) if label not in learnt]
+    if missing:
+        raise DataError(
+            f"No training image is left for {', '.join(missing)}; a class must have images in train. "
+            "Add some, take the class out, or make the groups smaller."
+        )
+    for part in SPLIT_NAMES:
+        if not parts[part]:
+            raise DataError(
+                f"No image is left for the {part} part; all images hang together by groups or duplicates, or were "
+                "dropped as leaks. Add images, or make the groups smaller."
+            )
+
+
+def _notices(
+    catalog: Catalog,
+    parts: dict[SplitName, tuple[int, ...]],
+    units: list[list[int]],
+    exact: list[tuple[int, int]],
+    near: list[tuple[int, int]],
+) -> list[Notice]:
+    notices = []
+    labels = catalog.labels()
+    for part in SPLIT_NAMES:
+        present = set(labels[list(parts[part])].tolist())
+        absent = [name for label, name in enumerate(catalog.class_names) if label not in present]
+        if absent:
+            message = f"The {part} part has no image of {', '.join(absent)}; figures for it cannot be given."
+            notices.append(Notice(code="class_missing_in_part", message=message, level="warning"))
+    if exact or near:
+        torn = sum(labels[a] != labels[b] for a, b in near)
+        message = (
+            f"{len(exact)} exact and {len(near)} near duplicates were found "
+            f"({torn} of the near ones under different labels). Where svertka draws the split, they stay on one side."
+        )
+        notices.append(Notice(code="duplicates", message=message))
+    largest = max(map(len, units))
+    if largest > _LARGE_UNIT * len(catalog.records) and largest > 2:
+        message = (
+            f"{largest} of {len(catalog.records)} images belong together by group or likeness, so the shares of the "
+            "split may be far from those asked for."
+        )
+        notices.append(Notice(code="large_unit", message=message, level="warning"))
+    unsplit = sum(record.split is None for record in catalog.records)
+    if 0 < unsplit < len(catalog.records):
+        message = f"Images without a split in the table: {unsplit}; they were taken into train."
+        notices.append(Notice(code="split_missing", message=message, level="warning"))
+    return notices

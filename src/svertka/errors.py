@@ -1,0 +1,65 @@
+"""Every error that svertka raises on purpose.
+
+SvertkaError
+├── DataError (ValueError)            the folder or table cannot be used as it is
+│   └── ImageRejected                 one file cannot be used; the scan notes it and goes on
+├── ConfigError (ValueError)          an option or a configuration file is wrong
+├── NotFoundError (FileNotFoundError) a file, folder, backbone or run that was named does not exist
+├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
+├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
+└── MissingExtraError (ImportError)   an optional part is not installed
+
+A message says what went wrong, what was received, what was expected, and what to do next. The command line
+prints it as one line and exits with code 2.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SvertkaError(Exception):
+    """The root: catch this to catch everything that svertka raises on purpose."""
+
+
+class DataError(SvertkaError, ValueError):
+    """The folder or table of images cannot be used as it is."""
+
+
+class ImageRejected(DataError):
+    """One image file cannot be used.
+
+    Attributes:
+        reason: a short stable code such as ``"truncated"`` (see ``data.decode``).
+        detail: what was found in the file, for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class ConfigError(SvertkaError, ValueError):
+    """An option or a configuration file is wrong."""
+
+
+class NotFoundError(SvertkaError, FileNotFoundError):
+    """A file, folder, backbone or run that was named does not exist."""
+
+
+class WeightsError(SvertkaError, ValueError):
+    """Weights are missing, damaged or do not fit the network."""
+
+
+class BundleError(SvertkaError, ValueError):
+    """A bundle is damaged, or its two engines disagree."""
+
+
+class MissingExtraError(SvertkaError, ImportError):
+    """An optional part of svertka is not installed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns ``" Did you mean a, b?"`` for close matches of ``name``, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f" Did you mean {', '.join(close)}?" if close else ""

@@ -1,0 +1,175 @@
+"""``evaluate``: from predictions to every figure with its interval, beside its baselines."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.errors import ConfigError
+from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.evaluate.calibration import reliability
+from svertka.evaluate.curves import roc_and_precision_recall
+from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge
+from svertka.schema import ClassScores, Estimate, Evaluation, Notice, Predictions
+
+MAJORITY = "majority class"
+FEW_IMAGES = 100
+FEW_IN_A_CLASS = 10
+_NEEDS_PROBABILITIES = (
+    "log_loss",
+    "log_loss_uncalibrated",
+    "calibration_error",
+    "calibration_error_uncalibrated",
+)
+
+
+def evaluate(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    baselines: Mapping[str, Predictions] | None = None,
+    majority_class: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judges predictions: every figure with a 95 % interval and the number of images behind it.
+
+    A figure that does not exist on these images is left out of ``metrics``, and a notice says why: ROC AUC and
+    average precision when no class has both images of its own and others. Precision of a class that is never
+    predicted and recall of a class without images are given as 0, from 0 to 1, with ``n`` 0.
+
+    Args:
+        predictions: on the test images.
+        temperature: that logits are divided by; from ``fit_temperature`` on validation.
+        baselines: what other models said of the same images (the probe); judged with temperature 1.
+        majority_class: the most frequent label of the training images. Predicting it always is the first baseline;
+            it has no probabilities, so no log loss and no calibration error.
+        seed: of the bootstrap; equal seeds give equal intervals.
+
+    Raises:
+        DataError: predictions cannot be judged, see ``predictions.check``.
+        ConfigError: ``majority_class`` is no class.
+    """
+    judged = judge(predictions, temperature)
+    metrics, f1 = _estimates(judged, seed)
+    others = {name: _estimates(judge(other), seed)[0] for name, other in (baselines or {}).items()}
+    if majority_class is not None:
+        others = {MAJORITY: _majority(predictions, majority_class, seed)} | others
+    roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
+    confusion_KK = confusion_matrix(judged)
+    return Evaluation(
+        n=len(predictions),
+        class_names=predictions.class_names,
+        temperature=temperature,
+        metrics=metrics,
+        per_class=_per_class(predictions.class_names, confusion_KK, f1),
+        confusion_KK=tuple(tuple(row) for row in confusion_KK.tolist()),
+        roc=roc,
+        precision_recall=precision_recall,
+        reliability=reliability(judged.calibrated),
+        reliability_uncalibrated=reliability(judged.uncalibrated),
+        baselines=others,
+        notices=_notices(predictions.class_names, confusion_KK, metrics),
+    )
+
+
+def _estimates(judged: Judged, seed: int) -> tuple[dict[str, Estimate], list[Estimate]]:
+    """Every metric that exists, and F1 of each class, with intervals."""
+    n = len(judged.labels_N)
+    value_of, f1_K1 = all_metrics(judged, np.ones((n, 1)))
+    draws = [all_metrics(judged, weights_NB) for weights_NB in resamples(n, seed)]
+    metrics = {}
+    for name, value in value_of.items():
+        if not np.isnan(value[0]):
+            draws_B = np.concatenate([figures[name] for figures, _ in draws]).astype(np.float64)
+            centred = name.startswith("calibration_error")
+            metrics[name] = percentile_interval(float(value[0]), draws_B, n, centred=centred)
+    metrics["accuracy"] = share(int((judged.labels_N == judged.predicted_N).sum()), n)
+    f1_KB = np.concatenate([f1 for _, f1 in draws], axis=1).astype(np.float64)
+    f1 = [
+        percentile_interval(float(np.nan_to_num(f1_K1[k, 0])), f1_KB[k], int(involved))
+        for k, involved in enumerate(_involved(judged))
+    ]
+    return metrics, f1
+
+
+def _involved(judged: Judged) -> NDArray[np.int64]:
+    """Number of images that each class's F1 rests on: of the class, predicted as the class, or both."""
+    confusion_KK = confusion_matrix(judged)
+    involved_K: NDArray[np.int64] = confusion_KK.sum(axis=0) + confusion_KK.sum(axis=1) - np.diag(confusion_KK)
+    return involved_K
+
+
+def _majority(predictions: Predictions, majority_class: int, seed: int) -> dict[str, Estimate]:
+    """Figures of always predicting one class."""
+    classes = len(predictions.class_names)
+    if not 0 <= majority_class < classes:
+        raise ConfigError(f"majority_class is {majority_class}; expected a label from 0 to {classes - 1}.")
+    always_NK = np.zeros((len(predictions), classes), dtype=np.float32)
+    always_NK[:, majority_class] = 1.0
+    always = Predictions(
+        logits_NK=always_NK,
+        labels_N=predictions.labels_N,
+        paths=predictions.paths,
+        class_names=predictions.class_names,
+    )
+    figures, _ = _estimates(judge(always), seed)
+    return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
+
+
+def _per_class(
+    class_names: tuple[str, ...], confusion_KK: NDArray[np.int64], f1: list[Estimate]
+) -> tuple[ClassScores, ...]:
+    """Precision, recall and F1 of every class, in the order of the class names."""
+    return tuple(
+        ClassScores(
+            name=name,
+            support=int(confusion_KK[k].sum()),
+            precision=share(int(confusion_KK[k, k]), int(confusion_KK[:, k].sum())),
+            recall=share(int(confusion_KK[k, k]), int(confusion_KK[k].sum())),
+            f1=f1[k],
+        )
+        for k, name in enumerate(class_names)
+    )
+
+
+def _notices(
+    class_names: tuple[str, ...], confusion_KK: NDArray[np.int64], metrics: Mapping[str, Estimate]
+) -> tuple[Notice, ...]:
+    """What limits these figures."""
+    support_K, n = confusion_KK.sum(axis=1), int(confusion_KK.sum())
+    missing = [name for name, support in zip(class_names, support_K, strict=True) if support == 0]
+    scarce = [name for name, support in zip(class_names, support_K, strict=True) if 0 < support < FEW_IN_A_CLASS]
+    notices = []
+    if missing:
+        message = (
+            f"No test image shows {_some(missing)}. Means over classes leave such classes out, and nothing is known "
+            "about how well they are recognised. Add test images of them."
+        )
+        notices.append(Notice(code="class_without_test_images", message=message, level="warning"))
+    if "roc_auc" not in metrics:
+        message = (
+            "ROC AUC and average precision are left out: they compare images of a class with other images, and the "
+            "test images do not hold both."
+        )
+        notices.append(Notice(code="ranking_not_measured", message=message, level="warning"))
+    if n < FEW_IMAGES:
+        message = f"Only {n} test image(s): every figure is rough, read its interval."
+        notices.append(Notice(code="few_test_images", message=message, level="warning"))
+    elif scarce:
+        message = (
+            f"Fewer than {FEW_IN_A_CLASS} test images show {_some(scarce)}: the figures of such classes are rough."
+        )
+        notices.append(Notice(code="few_test_images_in_class", message=message))
+    if np.trace(confusion_KK) == n:
+        message = (
+            f"Not one of {n} test images was mistaken, so resampling cannot show any doubt and some intervals shrink "
+            "to a point. Read the interval of accuracy: it tells what so many images can prove."
+        )
+        notices.append(Notice(code="no_mistakes", message=message))
+    return tuple(notices)
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -1,0 +1,273 @@
+"""``bundle/``: the model as it is handed over. Nothing here imports torch, and loading runs no code.
+
+==========================  ==================================================================================
+file                        what it holds
+==========================  ==================================================================================
+``model.onnx``              uint8 RGB images in; logits and probabilities out (normalisation and temperature inside)
+``weights.safetensors``     the same network's parameters under their torch names, to go on training from
+``training_hashes.txt``     16 hex digits for each image that the model learnt from: finds leaks, tells nothing else
+``manifest.json``           class names, preprocessing, versions, licences, metrics, parity; size and hash of the rest
+==========================  ==================================================================================
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import __version__
+from svertka.errors import BundleError, NotFoundError
+from svertka.export.manifest import (
+    FORMAT,
+    HASHED_FILES,
+    MANIFEST,
+    MODEL,
+    TRAINING_HASHES,
+    WEIGHTS,
+    file_facts,
+    preprocess_fields,
+    read_manifest,
+)
+from svertka.export.protobuf import check_self_contained
+from svertka.export.session import IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.schema import Bundle, Estimate, Parity, Preprocess, Source
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_DIFFERENCE = 1e-4
+"""Between probabilities of ONNX Runtime and torch: float32 in another order gives about 1e-6, a wrong graph
+far more."""
+
+_TIE = 1e-5  # two classes whose reference probabilities are this close are a tie: either label is right
+_HASH_DIGITS = 16
+
+
+def write_bundle(
+    directory: Path,
+    *,
+    graph: "onnx.ModelProto",
+    weights: Mapping[str, NDArray[np.generic]],
+    class_names: Sequence[str],
+    preprocess: Preprocess,
+    temperature: float,
+    check_images_NSSC: NDArray[np.uint8],
+    reference_NK: NDArray[np.floating],
+    training_hashes: Iterable[str] = (),
+    sources: Sequence[Source] = (),
+    data_hash: str = "",
+    metrics: Mapping[str, Estimate] | None = None,
+    versions: Mapping[str, str] | None = None,
+    threads: int = 0,
+) -> Bundle:
+    """Writes a bundle after comparing its graph with the network that it was made from.
+
+    Everything is written and checked in a folder beside; an existing bundle is replaced only by one that passed.
+
+    Args:
+        directory: of the bundle.
+        graph: the classifier graph, see ``graph.attach_head``.
+        weights: parameters by name.
+        class_names: order of the probabilities.
+        preprocess: how files become the graph's input.
+        temperature: as it stands in the graph.
+        check_images_NSSC: the user's own test images, prepared: uint8 [N, S, S, 3], N at least 1.
+        reference_NK: the network's own probabilities of them (temperature applied).
+        training_hashes: ``ImageRecord.pixel_hash`` of every image that the model was fitted to or chosen on.
+        sources: of weights and data, with licences.
+        data_hash: ``Catalog.hash``.
+        metrics: on the test images.
+        versions: of packages and machine, see ``runtime.versions``.
+        threads: for the comparison; 0 means all processors.
+
+    Returns:
+        The bundle, read back.
+
+    Raises:
+        BundleError: the two engines disagree, or the graph doesn't fit class names or preprocessing.
+    """
+    model = _with_metadata(graph, class_names, preprocess)
+    parity = compare(model, check_images_NSSC, reference_NK, threads)
+    beside = _clear_beside(directory)
+    try:
+        (beside / MODEL).write_bytes(model)
+        (beside / WEIGHTS).write_bytes(_safetensors(weights))
+        hashes = sorted({value[:_HASH_DIGITS] for value in training_hashes})
+        (beside / TRAINING_HASHES).write_text("".join(f"{value}\n" for value in hashes), encoding="ascii")
+        manifest = {
+            "format": FORMAT,
+            "svertka": __version__,
+            "class_names": list(class_names),
+            **preprocess_fields(preprocess),
+            "temperature": float(temperature),
+            "input": {"name": IMAGE, "kind": "uint8 RGB", "shape": ["N", preprocess.size_px, preprocess.size_px, 3]},
+            "outputs": [LOGITS, PROBABILITIES],
+            "parity": asdict(parity),
+            "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},
+            "sources": [asdict(source) for source in sources],
+            "data_hash": data_hash,
+            "versions": dict(versions or {}),
+            "files": {name: _facts(beside / name) for name in HASHED_FILES},
+        }
+        text = json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False)
+        (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        load_bundle(beside)
+        _replace_folder(beside, directory)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return load_bundle(directory)
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Opens a bundle and checks that it is whole.
+
+    Args:
+        path: a bundle folder, or a run folder that holds ``bundle/``.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        BundleError: a file is missing or damaged, the format is newer than this svertka, the preprocessing doesn't
+            match its hash, or the model needs other files or foreign operators. Cost: hashing all files, about 15 ms.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise NotFoundError(f"{path} {what}; expected a bundle folder, or a run folder that holds bundle/.")
+    inner = path / "bundle"
+    bundle = read_manifest(inner if not (path / MANIFEST).exists() and inner.is_dir() else path)
+    for name in HASHED_FILES:
+        content = read_checked(bundle, name)
+        if name == MODEL:
+            check_self_contained(content, str(bundle.directory / MODEL))
+    return bundle
+
+
+def read_checked(bundle: Bundle, name: str) -> bytes:
+    """The content of one of the bundle's files, if it is what was written.
+
+    Raises:
+        BundleError: it is missing, or its size or hash isn't the manifest's.
+    """
+    path = bundle.directory / name
+    size, sha256 = file_facts(bundle, name)
+    try:
+        found = path.stat().st_size
+        if found != size:
+            raise BundleError(f"{path} has {found} bytes; the manifest expects {size}. It is damaged: copy it again.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}). Copy the whole bundle again.") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise BundleError(f"{path} is not the file that was written (its SHA-256 differs). Copy the bundle again.")
+    return content
+
+
+def training_hashes(bundle: Bundle) -> frozenset[str]:
+    """First 16 digits of ``ImageRecord.pixel_hash`` of every image that the model learnt from."""
+    return frozenset(read_checked(bundle, TRAINING_HASHES).decode("ascii", "replace").split())
+
+
+def was_trained_on(pixel_hash: str, hashes: frozenset[str]) -> bool:
+    """Whether an image is among those of ``training_hashes``."""
+    return pixel_hash[:_HASH_DIGITS] in hashes
+
+
+def compare(
+    model: bytes, images_NSSC: NDArray[np.uint8], reference_NK: NDArray[np.floating], threads: int = 0
+) -> Parity:
+    """Compares ONNX Runtime's probabilities with the reference network's on the same images.
+
+    Raises:
+        BundleError: they differ by more than ``LARGEST_DIFFERENCE``, or in a label that is no tie.
+    """
+    n = len(images_NSSC)
+    if n == 0:
+        raise BundleError("There are no images to compare ONNX Runtime and torch on; expected at least 1.")
+    session = open_session(model, threads)
+    (probabilities_NK,) = run_in_batches(session, images_NSSC, [PROBABILITIES])
+    if probabilities_NK.shape != reference_NK.shape:
+        raise BundleError(
+            f"The graph gives probabilities {list(probabilities_NK.shape)}, the network {list(reference_NK.shape)}; "
+            "expected the same shape. The graph belongs to another network."
+        )
+    difference = float(np.abs(probabilities_NK - reference_NK).max())
+    labels_N, expected_N = probabilities_NK.argmax(axis=1), reference_NK.argmax(axis=1)
+    lost_N = reference_NK.max(axis=1) - reference_NK[np.arange(n), labels_N]
+    wrong = int((lost_N > _TIE).sum())
+    if not difference <= LARGEST_DIFFERENCE or wrong:
+        raise BundleError(
+            f"ONNX Runtime and the network disagree on {n} test images: probabilities differ by up to "
+            f"{difference:.2g} (expected at most {LARGEST_DIFFERENCE:g}) and {wrong} labels differ (expected none). "
+            "No bundle was written; the exported graph is wrong for this network."
+        )
+    return Parity(n=n, max_probability_difference=difference, same_labels=int((labels_N == expected_N).sum()))
+
+
+def _with_metadata(graph: "onnx.ModelProto", class_names: Sequence[str], preprocess: Preprocess) -> bytes:
+    """The graph, serialised, with what a person needs who meets ``model.onnx`` alone."""
+    import onnx
+
+    outputs = {output.name: output.type.tensor_type.shape.dim for output in graph.graph.output}
+    classes = outputs[PROBABILITIES][-1].dim_value if PROBABILITIES in outputs else None
+    if classes != len(class_names):
+        raise BundleError(
+            f"The graph gives {classes} probabilities for {len(class_names)} class names; expected one each. "
+            "Attach the head of this model."
+        )
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    properties = {
+        "class_names": json.dumps(list(class_names), ensure_ascii=False),
+        "preprocess": json.dumps(asdict(preprocess)),
+        "preprocess_hash": preprocess.hash,
+        "svertka_version": __version__,
+    }
+    onnx.helper.set_model_props(model, properties)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _safetensors(weights: Mapping[str, NDArray[np.generic]]) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.asarray(value, order="C") for name, value in sorted(weights.items())}))
+
+
+def _facts(path: Path) -> dict[str, object]:
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _clear_beside(directory: Path) -> Path:
+    """An empty folder beside, after tidying up what a write that was killed has left there."""
+    aside, beside = _aside(directory), directory.with_name(f".{directory.name}-new")
+    if aside.exists() and not directory.exists():  # killed between the two renames
+        aside.replace(directory)
+    for folder in (aside, beside):
+        shutil.rmtree(folder, ignore_errors=True)
+    beside.mkdir(parents=True)
+    return beside
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    """Renames ``new`` to ``old``. No system swaps folders in one portable step, so the old one steps aside first."""
+    aside = _aside(old)
+    if old.exists():
+        old.replace(aside)
+    try:
+        new.replace(old)
+    except OSError:
+        if aside.exists():
+            aside.replace(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(directory: Path) -> Path:
+    return directory.with_name(f".{directory.name}-old")

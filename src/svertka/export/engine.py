@@ -1,0 +1,197 @@
+"""The frozen backbone as an ONNX graph, made once and kept: a later run extracts features without torch.
+
+A backbone's folder in the cache holds ``features.onnx`` (pixels in, features out), ``weights.safetensors`` and
+``card.json`` (what it is). Its name digests everything that could change it, so it is never stale.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.export.session import BATCH, FEATURES, open_session, run_in_batches
+from svertka.schema import Preprocess, RunConfig, Source
+
+if TYPE_CHECKING:
+    import onnx
+
+    from svertka.backbones import Backbone
+
+_FORMAT = 2
+GRAPH, WEIGHTS, CARD = "features.onnx", "weights.safetensors", "card.json"
+
+
+@dataclass(frozen=True)
+class FeatureEngine:
+    """Prepared uint8 images [N, S, S, 3] to features [N, D] by ONNX Runtime; see ``transfer.features.Embed``.
+
+    Attributes:
+        folder: in the cache.
+        config: that asked for it.
+        preprocess: of its images.
+        source: of its weights.
+        widths: features from each tap; they add up to D.
+        weights_hash: of its weights.
+        threads: for compute.
+    """
+
+    folder: Path
+    config: RunConfig
+    preprocess: Preprocess
+    source: Source
+    widths: tuple[int, ...]
+    weights_hash: str
+    threads: int
+    batch_size: int = BATCH
+
+    @property
+    def key(self) -> str:
+        """Names weights and preprocessing in the feature cache."""
+        return f"{self.config.backbone.replace(':', '-')}-{self.folder.name}"
+
+    @cached_property
+    def _session(self) -> Any:
+        return open_session((self.folder / GRAPH).read_bytes(), self.threads)
+
+    def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [N, D] of prepared images [N, S, S, 3]."""
+        return run_in_batches(self._session, images_NHWC, [FEATURES])[0]
+
+    def graph(self) -> "onnx.ModelProto":
+        """The features graph."""
+        import onnx
+
+        return onnx.load(self.folder / GRAPH)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Parameters and buffers by their torch names."""
+        from safetensors.numpy import load_file
+
+        tensors: dict[str, NDArray[Any]] = load_file(self.folder / WEIGHTS)
+        return tensors
+
+    @cached_property
+    def backbone(self) -> "Backbone":
+        """The same network as a torch module (imports torch)."""
+        return _load(self.config)
+
+
+@dataclass(frozen=True)
+class TorchEngine:
+    """The same features by torch: the reference that ONNX Runtime is compared with."""
+
+    engine: FeatureEngine
+    batch_size: int = 16
+
+    @property
+    def key(self) -> str:
+        """Apart from the ONNX features in the cache."""
+        return f"torch-{self.engine.key}"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features from each tap; they add up to D."""
+        return self.engine.widths
+
+    def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [N, D] of prepared images [N, S, S, 3]."""
+        return torch_features(self.engine.backbone.module, self.engine.preprocess, images_NHWC)
+
+
+def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features [N, D] of prepared images by a torch module in evaluation mode."""
+    import torch
+
+    from svertka.transfer.loop import normalise, to_input
+
+    with torch.inference_mode():
+        features: NDArray[np.float32] = module(normalise(to_input(images_NHWC), preprocess)).numpy()
+    return features
+
+
+def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngine:
+    """Opens the backbone that a configuration names; builds and exports it the first time.
+
+    Raises:
+        NotFoundError: no such backbone or weights.
+        WeightsError: the weights cannot be fetched or do not fit.
+        BundleError: ONNX Runtime and torch disagree on it.
+    """
+    folder = cache / "backbones" / _spec_hash(config)
+    if not (folder / CARD).is_file():
+        _build(config, folder)
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    fields = card["preprocess"] | {name: tuple(card["preprocess"][name]) for name in ("mean", "std")}
+    return FeatureEngine(
+        folder=folder,
+        config=config,
+        preprocess=Preprocess(**fields),
+        source=Source(**card["source"]),
+        widths=tuple(card["widths"]),
+        weights_hash=card["weights_hash"],
+        threads=threads,
+    )
+
+
+def _load(config: RunConfig) -> "Backbone":
+    from svertka.backbones import load_backbone
+
+    return load_backbone(
+        config.backbone, config.weights, size_px=config.size_px, resize=config.resize, seed=config.seed
+    )
+
+
+def _build(config: RunConfig, folder: Path) -> None:
+    """Writes a backbone's folder beside and renames it: two runs at once, or a crash, leave a whole one or none."""
+    import onnx
+    from safetensors.torch import save_file
+
+    from svertka.export.onnx_writer import export_features
+
+    backbone = _load(config)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        onnx.save(export_features(backbone.module, backbone.preprocess), beside / GRAPH)
+        state = {name: tensor.contiguous() for name, tensor in backbone.module.state_dict().items()}
+        save_file(state, beside / WEIGHTS)
+        card = {
+            "preprocess": asdict(backbone.preprocess),
+            "source": asdict(backbone.source),
+            "widths": backbone.widths,
+            "weights_hash": backbone.weights_hash,
+            "stages": [stage.name for stage in backbone.stages],
+        }
+        (beside / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+        if not (folder / CARD).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _spec_hash(config: RunConfig) -> str:
+    """Digest of all that decides a backbone: what was asked for, which file, which library versions."""
+    spec: dict[str, object] = {
+        "format": _FORMAT,
+        "backbone": config.backbone,
+        "weights": config.weights,
+        "size_px": config.size_px,
+        "resize": config.resize,
+        "versions": [metadata.version(name) for name in ("torch", "torchvision", "timm", "onnx")],
+    }
+    if config.weights == "none":
+        spec["seed"] = config.seed
+    path = Path(config.weights).expanduser()
+    if path.is_file():
+        spec["file"] = [os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns]  # noqa: PTH100
+    return hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,129 @@
+"""``manifest.json``: what a bundle says of itself, and every check of that before anything is believed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from svertka.errors import BundleError, ConfigError
+from svertka.schema import Bundle, Parity, Preprocess
+
+FORMAT = 1
+"""Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle."""
+
+MANIFEST, MODEL, WEIGHTS, TRAINING_HASHES = "manifest.json", "model.onnx", "weights.safetensors", "training_hashes.txt"
+HASHED_FILES = (MODEL, WEIGHTS, TRAINING_HASHES)
+_LARGEST_MANIFEST_BYTES = 16 << 20
+
+
+def read_manifest(directory: Path) -> Bundle:
+    """Reads and checks the manifest alone; the files that it names aren't touched.
+
+    Raises:
+        BundleError: it is missing, damaged, of a newer format, or contradicts itself.
+    """
+    path = directory / MANIFEST
+    try:
+        if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
+            raise BundleError(f"{path} has {path.stat().st_size} bytes; expected at most {_LARGEST_MANIFEST_BYTES}.")
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{path} is missing; expected a bundle folder (or a run folder that holds one).") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} cannot be read as JSON ({error}). Write the bundle again.") from None
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path} holds a {type(manifest).__name__}; expected a JSON object.")
+    _check_format(manifest, path)
+    temperature = _field(manifest, "temperature", (int, float), path)
+    if not 0 < temperature < float("inf"):
+        raise BundleError(f"{path}: temperature is {temperature}; expected a finite number above 0.")
+    return Bundle(
+        directory=directory,
+        class_names=_class_names(manifest, path),
+        preprocess=_preprocess(manifest, path),
+        temperature=float(temperature),
+        parity=_parity(manifest, path),
+        manifest=manifest,
+    )
+
+
+def file_facts(bundle: Bundle, name: str) -> tuple[int, str]:
+    """Size in bytes and SHA-256 that the manifest states for one of ``HASHED_FILES``.
+
+    Raises:
+        BundleError: it states none.
+    """
+    path = bundle.directory / MANIFEST
+    files = _field(bundle.manifest, "files", dict, path)
+    facts = _field(files, name, dict, path)
+    return _field(facts, "bytes", int, path), _field(facts, "sha256", str, path)
+
+
+def preprocess_fields(preprocess: Preprocess) -> dict[str, object]:
+    """The preprocessing as JSON, with its hash beside it."""
+    return {"preprocess": asdict(preprocess), "preprocess_hash": preprocess.hash}
+
+
+def _check_format(manifest: Mapping[str, object], path: Path) -> None:
+    version = _field(manifest, "format", int, path)
+    if version > FORMAT:
+        raise BundleError(
+            f"{path} is of format {version}, written by svertka {manifest.get('svertka', 'of unknown version')}; "
+            f"this svertka reads up to format {FORMAT}. Install a newer svertka."
+        )
+    if version < 1:
+        raise BundleError(f"{path} is of format {version}; expected 1 to {FORMAT}. Write the bundle again.")
+
+
+def _class_names(manifest: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    names = _field(manifest, "class_names", list, path)
+    if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise BundleError(f"{path}: class_names is {names!r:.200}; expected a list of two or more different names.")
+    return tuple(names)
+
+
+def _preprocess(manifest: Mapping[str, object], path: Path) -> Preprocess:
+    fields = _field(manifest, "preprocess", dict, path)
+    stated = _field(manifest, "preprocess_hash", str, path)
+    if fields.get("resize") not in ("squash", "crop", "pad") or fields.get("interpolation") not in (
+        "bilinear",
+        "bicubic",
+    ):
+        raise BundleError(
+            f"{path}: preprocess has resize {fields.get('resize')!r} and interpolation "
+            f"{fields.get('interpolation')!r}; this svertka knows squash, crop, pad and bilinear, bicubic."
+        )
+    try:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        preprocess = Preprocess(**values)
+        actual = preprocess.hash
+    except (TypeError, ConfigError) as error:
+        raise BundleError(f"{path}: preprocess cannot be understood ({error}). Write the bundle again.") from None
+    if actual != stated:
+        raise BundleError(
+            f"{path}: preprocess has hash {actual}, but {stated} is written beside it: one of them was changed, and "
+            "images would reach the model differently than in training. Write the bundle again."
+        )
+    return preprocess
+
+
+def _parity(manifest: Mapping[str, object], path: Path) -> Parity:
+    fields = _field(manifest, "parity", dict, path)
+    return Parity(
+        n=_field(fields, "n", int, path),
+        max_probability_difference=float(_field(fields, "max_probability_difference", (int, float), path)),
+        same_labels=_field(fields, "same_labels", int, path),
+    )
+
+
+def _field(mapping: Mapping[str, object], name: str, kind: type | tuple[type, ...], path: Path) -> Any:
+    """The value of a field that must be there and be of a kind (``True`` is no number)."""
+    value = mapping.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        received = "is missing" if name not in mapping else f"is {value!r:.100}"
+        expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise BundleError(f"{path}: {name} {received}; expected {expected}. The manifest is damaged.")
+    return value

@@ -1,0 +1,144 @@
+"""A torch backbone becomes an ONNX graph. This file is torch by nature: import it only where a network is exported.
+
+The exporter is the TorchScript one (``dynamo=False``): EfficientNet-Lite0 takes it 2 s, where the newer exporter
+takes 27 s and needs another package; ``graph.fold_shape_arithmetic`` makes the result just as fast to run.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch  # noqa: TID253 (see the docstring)
+from numpy.typing import NDArray
+
+from svertka.errors import BundleError
+from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic
+from svertka.export.session import FEATURES, IMAGE, open_session, run_in_batches
+from svertka.schema import Preprocess
+
+if TYPE_CHECKING:
+    import onnx
+
+# Largest difference of features between the engines, relative to the largest feature. Float32 and another order of
+# summation give about 1e-6 in shallow and 1e-5 in deep networks; a graph that is wrong is off by far more.
+_TOLERANCE = 1e-3
+_TRACED, _OTHERS = 2, (1, 3)  # batch sizes: of the trace, and those that the graph must generalise to
+
+
+def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.ModelProto":
+    """Exports a backbone with its normalisation: ``image`` (uint8 RGB, [N, S, S, 3]) to ``features`` ([N, D]).
+
+    The module may use forward hooks. It is exported as in evaluation (stored BatchNorm statistics, no dropout) and
+    left in the mode, and on the device, in which it came. Cost: about 2 s for EfficientNet-Lite0.
+
+    Args:
+        module: maps normalised float32 images [N, 3, S, S] to features [N, D].
+        preprocess: its size, mean and std go into the graph.
+
+    Returns:
+        The features graph: N is free, everything else fixed; checked by onnx and against torch at other N.
+
+    Raises:
+        BundleError: ONNX Runtime and torch disagree on random images.
+    """
+    import onnx
+
+    device = next((tensor.device for tensor in module.state_dict().values()), torch.device("cpu"))
+    pixels = _FromPixels(module, preprocess).to(device)
+    with _as_in_evaluation(pixels):
+        model = _trace(pixels, preprocess.size_px, device)
+        feeds: list[Feed] = [{IMAGE: _random_images(n, preprocess.size_px)} for n in _OTHERS]
+        fold_shape_arithmetic(model, feeds)
+        onnx.checker.check_model(model)
+        _compare(model, pixels, feeds, device)
+    return model
+
+
+class _FromPixels(torch.nn.Module):
+    """Pixels as files hold them, uint8 [N, S, S, 3], to the module's features."""
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, module: torch.nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.module = module
+        # (pixel / 255 - mean) / std as one subtraction and one multiplication
+        shift = np.array(preprocess.mean) * 255
+        scale = 1 / (np.array(preprocess.std) * 255)
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32).reshape(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32).reshape(1, 3, 1, 1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = (image.permute(0, 3, 1, 2).float() - self.shift) * self.scale
+        features: torch.Tensor = self.module(x)
+        return features
+
+
+@contextmanager
+def _as_in_evaluation(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards each part has its own mode again (frozen BatchNorm stays so)."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx.ModelProto":
+    import onnx
+
+    example = torch.from_numpy(_random_images(_TRACED, size_px)).to(device)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = Path(folder) / "features.onnx"
+        # Two notes that this exporter is the older one, which we know, and notes that Python values were traced as
+        # constants: whether they were rightly so, `_compare` finds out.
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        torch.onnx.export(
+            pixels,
+            (example,),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[IMAGE],
+            output_names=[FEATURES],
+            dynamic_axes={IMAGE: {0: "N"}, FEATURES: {0: "N"}},
+        )
+        return onnx.load(path)
+
+
+def _random_images(n: int, size_px: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(n).integers(0, 256, (n, size_px, size_px, 3), dtype=np.uint8)
+
+
+def _compare(
+    model: "onnx.ModelProto",
+    pixels: torch.nn.Module,
+    feeds: Sequence[Feed],
+    device: torch.device,
+) -> None:
+    """Raises BundleError where ONNX Runtime's features aren't torch's."""
+    session = open_session(model.SerializeToString(), threads=1)
+    for feed in feeds:
+        expected_ND = pixels(torch.from_numpy(feed[IMAGE]).to(device)).cpu().numpy()
+        (received_ND,) = run_in_batches(session, feed[IMAGE], [FEATURES])
+        if received_ND.shape != expected_ND.shape or expected_ND.ndim != 2:
+            raise BundleError(
+                f"The exported backbone gives features of shape {list(received_ND.shape)}, torch "
+                f"{list(expected_ND.shape)}; expected [N, D] from both. Choose another backbone."
+            )
+        difference = float(np.abs(received_ND - expected_ND).max() / max(np.abs(expected_ND).max(), 1e-12))
+        if not difference <= _TOLERANCE:
+            raise BundleError(
+                f"The exported backbone differs from torch by {difference:.2g} of the largest feature at batch size "
+                f"{len(expected_ND)}; expected at most {_TOLERANCE:g}. Choose another backbone."
+            )

@@ -1,0 +1,150 @@
+"""A bundle and image files become probabilities, with decoding running ahead of the network. No torch."""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import runtime
+from svertka.data import decode
+from svertka.errors import BundleError, ConfigError, ImageRejected
+from svertka.export.bundle import read_checked
+from svertka.export.manifest import MODEL
+from svertka.export.protobuf import check_self_contained
+from svertka.export.session import BATCH, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.schema import Bundle, Preprocess
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+# Images that may wait, decoded, for the network: enough that neither side starves, 150 kB each at 224 px.
+_AHEAD = 8 * BATCH
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePrediction:
+    """What the model said of one file: logits and probabilities [K], or why the file couldn't be read."""
+
+    path: Path
+    logits_K: NDArray[np.float32] | None = None
+    probabilities_K: NDArray[np.float32] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A bundle whose graph is open."""
+
+    bundle: Bundle
+    session: "onnxruntime.InferenceSession"
+    threads: int
+
+    def infer(self, images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (before temperature) and probabilities, both [N, K], of prepared images (uint8 [N, S, S, 3])."""
+        logits_NK, probabilities_NK = run_in_batches(self.session, images_NSSC, (LOGITS, PROBABILITIES))
+        return logits_NK, probabilities_NK
+
+
+def open_predictor(bundle: Bundle, threads: int = 0) -> Predictor:
+    """Opens a bundle's graph.
+
+    Args:
+        bundle: from ``load_bundle``.
+        threads: for decoding and for the network; 0 means all processors that this process may use.
+
+    Raises:
+        ConfigError: threads is below 0.
+        BundleError: the graph has changed since the bundle was loaded, cannot be opened, or doesn't fit the manifest.
+    """
+    if threads < 0:
+        raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
+    content = read_checked(bundle, MODEL)
+    check_self_contained(content, str(bundle.directory / MODEL))
+    threads = threads or runtime.available_cores()
+    session = open_session(content, threads)
+    _check_fits(session, bundle)
+    return Predictor(bundle, session, threads)
+
+
+def predict_files(
+    predictor: Predictor, paths: Iterable[Path], *, max_pixels: int = decode.DEFAULT_MAX_PIXELS
+) -> Iterator[FilePrediction]:
+    """Predicts files in the order in which they come.
+
+    Memory stays bounded: at most ``_AHEAD`` prepared images wait, however many paths there are.
+
+    Args:
+        predictor: an open bundle.
+        paths: of image files.
+        max_pixels: larger images are refused by their header.
+
+    Yields:
+        One result a path; a file that cannot be read gives its error, and the rest goes on.
+    """
+    preprocess = predictor.bundle.preprocess
+    with ThreadPoolExecutor(predictor.threads, thread_name_prefix="svertka-decode") as pool:
+        try:
+            for batch in _batches(_decoded_ahead(pool, paths, preprocess, max_pixels)):
+                yield from _predict_batch(predictor, batch)
+        finally:
+            pool.shutdown(cancel_futures=True)  # a caller who stops early waits for no more than what is running
+
+
+Prepared = tuple[Path, Images | ImageRejected]
+
+
+def _decoded_ahead(
+    pool: ThreadPoolExecutor, paths: Iterable[Path], preprocess: Preprocess, max_pixels: int
+) -> Iterator[Prepared]:
+    """Prepared images in order, while the pool works on those that come next."""
+
+    def prepare(path: Path) -> Prepared:
+        try:
+            return path, decode.load(path, preprocess, max_pixels=max_pixels)
+        except ImageRejected as rejected:
+            return path, rejected
+
+    coming = iter(paths)
+    waiting: deque[Future[Prepared]] = deque(pool.submit(prepare, path) for path in itertools.islice(coming, _AHEAD))
+    while waiting:
+        yield waiting.popleft().result()
+        waiting.extend(pool.submit(prepare, path) for path in itertools.islice(coming, 1))
+
+
+def _batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+    while batch := list(itertools.islice(prepared, BATCH)):
+        yield batch
+
+
+def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[FilePrediction]:
+    images = [image for _, image in batch if not isinstance(image, ImageRejected)]
+    answers = iter(zip(*predictor.infer(np.stack(images)), strict=True) if images else ())
+    for path, image in batch:
+        if isinstance(image, ImageRejected):
+            yield FilePrediction(path, error=str(image))
+        else:
+            yield FilePrediction(path, *next(answers))
+
+
+def _check_fits(session: "onnxruntime.InferenceSession", bundle: Bundle) -> None:
+    side, classes = bundle.preprocess.size_px, len(bundle.class_names)
+    inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
+    outputs = {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}
+    if inputs != [(IMAGE, "tensor(uint8)", [side, side, 3])]:
+        raise BundleError(
+            f"{bundle.directory / MODEL} takes {inputs}; expected one input, {IMAGE!r}, uint8 [N, {side}, {side}, 3], "
+            "as the manifest's preprocess says. The files belong to different bundles."
+        )
+    if outputs != {LOGITS: [classes], PROBABILITIES: [classes]}:
+        raise BundleError(
+            f"{bundle.directory / MODEL} gives {outputs}; expected {LOGITS} and {PROBABILITIES} for the manifest's "
+            f"{classes} classes. The files belong to different bundles."
+        )

@@ -1,0 +1,277 @@
+"""Learning: the strategies that a configuration allows become candidates, and validation chooses one.
+
+A candidate is features (by ONNX Runtime), a linear head, and a temperature fitted on validation. What is judged on
+validation and test is thus the graph that is handed over, not the torch module that it came from.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import run_folder
+from svertka.data.loader import ImageSource, batches
+from svertka.evaluate import fit_temperature, probabilities
+from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
+from svertka.schema import (
+    Catalog,
+    Decision,
+    EpochRow,
+    EventSink,
+    Notice,
+    Predictions,
+    RunConfig,
+    Split,
+    SplitName,
+    StepStarted,
+    StrategyName,
+)
+from svertka.transfer.features import FeatureTable, extract
+from svertka.transfer.head import LinearHead
+from svertka.transfer.probe import fit_probe
+from svertka.transfer.strategies import FineTune
+
+if TYPE_CHECKING:
+    import onnx
+
+RESERVE = 1.2
+"""Images after learning (validation, test, parity) cost about one forward pass each: kept back from the budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trained classifier, ready to be judged and handed over.
+
+    Attributes:
+        strategy: that made it.
+        head: on the features.
+        val: predictions on the validation images.
+        temperature: fitted on them.
+        logits: of a source's images [N, K].
+        reference: the same by torch, for the parity check.
+        graph: of the features.
+        weights: parameters by name, the head's included.
+        history: learning curve.
+    """
+
+    strategy: StrategyName
+    head: LinearHead
+    val: Predictions
+    temperature: float
+    logits: Callable[[ImageSource], NDArray[np.float32]]
+    reference: Callable[[ImageSource], NDArray[np.float32]]
+    graph: Callable[[], "onnx.ModelProto"]
+    weights: Callable[[], dict[str, NDArray[Any]]]
+    history: tuple[EpochRow, ...] = ()
+
+    def predict(self, source: ImageSource, class_names: tuple[str, ...], paths: tuple[str, ...]) -> Predictions:
+        """Logits of labelled images."""
+        return Predictions(
+            logits_NK=self.logits(source),
+            labels_N=source.labels,
+            paths=paths,
+            class_names=class_names,
+        )
+
+    def scores(self) -> dict[str, float]:
+        """Log loss (at the fitted temperature) and accuracy on validation."""
+        p_NK = probabilities(self.val, self.temperature)
+        right_N = p_NK[np.arange(len(self.val)), self.val.labels_N]
+        return {
+            "log_loss": float(-np.log(np.maximum(right_N, 1e-12)).mean()),
+            "accuracy": float((p_NK.argmax(1) == self.val.labels_N).mean()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What learning came to: the candidate that was kept, the probe beside it, the reason."""
+
+    chosen: Candidate
+    probe: Candidate
+    decision: Decision
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What every strategy starts from."""
+
+    config: RunConfig
+    engine: FeatureEngine
+    catalog: Catalog
+    split: Split
+    sources: dict[SplitName, ImageSource]
+    tables: dict[SplitName, FeatureTable]
+    folder: Path
+    cache: Path
+    started: float
+
+    def paths(self, part: SplitName) -> tuple[str, ...]:
+        """Paths of one part of the split."""
+        return tuple(self.catalog.records[index].path for index in self.split.of(part))
+
+
+def learn(lesson: Lesson, on_event: EventSink) -> Learned:
+    """Fits the probe; fine-tunes from it if the strategy and the budget allow; keeps the better on validation."""
+    on_event(StepStarted("probe"))
+    probe = _probe(lesson)
+    if lesson.config.strategy == "probe":
+        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), "The probe was asked for."))
+    epochs, why = _plan(lesson, probe)
+    if not epochs:
+        return Learned(
+            chosen=probe,
+            probe=probe,
+            decision=_decide((probe,), why),
+            notices=(Notice(code="no_fine_tuning", message=why),),
+        )
+    on_event(StepStarted("fine-tune", epochs * len(lesson.sources["train"])))
+    tuned = _fine_tune(lesson, probe, FineTune().with_epochs(epochs), on_event)
+    if lesson.config.strategy == "finetune":
+        return Learned(chosen=tuned, probe=probe, decision=_decide((tuned, probe), f"Fine-tuning was asked for. {why}"))
+    better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
+    reason = f"{_name(better)} has the lower log loss on the {len(better.val)} validation images. {why}"
+    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), reason))
+
+
+def _decide(candidates: tuple[Candidate, ...], reason: str) -> Decision:
+    """The first candidate is the one that was kept."""
+    return Decision(
+        strategy=candidates[0].strategy,
+        reason=reason.strip(),
+        val_scores={candidate.strategy: candidate.scores() for candidate in sorted(candidates, key=_name)},
+    )
+
+
+def _name(candidate: Candidate) -> str:
+    return {"probe": "The probe", "finetune": "The fine-tuned network"}[candidate.strategy]
+
+
+# --- the probe ---------------------------------------------------------------------------------------------------
+
+
+def _probe(lesson: Lesson) -> Candidate:
+    engine, cache = lesson.engine, lesson.cache
+    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed).head
+    val = Predictions(
+        logits_NK=_logits(head, lesson.tables["val"]),
+        labels_N=lesson.tables["val"].y_N,
+        paths=lesson.paths("val"),
+        class_names=lesson.catalog.class_names,
+    )
+    return Candidate(
+        strategy="probe",
+        head=head,
+        val=val,
+        temperature=fit_temperature(val),
+        logits=lambda source: _logits(head, extract(engine, source, cache)),
+        reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
+        graph=engine.graph,
+        weights=lambda: engine.weights() | _head_weights(head),
+    )
+
+
+def _logits(head: LinearHead, table: FeatureTable) -> NDArray[np.float32]:
+    return np.concatenate([head.logits(x_ND) for _, x_ND in table.blocks()])
+
+
+def _head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
+    return {f"head.{name}": value for name, value in asdict(head).items()}
+
+
+# --- fine-tuning -------------------------------------------------------------------------------------------------
+
+
+def _plan(lesson: Lesson, probe: Candidate) -> tuple[int, str]:
+    """How many epochs the budget allows; decided once and written down, so that a resumed run does the same.
+
+    Returns:
+        Epochs (0: none), and a sentence for the decision.
+    """
+    path = lesson.folder / run_folder.PLAN
+    plan = run_folder.read_json(path) if path.exists() else None
+    if plan is None:
+        plan = _measure(lesson, probe)
+        run_folder.write_json(path, plan)
+    epochs, strategy, minutes = int(plan["epochs"]), FineTune(), lesson.config.minutes
+    cost = f"an epoch takes about {plan['epoch_s']:.0f} s here"
+    if epochs == 0:
+        return 0, (
+            f"There was no fine-tuning: {cost}, at least {strategy.min_epochs} are worth while, and the budget is "
+            f"{minutes:g} minutes. Give it more with --minutes."
+        )
+    if epochs < strategy.max_epochs:
+        return epochs, f"The budget of {minutes:g} minutes allowed {epochs} of {strategy.max_epochs} epochs ({cost})."
+    return epochs, f"The budget allowed all {epochs} epochs."
+
+
+def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float]:
+    from svertka.transfer import loop
+    from svertka.transfer.network import Classifier
+
+    strategy = FineTune()
+    task = _task(lesson, strategy)
+    image_s = loop.measure_step(Classifier(lesson.engine.backbone.module, probe.head), task)
+    epoch_s = image_s * (len(task.train) + len(task.val) / 3)
+    afterwards_s = RESERVE * image_s / 3 * (len(task.val) + len(lesson.split.test))
+    left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
+    epochs = min(strategy.max_epochs, math.floor(left_s / epoch_s))
+    if epochs < strategy.min_epochs:
+        epochs = strategy.min_epochs if lesson.config.strategy == "finetune" else 0
+    return {"epochs": epochs, "epoch_s": round(epoch_s, 1), "left_s": round(left_s, 1)}
+
+
+def _task(lesson: Lesson, strategy: FineTune) -> Any:
+    from svertka.transfer import loop
+
+    return loop.Task(
+        backbone=lesson.engine.backbone,
+        strategy=strategy,
+        train=lesson.sources["train"],
+        val=lesson.sources["val"],
+        seed=lesson.config.seed,
+    )
+
+
+def _fine_tune(lesson: Lesson, probe: Candidate, strategy: FineTune, on_event: EventSink) -> Candidate:
+    from svertka.export.onnx_writer import export_features
+    from svertka.export.session import FEATURES, open_session, run_in_batches
+    from svertka.transfer import loop
+    from svertka.transfer.network import Classifier
+
+    engine = lesson.engine
+    model = Classifier(copy.deepcopy(engine.backbone.module), probe.head)  # the frozen one stays the probe's reference
+    history = loop.train(model, _task(lesson, strategy), lesson.folder / run_folder.CHECKPOINTS, on_event)
+    graph = export_features(model.features, engine.preprocess)
+    session = open_session(graph.SerializeToString(), engine.threads)
+    head = model.head()
+
+    def logits(source: ImageSource, embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> NDArray[np.float32]:
+        rows = np.arange(len(source))
+        return np.concatenate([head.logits(embed(images)) for _, images in batches(source, rows, 32)])
+
+    def by_onnx(source: ImageSource) -> NDArray[np.float32]:
+        return logits(source, lambda images: run_in_batches(session, images, [FEATURES])[0])
+
+    def by_torch(source: ImageSource) -> NDArray[np.float32]:
+        return logits(source, lambda images: torch_features(model.features, engine.preprocess, images))
+
+    candidate = Candidate(
+        strategy="finetune",
+        head=head,
+        val=replace(probe.val, logits_NK=by_onnx(lesson.sources["val"])),
+        temperature=1.0,
+        logits=by_onnx,
+        reference=by_torch,
+        graph=lambda: graph,
+        weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
+        history=history,
+    )
+    return replace(candidate, temperature=fit_temperature(candidate.val))

@@ -1,0 +1,206 @@
+"""The main job, step by step: a folder of images in; a tested, portable classifier out.
+
+This file is the table of contents. Each step takes records and returns a record; each is timed; whatever is done
+stays in the run folder, so a run that was stopped goes on with ``resume``.
+"""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from svertka import run_folder, runtime
+from svertka.data.files import list_files
+from svertka.data.loader import ImageSource
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.scan import scan
+from svertka.data.split import make_split
+from svertka.errors import ConfigError
+from svertka.evaluate import evaluate, probabilities
+from svertka.export.bundle import write_bundle
+from svertka.export.engine import FeatureEngine, open_engine
+from svertka.export.graph import attach_head
+from svertka.learn import Learned, Lesson, learn
+from svertka.report import build_report
+from svertka.schema import (
+    SPLIT_NAMES,
+    Bundle,
+    Catalog,
+    Evaluation,
+    EventSink,
+    Predictions,
+    RunConfig,
+    RunRecord,
+    Split,
+    SplitName,
+    ignore_events,
+)
+from svertka.step_log import StepLog
+from svertka.transfer.features import FeatureTable, extract
+from svertka.transfer.probe import check_order
+
+CHECKED_IMAGES = 32
+"""Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
+
+PACKAGES = ("svertka", "numpy", "pillow", "onnxruntime", "torch", "torchvision", "timm", "onnx", "scikit-learn")
+
+
+def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str = "", resume: str = "") -> RunRecord:
+    """Trains, judges, explains and hands over a classifier.
+
+    Args:
+        config: what to do.
+        on_event: hears what happens; the library itself prints nothing.
+        command: the command line, for the report.
+        resume: a run folder to go on with; ``config`` is then the one stored there.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    list_files(config.data, config)  # a wrong path fails here, before anything is made or loaded
+    folder = Path(resume) if resume else run_folder.new_run_folder(config)
+    if (folder / run_folder.METRICS).exists():
+        raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
+    run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
+    log = StepLog(folder / run_folder.LOG, on_event)
+    started, clock = datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic()
+    process = runtime.setup(config.threads)
+    cache = cache_dir()
+
+    with log.step("backbone") as step:
+        engine = open_engine(config, cache, process.threads)
+        step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
+    with log.step("scan") as step:
+        catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=log)
+        run_folder.save_catalog(folder, catalog)
+        step.summary = describe_catalog(catalog)
+    with log.step("split") as step:
+        split = make_split(catalog, config)
+        run_folder.save_split(folder, catalog, split)
+        step.summary = describe_split(split)
+    for notice in (*catalog.notices, *split.notices):
+        log(notice)
+
+    store = PixelStore(cache, engine.preprocess)
+    sources = {name: ImageSource.of(catalog, split.of(name), store) for name in SPLIT_NAMES}
+    with log.step("features", len(split.train) + len(split.val)) as step:
+        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, sources["train"], cache, log)}
+        tables["val"] = extract(engine, sources["val"], cache, log.after(len(split.train)))
+        order = check_order(tables, catalog, split, config.seed)
+    with log.step("learn") as step:
+        lesson = Lesson(
+            config=config,
+            engine=engine,
+            catalog=catalog,
+            split=split,
+            sources=sources,
+            tables=tables,
+            folder=folder,
+            cache=cache,
+            started=clock,
+        )
+        learned = learn(lesson, log)
+        del tables, lesson
+        step.summary = learned.decision.reason
+    with log.step("judge", len(split.test)) as step:
+        test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
+        accuracy = evaluation.metrics["accuracy"]
+        step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
+    with log.step("hand over") as step:
+        bundle = hand_over(learned, catalog, split, sources["test"], evaluation, engine, folder)
+        step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
+    record = RunRecord(
+        name=folder.name,
+        command=command,
+        started=started,
+        config=config,
+        catalog=catalog,
+        split=split,
+        history=learned.chosen.history,
+        decision=learned.decision,
+        evaluation=evaluation,
+        test=test,
+        order=order,
+        parity=bundle.parity,
+        costs=tuple(log.costs),
+        sources=(engine.source,),
+        versions=runtime.versions(PACKAGES) | {"threads": str(process.threads)},
+        notices=(*catalog.notices, *split.notices, *learned.notices, *evaluation.notices),
+    )
+    with log.step("report") as step:
+        step.summary = str(build_report(record, folder / run_folder.REPORT))
+    run_folder.save_run(folder, record)
+    return record
+
+
+def judge(
+    learned: Learned, catalog: Catalog, split: Split, source: ImageSource, seed: int
+) -> tuple[Predictions, Evaluation]:
+    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
+    paths = tuple(catalog.records[index].path for index in split.test)
+    test = learned.chosen.predict(source, catalog.class_names, paths)
+    baselines = {}
+    if learned.chosen is not learned.probe:
+        probe = learned.probe.predict(source, catalog.class_names, paths)
+        baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(learned.probe.temperature))
+    majority = int(np.bincount(catalog.labels()[list(split.train)]).argmax())
+    evaluation = evaluate(
+        test, temperature=learned.chosen.temperature, baselines=baselines, majority_class=majority, seed=seed
+    )
+    return test, evaluation
+
+
+def hand_over(
+    learned: Learned,
+    catalog: Catalog,
+    split: Split,
+    source: ImageSource,
+    evaluation: Evaluation,
+    engine: FeatureEngine,
+    folder: Path,
+) -> Bundle:
+    """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
+    chosen = learned.chosen
+    weight_KD, bias_K = chosen.head.folded()
+    checked = source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
+    reference = Predictions(
+        logits_NK=chosen.reference(checked),
+        labels_N=checked.labels,
+        paths=tuple(map(str, checked.files)),
+        class_names=catalog.class_names,
+    )
+    learnt_from = (*split.train, *split.val)
+    return write_bundle(
+        folder / run_folder.BUNDLE,
+        graph=attach_head(chosen.graph(), weight_KD, bias_K, chosen.temperature),
+        weights=chosen.weights(),
+        class_names=catalog.class_names,
+        preprocess=engine.preprocess,
+        temperature=chosen.temperature,
+        check_images_NSSC=checked.read(np.arange(len(checked))),
+        reference_NK=probabilities(reference, chosen.temperature),
+        training_hashes=[catalog.records[index].pixel_hash for index in learnt_from],
+        sources=(engine.source,),
+        data_hash=catalog.hash,
+        metrics=evaluation.metrics,
+        versions=runtime.versions(PACKAGES),
+        threads=engine.threads,
+    )
+
+
+def describe_catalog(catalog: Catalog) -> str:
+    """One line on what was found."""
+    text = f"{len(catalog.records)} images in {len(catalog.class_names)} classes ({catalog.layout})"
+    if catalog.rejected:
+        text += f", {len(catalog.rejected)} files left out (see {run_folder.REJECTED})"
+    return text + (", nothing had changed" if not catalog.decoded else "")
+
+
+def describe_split(split: Split) -> str:
+    """One line on who trains and who judges."""
+    text = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
+    if split.leaks:
+        text += f"; {len(split.leaks)} leaks between them"
+    return text

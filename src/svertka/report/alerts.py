@@ -1,0 +1,159 @@
+"""What a person must know before trusting the figure: leaks, conflicts, order, rejects, few test images."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from svertka.report.headline import beats_majority
+from svertka.report.voice import Voice
+from svertka.schema import Notice, RunRecord
+
+_FEW_TEST_IMAGES = 200
+_FEW_IN_A_CLASS = 10
+_MANY_REJECTED = 0.05
+# Notices that the alerts below tell with figures and advice of their own.
+_TOLD_BY_ALERTS = frozenset({"files_rejected", "few_test_images", "few_test_images_in_class"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alert:
+    """One message at the top of the report.
+
+    Attributes:
+        level: ``"note"`` is folded away under the others.
+        title: what it is about; may be empty.
+        body: a sentence or two.
+        link: id of the section that shows more, if any.
+        english: whether the body is in English whatever the report's language.
+    """
+
+    level: Literal["warning", "info", "good", "note"]
+    title: str
+    body: str
+    link: str = ""
+    english: bool = False
+
+
+def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
+    """All alerts, warnings first; one calm line where there is no warning."""
+    found = [
+        *_leaks(voice, run),
+        *_conflicts(voice, run),
+        *_order(voice, run),
+        *_usefulness(voice, run),
+        *_few_images(voice, run),
+        *_rejected(voice, run),
+        *_parity(voice, run),
+        *_notices(voice, run),
+    ]
+    warnings = [alert for alert in found if alert.level == "warning"]
+    rest = [alert for alert in found if alert.level != "warning"]
+    if not warnings:
+        rest.insert(0, Alert(level="good", title=voice("alert.none.title"), body=voice("alert.none.body")))
+    return (*warnings, *rest)
+
+
+def _leaks(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    leaks, dropped = run.split.leaks, len(run.split.dropped)
+    if leaks:
+        kinds = Counter(leak.kind for leak in leaks)
+        parts = ", ".join(f"{voice.known('leak', kind)}: {voice.count(n)}" for kind, n in kinds.most_common())
+        reach_test = sum("test" in (leak.where_a, leak.where_b) for leak in leaks)
+        harm = voice("alert.leaks.test", n=reach_test) if reach_test else voice("alert.leaks.val")
+        advice = voice("alert.leaks.dropped", n=dropped) if dropped else voice("alert.leaks.advice")
+        yield Alert(
+            level="info" if dropped else "warning",
+            title=voice("alert.leaks.title", n=len(leaks)),
+            body=f"{harm} {advice} ({parts}.)",
+            link="leaks",
+        )
+
+
+def _conflicts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    if run.split.conflicts:
+        yield Alert(
+            level="warning",
+            title=voice("alert.conflicts.title", n=len(run.split.conflicts)),
+            body=voice("alert.conflicts.body"),
+            link="leaks",
+        )
+
+
+def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    grouped = bool(run.config.group_column or run.config.group_regex)
+    if run.order is not None and run.order.suspicious:
+        yield Alert(
+            level="info" if grouped else "warning",
+            title=voice("alert.order.title"),
+            body=voice(
+                "alert.order.grouped" if grouped else "alert.order.body",
+                shuffled=voice.decimal(run.order.shuffled),
+                contiguous=voice.decimal(run.order.contiguous),
+            ),
+        )
+
+
+def _usefulness(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    if beats_majority(run.evaluation) is False:
+        yield Alert(level="warning", title=voice("alert.useless.title"), body=voice("alert.useless.body"))
+
+
+def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    evaluation = run.evaluation
+    if evaluation.n < _FEW_TEST_IMAGES:
+        accuracy = evaluation.metrics.get("accuracy")
+        width = "" if accuracy is None else voice.decimal(50 * (accuracy.high - accuracy.low), 0)
+        body = voice("alert.few.body", points=width) if width else voice("alert.few.body_plain")
+        yield Alert(level="warning", title=voice("alert.few.title", n=evaluation.n), body=body)
+    thin = [scores for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
+    if thin:
+        names = voice.listing([scores.name for scores in thin[:4]])
+        yield Alert(
+            level="warning",
+            title=voice("alert.thin.title", n=len(thin), limit=_FEW_IN_A_CLASS),
+            body=voice("alert.thin.body", names=names if len(thin) <= 4 else f"{names} …"),
+            link="classes",
+        )
+
+
+def _rejected(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    rejected = len(run.catalog.rejected)
+    if rejected:
+        share = rejected / (rejected + len(run.catalog.records))
+        yield Alert(
+            level="warning" if share > _MANY_REJECTED else "info",
+            title=voice("alert.rejected.title", n=rejected),
+            body=voice("alert.rejected.body", share=voice.percent(share)),
+            link="rejected",
+        )
+
+
+def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    if run.parity.same_labels < run.parity.n:
+        yield Alert(
+            level="warning",
+            title=voice("alert.parity.title"),
+            body=voice("alert.parity.body", same=run.parity.same_labels, n=run.parity.n),
+        )
+
+
+def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    """What other steps noticed, each once. Their sentences are English; known codes speak the report's language."""
+    seen: set[tuple[str, str]] = set()
+    every: tuple[Notice, ...] = (
+        *run.notices,
+        *run.catalog.notices,
+        *run.split.notices,
+        *run.evaluation.notices,
+    )
+    for notice in every:
+        if notice.code in _TOLD_BY_ALERTS or (notice.code, notice.message) in seen:
+            continue
+        seen.add((notice.code, notice.message))
+        yield Alert(
+            level="warning" if notice.level == "warning" else "note",
+            title=voice.known("notice", notice.code, ""),
+            body=notice.message,
+            english=True,
+        )

@@ -1,0 +1,127 @@
+"""How the run can be repeated and used: costs, configuration, versions, sources, commands, methods."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from svertka.report.voice import Voice
+from svertka.schema import RunConfig, RunRecord, StepCost
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostRow:
+    """Time and memory of one step; bars in percent of the largest."""
+
+    step: str
+    time: str
+    time_bar: float
+    memory: str
+    memory_bar: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Costs:
+    """The part about time and memory."""
+
+    finding: str
+    rows: tuple[CostRow, ...]
+
+
+def make_costs(voice: Voice, costs: Sequence[StepCost]) -> Costs | None:
+    """Builds the bars of time and memory; None where nothing was measured."""
+    if not costs:
+        return None
+    total = sum(cost.seconds for cost in costs)
+    slowest = max(costs, key=lambda cost: cost.seconds)
+    longest = slowest.seconds or 1.0
+    peak = max(cost.peak_memory_mb for cost in costs) or 1.0
+    finding = voice(
+        "costs.finding",
+        total=voice.seconds(total),
+        step=voice.quoted(voice.known("step", slowest.step)),
+        share=voice.percent(slowest.seconds / total if total else 0.0, 0),
+        peak=voice.memory(peak),
+    )
+    rows = tuple(
+        CostRow(
+            step=voice.known("step", cost.step),
+            time=voice.seconds(cost.seconds),
+            time_bar=round(100 * cost.seconds / longest, 2),
+            memory=voice.memory(cost.peak_memory_mb),
+            memory_bar=round(100 * cost.peak_memory_mb / peak, 2),
+        )
+        for cost in costs
+    )
+    return Costs(finding=finding, rows=rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfigRow:
+    """One setting; ``changed`` where it is not the default."""
+
+    name: str
+    value: str
+    changed: bool
+
+
+def make_config_rows(config: RunConfig) -> tuple[ConfigRow, ...]:
+    """Every setting of the run, in the order of ``RunConfig``."""
+    default = RunConfig(data=config.data)
+    return tuple(
+        ConfigRow(
+            name=entry.name,
+            value=_written(getattr(config, entry.name)),
+            changed=getattr(config, entry.name) != getattr(default, entry.name),
+        )
+        for entry in fields(config)
+    )
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return '""' if value == "" else str(value)
+
+
+def make_commands(run: RunRecord) -> tuple[str, str, str]:
+    """Three commands that use the bundle: one image, a folder into a table, judging new labelled images."""
+    folder = run.config.out.rstrip("/") or f"runs/{run.name}"
+    bundle = shlex.quote(f"{folder}/bundle")
+    return (
+        f"svertka predict {bundle} photo.jpg",
+        f"svertka predict {bundle} new_images/ --out predictions.csv",
+        f"svertka evaluate {bundle} new_labelled_images/",
+    )
+
+
+def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
+    """What stands behind the figures, and what they don't say."""
+    split = run.split
+    parts = voice("methods.parts", train=len(split.train), val=len(split.val), test=len(split.test))
+    grouped = bool(run.config.group_column or run.config.group_regex)
+    order = run.order
+    if order is None:
+        checked = voice("methods.order.unmeasured")
+    else:
+        checked = voice(
+            "methods.order.measured",
+            shuffled=voice.decimal(order.shuffled),
+            contiguous=voice.decimal(order.contiguous),
+            error=voice.decimal(order.standard_error),
+        )
+    calibrated = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
+    parity = voice(
+        "methods.parity",
+        n=run.parity.n,
+        same=run.parity.same_labels,
+        difference=voice.tiny(run.parity.max_probability_difference),
+    )
+    return (
+        f"{voice(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
+        voice("methods.groups.known" if grouped else "methods.groups.unknown"),
+        voice("methods.once"),
+        voice("methods.intervals"),
+        checked,
+        f"{calibrated} {parity}",
+        voice("methods.limits"),
+    )

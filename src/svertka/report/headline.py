@@ -1,0 +1,170 @@
+"""The first screen: the task in words, the figure with its interval, and what it means against the baselines."""
+
+import math
+from dataclasses import dataclass
+
+from svertka.report.voice import Voice
+from svertka.schema import Estimate, Evaluation, RunRecord
+
+# The first of these that the evaluation has is the headline.
+_CANDIDATES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+_TILES = ("balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IntervalRow:
+    """A dot with its 95 % interval on the axis of the headline: percent of the axis' width."""
+
+    label: str
+    value: str
+    interval: str
+    low: float
+    at: float
+    high: float
+    main: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """A further figure under the headline."""
+
+    label: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Headline:
+    """The first screen. ``figure`` is empty where the evaluation has no figure to show."""
+
+    task: str
+    figure: str
+    label: str
+    interval: str
+    meaning: tuple[str, ...]
+    rows: tuple[IntervalRow, ...]
+    ticks: tuple[tuple[float, str], ...]
+    tiles: tuple[Tile, ...]
+
+
+def make_headline(voice: Voice, run: RunRecord) -> Headline:
+    """Builds the first screen from a run."""
+    metrics = run.evaluation.metrics
+    name = next((name for name in _CANDIDATES if name in metrics), "")
+    task = _task(voice, run.evaluation.class_names)
+    tiles = tuple(
+        Tile(
+            label=voice(f"metric.{tile}.name"),
+            value=voice.metric(tile, metrics[tile].value),
+            interval=voice.interval(tile, metrics[tile]),
+        )
+        for tile in _TILES
+        if tile in metrics and tile != name
+    )
+    if not name:
+        meaning = (voice("headline.nothing"),)
+        return Headline(task=task, figure="", label="", interval="", meaning=meaning, rows=(), ticks=(), tiles=tiles)
+    rows, ticks = _interval_rows(voice, run, name)
+    return Headline(
+        task=task,
+        figure=voice.metric(name, metrics[name].value),
+        label=voice("headline.accuracy" if name == "accuracy" else f"metric.{name}.name"),
+        interval=voice("headline.interval", interval=voice.interval(name, metrics[name]), n=metrics[name].n),
+        meaning=_meaning(voice, run, name),
+        rows=rows,
+        ticks=ticks,
+        tiles=tiles,
+    )
+
+
+def _task(voice: Voice, class_names: tuple[str, ...]) -> str:
+    if len(class_names) == 2:
+        return voice("headline.task.two", first=voice.quoted(class_names[0]), second=voice.quoted(class_names[1]))
+    if len(class_names) <= 4 and sum(map(len, class_names)) <= 80:
+        return voice("headline.task.few", names=voice.listing(class_names))
+    return voice("headline.task.many", n=len(class_names))
+
+
+def _meaning(voice: Voice, run: RunRecord, name: str) -> tuple[str, ...]:
+    """What the figure means for a person, and against answering without looking and against the plain probe."""
+    estimate = run.evaluation.metrics[name]
+    sentences = []
+    if name == "accuracy" and math.isfinite(estimate.low) and math.isfinite(estimate.high):
+        sentences.append(
+            voice(
+                "headline.meaning",
+                right=str(round(100 * estimate.value)),
+                low=str(round(100 * estimate.low)),
+                high=str(round(100 * estimate.high)),
+            )
+        )
+    majority = run.evaluation.baselines.get("majority class", {}).get(name)
+    if majority is not None:
+        sentences.append(
+            voice(
+                f"headline.majority.{_verdict(estimate, majority)}",
+                value=voice.metric(name, majority.value),
+                name=voice.quoted(_commonest_class(run)),
+            )
+        )
+    probe = run.evaluation.baselines.get("probe", {}).get(name)
+    if probe is not None and run.decision.strategy != "probe":
+        sentences.append(voice(f"headline.probe.{_verdict(estimate, probe)}", value=voice.metric(name, probe.value)))
+    return tuple(sentences)
+
+
+def _verdict(model: Estimate, baseline: Estimate) -> str:
+    """``better``, ``worse`` or ``unclear``: whether the intervals lie apart."""
+    if model.low > baseline.high:
+        return "better"
+    return "worse" if model.high < baseline.low else "unclear"
+
+
+def beats_majority(evaluation: Evaluation) -> bool | None:
+    """Whether accuracy is clearly above always answering the commonest class; None where that is not known."""
+    model = evaluation.metrics.get("accuracy")
+    majority = evaluation.baselines.get("majority class", {}).get("accuracy")
+    return None if model is None or majority is None else model.low > majority.value
+
+
+def _commonest_class(run: RunRecord) -> str:
+    """The class that the majority baseline answers: the commonest among training images."""
+    labels = [run.catalog.records[index].label for index in run.split.train]
+    if not labels:
+        labels = [int(label) for label in run.test.labels_N]
+    names = run.catalog.class_names
+    return names[max(range(len(names)), key=labels.count)] if labels else "–"
+
+
+def _interval_rows(
+    voice: Voice, run: RunRecord, name: str
+) -> tuple[tuple[IntervalRow, ...], tuple[tuple[float, str], ...]]:
+    """Model and baselines on one axis that runs from a round figure below the lowest to the top."""
+    shown = [(voice("headline.row.model"), run.evaluation.metrics[name])]
+    for baseline, metrics in sorted(run.evaluation.baselines.items(), key=lambda entry: entry[0] != "probe"):
+        same_as_model = baseline == "probe" and run.decision.strategy == "probe"
+        if name in metrics and not same_as_model:
+            shown.append((voice.known("baseline", baseline), metrics[name]))
+    lows = [e.low if math.isfinite(e.low) else e.value for _, e in shown]
+    left = max(0.0, math.floor(10 * min(lows) - 0.2) / 10)
+    span = max(0.1, 1 - left)
+    step = 0.1 if span <= 0.5 else 0.2
+
+    def at(value: float) -> float:
+        return round(100 * min(1.0, max(0.0, (value - left) / span)), 2)
+
+    rows = tuple(
+        IntervalRow(
+            label=label,
+            value=voice.metric(name, e.value),
+            interval=voice.interval(name, e),
+            low=at(e.low if math.isfinite(e.low) else e.value),
+            at=at(e.value),
+            high=at(e.high if math.isfinite(e.high) else e.value),
+            main=index == 0,
+        )
+        for index, (label, e) in enumerate(shown)
+    )
+    marks = [1 - step * index for index in range(int(span / step + 1e-9) + 1)]
+    ticks = tuple((at(mark), voice.percent(mark, 0)) for mark in reversed(marks))
+    return rows, ticks

@@ -1,0 +1,69 @@
+"""The gallery of the surest mistakes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from svertka.evaluate.predictions import predicted_labels, probabilities
+from svertka.report.dataset import Sample, picture_problem
+from svertka.report.pictures import thumbnails
+from svertka.report.voice import Voice
+from svertka.schema import RunRecord
+
+_MISTAKES_SHOWN = 12
+_MISTAKE_PX = 160
+_SURE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """A wrong answer with its picture."""
+
+    sample: Sample
+    path: str
+    true: str
+    said: str
+    confidence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistakes:
+    """The surest wrong answers."""
+
+    finding: str
+    shown: tuple[Mistake, ...]
+
+
+def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
+    """Finds the wrong answers with the highest calibrated confidence; reads their images from disk."""
+    probabilities_NK = probabilities(run.test, run.evaluation.temperature)
+    predicted_N = predicted_labels(run.test)
+    confidence_N = probabilities_NK[np.arange(len(predicted_N)), predicted_N]
+    wrong = np.flatnonzero(predicted_N != run.test.labels_N)
+    if not len(wrong):
+        return Mistakes(finding=voice("mistakes.none"), shown=())
+    surest = wrong[np.argsort(-confidence_N[wrong], kind="stable")][:_MISTAKES_SHOWN]
+    names = run.test.class_names
+    files = [run.catalog.root / run.test.paths[row] for row in surest]
+    pictures = thumbnails(files, _MISTAKE_PX, run.config.max_megapixels)
+    shown = []
+    for row, picture in zip(surest, pictures, strict=True):
+        true, said = names[int(run.test.labels_N[row])], names[int(predicted_N[row])]
+        alt = voice("mistakes.alt", path=run.test.paths[row], true=true, said=said)
+        shown.append(
+            Mistake(
+                sample=Sample(picture=picture, alt=alt, problem=picture_problem(voice, picture)),
+                path=run.test.paths[row],
+                true=true,
+                said=said,
+                confidence=voice.percent(float(confidence_N[row])),
+            )
+        )
+    finding = voice(
+        "mistakes.finding",
+        n=len(wrong),
+        total=len(run.test),
+        sure=int((confidence_N[wrong] > _SURE).sum()),
+        limit=voice.percent(_SURE, 0),
+    )
+    return Mistakes(finding=finding, shown=tuple(shown))

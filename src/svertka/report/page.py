@@ -1,0 +1,109 @@
+"""Builds ``report.html`` from a run's records: one file, no network, no script needed to read it."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from svertka.report.alerts import make_alerts
+from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
+from svertka.report.charts import learning_charts
+from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
+from svertka.report.dataset import make_data_section
+from svertka.report.headline import make_headline
+from svertka.report.mistakes import make_mistakes
+from svertka.report.results import (
+    make_class_table,
+    make_confusion,
+    make_decision,
+    make_metric_rows,
+)
+from svertka.report.voice import Voice
+from svertka.schema import RunRecord
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+
+def build_report(run: RunRecord, path: Path) -> Path:
+    """Writes the report of a run.
+
+    Images are read from ``run.catalog``; one that is gone or damaged becomes a tile that says so.
+
+    Args:
+        run: all that is shown, in the language of ``run.config.language``.
+        path: of the HTML file; its folder must exist.
+
+    Returns:
+        The path.
+    """
+    html = render(run)
+    # File names that are no valid Unicode reach us with surrogates, which UTF-8 cannot write.
+    path.write_bytes(html.encode("utf-8", "replace"))
+    return path
+
+
+def render(run: RunRecord) -> str:
+    """Returns the report as HTML."""
+    voice = Voice(run.config.language)
+    environment = _environment(voice)
+    curves = [
+        chart for chart in (roc_chart(voice, run.evaluation), precision_recall_chart(voice, run.evaluation)) if chart
+    ]
+    metric_baselines, metric_rows = make_metric_rows(voice, run.evaluation)
+    return environment.get_template("page.html.j2").render(
+        run=run,
+        date=_date(run.started),
+        headline=make_headline(voice, run),
+        alerts=make_alerts(voice, run),
+        decision=make_decision(voice, run.decision),
+        data=make_data_section(voice, run),
+        learning=learning_charts(voice, run.history),
+        confusion=make_confusion(voice, run.evaluation),
+        classes=make_class_table(voice, run.evaluation),
+        curves=curves,
+        reliability=reliability_charts(voice, run.evaluation),
+        mistakes=make_mistakes(voice, run),
+        metric_baselines=metric_baselines,
+        metric_rows=metric_rows,
+        costs=make_costs(voice, run.costs),
+        config=make_config_rows(run.config),
+        commands=make_commands(run),
+        methods=make_methods(voice, run),
+    )
+
+
+def _environment(voice: Voice) -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("svertka.report"),
+        autoescape=True,  # file and class names are other people's text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    environment.globals["t"] = voice
+    environment.filters["code"] = _code_filter()
+    return environment
+
+
+def _code_filter() -> Callable[[str], "Markup"]:
+    """A filter that escapes a sentence, then sets what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    def code(sentence: str) -> Markup:
+        return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
+
+    return code
+
+
+def _date(started: str) -> str:
+    """The start as date and minute, or as it was given where it is no ISO 8601 time."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return started

@@ -1,0 +1,234 @@
+"""What the model can and cannot do: decision, confusion, classes, all metrics."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from svertka.report.voice import Voice
+from svertka.schema import ClassScores, Decision, Estimate, Evaluation
+
+MATRIX_CLASSES = 30
+_SHARES_IN_CELLS = 12
+_PAIRS_SHOWN = 25
+_CLASS_ROWS_SHOWN = 200
+_SORT_CLASSES_FROM = 13
+
+
+# --- decision ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionView:
+    """Which strategy was kept: a sentence, the reason as it was given, and a table of validation scores."""
+
+    kept: str
+    reason: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...], bool], ...]
+
+
+def make_decision(voice: Voice, decision: Decision) -> DecisionView:
+    """Builds the part about the decision."""
+    names = list(dict.fromkeys(name for scores in decision.val_scores.values() for name in scores))
+    rows = tuple(
+        (
+            voice.known("strategy", strategy),
+            tuple(voice.metric(name, scores[name]) if name in scores else "–" for name in names),
+            strategy == decision.strategy,
+        )
+        for strategy, scores in decision.val_scores.items()
+    )
+    return DecisionView(
+        kept=voice("decision.kept", strategy=voice.known("strategy", decision.strategy)),
+        reason=decision.reason,
+        columns=tuple(voice.known("metric", f"{name}.name", name) for name in names),
+        rows=rows,
+    )
+
+
+# --- confusion --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One cell of the matrix: count, share of its row, kind (``right``, ``wrong`` or ``zero``) and full words."""
+
+    count: str
+    share: str
+    percent: int
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confusion:
+    """The confusion matrix, or for many classes only its most frequent mistakes (then ``rows`` is empty)."""
+
+    finding: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, int, tuple[Cell, ...]], ...]
+    with_shares: bool
+    pairs: tuple[tuple[str, str, str, str], ...]
+
+
+def make_confusion(voice: Voice, evaluation: Evaluation) -> Confusion:
+    """Builds the part about confusions."""
+    names, matrix = evaluation.class_names, evaluation.confusion_KK
+    sums = [sum(row) for row in matrix]
+    mistakes = sorted(
+        ((count, true, said) for true, row in enumerate(matrix) for said, count in enumerate(row) if true != said),
+        key=lambda mistake: (-mistake[0], mistake[1], mistake[2]),
+    )
+    mistakes = [mistake for mistake in mistakes if mistake[0] > 0]
+    with_shares = len(names) <= _SHARES_IN_CELLS
+    whole = len(names) <= MATRIX_CLASSES
+    return Confusion(
+        finding=_confusion_finding(voice, names, sums, mistakes),
+        names=names,
+        rows=tuple(
+            (names[true], sums[true], tuple(_cell(voice, names, sums, true, said, n) for said, n in enumerate(row)))
+            for true, row in enumerate(matrix)
+        )
+        if whole
+        else (),
+        with_shares=with_shares,
+        pairs=()
+        if whole
+        else tuple(
+            (names[true], names[said], voice.count(count), voice.percent(count / sums[true]))
+            for count, true, said in mistakes[:_PAIRS_SHOWN]
+        ),
+    )
+
+
+def _cell(voice: Voice, names: Sequence[str], sums: Sequence[int], true: int, said: int, count: int) -> Cell:
+    share = count / sums[true] if sums[true] else 0.0
+    return Cell(
+        count=voice.count(count),
+        share=voice.percent(share, 0),
+        percent=round(100 * share),
+        kind="zero" if not count else "right" if true == said else "wrong",
+        title=voice("confusion.cell", n=count, true=names[true], said=names[said], share=voice.percent(share)),
+    )
+
+
+def _confusion_finding(
+    voice: Voice, names: Sequence[str], sums: Sequence[int], mistakes: Sequence[tuple[int, int, int]]
+) -> str:
+    if not mistakes:
+        return voice("confusion.perfect")
+    count, true, said = mistakes[0]
+    return voice(
+        "confusion.finding",
+        n=count,
+        total=sums[true],
+        share=voice.percent(count / sums[true]),
+        true=voice.quoted(names[true]),
+        said=voice.quoted(names[said]),
+    )
+
+
+# --- classes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreView:
+    """One score of one class: words, and its whisker in percent of the scale from 0 to 1."""
+
+    value: str
+    interval: str
+    low: float
+    at: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassTable:
+    """The table of classes; with many classes the weakest come first and the strongest may be left out."""
+
+    finding: str
+    rows: tuple[tuple[str, int, tuple[ScoreView, ...]], ...]
+    left_out: int
+    weakest_first: bool
+
+
+def make_class_table(voice: Voice, evaluation: Evaluation) -> ClassTable:
+    """Builds the table of precision, recall and F1."""
+    scores = list(evaluation.per_class)
+    weakest_first = len(scores) >= _SORT_CLASSES_FROM
+    if weakest_first:
+        scores.sort(key=lambda entry: entry.f1.value if math.isfinite(entry.f1.value) else -1.0)
+    return ClassTable(
+        finding=_class_finding(voice, evaluation.per_class),
+        rows=tuple(
+            (s.name, s.support, tuple(_score(voice, e) for e in (s.precision, s.recall, s.f1)))
+            for s in scores[:_CLASS_ROWS_SHOWN]
+        ),
+        left_out=max(0, len(scores) - _CLASS_ROWS_SHOWN),
+        weakest_first=weakest_first,
+    )
+
+
+def _score(voice: Voice, estimate: Estimate) -> ScoreView:
+    def at(value: float) -> float:
+        return round(100 * min(1.0, max(0.0, value)), 2) if math.isfinite(value) else 0.0
+
+    return ScoreView(
+        value=voice.percent(estimate.value),
+        interval=voice.interval("accuracy", estimate),
+        low=at(estimate.low),
+        at=at(estimate.value),
+        high=at(estimate.high),
+    )
+
+
+def _class_finding(voice: Voice, scores: Sequence[ClassScores]) -> str:
+    judged = [entry for entry in scores if entry.support and math.isfinite(entry.recall.value)]
+    if not judged:
+        return ""
+    weak = min(judged, key=lambda entry: entry.recall.value)
+    strong = max(judged, key=lambda entry: entry.recall.value)
+    return voice(
+        "classes.finding",
+        weak=voice.quoted(weak.name),
+        weak_value=voice.percent(weak.recall.value),
+        weak_n=weak.support,
+        strong=voice.quoted(strong.name),
+        strong_value=voice.percent(strong.recall.value),
+        strong_n=strong.support,
+    )
+
+
+# --- all metrics ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricRow:
+    """One metric: name, what it means, value, interval, n, and each baseline's value."""
+
+    name: str
+    gloss: str
+    value: str
+    interval: str
+    n: str
+    baselines: tuple[str, ...]
+
+
+def make_metric_rows(voice: Voice, evaluation: Evaluation) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
+    """All metrics in the evaluation's order, and the names of the baselines beside them."""
+    names = tuple(voice.known("baseline", baseline) for baseline in evaluation.baselines)
+    rows = tuple(
+        MetricRow(
+            name=voice.known("metric", f"{name}.name", name),
+            gloss=voice.known("metric", f"{name}.gloss", ""),
+            value=voice.metric(name, estimate.value),
+            interval=voice.interval(name, estimate),
+            n=voice.count(estimate.n),
+            baselines=tuple(
+                voice.metric(name, metrics[name].value) if name in metrics else "–"
+                for metrics in evaluation.baselines.values()
+            ),
+        )
+        for name, estimate in evaluation.metrics.items()
+    )
+    return names, rows

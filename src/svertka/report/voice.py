@@ -1,0 +1,99 @@
+"""How the report speaks: sentences of the catalogue, and numbers as the language writes them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from svertka.messages import count, has, text
+from svertka.schema import Estimate
+
+_NARROW_SPACE = "\u202f"
+_MINUS = "\u2212"
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Metrics that are shares of images or differences between shares; the others are written as plain decimals.
+PERCENT_METRICS = frozenset(
+    {"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "calibration_error_uncalibrated"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Writes sentences and numbers in one language. Call it with a key of the catalogue.
+
+    Attributes:
+        language: ``"en"`` or ``"ru"``.
+    """
+
+    language: str
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Returns a sentence of the catalogue."""
+        return text(key, self.language, **values)
+
+    def known(self, prefix: str, code: str, otherwise: str | None = None) -> str:
+        """Returns the catalogue's words for a code such as ``"hand over"``, or else the code itself."""
+        key = f"{prefix}.{code.replace(' ', '_').replace('-', '_')}"
+        return text(key, self.language) if has(key, self.language) else (code if otherwise is None else otherwise)
+
+    def count(self, number: int) -> str:
+        """Writes a whole number."""
+        return count(number, self.language)
+
+    def decimal(self, value: float, digits: int = 3) -> str:
+        """Writes a number with so many decimals; a dash where there is none."""
+        if not math.isfinite(value):
+            return "–"
+        written = f"{value:.{digits}f}".replace("-", _MINUS)
+        return written.replace(".", ",") if self.language == "ru" else written
+
+    def percent(self, share: float, digits: int = 1) -> str:
+        """Writes a share of 0..1 as a percentage."""
+        return f"{self.decimal(100 * share, digits)}{_NARROW_SPACE}%" if math.isfinite(share) else "–"
+
+    def metric(self, name: str, value: float) -> str:
+        """Writes a metric's value as befits it: a percentage or a decimal."""
+        return self.percent(value) if name in PERCENT_METRICS else self.decimal(value)
+
+    def interval(self, name: str, estimate: Estimate) -> str:
+        """Writes a metric's 95 % interval, with its unit once."""
+        if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+            return "–"
+        if name in PERCENT_METRICS:
+            return f"{self.decimal(100 * estimate.low, 1)}–{self.percent(estimate.high)}"
+        return f"{self.decimal(estimate.low)}–{self.decimal(estimate.high)}"
+
+    def tiny(self, value: float) -> str:
+        """Writes a very small number above 0 by its order of magnitude: 2 × 10⁻⁶."""
+        if not 0 < value < 0.001:
+            return self.decimal(value)
+        mantissa, exponent = f"{value:.0e}".split("e-")
+        return f"{mantissa} × 10⁻{exponent.lstrip('0').translate(_SUPERSCRIPTS)}"
+
+    def seconds(self, seconds: float) -> str:
+        """Writes a duration: 0.4 s, 12 s, 4 min 5 s, 2 h 10 min."""
+        if seconds < 10:
+            return self("unit.seconds", value=self.decimal(seconds, 1))
+        whole = round(seconds)
+        if whole < 60:
+            return self("unit.seconds", value=str(whole))
+        if whole < 3600:
+            return self("unit.minutes", minutes=str(whole // 60), seconds=str(whole % 60))
+        return self("unit.hours", hours=str(whole // 3600), minutes=str(whole % 3600 // 60))
+
+    def memory(self, megabytes: float) -> str:
+        """Writes an amount of memory in MB or GB."""
+        if megabytes < 1000:
+            return self("unit.megabytes", value=self.decimal(megabytes, 0))
+        return self("unit.gigabytes", value=self.decimal(megabytes / 1000, 1))
+
+    def quoted(self, name: str) -> str:
+        """Puts a class name into the language's quotation marks."""
+        return f"«{name}»" if self.language == "ru" else f"“{name}”"
+
+    def listing(self, names: Sequence[str]) -> str:
+        """Joins names: a, b and c."""
+        quoted = [self.quoted(name) for name in names]
+        if len(quoted) < 2:
+            return "".join(quoted)
+        return self("page.and", first=", ".join(quoted[:-1]), last=quoted[-1])

@@ -1,0 +1,317 @@
+"""A run folder: plain files that a person can open, from which every record reads back.
+
+``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
+``history.csv``, ``predictions.csv``, ``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``, ``log.txt``.
+"""
+
+import csv
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
+from svertka.evaluate import from_json, load_predictions, save_predictions, to_json
+from svertka.schema import (
+    SPLIT_NAMES,
+    Catalog,
+    Decision,
+    EpochRow,
+    ImageRecord,
+    Leak,
+    Notice,
+    OrderCheck,
+    Parity,
+    Rejection,
+    RunConfig,
+    RunRecord,
+    Source,
+    Split,
+    StepCost,
+)
+
+CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
+RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
+PLAN, CHECKPOINTS, BUNDLE, REPORT, LOG = "plan.json", "checkpoints", "bundle", "report.html", "log.txt"
+
+
+# --- making and finding ------------------------------------------------------------------------------------------
+
+
+def new_run_folder(config: RunConfig) -> Path:
+    """Makes the folder of a new run.
+
+    Raises:
+        ConfigError: the folder that was asked for holds something already.
+    """
+    if config.out:
+        folder = Path(config.out).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(
+                f"run folder {folder} is there already and not empty; choose another --out, "
+                f"or go on with it: svertka train --resume {folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    name = Path(config.data).expanduser().resolve().stem or "run"
+    for number in range(1, 10_000):
+        folder = Path("runs") / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise ConfigError(f"runs/{name}-1 to runs/{name}-9999 are all taken; name a folder with --out.")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", errors="surrogateescape")
+    part.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON that ``write_json`` wrote."""
+    return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+# --- configuration -----------------------------------------------------------------------------------------------
+
+
+def config_to_toml(config: RunConfig) -> str:
+    """The configuration as TOML, every field with its value."""
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in asdict(config).items())
+
+
+def config_fields(path: Path) -> dict[str, Any]:
+    """Fields of a configuration file.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: it is no TOML, or names a field that doesn't exist or has another type.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"configuration {path} does not exist; expected a TOML file with fields such as seed = 1.")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is not valid TOML: {error}.") from error
+    defaults = {field.name: field.default for field in fields(RunConfig)}
+    for name, value in values.items():
+        if name not in defaults:
+            hint = did_you_mean(name, defaults)
+            raise ConfigError(f"configuration {path}: field {name!r} is unknown.{hint}")
+        expected = str if name == "data" else type(defaults[name])
+        if expected is float and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is not expected:
+            raise ConfigError(f"configuration {path}: {name} is {value!r}; expected {expected.__name__}.")
+    return values
+
+
+def load_config(folder: Path) -> RunConfig:
+    """The configuration that a run was started with.
+
+    Raises:
+        NotFoundError: the folder holds no run.
+    """
+    if not (folder / CONFIG).is_file():
+        raise NotFoundError(f"{folder} is no run folder; expected one that `svertka train` made, with {CONFIG}.")
+    return RunConfig(**config_fields(folder / CONFIG))
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV table whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Reads a CSV table that ``write_table`` wrote."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def save_catalog(folder: Path, catalog: Catalog) -> None:
+    """Writes ``catalog.csv`` and ``rejected.csv``."""
+    names = catalog.class_names
+    write_table(
+        folder / CATALOG,
+        ("path", "label", "split", "group", "width_px", "height_px", "mode", "pixel_hash", "perceptual_hash", "notes"),
+        (
+            (
+                r.path,
+                names[r.label],
+                r.split or "",
+                "" if r.group is None else r.group,
+                r.width_px,
+                r.height_px,
+                r.mode,
+                r.pixel_hash,
+                f"{r.perceptual_hash:016x}",
+                " ".join(r.notes),
+            )
+            for r in catalog.records
+        ),
+    )
+    write_table(
+        folder / REJECTED, ("path", "reason", "detail"), ((r.path, r.reason, r.detail) for r in catalog.rejected)
+    )
+
+
+def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
+    """Reads back what ``save_catalog`` wrote; ``facts`` is the ``catalog`` part of ``run.json``."""
+    numbers = {name: number for number, name in enumerate(facts["class_names"])}
+    records = tuple(
+        ImageRecord(
+            path=row["path"],
+            label=numbers[row["label"]],
+            split=row["split"] or None,  # type: ignore[arg-type]
+            group=row["group"] or None,
+            width_px=int(row["width_px"]),
+            height_px=int(row["height_px"]),
+            mode=row["mode"],
+            pixel_hash=row["pixel_hash"],
+            perceptual_hash=int(row["perceptual_hash"], 16),
+            notes=tuple(row["notes"].split()),
+        )
+        for row in read_table(folder / CATALOG)
+    )
+    return Catalog(
+        root=Path(facts["root"]),
+        layout=facts["layout"],
+        class_names=tuple(facts["class_names"]),
+        records=records,
+        rejected=tuple(Rejection(**row) for row in read_table(folder / REJECTED)),
+        notices=_all(Notice, facts["notices"]),
+        decoded=facts["decoded"],
+    )
+
+
+def save_split(folder: Path, catalog: Catalog, split: Split) -> None:
+    """Writes ``split.csv``: one line an image of the catalog, in its order."""
+    where = dict.fromkeys(split.dropped, "dropped")
+    for name in SPLIT_NAMES:
+        where |= dict.fromkeys(split.of(name), name)
+    rows = ((record.path, where.get(index, "")) for index, record in enumerate(catalog.records))
+    write_table(folder / SPLIT, ("path", "split"), rows)
+
+
+def load_split(folder: Path, facts: dict[str, Any]) -> Split:
+    """Reads back what ``save_split`` wrote; ``facts`` is the ``split`` part of ``run.json``."""
+    where = [row["split"] for row in read_table(folder / SPLIT)]
+    parts = {
+        name: tuple(index for index, part in enumerate(where) if part == name)
+        for name in ("train", "val", "test", "dropped")
+    }
+    return Split(
+        **parts,
+        seed=facts["seed"],
+        origin=facts["origin"],
+        leaks=_all(Leak, facts["leaks"]),
+        conflicts=_all(Leak, facts["conflicts"]),
+        notices=_all(Notice, facts["notices"]),
+    )
+
+
+# --- the whole run -----------------------------------------------------------------------------------------------
+
+
+def save_run(folder: Path, run: RunRecord) -> None:
+    """Writes everything that a report is built from."""
+    write_text(folder / CONFIG, config_to_toml(run.config))
+    save_catalog(folder, run.catalog)
+    save_split(folder, run.catalog, run.split)
+    columns = [field.name for field in fields(EpochRow)]
+    write_table(folder / HISTORY, columns, ([getattr(row, name) for name in columns] for row in run.history))
+    save_predictions(run.test, folder / PREDICTIONS, temperature=run.evaluation.temperature)
+    catalog, split = run.catalog, run.split
+    facts = {
+        "name": run.name,
+        "command": run.command,
+        "started": run.started,
+        "catalog": {
+            "root": str(catalog.root),
+            "layout": catalog.layout,
+            "class_names": catalog.class_names,
+            "notices": [asdict(notice) for notice in catalog.notices],
+            "decoded": catalog.decoded,
+        },
+        "split": {
+            "seed": split.seed,
+            "origin": split.origin,
+            "leaks": [asdict(leak) for leak in split.leaks],
+            "conflicts": [asdict(leak) for leak in split.conflicts],
+            "notices": [asdict(notice) for notice in split.notices],
+        },
+        "decision": asdict(run.decision),
+        "order": asdict(run.order) if run.order else None,
+        "parity": asdict(run.parity),
+        "costs": [asdict(cost) for cost in run.costs],
+        "sources": [asdict(source) for source in run.sources],
+        "versions": run.versions,
+        "notices": [asdict(notice) for notice in run.notices],
+    }
+    write_json(folder / RUN, facts)
+    write_json(folder / METRICS, to_json(run.evaluation))  # last: its presence says that the run is whole
+
+
+def load_run(folder: Path) -> RunRecord:
+    """Reads a finished run back, so that its report can be built again without torch.
+
+    Raises:
+        NotFoundError: no run, or one that isn't finished.
+        DataError: a file of it is damaged.
+    """
+    config = load_config(folder)
+    if not (folder / METRICS).is_file():
+        raise NotFoundError(f"run {folder} is not finished; go on with it: svertka train --resume {folder}")
+    try:
+        facts = read_json(folder / RUN)
+        return RunRecord(
+            name=facts["name"],
+            command=facts["command"],
+            started=facts["started"],
+            config=config,
+            catalog=load_catalog(folder, facts["catalog"]),
+            split=load_split(folder, facts["split"]),
+            history=tuple(_epoch(row) for row in read_table(folder / HISTORY)),
+            decision=Decision(**facts["decision"]),
+            evaluation=from_json(read_json(folder / METRICS)),
+            test=load_predictions(folder / PREDICTIONS),
+            order=OrderCheck(**facts["order"]) if facts["order"] else None,
+            parity=Parity(**facts["parity"]),
+            costs=_all(StepCost, facts["costs"]),
+            sources=_all(Source, facts["sources"]),
+            versions=facts["versions"],
+            notices=_all(Notice, facts["notices"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error}); train again.") from error
+
+
+def _epoch(row: dict[str, str]) -> EpochRow:
+    kinds = {"phase": str, "epoch": int}
+    return EpochRow(**{name: kinds.get(name, float)(value) for name, value in row.items()})
+
+
+Record = TypeVar("Record")
+
+
+def _all(kind: type[Record], rows: Iterable[dict[str, Any]]) -> tuple[Record, ...]:
+    return tuple(kind(**row) for row in rows)

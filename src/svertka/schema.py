@@ -1,0 +1,553 @@
+"""The frozen records that cross rooms.
+
+Every step of the main job takes records and returns a record; each record has one producer. Arrays carry shape
+suffixes: N images, K classes, D features, H height, W width, C channels. Nothing here imports torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.errors import ConfigError, did_you_mean
+
+SplitName = Literal["train", "val", "test"]
+StrategyName = Literal["auto", "probe", "finetune"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
+
+
+# --- Preprocess: the thread through the whole house ------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocess:
+    """How an image becomes the network's input. ``data.preprocess`` is its one implementation.
+
+    An RGB uint8 image is brought to ``size_px`` × ``size_px`` (uint8); the network then sees
+    ``(pixel / 255 - mean) / std`` per channel.
+
+    Attributes:
+        size_px: side of the square input.
+        resize: ``"squash"`` scales both sides (nothing is cut off), ``"crop"`` scales the shorter side and cuts
+            the centre, ``"pad"`` scales the longer side and fills the rest with the mean colour.
+        interpolation: Pillow's filter by name, with antialiasing.
+        mean: per channel, for pixels in 0..1.
+        std: per channel, for pixels in 0..1.
+    """
+
+    size_px: int = 224
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size_px <= 4096:
+            raise ConfigError(f"size_px is {self.size_px}; expected 16 to 4096 pixels.")
+
+    @property
+    def hash(self) -> str:
+        """Hex digest that names this preprocessing in caches and manifests."""
+        return _digest(asdict(self))
+
+    @property
+    def pixels_hash(self) -> str:
+        """Hex digest of the part that decides the uint8 pixels (mean and std do not)."""
+        return _digest(
+            {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
+            | ({"fill": self.mean} if self.resize == "pad" else {})
+        )
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+# --- scan and split ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageRecord:
+    """One usable image.
+
+    Attributes:
+        path: relative to ``Catalog.root`` (POSIX separators), or absolute where it lies outside.
+        label: index into ``Catalog.class_names``.
+        split: the split that the user's folders or table name, if any.
+        group: images of one group (patient, module, scene) must stay on one side of the split.
+        width_px: after EXIF orientation.
+        height_px: after EXIF orientation.
+        mode: Pillow's mode of the stored file (``"L"``, ``"RGB"``, ``"I;16"`` …).
+        pixel_hash: hex digest of the decoded RGB pixels and their size: equal hash, equal image.
+        perceptual_hash: 64-bit difference hash; near duplicates differ in few bits.
+        detail_hash: 256 bits of fine structure that tell near duplicates from look-alikes; 0 where unknown.
+        notes: what was done to read it rightly, as codes (``"exif_rotated"``, ``"alpha_composited"`` …).
+    """
+
+    path: str
+    label: int
+    split: SplitName | None
+    group: str | None
+    width_px: int
+    height_px: int
+    mode: str
+    pixel_hash: str
+    perceptual_hash: int
+    notes: tuple[str, ...] = ()
+    detail_hash: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """A file that was left out: where, the stable reason code, and what was found."""
+
+    path: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something the user should know: a stable code, a full English sentence, and how loud it is."""
+
+    code: str
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """Everything that a scan learnt about a folder or table of images. Files are never changed.
+
+    Attributes:
+        root: the folder that record paths are relative to (absolute path).
+        layout: how classes were found.
+        class_names: sorted; a record's label indexes them.
+        records: usable images, in a stable order (natural order of the path).
+        rejected: files that could not be used.
+        notices: what the user should know (class missing in a split, links skipped …).
+        decoded: how many files this scan had to decode (0 when nothing changed since the last one).
+    """
+
+    root: Path
+    layout: Literal["class folders", "split folders", "table"]
+    class_names: tuple[str, ...]
+    records: tuple[ImageRecord, ...]
+    rejected: tuple[Rejection, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    decoded: int = 0
+
+    def file(self, record: ImageRecord) -> Path:
+        """Absolute path of a record's file."""
+        return self.root / record.path
+
+    def labels(self) -> NDArray[np.int64]:
+        """Labels of all records, shape [N]."""
+        return np.array([record.label for record in self.records], dtype=np.int64)
+
+    @property
+    def hash(self) -> str:
+        """Hex digest of what was learnt from: every image's pixels, label and split."""
+        rows = sorted((r.pixel_hash, self.class_names[r.label], r.split or "") for r in self.records)
+        return _digest([list(self.class_names), rows])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leak:
+    """The same or nearly the same image (or group) on two sides of a split, or under two labels."""
+
+    kind: Literal["exact", "near", "group", "label conflict"]
+    path_a: str
+    where_a: str
+    path_b: str
+    where_b: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """Which records train, choose and judge: indices into ``Catalog.records``, disjoint and sorted.
+
+    Attributes:
+        train: records that parameters are fitted to.
+        val: records that choices are made on (epoch, strategy, temperature).
+        test: records that are judged once.
+        seed: of the draw.
+        origin: ``"made"`` by svertka, ``"brought"`` by the user, ``"completed"`` where a missing part was made.
+        leaks: pairs that stand on two sides (only in splits that the user brought).
+        conflicts: the same image under two labels.
+        dropped: records taken out (leaked images with ``--drop-leaks``).
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+    seed: int
+    origin: Literal["made", "brought", "completed"] = "made"
+    leaks: tuple[Leak, ...] = ()
+    conflicts: tuple[Leak, ...] = ()
+    dropped: tuple[int, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def of(self, name: SplitName) -> tuple[int, ...]:
+        """Indices of one part by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+
+# --- learning ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRow:
+    """One line of the learning curve. Losses are means over images, in nats."""
+
+    phase: str
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """Which strategy was kept, the reason in a sentence or two, and the validation figures behind it.
+
+    ``val_scores`` maps a strategy's name to its mean log loss and accuracy on the validation images.
+    """
+
+    strategy: StrategyName
+    reason: str
+    val_scores: dict[str, dict[str, float]]
+
+
+# --- judging ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Predictions:
+    """What a model said of labelled images; saved, so that metrics and report rebuild without torch.
+
+    Attributes:
+        logits_NK: before temperature and softmax, float32.
+        labels_N: true labels, int64.
+        paths: one a row.
+        class_names: one a column.
+    """
+
+    logits_NK: NDArray[np.float32]
+    labels_N: NDArray[np.int64]
+    paths: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval and the number of images behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassScores:
+    """Precision, recall and F1 of one class (one against the rest); ``support`` is its number of images."""
+
+    name: str
+    support: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """A line of a figure: points (x, y) in order, and the figure that sums it up."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    summary: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReliabilityBin:
+    """Images whose confidence fell in one bin: mean confidence, share that was right, how many."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Every figure with its interval.
+
+    Attributes:
+        n: images judged.
+        class_names: order of the confusion matrix.
+        temperature: that logits are divided by before softmax; fitted on validation, 1.0 if not fitted.
+        metrics: name to estimate: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``roc_auc`` (one against the
+            rest, macro mean), ``average_precision`` (the same), ``log_loss``, ``log_loss_uncalibrated``,
+            ``calibration_error``, ``calibration_error_uncalibrated``.
+        per_class: one entry a class.
+        confusion_KK: rows true, columns predicted.
+        roc: one curve a class (two classes: one, for the second).
+        precision_recall: likewise.
+        reliability: before and after temperature scaling.
+        reliability_uncalibrated: likewise.
+        baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
+        notices: what limits these figures (a class without images, few images …).
+    """
+
+    n: int
+    class_names: tuple[str, ...]
+    temperature: float
+    metrics: dict[str, Estimate]
+    per_class: tuple[ClassScores, ...]
+    confusion_KK: tuple[tuple[int, ...], ...]
+    roc: tuple[Curve, ...]
+    precision_recall: tuple[Curve, ...]
+    reliability: tuple[ReliabilityBin, ...]
+    reliability_uncalibrated: tuple[ReliabilityBin, ...]
+    baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCheck:
+    """Does the order of the files predict the labels? Same probe, same images, two ways to cut five folds.
+
+    Attributes:
+        shuffled: mean ROC AUC over shuffled folds.
+        contiguous: mean ROC AUC over folds of neighbouring files.
+        standard_error: of the difference, over the folds.
+        suspicious: contiguous is clearly lower: images come in groups, and a random split is optimistic.
+    """
+
+    shuffled: float
+    contiguous: float
+    standard_error: float
+    suspicious: bool
+
+
+# --- handing over -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where weights or data come from, and under which licence."""
+
+    name: str
+    origin: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parity:
+    """How closely ONNX Runtime and torch agree on the user's own test images."""
+
+    n: int
+    max_probability_difference: float
+    same_labels: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """A model as it is handed over: a folder with ``model.onnx``, ``weights.safetensors`` and ``manifest.json``.
+
+    Attributes:
+        directory: the folder.
+        class_names: order of the probabilities.
+        preprocess: how files become the graph's uint8 input.
+        temperature: already inside the graph.
+        parity: measured when it was written.
+        manifest: the whole parsed manifest.
+    """
+
+    directory: Path
+    class_names: tuple[str, ...]
+    preprocess: Preprocess
+    temperature: float
+    parity: Parity
+    manifest: dict[str, object]
+
+
+# --- the run ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
+
+    Attributes:
+        data: a folder of images or a CSV/TSV table.
+        out: the run folder; empty means ``runs/<name of data>-<n>``.
+        backbone: by name, see ``backbones``.
+        weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
+        strategy: ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on validation.
+        minutes: budget for learning.
+        seed: of split, order and augmentation.
+        size_px: side of the network's input; 0 means the backbone's own.
+        resize: see ``Preprocess``.
+        test_fraction: of the images, when svertka makes the split.
+        val_fraction: of the images, when svertka makes the split.
+        images: folder of the images of a table; empty means beside the table.
+        path_column: of a table; empty means found by name. The same for the three below.
+        label_column: the class.
+        group_column: images with equal value stay on one side.
+        split_column: train, val or test.
+        group_regex: over the file name; the first group that it captures (or the whole match) is the group.
+        drop_leaks: take leaked images out of training.
+        max_megapixels: larger images are rejected by their header.
+        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates.
+        threads: for compute; 0 means one a physical core.
+        language: of the report.
+    """
+
+    data: str
+    out: str = ""
+    backbone: str = "efficientnet_lite0"
+    weights: str = "default"
+    strategy: StrategyName = "auto"
+    minutes: float = 10.0
+    seed: int = 0
+    size_px: int = 0
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    test_fraction: float = 0.2
+    val_fraction: float = 0.15
+    images: str = ""
+    path_column: str = ""
+    label_column: str = ""
+    group_column: str = ""
+    split_column: str = ""
+    group_regex: str = ""
+    drop_leaks: bool = False
+    max_megapixels: float = 100.0
+    near_duplicate_bits: int = 3
+    threads: int = 0
+    language: Literal["en", "ru"] = "en"
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGY_NAMES:
+            hint = did_you_mean(self.strategy, STRATEGY_NAMES)
+            raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
+        if not self.minutes > 0:
+            raise ConfigError(f"minutes is {self.minutes}; expected a budget above 0.")
+        for name in ("test_fraction", "val_fraction"):
+            if not 0.02 <= getattr(self, name) <= 0.6:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
+        if not self.max_megapixels > 0:
+            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a number above 0.")
+        if not 0 <= self.near_duplicate_bits <= 16:
+            raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; expected 0 (one a core) or more.")
+        if self.language not in ("en", "ru"):
+            raise ConfigError(f"language is {self.language!r}; expected en or ru.")
+        if self.resize not in ("squash", "crop", "pad"):
+            raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepCost:
+    """Time and memory of one step: wall seconds, and the process's peak resident memory at its end."""
+
+    step: str
+    seconds: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """All that a report shows: records only, no live objects.
+
+    Attributes:
+        name: of the run folder.
+        command: the exact command line.
+        started: ISO 8601 with time zone.
+        config: as stored.
+        catalog: what was scanned.
+        split: who trains and judges.
+        history: learning curve, empty for a probe alone.
+        decision: which strategy was kept and why.
+        evaluation: on the test images.
+        test: predictions on the test images.
+        order: of files against labels; None where it cannot be measured (too few images).
+        parity: of the bundle.
+        costs: time and memory a step.
+        sources: weights and data with licences.
+        versions: package to version, and the machine.
+        notices: what the user should know, loudest first.
+    """
+
+    name: str
+    command: str
+    started: str
+    config: RunConfig
+    catalog: Catalog
+    split: Split
+    history: tuple[EpochRow, ...]
+    decision: Decision
+    evaluation: Evaluation
+    test: Predictions
+    order: OrderCheck | None
+    parity: Parity
+    costs: tuple[StepCost, ...]
+    sources: tuple[Source, ...]
+    versions: dict[str, str]
+    notices: tuple[Notice, ...]
+
+
+# --- events: the library never prints -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step begins. ``total`` items will be done, None where it isn't known."""
+
+    step: str
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """``done`` items of the running step are done."""
+
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """A training epoch ended; ``of`` is how many the phase may have."""
+
+    row: EpochRow
+    of: int
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step ended; ``summary`` says in a few words what came of it."""
+
+    cost: StepCost
+    summary: str = ""
+
+
+Event = StepStarted | Advanced | EpochEnded | StepEnded | Notice
+EventSink = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """The sink of those who don't listen."""

@@ -1,0 +1,136 @@
+"""Features of the frozen backbone, computed once for each image and kept on disk by content.
+
+The key of a cached row is (weights, preprocessing, pixels): another run, another split, or a renamed file finds it
+again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.data.loader import ImageSource, batches
+from svertka.schema import Advanced, EventSink, ignore_events
+
+SHARD_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of the frozen backbone, one row an image; the rows stay on disk until they are read.
+
+    Attributes:
+        places: shard and row of each image.
+        y_N: labels, int64.
+        widths: features from each tap; they add up to D.
+        key: names the weights and the preprocessing that made them.
+    """
+
+    places: list[tuple[Path, int]]
+    y_N: NDArray[np.int64]
+    widths: tuple[int, ...]
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.y_N)
+
+    def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Features [n, D] of some rows (all by default), one shard in memory at a time."""
+        chosen = np.arange(len(self)) if rows is None else rows
+        x_ND = np.empty((len(chosen), sum(self.widths)), dtype=np.float32)
+        wanted: dict[Path, list[tuple[int, int]]] = {}
+        for row, index in enumerate(chosen):
+            path, position = self.places[index]
+            wanted.setdefault(path, []).append((row, position))
+        for path, pairs in wanted.items():
+            with np.load(path, allow_pickle=False) as shard:
+                into, positions = np.array(pairs).T
+                x_ND[into] = shard["x_ND"][positions]
+        return x_ND
+
+    def blocks(self, size: int = 1024) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All rows in blocks: (which, features [n, D])."""
+        for start in range(0, len(self), size):
+            block = np.arange(start, min(start + size, len(self)))
+            yield slice(start, start + len(block)), self.read(block)
+
+
+class Embed(Protocol):
+    """Something that turns prepared uint8 images [N, S, S, 3] into features [N, D]."""
+
+    @property
+    def key(self) -> str:
+        """Names weights and preprocessing."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features from each tap; they add up to D."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images a call."""
+
+    def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [N, D]."""
+
+
+def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink = ignore_events) -> FeatureTable:
+    """Features of every image of ``source``, in its order; each distinct image is computed once in its life.
+
+    Args:
+        embed: the frozen backbone.
+        source: prepared images.
+        cache: folder of all cached features.
+        on_event: hears ``Advanced`` (images done, cached ones included).
+    """
+    folder = cache / "features" / embed.key
+    where = _index(folder)
+    missing = [row for row, name in enumerate(source.hashes) if name not in where]
+    fresh = np.array(_first_of_each(missing, source), dtype=np.int64)
+    done = len(source) - len(fresh)
+    on_event(Advanced(done))
+    for start in range(0, len(fresh), SHARD_ROWS):
+        rows = fresh[start : start + SHARD_ROWS]
+        x = np.concatenate([embed(images) for _, images in batches(source, rows, embed.batch_size)])
+        names = [source.hashes[row] for row in rows]
+        path = _write_shard(folder, names, x)
+        where |= {name: (path, number) for number, name in enumerate(names)}
+        done += len(rows)
+        on_event(Advanced(done))
+    return FeatureTable([where[name] for name in source.hashes], source.labels, embed.widths, embed.key)
+
+
+def _first_of_each(rows: list[int], source: ImageSource) -> list[int]:
+    """Rows with a pixel hash that no earlier row has."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen.setdefault(source.hashes[row], row)
+    return list(seen.values())
+
+
+def _index(folder: Path) -> dict[str, tuple[Path, int]]:
+    """Where each cached row lies: pixel hash to (shard, row). A damaged shard is taken away."""
+    where: dict[str, tuple[Path, int]] = {}
+    for path in sorted(folder.glob("*.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as shard:
+                names = shard["pixel_hash"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)
+            continue
+        where |= {str(name): (path, row) for row, name in enumerate(names)}
+    return where
+
+
+def _write_shard(folder: Path, names: list[str], x_ND: NDArray[np.float32]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{names[0]}.npz"
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, pixel_hash=np.array(names), x_ND=x_ND)
+    part.replace(path)
+    return path

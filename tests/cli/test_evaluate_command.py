@@ -1,0 +1,95 @@
+import csv
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from svertka.cli.evaluate import check_class_names, evaluate
+from svertka.data.decode import decode
+from svertka.data.fingerprint import pixel_hash
+from svertka.errors import ConfigError
+from svertka.evaluate import from_json, load_predictions
+
+
+@pytest.fixture
+def labelled(colour_folder, tmp_path):
+    """The colours, with a green image that is labelled red and a file that is no image."""
+    root = shutil.copytree(colour_folder, tmp_path / "labelled")
+    shutil.copy(root / "green" / "green2.png", root / "red" / "in truth green.png")
+    (root / "blue" / "bad.png").write_bytes(b"")
+    return root
+
+
+def test_new_data_are_judged(tiny_bundle, labelled, tmp_path, capsys):
+    out = tmp_path / "made" / "here"
+    assert evaluate(str(tiny_bundle.directory), str(labelled), str(out), threads=1) == 0
+    printed = capsys.readouterr().out
+    assert "! 1 of 8 files were left out (1 empty)." in printed
+    assert "blue/bad.png: empty, the file has zero bytes" in printed
+    assert "7 images, temperature 2" in printed
+    assert "accuracy                  0.857   " in printed
+    evaluation = from_json(json.loads((out / "metrics.json").read_text("utf-8")))
+    assert evaluation.n == 7
+    assert evaluation.class_names == ("blue", "green", "red")
+    assert evaluation.confusion_KK == ((2, 0, 0), (0, 2, 0), (0, 1, 2))
+    assert evaluation.temperature == 2.0
+    predictions = load_predictions(out / "predictions.csv")
+    assert predictions.paths[-1] == "red/red10.png"
+    wrong = predictions.logits_NK.argmax(axis=1) != predictions.labels_N
+    assert [path for path, is_wrong in zip(predictions.paths, wrong, strict=True) if is_wrong] == [
+        "red/in truth green.png"
+    ]
+
+
+def test_classes_are_matched_by_name_and_missing_ones_told(tiny_bundle, labelled, capsys):
+    shutil.rmtree(labelled / "blue")
+    assert evaluate(str(tiny_bundle.directory), str(labelled), threads=1) == 0
+    printed = capsys.readouterr().out
+    assert "! The data have no image of blue: figures say nothing about these classes." in printed
+    assert "accuracy                  0.800   " in printed
+
+
+def test_unknown_classes_are_an_error(tiny_bundle, labelled):
+    (labelled / "red").rename(labelled / "reds")
+    with pytest.raises(ConfigError, match=r"doesn't know: reds; it knows blue, green, red\. Did you mean red"):
+        evaluate(str(tiny_bundle.directory), str(labelled), threads=1)
+
+
+def test_a_file_in_the_place_of_results_is_an_error(tiny_bundle, labelled, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ConfigError, match=r"out is a file; expected a folder for metrics\.json"):
+        evaluate(str(tiny_bundle.directory), str(labelled), str(tmp_path / "out"))
+
+
+def test_known_classes_pass_in_any_order():
+    check_class_names(("red", "blue"), ("blue", "green", "red"))
+
+
+def test_only_the_test_part_is_judged(tiny_bundle, labelled, tmp_path, capsys):
+    root = tmp_path / "splits"
+    shutil.copytree(labelled, root / "train")
+    for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        (root / "test" / name).mkdir(parents=True)
+        Image.new("RGB", (64, 64), colour).save(root / "test" / name / "one.png")
+    assert evaluate(str(tiny_bundle.directory), str(root), threads=1) == 0
+    printed = capsys.readouterr().out
+    assert "The data name a test part: its 2 of 9 images are judged, the rest is not." in printed
+    assert "2 images, temperature 2" in printed
+
+
+def test_images_that_the_model_learnt_from_are_counted(write_tiny_bundle, labelled, tmp_path, capsys):
+    learnt = [pixel_hash(decode(labelled / "red" / name).image) for name in ("red2.png", "red10.png")]
+    bundle = write_tiny_bundle(tmp_path / "bundle", training_hashes=learnt)
+    assert evaluate(str(bundle.directory), str(labelled), str(tmp_path / "out"), threads=1) == 0
+    printed = capsys.readouterr().out
+    assert "! 2 of 7 images were in the model's own training data (the first: red/red2.png)" in printed
+    notices = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))["notices"]
+    assert "seen_in_training" in [notice["code"] for notice in notices]
+
+
+def test_predictions_are_in_the_order_of_the_catalog(tiny_bundle, labelled, tmp_path):
+    evaluate(str(tiny_bundle.directory), str(labelled), str(tmp_path / "out"), threads=1)
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as lines:
+        paths = [row["path"] for row in csv.DictReader(lines)]
+    assert paths[:4] == ["blue/blue2.png", "blue/blue10.png", "green/green2.png", "green/green10.png"]

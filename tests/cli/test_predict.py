@@ -1,0 +1,208 @@
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from svertka.cli.inputs import find_inputs
+from svertka.cli.predict import predict
+from svertka.errors import BundleError, ConfigError, NotFoundError
+
+HEADER = ["path", "label", "confidence", "p:blue", "p:green", "p:red", "error"]
+
+
+@pytest.fixture
+def bundle(tiny_bundle):
+    return str(tiny_bundle.directory)
+
+
+@pytest.fixture
+def inside(colour_folder, monkeypatch):
+    """Runs the test inside the folder of colours."""
+    monkeypatch.chdir(colour_folder)
+    return colour_folder
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+def names(*arguments):
+    return [found.name for found in find_inputs(arguments)]
+
+
+def test_every_class_gets_its_probability(bundle, inside, capsys):
+    assert predict(bundle, ["red", "blue/blue2.png"], threads=1) == 0
+    captured = capsys.readouterr()
+    header, *rows = rows_of(captured.out)
+    assert header == HEADER
+    assert [row[:2] for row in rows] == [
+        ["red/red2.png", "red"],
+        ["red/red10.png", "red"],
+        ["blue/blue2.png", "blue"],
+    ]
+    for row in rows:
+        confidence, probabilities = float(row[2]), [float(text) for text in row[3:6]]
+        assert confidence == max(probabilities) > 0.7
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert row[6] == ""
+    assert captured.err == "3 of 3 files predicted.\n"
+
+
+def test_rows_go_to_a_file_that_is_whole_or_absent(bundle, inside, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    out.write_text("of yesterday")
+    assert predict(bundle, ["."], str(out), threads=1) == 0
+    assert [row[1] for row in rows_of(out.read_text("utf-8"))[1:]] == ["blue", "blue", "green", "green", "red", "red"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"6 of 6 files predicted, written to {out}.\n")
+
+
+def test_a_job_that_breaks_leaves_the_old_file(bundle, inside, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    out.write_text("of yesterday")
+
+    def broken(*args, **kwargs):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("svertka.cli.predict.predict_files", broken)
+    with pytest.raises(KeyboardInterrupt):
+        predict(bundle, ["."], str(out))
+    assert out.read_text() == "of yesterday"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_unreadable_files_are_rows_and_none_readable_is_exit_code_2(bundle, tmp_path, capsys):
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "drawing.svg").write_text("<svg/>")
+    Image.new("RGB", (40, 40)).save(tmp_path / "whole.png")
+    cut = (tmp_path / "whole.png").read_bytes()[:60]
+    (tmp_path / "cut.png").write_bytes(cut)
+    assert predict(bundle, [str(tmp_path)], threads=1) == 0
+    rows = {Path(row[0]).name: row for row in rows_of(capsys.readouterr().out)[1:]}
+    assert list(rows) == ["cut.png", "drawing.svg", "empty.png", "whole.png"]
+    assert rows["cut.png"][6].startswith("truncated: ")
+    assert rows["drawing.svg"][6].startswith("unsupported: SVG")
+    assert rows["empty.png"][1:] == ["", "", "", "", "", "empty: the file has zero bytes"]
+    (tmp_path / "whole.png").unlink()
+    assert predict(bundle, [str(tmp_path)], threads=1) == 2
+    assert capsys.readouterr().err.startswith("0 of 3 files predicted.\n3 could not be read")
+
+
+def test_a_reader_that_goes_away_ends_the_job_quietly(bundle, inside):
+    code = f"from svertka.cli.predict import predict; raise SystemExit(predict({bundle!r}, ['red'] * 2000, threads=1))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=inside)
+    assert process.stdout.readline().decode().startswith("path,label")
+    process.stdout.close()
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    assert (process.wait(60), errors) == (0, "")
+
+
+def test_names_that_are_no_unicode_come_out_as_they_are(bundle, inside):
+    name = b"\xff\xfered.png"
+    folder = os.fsencode(inside.parent / "odd names")
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (bytes)
+        shutil.copy(os.fsencode(inside / "red" / "red2.png"), os.path.join(folder, name))  # noqa: PTH118 (bytes)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    code = f"from svertka.cli.predict import predict; raise SystemExit(predict({bundle!r}, ['odd names'], threads=1))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=inside.parent, check=True)
+    assert b"odd names/\xff\xfered.png,red," in run.stdout
+
+
+def test_starting_needs_no_heavy_package(bundle, inside):
+    code = (
+        "import sys; from svertka.cli.predict import predict\n"
+        f"predict({bundle!r}, ['red'], 'out of the way.csv', 1)\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'onnx', 'safetensors', 'sklearn', 'scipy', 'rich'}\n"
+        "print(*sorted(heavy & {*sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=inside, check=True, text=True)
+    (inside / "out of the way.csv").unlink()
+    assert run.stdout == "\n"
+
+
+# --- what a path may be ----------------------------------------------------------------------------------------------
+
+
+def test_folders_are_searched_in_natural_order_without_hidden_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/2.png", "b/10.JPG", "a.webp", ".hidden/3.png", "b/.4.png", "__MACOSX/5.png", "b/notes.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    assert names(".") == ["a.webp", "b/2.png", "b/10.JPG"]
+    assert names("b/notes.txt", "b") == ["b/notes.txt", "b/2.png", "b/10.JPG"]
+
+
+def test_globs_are_expanded(inside):
+    assert names("*/*2.png") == ["blue/blue2.png", "green/green2.png", "red/red2.png"]
+    assert names("**/red*.png") == ["red/red2.png", "red/red10.png"]
+    assert names("r*") == ["red/red2.png", "red/red10.png"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("cat[1].png").write_bytes(b"")
+    Path("cat1.png").write_bytes(b"")
+    assert names("cat[1].png") == ["cat[1].png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.csv", "id,Path\n7,red/red10.png\n8,blue/blue2.png\n9,nowhere.png\n"),
+        ("list.tsv", "\ufeffimage\tlabel\nred/red10.png\tx\nblue/blue2.png\ty\nnowhere.png\tz\n"),
+        ("semicolons.csv", "label;filename\r\nx;red/red10.png\r\n;blue/blue2.png\r\n;nowhere.png\r\n\r\n"),
+    ],
+)
+def test_tables_name_files_beside_them(bundle, colour_folder, capsys, name, text):
+    table = colour_folder / name
+    table.write_bytes(text.encode())
+    assert predict(bundle, [str(table)], threads=1) == 0
+    table.unlink()
+    rows = rows_of(capsys.readouterr().out)[1:]
+    assert [row[:2] for row in rows] == [["red/red10.png", "red"], ["blue/blue2.png", "blue"], ["nowhere.png", ""]]
+    assert rows[2][6] == "unreadable: the file does not exist"
+
+
+def test_what_means_no_file_is_an_error(inside, tmp_path):
+    with pytest.raises(NotFoundError, match=r"reed\.png does not exist; expected an image, a folder, a quoted glob"):
+        find_inputs(["reed.png"])
+    with pytest.raises(NotFoundError, match=r"\*\.jpg matches no image file"):
+        find_inputs(["*.jpg"])
+    with pytest.raises(NotFoundError, match="holds no image file"):
+        find_inputs([str(tmp_path)])
+    (tmp_path / "a.csv").write_text("name of it,label\nx,y\n")
+    with pytest.raises(ConfigError, match=r"a\.csv has the columns name of it, label; expected one of path, "):
+        find_inputs([str(tmp_path / "a.csv")])
+    (tmp_path / "a.csv").write_text("")
+    with pytest.raises(ConfigError, match=r"has the columns \(none\)"):
+        find_inputs([str(tmp_path / "a.csv")])
+    (tmp_path / "a.csv").write_text("path,label\n")
+    with pytest.raises(NotFoundError, match="names no file in its column 'path'"):
+        find_inputs([str(tmp_path / "a.csv")])
+    (tmp_path / "a.csv").write_bytes(b"path\n\xff\xfe.png\n")
+    with pytest.raises(ConfigError, match="cannot be read as a table"):
+        find_inputs([str(tmp_path / "a.csv")])
+
+
+def test_places_that_cannot_be_written_fail_before_the_work(bundle, inside, tmp_path):
+    with pytest.raises(NotFoundError, match=r"nowhere does not exist; expected a folder to write out\.csv into"):
+        predict(bundle, ["red"], str(tmp_path / "nowhere" / "out.csv"))
+    with pytest.raises(NotFoundError, match="is a folder; expected the name of a CSV file"):
+        predict(bundle, ["red"], str(tmp_path))
+
+
+def test_a_folder_without_a_bundle_is_an_error(inside):
+    with pytest.raises(BundleError, match=r"manifest\.json is missing"):
+        predict(".", ["red"])

@@ -1,0 +1,63 @@
+"""What `pip install svertka` alone brings is enough for `svertka predict` and `svertka evaluate`."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+# What pip says when the package index is out of reach (nothing is learnt about svertka then).
+OFFLINE = ("Failed to establish a new connection", "NewConnectionError", "Temporary failure in name resolution")
+
+
+def run(*command, cwd=None):
+    return subprocess.run([*map(str, command)], capture_output=True, cwd=cwd, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder of programs of a virtual environment that holds the base install."""
+    home = tmp_path_factory.mktemp("base install") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    programs = home / ("Scripts" if sys.platform == "win32" else "bin")
+    # This environment's pip installs into that one: quicker than a pip of its own.
+    pip = run(
+        sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet", "--no-compile", PROJECT
+    )
+    if pip.returncode and any(sign in pip.stderr.decode() for sign in OFFLINE):
+        pytest.skip("the package index is out of reach")
+    assert pip.returncode == 0, pip.stderr.decode()
+    return programs
+
+
+def test_there_is_no_torch(installed):
+    for package in ("torch", "onnx", "sklearn", "safetensors"):
+        result = run(installed / "python", "-c", f"import {package}")
+        assert result.returncode == 1, package
+        assert f"No module named '{package}'".encode() in result.stderr
+
+
+def test_predict_works_without_torch(installed, tiny_bundle, colour_folder):
+    result = run(installed / "svertka", "predict", tiny_bundle.directory, ".", cwd=colour_folder)
+    assert (result.returncode, result.stderr.decode()) == (0, "6 of 6 files predicted.\n")
+    rows = list(csv.DictReader(io.StringIO(result.stdout.decode("utf-8"))))
+    assert [(row["path"], row["label"]) for row in rows] == [
+        (f"{name}/{name}{number}.png", name) for name in ("blue", "green", "red") for number in (2, 10)
+    ]
+
+
+def test_evaluate_works_without_torch(installed, tiny_bundle, colour_folder):
+    result = run(installed / "svertka", "evaluate", tiny_bundle.directory, colour_folder)
+    assert result.returncode == 0, result.stderr.decode()
+    assert "accuracy                  1.000   " in result.stdout.decode()
+
+
+def test_an_error_is_one_line(installed, tiny_bundle, tmp_path):
+    result = run(installed / "svertka", "predict", tiny_bundle.directory, tmp_path / "no.png")
+    assert result.returncode == 2
+    (line,) = result.stderr.decode().splitlines()
+    assert line.startswith("svertka: ")
+    assert "no.png does not exist" in line

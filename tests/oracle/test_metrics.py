@@ -1,0 +1,181 @@
+"""The metrics against scikit-learn and SciPy, on many random problems, with ties, weights and resamples."""
+
+import numpy as np
+import pytest
+
+from svertka.evaluate import fit_temperature, probabilities
+from svertka.evaluate.bootstrap import resamples, share
+from svertka.evaluate.calibration import NUM_BINS
+from svertka.evaluate.curves import roc_and_precision_recall
+from svertka.evaluate.judgement import evaluate
+from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
+from svertka.schema import Predictions
+
+metrics = pytest.importorskip("sklearn.metrics")
+
+
+def problem(n, classes, seed, *, ties=False, signal=1.0):
+    rng = np.random.default_rng(seed)
+    labels = np.r_[np.arange(classes), rng.integers(0, classes, n - classes)]
+    logits = rng.normal(size=(n, classes)) * 1.5
+    logits[np.arange(n), labels] += signal
+    if ties:
+        logits = logits.round()
+    return Predictions(
+        logits_NK=logits.astype(np.float32),
+        labels_N=labels,
+        paths=tuple(f"{i}.png" for i in range(n)),
+        class_names=tuple(f"class {k}" for k in range(classes)),
+    )
+
+
+def by_scikit_learn(predictions, temperature, weights):
+    truth, classes = predictions.labels_N, len(predictions.class_names)
+    probability = probabilities(predictions, temperature)
+    guess = probability.argmax(axis=1)
+    probability = probability.round(13)  # or rounding errors of 1e-16 would break the ties
+    if classes == 2:
+        auc = metrics.roc_auc_score(truth, probability[:, 1], sample_weight=weights)
+        precision = metrics.average_precision_score(truth, probability[:, 1], sample_weight=weights)
+    else:
+        one_hot = np.eye(classes)[truth]
+        auc = metrics.roc_auc_score(one_hot, probability, sample_weight=weights, average="macro")
+        precision = metrics.average_precision_score(one_hot, probability, sample_weight=weights, average="macro")
+    return {
+        "accuracy": metrics.accuracy_score(truth, guess, sample_weight=weights),
+        "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess, sample_weight=weights),
+        "macro_f1": metrics.f1_score(truth, guess, sample_weight=weights, average="macro"),
+        "roc_auc": auc,
+        "average_precision": precision,
+        "log_loss": metrics.log_loss(truth, probability, sample_weight=weights, labels=range(classes)),
+    }
+
+
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("seed", range(4))
+def test_metrics_equal_scikit_learn_with_weights(classes, seed, ties):
+    predictions = problem(60 + 40 * seed, classes, seed, ties=ties)
+    n = len(predictions)
+    rng = np.random.default_rng(seed)
+    # Columns: no weights, real weights, and counts with many zeros that keep one image of every class.
+    counts = rng.integers(0, 3, n).astype(float)
+    counts[:classes] = 1
+    weights_NB = np.column_stack([np.ones(n), rng.uniform(0.1, 3.0, n), counts])
+    ours, _ = all_metrics(judge(predictions, 1.7), weights_NB)
+    for column in range(3):
+        for name, value in by_scikit_learn(predictions, 1.7, weights_NB[:, column]).items():
+            assert ours[name][column] == pytest.approx(value, rel=1e-9), (name, column)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_per_class_and_confusion_equal_scikit_learn(classes):
+    predictions = problem(150, classes, 3, ties=True)
+    guess = predictions.logits_NK.argmax(axis=1)
+    evaluation = evaluate(predictions)
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        predictions.labels_N, guess, zero_division=0.0
+    )
+    assert [s.precision.value for s in evaluation.per_class] == pytest.approx(precision)
+    assert [s.recall.value for s in evaluation.per_class] == pytest.approx(recall)
+    assert [s.f1.value for s in evaluation.per_class] == pytest.approx(f1)
+    assert [s.support for s in evaluation.per_class] == support.tolist()
+    assert evaluation.confusion_KK == tuple(map(tuple, metrics.confusion_matrix(predictions.labels_N, guess).tolist()))
+    assert confusion_matrix(judge(predictions)).sum() == 150
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_bootstrap_equals_a_plain_loop_over_the_same_resamples(classes):
+    predictions = problem(90, classes, 5)
+    counts_NB = np.concatenate(list(resamples(90, seed=0)), axis=1)
+    loop = {name: [] for name in ("balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "log_loss")}
+    for counts in counts_NB.T[:1000]:
+        drawn = np.repeat(np.arange(90), counts.astype(int))
+        assert len(drawn) == 90
+        taken = Predictions(
+            logits_NK=predictions.logits_NK[drawn],
+            labels_N=predictions.labels_N[drawn],
+            paths=tuple(predictions.paths[i] for i in drawn),
+            class_names=predictions.class_names,
+        )
+        figures, _ = all_metrics(judge(taken), np.ones((90, 1)))
+        for name, values in loop.items():
+            values.append(figures[name][0])
+    evaluation = evaluate(predictions, seed=0)
+    for name, values in loop.items():
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert evaluation.metrics[name].low == pytest.approx(low, rel=1e-5), name
+        assert evaluation.metrics[name].high == pytest.approx(high, rel=1e-5), name
+
+
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+def test_curves_pass_through_scikit_learns_points(ties):
+    predictions = problem(80, 2, 1, ties=ties)
+    score = probabilities(predictions)[:, 1]
+    (roc,), (precision_recall,) = roc_and_precision_recall(judge(predictions), predictions.class_names)
+    fpr, tpr, _ = metrics.roc_curve(predictions.labels_N, score, drop_intermediate=False)
+    assert roc.name == "class 1"
+    # Every one of our corners is one of its points, and its points lie on our line.
+    assert set(zip(np.round(roc.x, 12), np.round(roc.y, 12), strict=True)) <= set(
+        zip(fpr.round(12), tpr.round(12), strict=True)
+    )
+    assert np.trapezoid(roc.y, roc.x) == pytest.approx(metrics.roc_auc_score(predictions.labels_N, score))
+    assert roc.summary == pytest.approx(np.trapezoid(roc.y, roc.x))
+    precision, recall, _ = metrics.precision_recall_curve(predictions.labels_N, score)
+    ours = set(zip(np.round(precision_recall.x, 12), np.round(precision_recall.y, 12), strict=True))
+    theirs = set(zip(recall.round(12), precision.round(12), strict=True))
+    assert ours <= theirs
+    assert precision_recall.summary == pytest.approx(metrics.average_precision_score(predictions.labels_N, score))
+
+
+def test_thinned_curves_keep_their_area():
+    predictions = problem(3000, 3, 2)
+    roc, precision_recall = roc_and_precision_recall(judge(predictions), predictions.class_names)
+    for curve in (*roc, *precision_recall):
+        assert 100 < len(curve.x) <= 200
+        assert np.trapezoid(curve.y, curve.x) == pytest.approx(curve.summary, abs=0.005)
+    assert all((curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1) for curve in roc)
+
+
+@pytest.mark.parametrize(("classes", "scale"), [(2, 3.0), (4, 0.4), (10, 1.0)])
+def test_temperature_equals_scipys_minimum(classes, scale):
+    optimize = pytest.importorskip("scipy.optimize")
+    plain = problem(400, classes, 8)
+    predictions = Predictions(
+        logits_NK=plain.logits_NK * np.float32(scale),
+        labels_N=plain.labels_N,
+        paths=plain.paths,
+        class_names=plain.class_names,
+    )
+
+    def loss(log_temperature):
+        probability = probabilities(predictions, float(np.exp(log_temperature)))
+        return -np.log(probability[np.arange(400), predictions.labels_N]).mean()
+
+    best = optimize.minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-9})
+    assert np.log(fit_temperature(predictions)) == pytest.approx(best.x, abs=1e-5)
+
+
+def test_calibration_error_equals_a_plain_loop():
+    predictions = problem(300, 3, 4)
+    probability = probabilities(predictions)
+    confidence, guess = probability.max(axis=1), probability.argmax(axis=1)
+    error = 0.0
+    for b in range(NUM_BINS):
+        inside = (confidence > b / NUM_BINS) & (confidence <= (b + 1) / NUM_BINS)
+        if inside.any():
+            right = guess[inside] == predictions.labels_N[inside]
+            error += inside.mean() * abs(right.mean() - confidence[inside].mean())
+    evaluation = evaluate(predictions)
+    assert evaluation.metrics["calibration_error"].value == pytest.approx(error)
+    assert evaluation.metrics["calibration_error_uncalibrated"] == evaluation.metrics["calibration_error"]
+    assert sum(b.count for b in evaluation.reliability) == 300
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (3, 3), (7, 20), (558, 656)])
+def test_wilson_interval_solves_its_equation(successes, n):
+    """Wilson's limits are the shares p for which the observed share lies 1.96 standard errors of p away."""
+    stats = pytest.importorskip("scipy.stats")
+    interval = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    estimate = share(successes, n)
+    assert (estimate.low, estimate.high) == pytest.approx((interval.low, interval.high), abs=1e-9)

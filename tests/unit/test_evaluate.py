@@ -1,0 +1,315 @@
+"""``evaluate`` on ordinary and on degenerate predictions; nothing that is not a number may leak."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svertka.errors import ConfigError, DataError
+from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json, why_not_fitted
+from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.schema import Predictions
+
+NAMES = {
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "log_loss_uncalibrated",
+    "calibration_error",
+    "calibration_error_uncalibrated",
+}
+
+
+def made(logits, labels, names=None):
+    logits = np.asarray(logits, dtype=np.float32)
+    names = names or tuple(f"class {k}" for k in range(logits.shape[1]))
+    paths = tuple(f"{i}.png" for i in range(len(labels)))
+    return Predictions(logits_NK=logits, labels_N=np.asarray(labels, dtype=np.int64), paths=paths, class_names=names)
+
+
+def drawn(n, classes, seed, signal=1.0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    logits = rng.normal(size=(n, classes))
+    logits[np.arange(n), labels] += signal
+    return made(logits, labels)
+
+
+def numbers(value):
+    """Every float of a record, with its way there."""
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from ((f"{field.name}.{way}", x) for way, x in numbers(getattr(value, field.name)))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from ((f"{key}.{way}", x) for way, x in numbers(item))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from numbers(item)
+    elif isinstance(value, float):
+        yield "", value
+
+
+def assert_sound(evaluation):
+    for way, x in numbers(evaluation):
+        assert math.isfinite(x), way
+    everything = [*evaluation.metrics.values(), *(e for b in evaluation.baselines.values() for e in b.values())]
+    everything += [e for s in evaluation.per_class for e in (s.precision, s.recall, s.f1)]
+    for estimate in everything:
+        assert estimate.low <= estimate.value <= estimate.high, estimate
+    json.dumps(to_json(evaluation), allow_nan=False)
+
+
+def codes(evaluation):
+    return {notice.code for notice in evaluation.notices}
+
+
+def test_ordinary_predictions_have_every_figure_and_baselines():
+    predictions = drawn(300, 3, 0)
+    evaluation = evaluate(predictions, temperature=2.0, baselines={"probe": drawn(300, 3, 1)}, majority_class=1)
+    assert_sound(evaluation)
+    assert set(evaluation.metrics) == NAMES
+    assert set(evaluation.baselines["probe"]) == NAMES
+    assert list(evaluation.baselines) == [MAJORITY, "probe"]
+    majority = evaluation.baselines[MAJORITY]
+    assert majority["accuracy"].value == pytest.approx((predictions.labels_N == 1).mean())
+    assert majority["balanced_accuracy"].value == pytest.approx(1 / 3)
+    assert majority["roc_auc"].value == pytest.approx(0.5)
+    assert not any("loss" in name or "calibration" in name for name in majority)
+    assert evaluation.metrics["log_loss"].value != evaluation.metrics["log_loss_uncalibrated"].value
+    assert evaluation.n == 300
+    assert evaluation.temperature == 2.0
+    assert evaluation.notices == ()
+    for name, estimate in evaluation.metrics.items():
+        assert estimate.low < estimate.value < estimate.high, name
+
+
+def test_equal_seeds_give_equal_intervals_and_others_differ():
+    predictions = drawn(120, 2, 0)
+    assert evaluate(predictions, seed=3) == evaluate(predictions, seed=3)
+    assert evaluate(predictions, seed=3).metrics["roc_auc"] != evaluate(predictions, seed=4).metrics["roc_auc"]
+
+
+def test_temperature_changes_no_predicted_label_and_no_ranking_of_two_classes():
+    predictions = drawn(200, 2, 0)
+    plain, warm = evaluate(predictions).metrics, evaluate(predictions, temperature=7.0).metrics
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "average_precision"):
+        assert plain[name] == warm[name], name
+
+
+def test_perfect_separation_says_that_resampling_shows_no_doubt():
+    labels = np.arange(200) % 2
+    evaluation = evaluate(made(np.eye(2)[labels] * 9, labels))
+    assert_sound(evaluation)
+    assert evaluation.metrics["roc_auc"].value == 1.0
+    assert evaluation.metrics["accuracy"].low == pytest.approx(0.9812, abs=1e-4)
+    assert codes(evaluation) == {"no_mistakes"}
+
+
+def test_probabilities_that_round_to_one_are_still_ranked():
+    """Logit margins of 50 and 60 are both probability 1.0 in float64; the ranking must keep them apart."""
+    labels = [1, 1, 0, 0] * 30
+    margins = [60, 61, 50, 51] * 30
+    evaluation = evaluate(made([[0, m] for m in margins], labels))
+    assert evaluation.metrics["roc_auc"].value == 1.0
+    assert evaluation.metrics["accuracy"].value == 0.5
+
+
+def test_all_scores_equal_is_chance():
+    evaluation = evaluate(made(np.zeros((150, 3)), np.arange(150) % 3))
+    assert_sound(evaluation)
+    assert evaluation.metrics["roc_auc"].value == pytest.approx(0.5)
+    assert evaluation.metrics["average_precision"].value == pytest.approx(1 / 3)
+    assert evaluation.metrics["log_loss"].value == pytest.approx(math.log(3))
+
+
+def test_one_image():
+    evaluation = evaluate(made([[0.0, 1.0, 0.5]], [1]), majority_class=0)
+    assert_sound(evaluation)
+    assert "roc_auc" not in evaluation.metrics
+    assert evaluation.metrics["accuracy"].low == pytest.approx(0.2065, abs=1e-4)
+    assert codes(evaluation) == {
+        "class_without_test_images",
+        "ranking_not_measured",
+        "few_test_images",
+        "no_mistakes",
+    }
+
+
+def test_one_class_in_test_leaves_ranking_out():
+    rng = np.random.default_rng(0)
+    evaluation = evaluate(made(rng.normal(size=(150, 2)), np.zeros(150, dtype=int)))
+    assert_sound(evaluation)
+    assert NAMES - set(evaluation.metrics) == {"roc_auc", "average_precision"}
+    assert evaluation.roc == evaluation.precision_recall == ()
+    missing = evaluation.per_class[1]
+    assert (missing.support, missing.recall.n, missing.recall.low, missing.recall.high) == (0, 0, 0.0, 1.0)
+    assert {"class_without_test_images", "ranking_not_measured"} <= codes(evaluation)
+
+
+def test_a_class_without_images_or_predictions_is_left_out_of_means():
+    labels = np.arange(200) % 2
+    logits = np.zeros((200, 3))
+    logits[np.arange(200), labels] = 4.0
+    logits[:40, :2] = logits[:40, 1::-1]  # the first forty are mistaken
+    evaluation = evaluate(made(logits, labels, ("ant", "bee", "cat")))
+    assert_sound(evaluation)
+    assert evaluation.metrics["balanced_accuracy"].value == pytest.approx(0.8)
+    assert evaluation.metrics["macro_f1"].value == pytest.approx(0.8)
+    assert [curve.name for curve in evaluation.roc] == ["ant", "bee"]
+    assert evaluation.per_class[2].f1.n == 0
+    assert any("cat" in notice.message for notice in evaluation.notices)
+
+
+def test_a_class_with_two_images_of_many_is_told():
+    labels = np.r_[np.zeros(150, dtype=int), 1, 1]
+    evaluation = evaluate(made(np.random.default_rng(0).normal(size=(152, 2)), labels, ("ok", "rare")))
+    assert_sound(evaluation)
+    assert "roc_auc" in evaluation.metrics
+    assert any(n.code == "few_test_images_in_class" and "rare" in n.message for n in evaluation.notices)
+
+
+@pytest.mark.parametrize("huge", [1e30, 3.4e38, np.inf])
+def test_huge_and_infinite_logits_stay_finite(huge):
+    rng = np.random.default_rng(0)
+    logits = rng.choice([-huge, 0.0, huge], size=(150, 3)).astype(np.float32)
+    assert_sound(evaluate(made(logits, np.arange(150) % 3), temperature=0.5, majority_class=2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(2, 4).flatmap(
+        lambda k: st.lists(
+            st.tuples(st.integers(0, k - 1), st.lists(st.floats(width=32, allow_nan=False), min_size=k, max_size=k)),
+            min_size=1,
+            max_size=12,
+        )
+    )
+)
+def test_no_predictions_whatever_leak_a_non_number(rows):
+    predictions = made([logits for _, logits in rows], [label for label, _ in rows])
+    evaluation = evaluate(predictions, temperature=fit_temperature(predictions), majority_class=0)
+    assert_sound(evaluation)
+    assert from_json(json.loads(json.dumps(to_json(evaluation)))) == evaluation
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels_N": np.array([0, 5])}, "labels run from 0 to 5; expected 0 to 1"),
+        ({"labels_N": np.array([-1, 1])}, "labels run from -1 to 1"),
+        ({"logits_NK": np.array([[0, np.nan], [1, 2]], np.float32)}, r"1 of 2 images.*0\.png.*lower learning rate"),
+        ({"logits_NK": np.zeros((2, 3), np.float32)}, r"logits \[2, 3\], 2 labels, 2 paths and 2 classes"),
+        ({"paths": ("one",)}, "1 paths"),
+    ],
+)
+def test_predictions_that_cannot_be_judged(change, message):
+    with pytest.raises(DataError, match=message):
+        evaluate(replace(made([[0, 1], [1, 0]], [1, 0]), **change))
+
+
+def test_nothing_to_judge():
+    with pytest.raises(DataError, match=r"no predictions to judge.*at least one"):
+        evaluate(made(np.zeros((0, 2)), []))
+    with pytest.raises(DataError, match="1 class"):
+        evaluate(made(np.zeros((3, 1)), [0, 0, 0]))
+
+
+def test_wrong_arguments():
+    predictions = drawn(20, 2, 0)
+    with pytest.raises(ConfigError, match="majority_class is 2; expected a label from 0 to 1"):
+        evaluate(predictions, majority_class=2)
+    with pytest.raises(DataError, match="temperature is 0; expected a finite number above 0"):
+        evaluate(predictions, temperature=0)
+
+
+def test_json_round_trip_is_exact():
+    evaluation = evaluate(drawn(80, 3, 0), temperature=1.3, baselines={"probe": drawn(80, 3, 1)}, majority_class=0)
+    plain = to_json(evaluation)
+    assert json.loads(json.dumps(plain)) == plain
+    assert from_json(json.loads(json.dumps(plain))) == evaluation
+
+
+@pytest.mark.parametrize("damage", [{"metrics": None}, {"extra": 1}, {"roc": [{"x": [0.0]}]}, {"reliability": 7}])
+def test_damaged_json_is_refused(damage):
+    with pytest.raises(DataError, match=r"not the metrics of an evaluation.*metrics\.json"):
+        from_json(to_json(evaluate(drawn(20, 2, 0))) | damage)
+    with pytest.raises(DataError, match=r"KeyError: 'class_names'"):
+        from_json({})
+
+
+def test_why_no_temperature_can_be_fitted():
+    right = np.arange(30) % 2
+    assert why_not_fitted(drawn(200, 2, 0)) is None
+    for predictions, words in [
+        (drawn(9, 2, 0), "only 9 validation images"),
+        (made(np.eye(2)[right], right), "all 30 validation images are predicted rightly"),
+        (made(-np.eye(2)[right], right), "no better than equal probabilities"),
+        (made(np.zeros((30, 2)), right), "no better than equal probabilities"),
+    ]:
+        notice = why_not_fitted(predictions)
+        assert notice is not None
+        assert notice.code == "temperature_not_fitted"
+        assert words in notice.message
+        assert fit_temperature(predictions) == 1.0
+
+
+def test_temperature_never_worsens_the_loss_that_it_was_fitted_to():
+    for seed in range(10):
+        val = drawn(60, 3, seed, signal=seed / 5)
+        metrics = evaluate(val, temperature=fit_temperature(val)).metrics
+        assert metrics["log_loss"].value <= metrics["log_loss_uncalibrated"].value + 1e-12
+
+
+def test_resamples_draw_n_images_each_and_every_image_equally_often():
+    counts_NB = np.concatenate(list(resamples(50, seed=1)), axis=1)
+    assert counts_NB.shape == (50, 1000)
+    assert (counts_NB.sum(axis=0) == 50).all()
+    assert np.abs(counts_NB.mean(axis=1) - 1).max() < 0.15  # 4.7 standard errors
+    assert counts_NB.var() == pytest.approx(1 - 1 / 50, rel=0.05)  # multinomial
+
+
+def test_intervals_of_accuracy_like_figures_cover_what_they_should():
+    """Of 200 test sets, the interval must hold the true AUC about 190 times (at least 180: 4.5 standard errors)."""
+    rng = np.random.default_rng(0)
+    truth = 0.5 * (1 + math.erf(1.0 / 2))  # AUC of two normals one standard deviation apart
+    held = 0
+    for _ in range(200):
+        labels = rng.integers(0, 2, 150)
+        score = rng.normal(size=150) + labels
+        auc = evaluate(made(np.column_stack([np.zeros(150), score]), labels)).metrics["roc_auc"]
+        held += auc.low <= truth <= auc.high
+    assert held >= 180
+
+
+def test_shares_and_intervals_at_their_edges():
+    assert share(0, 0).high == 1.0
+    assert share(3, 3).low == pytest.approx(0.4385, abs=1e-4)
+    undefined = percentile_interval(0.0, np.full(5, np.nan), 0)
+    assert (undefined.low, undefined.high) == (0.0, 1.0)
+    assert percentile_interval(0.5, np.array([0.6, 0.7, np.nan]), 9).low == 0.5
+    assert percentile_interval(0.0, np.array([0.0, 0.1, 0.2]), 9, centred=True).low == 0.0
+
+
+def test_judging_needs_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'sklearn', 'scipy', 'torchvision', 'timm'): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from svertka.evaluate import evaluate\n"
+        "from svertka.schema import Predictions\n"
+        "p = Predictions(logits_NK=np.eye(2, dtype=np.float32), labels_N=np.array([0, 1]), paths=('a', 'b'), "
+        "class_names=('x', 'y'))\n"
+        "print(evaluate(p).metrics['accuracy'].value)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1.0\n"

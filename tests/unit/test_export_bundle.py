@@ -1,0 +1,299 @@
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from safetensors.numpy import load_file
+
+from svertka.errors import BundleError, ConfigError, NotFoundError
+from svertka.export.bundle import compare, load_bundle, training_hashes, was_trained_on
+from svertka.export.predictor import open_predictor
+from svertka.export.session import open_session
+from svertka.schema import Preprocess
+
+
+@pytest.fixture
+def copied(tiny_bundle, tmp_path):
+    """A copy of the tiny bundle that a test may damage."""
+    return shutil.copytree(tiny_bundle.directory, tmp_path / "bundle")
+
+
+def edit_manifest(directory, **changes):
+    path = directory / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def test_what_is_written_is_read_back(tiny_bundle):
+    bundle = load_bundle(tiny_bundle.directory)
+    assert bundle == tiny_bundle
+    assert bundle.class_names == ("blue", "green", "red")
+    assert bundle.preprocess == Preprocess(size_px=32, interpolation="bilinear")
+    assert bundle.temperature == 2.0
+    assert (bundle.parity.n, bundle.parity.same_labels) == (7, 7)
+    assert bundle.parity.max_probability_difference < 1e-6
+    assert bundle.manifest["metrics"] == {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40}}
+    assert bundle.manifest["sources"] == [{"name": "made by a test", "origin": "tests", "licence": "Apache-2.0"}]
+    assert sorted(path.name for path in bundle.directory.iterdir()) == [
+        "manifest.json",
+        "model.onnx",
+        "training_hashes.txt",
+        "weights.safetensors",
+    ]
+
+
+def test_weights_keep_names_shapes_and_kinds(tiny_bundle):
+    weights = load_file(tiny_bundle.directory / "weights.safetensors")
+    assert {name: (value.shape, value.dtype.kind) for name, value in weights.items()} == {
+        "head.weight": ((3, 3), "f"),
+        "head.bias": ((3,), "f"),
+        "steps": ((), "i"),
+    }
+    np.testing.assert_array_equal(weights["head.weight"], 8 * np.eye(3)[::-1])
+
+
+def test_model_says_what_it_is_by_itself(tiny_bundle):
+    model = onnx.load(tiny_bundle.directory / "model.onnx")
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties["class_names"]) == ["blue", "green", "red"]
+    assert properties["preprocess_hash"] == tiny_bundle.preprocess.hash
+    assert set(properties) == {"class_names", "preprocess", "preprocess_hash", "svertka_version"}
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+
+
+def test_the_same_model_is_written_byte_for_byte(tiny_bundle, write_tiny_bundle, tmp_path):
+    again = write_tiny_bundle(tmp_path / "bundle").directory
+    for path in tiny_bundle.directory.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+def test_training_images_are_found_by_their_hash(tiny_bundle):
+    hashes = training_hashes(tiny_bundle)
+    assert hashes == {"0123456789abcdef"}
+    assert was_trained_on("0123456789abcdef" * 2, hashes)
+    assert not was_trained_on("f123456789abcdef" * 2, hashes)
+
+
+def test_a_run_folder_is_opened_by_its_bundle(copied):
+    assert load_bundle(copied.parent).directory == copied
+    assert load_bundle(str(copied)).directory == copied
+
+
+# --- engines that disagree -----------------------------------------------------------------------------------------
+
+
+def test_no_bundle_is_written_when_the_engines_disagree(write_tiny_bundle, tmp_path):
+    with pytest.raises(
+        BundleError, match=r"disagree on 7 test images: probabilities differ by up to 0\.\d+ \(expected"
+    ):
+        write_tiny_bundle(tmp_path / "bundle", reference_NK=np.full((7, 3), 1 / 3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_stays_when_a_new_one_fails(write_tiny_bundle, copied):
+    before = load_bundle(copied)
+    with pytest.raises(BundleError, match="disagree"):
+        write_tiny_bundle(copied, reference_NK=np.full((7, 3), 1 / 3))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_tiny_bundle(copied, temperature=float("nan"))
+    assert load_bundle(copied) == before
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_is_replaced_by_a_new_one(write_tiny_bundle, copied):
+    (copied / "left over").write_text("of the old one")
+    write_tiny_bundle(copied, data_hash="new")
+    assert load_bundle(copied).manifest["data_hash"] == "new"
+    assert not (copied / "left over").exists()
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_what_a_killed_write_left_is_tidied_up(write_tiny_bundle, copied):
+    beside = copied.parent / ".bundle-new"
+    beside.mkdir()
+    (beside / "model.onnx").write_text("half")
+    copied.replace(copied.parent / ".bundle-old")  # killed between the two renames
+    with pytest.raises(BundleError, match="3 probabilities for 2"):
+        write_tiny_bundle(copied, class_names=("red", "green"))
+    write_tiny_bundle(copied)
+    load_bundle(copied)
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_the_old_bundle_comes_back_after_a_killed_write(write_tiny_bundle, copied):
+    before = load_bundle(copied)
+    copied.replace(copied.parent / ".bundle-old")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_tiny_bundle(copied, temperature=float("nan"))
+    assert load_bundle(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ("red", "green")}, "gives 3 probabilities for 2 class names"),
+        ({"class_names": ("red", "red", "green")}, "two or more different names"),
+        ({"check_images_NSSC": np.zeros((0, 32, 32, 3), np.uint8)}, "no images to compare"),
+        ({"reference_NK": np.full((7, 2), 0.5)}, r"probabilities \[7, 3\], the network \[7, 2\]"),
+        ({"reference_NK": np.full((7, 3), np.nan)}, "differ by up to nan"),
+        ({"temperature": 0.0}, r"temperature is 0\.0"),
+    ],
+)
+def test_a_bundle_that_contradicts_itself_is_not_written(write_tiny_bundle, tmp_path, changes, message):
+    with pytest.raises(BundleError, match=message):
+        write_tiny_bundle(tmp_path / "bundle", **changes)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("gap", "passes"), [(4e-6, True), (6e-5, False)])
+def test_only_a_tie_may_change_its_label(tiny_bundle, gap, passes):
+    graph = onnx.load(tiny_bundle.directory / "model.onnx")
+    bias = next(initializer for initializer in graph.graph.initializer if initializer.name == "head.bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.array([1e-6, 0, -1], np.float32), "head.bias"))
+    model, image = graph.SerializeToString(), np.zeros((1, 32, 32, 3), np.uint8)
+    (probabilities,) = open_session(model, 1).run(["probabilities"], {"image": image})
+    assert probabilities.argmax() == 0  # blue, by a hair; the reference says green
+    middle = (probabilities[0, 0] + probabilities[0, 1]) / 2
+    reference = np.array([[middle - gap / 2, middle + gap / 2, probabilities[0, 2]]])
+    if passes:
+        assert compare(model, image, reference, 1).same_labels == 0
+    else:
+        with pytest.raises(BundleError, match="1 labels differ"):
+            compare(model, image, reference, 1)
+
+
+# --- bundles that are damaged --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "training_hashes.txt"])
+def test_a_missing_file_is_named(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(BundleError, match=rf"{name} cannot be read \(No such file"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "training_hashes.txt"])
+def test_a_cut_file_is_named(copied, name):
+    content = (copied / name).read_bytes()
+    (copied / name).write_bytes(content[:-3])
+    with pytest.raises(BundleError, match=rf"{name} has {len(content) - 3} bytes; the manifest expects {len(content)}"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "training_hashes.txt"])
+def test_a_changed_byte_is_found(copied, name):
+    content = bytearray((copied / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / name).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match=rf"{name} is not the file that was written"):
+        load_bundle(copied)
+
+
+def test_a_graph_that_changes_after_loading_is_not_opened(copied):
+    bundle = load_bundle(copied)
+    content = bytearray((copied / "model.onnx").read_bytes())
+    content[-1] ^= 1
+    (copied / "model.onnx").write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="is not the file that was written"):
+        open_predictor(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2, "svertka": "9.1"}, r"is of format 2, written by svertka 9\.1; .* Install a newer svertka"),
+        ({"format": 0}, "is of format 0; expected 1 to 1"),
+        ({"format": "1"}, "format is '1'; expected int"),
+        ({"format": True}, "format is True; expected int"),
+        ({"class_names": ["a"]}, r"class_names is \['a'\]; expected a list of two or more"),
+        ({"class_names": ["a", "a"]}, "two or more different names"),
+        ({"class_names": "ab"}, "class_names is 'ab'; expected list"),
+        ({"temperature": -1}, "temperature is -1; expected a finite number above 0"),
+        ({"preprocess_hash": "00"}, "hash [0-9a-f]{16}, but 00 is written beside it"),
+        ({"preprocess": {"size_px": 32}}, "resize None and interpolation None; this svertka knows squash"),
+        ({"preprocess": {"resize": "pad", "interpolation": "bilinear", "sise": 3}}, "cannot be understood"),
+        ({"preprocess": {"resize": "pad", "interpolation": "bilinear", "size_px": 3}}, "size_px is 3; expected 16"),
+        ({"parity": {}}, "n is missing; expected int"),
+        ({"files": {}}, r"model\.onnx is missing; expected dict"),
+        ({"files": {"model.onnx": {"bytes": 3}}}, "sha256 is missing; expected str"),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_refused(copied, changes, message):
+    edit_manifest(copied, **changes)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copied)
+
+
+def test_a_changed_preprocessing_is_found(copied, tiny_bundle):
+    edit_manifest(copied, preprocess=tiny_bundle.manifest["preprocess"] | {"resize": "pad"})
+    with pytest.raises(BundleError, match="images would reach the model differently than in training"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "cannot be read as JSON"), ("[]", "holds a list; expected a JSON object"), ("[" * 99999, "as JSON")],
+)
+def test_a_manifest_that_is_no_json_is_refused(copied, text, message):
+    (copied / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copied)
+
+
+def test_places_without_a_bundle_are_told_apart(tmp_path):
+    with pytest.raises(NotFoundError, match=r"nowhere does not exist; expected a bundle folder"):
+        load_bundle(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotFoundError, match="file is a file; expected a bundle folder"):
+        load_bundle(tmp_path / "file")
+    with pytest.raises(BundleError, match=r"manifest\.json is missing; expected a bundle folder"):
+        load_bundle(tmp_path)
+
+
+def rewrite_model(directory, change):
+    """Changes the graph and makes the manifest agree with it, as someone would who means harm."""
+    import hashlib
+
+    model = onnx.load(directory / "model.onnx")
+    change(model)
+    content = model.SerializeToString()
+    (directory / "model.onnx").write_bytes(content)
+    files = json.loads((directory / "manifest.json").read_text("utf-8"))["files"]
+    files["model.onnx"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    edit_manifest(directory, files=files)
+
+
+def test_a_model_with_weights_elsewhere_is_not_opened(copied):
+    def to_outside(model):
+        entry = model.graph.initializer[0].external_data.add()
+        entry.key, entry.value = "location", "/etc/hostname"
+
+    rewrite_model(copied, to_outside)
+    with pytest.raises(BundleError, match=r"model\.onnx keeps weights in other files"):
+        load_bundle(copied)
+
+
+def test_a_model_with_foreign_operators_is_not_opened(copied):
+    def to_foreign(model):
+        model.graph.node[0].domain = "evil.example"
+
+    rewrite_model(copied, to_foreign)
+    with pytest.raises(BundleError, match=r"operators from 'evil\.example'"):
+        load_bundle(copied)
+
+
+def test_a_number_of_threads_below_zero_is_refused(tiny_bundle):
+    with pytest.raises(ConfigError, match="threads is -1; expected 0"):
+        open_predictor(tiny_bundle, threads=-1)
+
+
+def test_a_model_of_another_bundle_is_not_opened(copied, tiny_bundle):
+    fields = tiny_bundle.manifest["preprocess"] | {"size_px": 48}
+    preprocess = Preprocess(size_px=48, interpolation="bilinear")
+    edit_manifest(copied, preprocess=fields, preprocess_hash=preprocess.hash)
+    with pytest.raises(BundleError, match=r"expected one input, 'image', uint8 \[N, 48, 48, 3\]"):
+        open_predictor(load_bundle(copied))
+    shutil.copy(tiny_bundle.directory / "manifest.json", copied)
+    edit_manifest(copied, class_names=["a", "b"])
+    with pytest.raises(BundleError, match=r"for the manifest's 2 classes"):
+        open_predictor(load_bundle(copied))

@@ -1,0 +1,116 @@
+"""The exporter against torch, on a small network with what makes exporting hard."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from svertka.errors import BundleError
+from svertka.export.onnx_writer import export_features
+from svertka.export.session import FEATURES, open_session, run_in_batches
+from svertka.schema import Preprocess
+
+PREPROCESS = Preprocess(size_px=33, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+
+
+class SamePadding(nn.Conv2d):
+    """Pads by the size of its input, as TensorFlow's networks do."""
+
+    def forward(self, x):
+        pads = [max(((n + 1) // 2 - 1) * 2 + 3 - n, 0) for n in x.shape[2:]]
+        top, left = (pad // 2 for pad in pads)
+        padded = functional.pad(x, (left, pads[1] - left, top, pads[0] - top))
+        return functional.conv2d(padded, self.weight, self.bias, stride=2)
+
+
+class Hooked(nn.Module):
+    """Features are the last map's mean and, through a forward hook, the first block's."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.first = nn.Sequential(SamePadding(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU())
+        self.second = nn.Sequential(SamePadding(6, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(), nn.Dropout(0.5))
+        self.first.register_forward_hook(lambda module, args, output: self.seen.append(output.mean((2, 3))))
+        self.seen = []
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.running_mean.normal_()
+                part.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        self.seen.clear()
+        x = self.second(self.first(x))
+        # a channel shuffle reshapes by the batch's own size
+        n, c, h, w = x.shape
+        x = x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+        return torch.cat([*self.seen, x.mean((2, 3))], dim=1)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Hooked().eval()
+
+
+@pytest.fixture(scope="module")
+def graph(network):
+    return export_features(network, PREPROCESS)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 9])
+def test_graph_gives_torchs_features_at_any_batch_size(network, graph, n):
+    images = np.random.default_rng(n).integers(0, 256, (n, 33, 33, 3), dtype=np.uint8)
+    (features,) = run_in_batches(open_session(graph.SerializeToString(), 1), images, [FEATURES])
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PREPROCESS.mean, PREPROCESS.std))
+    with torch.no_grad():
+        expected = network((torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
+    assert features.shape == (n, 14)
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_graph_is_plain(graph):
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
+    assert [value.name for value in graph.graph.input] == ["image"]
+    kinds = {node.op_type for node in graph.graph.node}
+    assert not kinds & {"Ceil", "ConstantOfShape", "Slice", "BatchNormalization", "Dropout"}, kinds
+
+
+def test_network_comes_back_in_the_mode_that_it_had():
+    network = Hooked().train()
+    network.first.eval()
+    export_features(network, PREPROCESS)
+    assert [network.training, network.first.training, network.first[1].training] == [True, False, False]
+    assert network.second[1].training
+
+
+class Moody(nn.Module):
+    """Behaves differently under the exporter: what is traced is not what runs."""
+
+    def forward(self, x):
+        return x.mean((2, 3)) * (2.0 if torch.jit.is_tracing() else 1.0)
+
+
+class FixedBatch(nn.Module):
+    def forward(self, x):
+        return x.reshape(2, -1) if torch.jit.is_tracing() else x.flatten(1)
+
+
+class Maps(nn.Module):
+    def forward(self, x):
+        return x[:, :1]
+
+
+def test_a_graph_that_differs_from_torch_is_refused():
+    with pytest.raises(BundleError, match=r"differs from torch by 1 of the largest feature at batch size 1"):
+        export_features(Moody(), PREPROCESS)
+
+
+def test_a_graph_bound_to_one_batch_size_is_refused():
+    with pytest.raises(BundleError, match=r"fails on an input of .* Reshape node"):
+        export_features(FixedBatch(), PREPROCESS)
+
+
+def test_features_that_are_maps_are_refused():
+    with pytest.raises(BundleError, match=r"torch \[1, 1, 33, 33\]; expected \[N, D\]"):
+        export_features(Maps(), PREPROCESS)

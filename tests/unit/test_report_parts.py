@@ -1,0 +1,367 @@
+"""The builders of the report: numbers, geometry, verdicts, alerts, findings."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_runs import HISTORY, make_run
+
+from svertka.report.alerts import make_alerts
+from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
+from svertka.report.charts import learning_charts
+from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
+from svertka.report.dataset import make_data_section
+from svertka.report.headline import make_headline
+from svertka.report.mistakes import make_mistakes
+from svertka.report.results import make_class_table, make_confusion, make_decision
+from svertka.report.scales import Axis, path, round_ticks, spread
+from svertka.report.voice import Voice
+from svertka.schema import Estimate, Leak, Notice, OrderCheck, Rejection, RunConfig
+
+EN, RU = Voice("en"), Voice("ru")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("gone"), per_class=60, images=False)
+
+
+# --- voice ------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_are_written_as_the_language_does_it():
+    assert [EN.percent(0.8649), RU.percent(0.8649)] == ["86.5\u202f%", "86,5\u202f%"]
+    assert [EN.decimal(-0.5, 1), RU.decimal(-0.5, 1)] == ["\u22120.5", "\u22120,5"]
+    assert EN.interval("accuracy", Estimate(0.5, 0.401, 0.6, 10)) == "40.1–60.0\u202f%"
+    assert RU.interval("roc_auc", Estimate(0.5, 0.4, 0.6, 10)) == "0,400–0,600"
+
+
+def test_tiny_numbers_are_written_by_their_order():
+    assert [EN.tiny(2.3e-6), EN.tiny(4e-12), EN.tiny(0.25), EN.tiny(0)] == ["2 × 10⁻⁶", "4 × 10⁻¹²", "0.250", "0.000"]
+
+
+def test_what_is_no_number_is_a_dash():
+    nan = float("nan")
+    assert EN.percent(nan) == EN.decimal(nan) == EN.interval("accuracy", Estimate(nan, nan, nan, 0)) == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (4.26, "4.3 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (245, "4 min 5 s"), (7800, "2 h 10 min")],
+)
+def test_durations(seconds, words):
+    assert EN.seconds(seconds) == words
+
+
+def test_memory_and_lists():
+    assert [EN.memory(999), EN.memory(1536)] == ["999 MB", "1.5 GB"]
+    assert [EN.listing(["a"]), EN.listing(["a", "b", "c"])] == ["“a”", "“a”, “b” and “c”"]
+
+
+def test_codes_without_words_are_shown_as_they_are():
+    assert EN.known("step", "hand over") == "writing the bundle"
+    assert EN.known("step", "dance") == "dance"
+
+
+# --- scales -----------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-1e4, 1e4), st.floats(1e-12, 1e12), st.integers(2, 10))
+def test_ticks_cover_the_range_evenly(spans_from_zero, span, about):
+    low = spans_from_zero * span
+    ticks = round_ticks(low, low + span, about)
+    steps = np.diff(ticks)
+    assert ticks[0] <= low + 1e-6 * span and ticks[-1] >= low + span - 1e-6 * span
+    assert len(ticks) <= about + 3
+    assert np.allclose(steps, steps[0], rtol=1e-3)
+
+
+def test_ticks_are_round():
+    assert round_ticks(0.13, 0.71, 5) == (0.0, 0.2, 0.4, 0.6, 0.8)
+    assert round_ticks(1e20, 1e20)[0] < 1e20 < round_ticks(1e20, 1e20)[-1]
+    assert round_ticks(3, 3, 5) == (2.4, 2.6, 2.8, 3.0, 3.2, 3.4, 3.6)
+
+
+def test_axis_maps_and_holds():
+    axis = Axis(low=0, high=10, start_px=100, end_px=0)
+    assert [axis.at(v) for v in (0, 2.5, 10, 99, -1)] == [100, 75, 0, 0, 100]
+
+
+def test_labels_are_moved_apart_in_order():
+    assert spread([50, 48, 90], 10, 0, 100) == [58, 48, 90]
+    assert spread([99, 98], 10, 0, 100) == [100, 90]
+
+
+def test_path_leaves_out_what_cannot_be_seen_but_keeps_the_ends():
+    xs, ys = list(np.linspace(0, 10, 1000)), [0.0] * 1000
+    assert path([0, 1], [2, 3.25]) == "M0.0,2.0L1.0,3.2"
+    thinned = path(xs, ys, tolerance_px=1)
+    assert thinned.startswith("M0.0,0.0") and thinned.endswith("L10.0,0.0") and thinned.count("L") <= 11
+
+
+# --- headline ---------------------------------------------------------------------------------------------------
+
+
+def with_metrics(run, model, majority, probe):
+    metrics = {**run.evaluation.metrics, "accuracy": Estimate(*model)}
+    baselines = {"majority class": {"accuracy": Estimate(*majority)}, "probe": {"accuracy": Estimate(*probe)}}
+    return replace(run, evaluation=replace(run.evaluation, metrics=metrics, baselines=baselines))
+
+
+def test_headline_judges_against_the_baselines(run):
+    better = make_headline(
+        EN, with_metrics(run, (0.9, 0.88, 0.92, 400), (0.5, 0.45, 0.55, 400), (0.8, 0.76, 0.84, 400))
+    )
+    assert [row.label for row in better.rows] == ["this model", "probe", "majority class"]
+    assert "about 90 to be named rightly" in better.meaning[0] and "from 88 to 92" in better.meaning[0]
+    assert "clearly learnt something" in better.meaning[1]
+    assert "fine-tuning clearly helped" in better.meaning[2]
+    level = make_headline(EN, with_metrics(run, (0.6, 0.5, 0.7, 90), (0.55, 0.45, 0.65, 90), (0.85, 0.8, 0.9, 90)))
+    assert "not clearly better" in level.meaning[1]
+    assert "clearly better than the model that was kept" in level.meaning[2]
+
+
+def test_headline_says_nothing_of_the_probe_where_it_is_the_model(run):
+    probe = replace(run, decision=replace(run.decision, strategy="probe"))
+    headline = make_headline(EN, probe)
+    assert [row.label for row in headline.rows] == ["this model", "majority class"]
+    assert not any("probe" in sentence for sentence in headline.meaning)
+
+
+def test_headline_falls_back_to_another_metric(run):
+    metrics = {name: value for name, value in run.evaluation.metrics.items() if name != "accuracy"}
+    headline = make_headline(EN, replace(run, evaluation=replace(run.evaluation, metrics=metrics)))
+    assert headline.label == "balanced accuracy"
+    assert headline.figure == EN.percent(metrics["balanced_accuracy"].value)
+
+
+@pytest.mark.parametrize(
+    ("names", "task"),
+    [
+        (("a", "b"), "Отличаем «a» от «b»"),
+        (("a", "b", "c"), "Различаем классы «a», «b» и «c»"),
+        (tuple("abcdefghijkl"), "Различаем 12 классов изображений"),
+        (tuple(map(str, range(21))), "Различаем 21 класс изображений"),
+    ],
+)
+def test_task_in_words(run, names, task):
+    evaluation = replace(run.evaluation, class_names=names)
+    assert make_headline(RU, replace(run, evaluation=evaluation)).task == task
+
+
+# --- alerts -----------------------------------------------------------------------------------------------------
+
+
+def large(run):
+    """The run as if it had many test images, so that no alert speaks of few."""
+    return replace(run, evaluation=replace(run.evaluation, n=1000, notices=()))
+
+
+def test_a_clean_run_is_called_clean(run):
+    alerts = make_alerts(EN, large(run))
+    assert [(alert.level, alert.title) for alert in alerts] == [("good", "Nothing suspicious was found")]
+
+
+def test_order_warning_says_what_to_do(run):
+    suspicious = replace(large(run), order=OrderCheck(0.902, 0.802, 0.02, suspicious=True))
+    (alert,) = make_alerts(EN, suspicious)
+    assert alert.level == "warning" and alert.title == "The images seem to come in groups"
+    assert re.search(r"optimistic.*0\.802.*0\.902.*--group-regex.*--group-column", alert.body)
+    grouped = replace(suspicious, config=replace(run.config, group_regex="(m..)"))
+    assert [alert.level for alert in make_alerts(EN, grouped)] == ["good", "info"]
+
+
+def test_leaks_are_counted_and_told(run):
+    leak = Leak(kind="exact", path_a="a", where_a="train", path_b="b", where_b="test")
+    leaks = (leak, replace(leak, kind="near"), replace(leak, kind="near", where_b="val"))
+    leaky = replace(large(run), split=replace(run.split, leaks=leaks, conflicts=(leak,)))
+    first, second = make_alerts(EN, leaky)
+    assert first.title == "3 pairs of images stand on both sides of your split" and first.level == "warning"
+    assert "2 of them reach the test images" in first.body and "nearly the same image: 2" in first.body
+    assert "--drop-leaks" in first.body and first.link == "leaks"
+    assert second.title == "1 image carries two labels"
+    dropped = replace(leaky, split=replace(leaky.split, conflicts=(), dropped=(0, 1)))
+    assert [alert.level for alert in make_alerts(EN, dropped)] == ["good", "info"]
+    assert "2 images were taken out" in make_alerts(EN, dropped)[1].body
+
+
+def test_few_test_images_are_told_with_the_width_of_the_interval(run):
+    accuracy = Estimate(0.8, 0.7, 0.9, 40)
+    evaluation = replace(run.evaluation, metrics={**run.evaluation.metrics, "accuracy": accuracy}, notices=())
+    (alert,) = make_alerts(EN, replace(run, evaluation=evaluation))
+    assert alert.title == "Only 40 test images" and "±10 points" in alert.body
+
+
+def test_classes_with_few_test_images_are_named(run):
+    thin = tuple(replace(scores, support=3) for scores in run.evaluation.per_class)
+    alerts = make_alerts(EN, replace(large(run), evaluation=replace(large(run).evaluation, per_class=thin)))
+    assert [alert.title for alert in alerts] == ["2 classes have fewer than 10 test images"]
+    assert "“cat” and “dog”" in alerts[0].body
+
+
+def test_a_model_no_better_than_guessing_is_called_so(run):
+    useless = with_metrics(large(run), (0.55, 0.5, 0.6, 1000), (0.54, 0.5, 0.6, 1000), (0.5, 0.4, 0.6, 1000))
+    assert [alert.title for alert in make_alerts(EN, useless)] == ["Not clearly better than answering without looking"]
+
+
+@pytest.mark.parametrize(("files", "level"), [(1, "info"), (40, "warning")])
+def test_rejected_files_are_counted(run, files, level):
+    rejected = tuple(Rejection(path=f"{i}.jpg", reason="truncated", detail="x") for i in range(files))
+    alerts = make_alerts(EN, replace(large(run), catalog=replace(run.catalog, rejected=rejected)))
+    assert [alert.level for alert in alerts if alert.link == "rejected"] == [level]
+
+
+def test_engines_that_disagree_are_told(run):
+    parity = replace(run.parity, same_labels=31)
+    assert "31 of 32" in make_alerts(EN, replace(large(run), parity=parity))[0].body
+
+
+def test_notices_come_once_and_those_told_otherwise_never(run):
+    notice = Notice(code="class_missing_in_part", message="No dog in val.", level="warning")
+    told = Notice(code="files_rejected", message="1 file.", level="warning")
+    noticed = replace(large(run), notices=(notice, told), split=replace(run.split, notices=(notice,)))
+    (alert,) = make_alerts(EN, noticed)
+    assert (alert.level, alert.title, alert.body) == ("warning", "A class is missing in one part", "No dog in val.")
+
+
+# --- data, results, appendix --------------------------------------------------------------------------------------
+
+
+def test_data_section_counts_every_image_once(run):
+    section = make_data_section(EN, run)
+    assert [row.total for row in section.classes] == [60, 60]
+    assert section.totals == (len(run.split.train), len(run.split.val), len(run.split.test))
+    assert [len(row.samples) for row in section.samples] == [6, 6]
+    assert section.balance == "The classes have about equally many images."
+
+
+def test_lists_are_cut_at_fifty_with_the_rest_counted(run):
+    rejected = tuple(Rejection(path=f"{i}.jpg", reason="too_large", detail="x") for i in range(73))
+    section = make_data_section(EN, replace(run, catalog=replace(run.catalog, rejected=rejected)))
+    assert len(section.rejected) == 50 and section.rejected_more == 23
+    assert section.rejected[0] == ("0.jpg", "too many pixels", "x")
+
+
+def test_confusion_finding_names_the_most_frequent_mistake(run):
+    evaluation = replace(run.evaluation, confusion_KK=((50, 10), (5, 35)))
+    confusion = make_confusion(EN, evaluation)
+    assert confusion.finding == (
+        "The most frequent mistake: 10 of 60 images of “cat” are taken for “dog” (16.7\u202f%)."
+    )
+    assert [[(cell.count, cell.percent, cell.kind) for cell in cells] for _, _, cells in confusion.rows] == [
+        [("50", 83, "right"), ("10", 17, "wrong")],
+        [("5", 12, "wrong"), ("35", 88, "right")],
+    ]
+    assert make_confusion(EN, replace(evaluation, confusion_KK=((60, 0), (0, 0)))).finding == (
+        "No test image is named wrongly."
+    )
+
+
+def test_class_table_names_best_and_worst(run):
+    first, second = run.evaluation.per_class
+    scores = (replace(first, recall=Estimate(0.9, 0.8, 1, 20)), replace(second, recall=Estimate(0.6, 0.4, 0.8, 20)))
+    table = make_class_table(EN, replace(run.evaluation, per_class=scores))
+    assert "best: “cat”, 90.0\u202f% of its 20 test images" in table.finding
+    assert "worst: “dog”, 60.0\u202f% of 20" in table.finding
+
+
+def test_mistakes_are_the_surest_ones_with_calibrated_confidence(run):
+    mistakes = make_mistakes(EN, run)
+    logits = run.test.logits_NK.astype(float) / run.evaluation.temperature
+    p_NK = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    wrong = np.flatnonzero(logits.argmax(1) != run.test.labels_N)
+    surest = wrong[np.argmax(p_NK[wrong].max(1))]
+    assert len(mistakes.shown) == min(12, len(wrong)) > 0
+    assert mistakes.shown[0].path == run.test.paths[surest]
+    assert mistakes.shown[0].confidence == EN.percent(p_NK[surest].max())
+    assert mistakes.finding.startswith(f"{len(wrong)} of 40 test images")
+
+
+def test_no_mistakes_is_said(run):
+    perfect = replace(run.test, labels_N=run.test.logits_NK.argmax(1))
+    assert make_mistakes(EN, replace(run, test=perfect)).finding.startswith("No test image is named wrongly")
+
+
+def test_decision_table_marks_what_was_kept(run):
+    decision = make_decision(EN, run.decision)
+    assert decision.columns == ("log loss", "accuracy")
+    assert decision.rows == (
+        ("fine-tuning", ("0.310", "87.5\u202f%"), True),
+        ("probe", ("0.420", "81.2\u202f%"), False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [(HISTORY, "begins to memorise"), (HISTORY[:3], "still falling"), ((*HISTORY[:3], HISTORY[2]), "levelled off")],
+)
+def test_learning_curve_says_what_it_shows(history, words):
+    loss, accuracy = learning_charts(EN, history)
+    assert "0.310, in epoch 3" in loss.finding and words in loss.finding
+    assert "From 70.0\u202f% after the first epoch to 87.5\u202f% in epoch 3" in accuracy.finding
+
+
+def test_a_diverged_epoch_does_not_stop_the_curve():
+    broken = replace(HISTORY[3], train_loss=float("nan"), val_loss=float("nan"))
+    loss, _ = learning_charts(EN, (*HISTORY[:3], broken))
+    assert "in epoch 3" in loss.finding and "nan" not in loss.lines[0].path
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e-12, 1e20])
+def test_a_flat_curve_of_any_height_can_be_drawn(loss):
+    flat = tuple(replace(row, train_loss=loss, val_loss=loss, val_accuracy=1.0) for row in HISTORY)
+    for chart in learning_charts(EN, flat):
+        assert len({tick.px for tick in chart.y_ticks}) == len(chart.y_ticks) > 1
+        assert "nan" not in chart.lines[0].path
+    assert chart.y_ticks[-1].label == "100\u202f%"
+
+
+def test_phases_are_marked_where_they_change():
+    changed = (replace(HISTORY[0], phase="head"), *HISTORY[1:])
+    assert [guide.label for guide in learning_charts(EN, changed)[0].guides] == ["all stages"]
+
+
+def test_curves_end_in_the_corners_and_name_their_area(run):
+    roc, pr = roc_chart(EN, run.evaluation), precision_recall_chart(EN, run.evaluation)
+    assert f"Area under the curve: {run.evaluation.roc[0].summary:.3f}" in roc.finding
+    assert roc.lines[-1].path.startswith("M44.0,300.0") and roc.lines[-1].path.endswith("L340.0,26.0")
+    assert pr.lines[0].style == "ideal" and pr.lines[0].path == "M44.0,163.0L340.0,163.0"  # half are dogs
+
+
+def test_reliability_says_which_way_confidence_errs(run):
+    before, after = reliability_charts(EN, run.evaluation)
+    before_error = run.evaluation.metrics["calibration_error_uncalibrated"].value
+    assert before.finding.startswith(f"Calibration error {EN.percent(before_error)}.")
+    sure = tuple(replace(b, confidence=0.99, accuracy=0.6) for b in run.evaluation.reliability)
+    assert "too sure of itself" in reliability_charts(EN, replace(run.evaluation, reliability=sure))[1].finding
+    assert "T\u00a0=\u00a01.70" in after.title
+
+
+def test_costs_name_the_longest_step(run):
+    costs = make_costs(EN, run.costs)
+    assert costs.finding == "2 min 5 s in all; 94\u202f% of it was “learning”. Peak memory 1.5 GB."
+    assert [(row.time_bar, row.memory_bar) for row in costs.rows] == [(1.69, 20.0), (100.0, 100.0), (4.24, 100.0)]
+
+
+def test_config_rows_mark_what_differs_from_the_defaults():
+    rows = make_config_rows(RunConfig(data="pets", minutes=5, drop_leaks=True))
+    assert [row.name for row in rows if row.changed] == ["minutes", "drop_leaks"]
+    assert {row.name: row.value for row in rows}["drop_leaks"] == "true"
+
+
+def test_commands_quote_the_run_folder(run):
+    commands = make_commands(replace(run, config=replace(run.config, out="my runs/a;b/")))
+    assert commands[0] == "svertka predict 'my runs/a;b/bundle' photo.jpg"
+    assert make_commands(run)[2] == "svertka evaluate runs/pets-1/bundle new_labelled_images/"
+
+
+def test_methods_say_how_the_split_was_made(run):
+    methods = " ".join(make_methods(EN, run))
+    assert "seed 7" in methods and "No groups were named" in methods and "used once" in methods
+    brought = replace(run, split=replace(run.split, origin="brought"), config=replace(run.config, group_column="who"))
+    assert "You brought the split" in make_methods(EN, brought)[0]
+    assert "You named groups" in make_methods(EN, brought)[1]
+    assert "too few images" in " ".join(make_methods(EN, replace(run, order=None)))
