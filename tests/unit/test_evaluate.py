@@ -263,6 +263,25 @@ def test_why_no_temperature_can_be_fitted():
         assert fit_temperature(predictions) == 1.0
 
 
+def test_reliability_bins_are_fifteenths_closed_above():
+    confidences = [0.6, 0.61, 0.9, 0.97, 1.0]  # 0.6 is 9/15 exactly, so it belongs to (8/15, 9/15]
+    logits = [[0, np.log(p / (1 - p)) if p < 1 else 200.0] for p in confidences]
+    bins = evaluate(made(logits, [1, 0, 1, 1, 0])).reliability
+    assert [(b.count, b.accuracy) for b in bins] == [(1, 1.0), (1, 0.0), (1, 1.0), (2, 0.5)]
+    assert [b.confidence for b in bins] == pytest.approx([0.6, 0.61, 0.9, 0.985], abs=1e-6)
+
+
+def test_interval_of_calibration_error_is_not_shifted_by_the_noise_of_resampling():
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0, 2.5, 300)
+    labels = (rng.random(300) < 1 / (1 + np.exp(-margin))).astype(int)  # calibrated by construction
+    error = evaluate(made(np.column_stack([np.zeros(300), margin]), labels)).metrics["calibration_error"]
+    assert 0 <= error.low < error.value < error.high
+    assert error.value - error.low > 0.3 * (error.high - error.value)
+    moved = percentile_interval(0.1, np.linspace(0.15, 0.25, 1001), 9, centred=True)
+    assert (moved.low, moved.high) == pytest.approx((0.0525, 0.1475))
+
+
 def test_temperature_never_worsens_the_loss_that_it_was_fitted_to():
     for seed in range(10):
         val = drawn(60, 3, seed, signal=seed / 5)

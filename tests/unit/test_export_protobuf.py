@@ -57,8 +57,19 @@ def test_a_standard_model_passes(mean_colour_graph):
                 )
             ]
         ),
+        model_of([helper.make_node("Relu", ["x"], ["y"], weights=[external_tensor(), external_tensor()])]),
+        model_of(
+            [
+                helper.make_node(
+                    "Relu",
+                    ["x"],
+                    ["y"],
+                    bodies=[branch(helper.make_node("Constant", [], ["z"], value=external_tensor()))],
+                )
+            ]
+        ),
     ],
-    ids=["initializer", "constant", "inside a branch"],
+    ids=["initializer", "constant", "inside a branch", "in a list", "inside a list of graphs"],
 )
 def test_weights_in_other_files_are_refused(model):
     with pytest.raises(BundleError, match=r"keeps weights in other files; expected all of them inside"):

@@ -316,7 +316,7 @@ def test_a_flat_curve_of_any_height_can_be_drawn(loss):
     for chart in learning_charts(EN, flat):
         assert len({tick.px for tick in chart.y_ticks}) == len(chart.y_ticks) > 1
         assert "nan" not in chart.lines[0].path
-    assert chart.y_ticks[-1].label == "100\u202f%"
+    assert chart.y_ticks[-1].label == "100.0\u202f%"
 
 
 def test_phases_are_marked_where_they_change():

@@ -23,7 +23,7 @@ _FIELDS: dict[str, dict[int, str]] = {
     "function": {7: "node", 9: "opset", 10: "domain", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute", 7: "domain"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 22: "sparse", 23: "sparse"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external data", 14: "data location"},
 }
