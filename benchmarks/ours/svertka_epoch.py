@@ -19,6 +19,7 @@ from svertka import runtime
 runtime.setup(threads=1)  # as the pipeline does: before torch makes its first large allocation
 
 from svertka.backbones import load_backbone  # noqa: E402
+from svertka.config import FineTune  # noqa: E402
 from svertka.data.loader import ImageSource  # noqa: E402
 from svertka.data.pixels import PixelStore, cache_dir  # noqa: E402
 from svertka.data.scan import scan  # noqa: E402
@@ -27,7 +28,6 @@ from svertka.schema import RunConfig  # noqa: E402
 from svertka.transfer import loop  # noqa: E402
 from svertka.transfer.head import LinearHead  # noqa: E402
 from svertka.transfer.network import Classifier  # noqa: E402
-from svertka.transfer.strategies import FineTune  # noqa: E402
 
 
 def main() -> None:

@@ -16,26 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import run_folder
+from svertka.config import FineTune, RunConfig, StrategyName
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
-from svertka.schema import (
-    Catalog,
-    Decision,
-    EpochRow,
-    EventSink,
-    Notice,
-    Predictions,
-    RunConfig,
-    Split,
-    SplitName,
-    StepStarted,
-    StrategyName,
-)
+from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predictions, Split, SplitName, StepStarted
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
-from svertka.transfer.strategies import FineTune
 
 if TYPE_CHECKING:
     import onnx

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from svertka import run_folder, runtime
+from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
@@ -31,7 +32,6 @@ from svertka.schema import (
     Evaluation,
     EventSink,
     Predictions,
-    RunConfig,
     RunRecord,
     Split,
     SplitName,

@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from svertka.config import RunConfig
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.evaluate import from_json, load_predictions, save_predictions, to_json
 from svertka.schema import (
@@ -25,7 +26,6 @@ from svertka.schema import (
     OrderCheck,
     Parity,
     Rejection,
-    RunConfig,
     RunRecord,
     Source,
     Split,

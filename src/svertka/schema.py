@@ -14,12 +14,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.errors import ConfigError, did_you_mean
+from svertka.config import Resize, RunConfig, StrategyName
+from svertka.errors import ConfigError
 
 SplitName = Literal["train", "val", "test"]
-StrategyName = Literal["auto", "probe", "finetune"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
-STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
 
 
 # --- Preprocess: the thread through the whole house ------------------------------------------------------------
@@ -42,7 +41,7 @@ class Preprocess:
     """
 
     size_px: int = 224
-    resize: Literal["squash", "crop", "pad"] = "squash"
+    resize: Resize = "squash"
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -385,79 +384,6 @@ class Bundle:
 
 
 # --- the run ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunConfig:
-    """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
-
-    Attributes:
-        data: a folder of images or a CSV/TSV table.
-        out: the run folder; empty means ``runs/<name of data>-<n>``.
-        backbone: by name, see ``backbones``.
-        weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
-        strategy: ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on validation.
-        minutes: budget for learning.
-        seed: of split, order and augmentation.
-        size_px: side of the network's input; 0 means the backbone's own.
-        resize: see ``Preprocess``.
-        test_fraction: of the images, when svertka makes the split.
-        val_fraction: of the images, when svertka makes the split.
-        images: folder of the images of a table; empty means beside the table.
-        path_column: of a table; empty means found by name. The same for the three below.
-        label_column: the class.
-        group_column: images with equal value stay on one side.
-        split_column: train, val or test.
-        group_regex: over the file name; the first group that it captures (or the whole match) is the group.
-        drop_leaks: take leaked images out of training.
-        max_megapixels: larger images are rejected by their header.
-        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates.
-        threads: for compute; 0 means one a physical core.
-        language: of the report.
-    """
-
-    data: str
-    out: str = ""
-    backbone: str = "efficientnet_lite0"
-    weights: str = "default"
-    strategy: StrategyName = "auto"
-    minutes: float = 10.0
-    seed: int = 0
-    size_px: int = 0
-    resize: Literal["squash", "crop", "pad"] = "squash"
-    test_fraction: float = 0.2
-    val_fraction: float = 0.15
-    images: str = ""
-    path_column: str = ""
-    label_column: str = ""
-    group_column: str = ""
-    split_column: str = ""
-    group_regex: str = ""
-    drop_leaks: bool = False
-    max_megapixels: float = 100.0
-    near_duplicate_bits: int = 3
-    threads: int = 0
-    language: Literal["en", "ru"] = "en"
-
-    def __post_init__(self) -> None:
-        if self.strategy not in STRATEGY_NAMES:
-            hint = did_you_mean(self.strategy, STRATEGY_NAMES)
-            raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
-        if not self.minutes > 0:
-            raise ConfigError(f"minutes is {self.minutes}; expected a budget above 0.")
-        for name in ("test_fraction", "val_fraction"):
-            if not 0.02 <= getattr(self, name) <= 0.6:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
-        if not self.max_megapixels > 0:
-            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a number above 0.")
-        if not 0 <= self.near_duplicate_bits <= 16:
-            raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; expected 0 (one a core) or more.")
-        if self.language not in ("en", "ru"):
-            raise ConfigError(f"language is {self.language!r}; expected en or ru.")
-        if self.resize not in ("squash", "crop", "pad"):
-            raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from svertka.config import RunConfig
 from svertka.evaluate import evaluate
 from svertka.schema import (
     Catalog,
@@ -16,7 +17,6 @@ from svertka.schema import (
     OrderCheck,
     Parity,
     Predictions,
-    RunConfig,
     RunRecord,
     Source,
     Split,

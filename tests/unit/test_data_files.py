@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from svertka.config import RunConfig
 from svertka.data.files import Listing, list_files, natural_key
 from svertka.errors import ConfigError, DataError, NotFoundError
-from svertka.schema import RunConfig
 
 
 def tree(root: Path, *names: str) -> Path:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from svertka.config import RunConfig
 from svertka.data import scan as scan_module
 from svertka.data.decode import decode, load
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
 from svertka.errors import DataError, NotFoundError
-from svertka.schema import Advanced, Catalog, Event, Preprocess, RunConfig
+from svertka.schema import Advanced, Catalog, Event, Preprocess
 
 
 def save_image(path: Path, seed: int) -> None:
@@ -153,7 +154,7 @@ def test_killed_scan_keeps_what_is_done(folder: Path, cache: Path) -> None:
 import os
 from pathlib import Path
 from svertka.data import scan as module
-from svertka.schema import RunConfig
+from svertka.config import RunConfig
 module._REMEMBER_EVERY = 2
 whole = module.decode
 def die(path, **options):

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from svertka.config import RunConfig
 from svertka.data.duplicates import near_pairs
 from svertka.data.split import groups_of, make_split
 from svertka.errors import ConfigError, DataError
-from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, RunConfig, Split
+from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Split
 
 STRUCTURED = 0x5555_5555_5555_5555  # a difference hash with enough bits either way
 

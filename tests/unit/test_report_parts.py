@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_runs import HISTORY, make_run
 
+from svertka.config import RunConfig
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.charts import learning_charts
@@ -19,7 +20,7 @@ from svertka.report.mistakes import make_mistakes
 from svertka.report.results import make_class_table, make_confusion, make_decision
 from svertka.report.scales import Axis, path, round_ticks, spread
 from svertka.report.voice import Voice
-from svertka.schema import Estimate, Leak, Notice, OrderCheck, Rejection, RunConfig
+from svertka.schema import Estimate, Leak, Notice, OrderCheck, Rejection
 
 EN, RU = Voice("en"), Voice("ru")
 

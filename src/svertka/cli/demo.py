@@ -8,9 +8,9 @@ from pathlib import Path
 from svertka import run_folder
 from svertka.cli.extras import need_training
 from svertka.cli.train import run, tell
+from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
 from svertka.errors import MissingExtraError
-from svertka.schema import RunConfig
 
 ABOUT = (
     "elpv-dataset: 2,624 electroluminescence images of solar cells, functional or defective (Deitsch et al. 2019, "

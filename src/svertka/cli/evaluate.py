@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from svertka import evaluate as judging
+from svertka.config import RunConfig
 from svertka.data.scan import scan
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, RunConfig
+from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 
 _METRICS = {
     "accuracy": "accuracy",

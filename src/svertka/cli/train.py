@@ -9,8 +9,9 @@ from typing import Any
 from svertka import run_folder
 from svertka.cli.extras import need_training
 from svertka.cli.progress import Progress
+from svertka.config import RunConfig
 from svertka.errors import ConfigError
-from svertka.schema import RunConfig, RunRecord
+from svertka.schema import RunRecord
 
 
 def train(given: dict[str, Any], config_file: str, resume: str) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from svertka.config import RunConfig
 from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.errors import ConfigError, DataError, NotFoundError
-from svertka.schema import SPLIT_NAMES, Notice, Rejection, RunConfig, SplitName
+from svertka.schema import SPLIT_NAMES, Notice, Rejection, SplitName
 
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from svertka.config import RunConfig
 from svertka.data.decode import decode
 from svertka.data.files import Entry, Listing, list_files, natural_key
 from svertka.data.fingerprint import fingerprint
@@ -19,17 +20,7 @@ from svertka.data.pillow import quiet_pillow
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply_to_image
 from svertka.errors import DataError, ImageRejected
-from svertka.schema import (
-    Advanced,
-    Catalog,
-    EventSink,
-    ImageRecord,
-    Notice,
-    Preprocess,
-    Rejection,
-    RunConfig,
-    ignore_events,
-)
+from svertka.schema import Advanced, Catalog, EventSink, ImageRecord, Notice, Preprocess, Rejection, ignore_events
 
 MIN_IMAGES_PER_CLASS = 5
 _REMEMBER_EVERY = 64

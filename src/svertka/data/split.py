@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from svertka.config import RunConfig
 from svertka.data.deal import deal
 from svertka.data.duplicates import exact_pairs, near_pairs
 from svertka.data.leaks import find_conflicts, find_leaks
 from svertka.errors import ConfigError, DataError
-from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, RunConfig, Split, SplitName
+from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split, SplitName
 
 _LARGE_UNIT = 0.2  # of all images: such a unit decides the split by itself, so the user should know
 

@@ -5,10 +5,11 @@ import io
 import os
 from pathlib import Path
 
+from svertka.config import RunConfig
 from svertka.data.decode import READABLE_SUFFIXES
 from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key, walk
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
-from svertka.schema import Notice, Rejection, RunConfig, SplitName
+from svertka.schema import Notice, Rejection, SplitName
 
 # Compared without case, spaces, dashes and underscores; earlier names win.
 _USUAL_NAMES = {

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.config import RunConfig
 from svertka.export.session import BATCH, FEATURES, open_session, run_in_batches
-from svertka.schema import Preprocess, RunConfig, Source
+from svertka.schema import Preprocess, Source
 
 if TYPE_CHECKING:
     import onnx

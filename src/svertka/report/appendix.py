@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from svertka.config import RunConfig
 from svertka.report.voice import Voice
-from svertka.schema import RunConfig, RunRecord, StepCost
+from svertka.schema import RunRecord, StepCost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

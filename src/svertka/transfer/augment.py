@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from svertka.transfer.strategies import Augment
+from svertka.config import Augment
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from svertka.backbones import Backbone
+from svertka.config import FineTune
 from svertka.data.loader import ImageSource, batches
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Preprocess, ignore_events
 from svertka.transfer import augment, checkpoint
 from svertka.transfer.network import Classifier, parameter_groups, set_mode
-from svertka.transfer.strategies import FineTune
 
 SAVE_EVERY_S = 60.0
 """Seconds between two saves inside an epoch; a save takes a fraction of a second."""

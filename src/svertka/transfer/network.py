@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from svertka.backbones import Backbone
+from svertka.config import FineTune
 from svertka.stages import FeatureNet
 from svertka.transfer.head import LinearHead
-from svertka.transfer.strategies import FineTune
 
 
 class Classifier(nn.Module):
