@@ -18,20 +18,18 @@ class Augment:
     """Random changes of a training image; each keeps the class of most photographs and micrographs.
 
     Attributes:
-        flip: mirror left to right with probability 1/2.
-        flip_vertical: mirror top to bottom with probability 1/2.
-        transpose: swap rows and columns with probability 1/2; with both flips, all eight symmetries of a square.
+        mirror: left to right with probability 1/2.
+        upside_down: top to bottom with probability 1/2.
         min_area: a crop keeps at least this share of the area and is scaled back (1.0: no crop).
         brightness: factor drawn from 1 ± this.
         contrast: likewise.
     """
 
-    flip: bool = True
-    flip_vertical: bool = False
-    transpose: bool = False
-    min_area: float = 0.7
-    brightness: float = 0.1
-    contrast: float = 0.1
+    mirror: bool = False
+    upside_down: bool = False
+    min_area: float = 0.85
+    brightness: float = 0.15
+    contrast: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +52,9 @@ class FineTune:
         batch_norm: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and updates them.
         precision: ``"float32"``, or ``"bfloat16"`` for convolutions where the processor has it.
         patience: epochs without a better validation loss before stopping.
+        measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
+            those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
+        average_views: the finished network judges an image and its flips and takes the mean; costs as many passes.
         augment: random changes of the training images.
     """
 
@@ -70,6 +71,8 @@ class FineTune:
     batch_norm: Literal["frozen", "batch"] = "frozen"
     precision: Literal["float32", "bfloat16"] = "float32"
     patience: int = 4
+    measure_flips: bool = True
+    average_views: bool = True
     augment: Augment = Augment()
 
     def __post_init__(self) -> None:

@@ -24,12 +24,10 @@ from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predi
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
+from svertka.transfer.views import mean_over_views, measure_flips
 
 if TYPE_CHECKING:
     import onnx
-
-RESERVE = 1.2
-"""Images after learning (validation, test, parity) cost about one forward pass each: kept back from the budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +110,16 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     probe = _probe(lesson)
     if lesson.config.strategy == "probe":
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), "The probe was asked for."))
-    epochs, why = _plan(lesson, probe)
-    if not epochs:
+    strategy, why = _plan(lesson, probe)
+    if strategy is None:
         return Learned(
             chosen=probe,
             probe=probe,
             decision=_decide((probe,), why),
             notices=(Notice(code="no_fine_tuning", message=why),),
         )
-    on_event(StepStarted("fine-tune", epochs * len(lesson.sources["train"])))
-    tuned = _fine_tune(lesson, probe, FineTune().with_epochs(epochs), on_event)
+    on_event(StepStarted("fine-tune", strategy.max_epochs * len(lesson.sources["train"])))
+    tuned = _fine_tune(lesson, probe, strategy, on_event)
     if lesson.config.strategy == "finetune":
         return Learned(chosen=tuned, probe=probe, decision=_decide((tuned, probe), f"Fine-tuning was asked for. {why}"))
     better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
@@ -177,43 +175,56 @@ def _head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
 # --- fine-tuning -------------------------------------------------------------------------------------------------
 
 
-def _plan(lesson: Lesson, probe: Candidate) -> tuple[int, str]:
-    """How many epochs the budget allows; decided once and written down, so that a resumed run does the same.
+def _plan(lesson: Lesson, probe: Candidate) -> tuple[FineTune | None, str]:
+    """The strategy as the budget and the data allow it; decided once and written down, so that a resumed run obeys.
 
     Returns:
-        Epochs (0: none), and a sentence for the decision.
+        The strategy (None: the budget is too small), and a sentence for the decision.
     """
     path = lesson.folder / run_folder.PLAN
-    plan = run_folder.read_json(path) if path.exists() else None
-    if plan is None:
-        plan = _measure(lesson, probe)
-        run_folder.write_json(path, plan)
-    epochs, strategy, minutes = int(plan["epochs"]), FineTune(), lesson.config.minutes
-    cost = f"an epoch takes about {plan['epoch_s']:.0f} s here"
-    if epochs == 0:
-        return 0, (
-            f"There was no fine-tuning: {cost}, at least {strategy.min_epochs} are worth while, and the budget is "
+    if not path.exists():
+        run_folder.write_json(path, _measure(lesson, probe))
+    plan, asked = run_folder.read_json(path), lesson.config.finetune
+    cost, minutes = f"an epoch takes about {plan['epoch_s']:.0f} s here", lesson.config.minutes
+    if plan["epochs"] == 0:
+        return None, (
+            f"There was no fine-tuning: {cost}, at least {asked.min_epochs} are worth while, and the budget is "
             f"{minutes:g} minutes. Give it more with --minutes."
         )
-    if epochs < strategy.max_epochs:
-        return epochs, f"The budget of {minutes:g} minutes allowed {epochs} of {strategy.max_epochs} epochs ({cost})."
-    return epochs, f"The budget allowed all {epochs} epochs."
+    augment = replace(asked.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
+    strategy = replace(asked, augment=augment).with_epochs(plan["epochs"])
+    if strategy.max_epochs < asked.max_epochs:
+        said = f"The budget of {minutes:g} minutes allowed {strategy.max_epochs} of {asked.max_epochs} epochs ({cost})."
+    else:
+        said = f"The budget allowed all {strategy.max_epochs} epochs."
+    return strategy, said
 
 
-def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float]:
+def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float | bool]:
+    """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
     from svertka.transfer import loop
     from svertka.transfer.network import Classifier
 
-    strategy = FineTune()
+    strategy, engine = lesson.config.finetune, lesson.engine
+    augment = strategy.augment
+    if strategy.measure_flips:
+        augment = measure_flips(lambda images: probe.head.logits(engine(images)), lesson.sources["val"], augment)
     task = _task(lesson, strategy)
-    image_s = loop.measure_step(Classifier(lesson.engine.backbone.module, probe.head), task)
+    image_s = loop.measure_step(Classifier(engine.backbone.module, probe.head), task)
     epoch_s = image_s * (len(task.train) + len(task.val) / 3)
-    afterwards_s = RESERVE * image_s / 3 * (len(task.val) + len(lesson.split.test))
+    views = 2 ** (augment.mirror + augment.upside_down) if strategy.average_views else 1
+    afterwards_s = image_s / 6 * views * (len(task.val) + len(lesson.split.test))
     left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     epochs = min(strategy.max_epochs, math.floor(left_s / epoch_s))
     if epochs < strategy.min_epochs:
         epochs = strategy.min_epochs if lesson.config.strategy == "finetune" else 0
-    return {"epochs": epochs, "epoch_s": round(epoch_s, 1), "left_s": round(left_s, 1)}
+    return {
+        "epochs": epochs,
+        "epoch_s": round(epoch_s, 1),
+        "left_s": round(left_s, 1),
+        "mirror": augment.mirror,
+        "upside_down": augment.upside_down,
+    }
 
 
 def _task(lesson: Lesson, strategy: FineTune) -> Any:
@@ -237,7 +248,8 @@ def _fine_tune(lesson: Lesson, probe: Candidate, strategy: FineTune, on_event: E
     engine = lesson.engine
     model = Classifier(copy.deepcopy(engine.backbone.module), probe.head)  # the frozen one stays the probe's reference
     history = loop.train(model, _task(lesson, strategy), lesson.folder / run_folder.CHECKPOINTS, on_event)
-    graph = export_features(model.features, engine.preprocess)
+    module = mean_over_views(model.features, strategy.augment) if strategy.average_views else model.features
+    graph = export_features(module.eval(), engine.preprocess)
     session = open_session(graph.SerializeToString(), engine.threads)
     head = model.head()
 
@@ -249,7 +261,7 @@ def _fine_tune(lesson: Lesson, probe: Candidate, strategy: FineTune, on_event: E
         return logits(source, lambda images: run_in_batches(session, images, [FEATURES])[0])
 
     def by_torch(source: ImageSource) -> NDArray[np.float32]:
-        return logits(source, lambda images: torch_features(model.features, engine.preprocess, images))
+        return logits(source, lambda images: torch_features(module, engine.preprocess, images))
 
     candidate = Candidate(
         strategy="finetune",

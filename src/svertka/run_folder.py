@@ -8,7 +8,7 @@ import csv
 import json
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,11 +88,20 @@ def read_json(path: Path) -> Any:
 
 def config_to_toml(config: RunConfig) -> str:
     """The configuration as TOML, every field with its value."""
-    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in asdict(config).items())
+    return _table(asdict(config), "")
+
+
+def _table(values: dict[str, Any], name: str) -> str:
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    text = (f"\n[{name}]\n" if name else "") + "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in plain.items()
+    )
+    inner = ((key, value) for key, value in values.items() if isinstance(value, dict))
+    return text + "".join(_table(value, f"{name}.{key}" if name else key) for key, value in inner)
 
 
 def config_fields(path: Path) -> dict[str, Any]:
-    """Fields of a configuration file.
+    """Fields of a configuration file; tables such as ``[finetune]`` arrive as records.
 
     Raises:
         NotFoundError: there is no such file.
@@ -104,17 +113,27 @@ def config_fields(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {path} is not valid TOML: {error}.") from error
-    defaults = {field.name: field.default for field in fields(RunConfig)}
+    return _checked(values, RunConfig(data="-"), f"configuration {path}")
+
+
+def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]:
+    """Values whose names and types fit the fields of a record; tables become records themselves."""
+    known = {field.name: getattr(default, field.name) for field in fields(default)}
+    checked: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in defaults:
-            hint = did_you_mean(name, defaults)
-            raise ConfigError(f"configuration {path}: field {name!r} is unknown.{hint}")
-        expected = str if name == "data" else type(defaults[name])
-        if expected is float and type(value) is int:
-            values[name] = float(value)
-        elif type(value) is not expected:
-            raise ConfigError(f"configuration {path}: {name} is {value!r}; expected {expected.__name__}.")
-    return values
+        if name not in known:
+            raise ConfigError(f"{where}: field {name!r} is unknown.{did_you_mean(name, known)}")
+        expected = type(known[name])
+        if is_dataclass(expected) and isinstance(value, dict):
+            inner = _checked(value, known[name], f"{where}, [{name}]")
+            checked[name] = replace(known[name], **inner)
+        elif expected is float and type(value) is int:
+            checked[name] = float(value)
+        elif type(value) is expected:
+            checked[name] = value
+        else:
+            raise ConfigError(f"{where}: {name} is {value!r}; expected {expected.__name__}.")
+    return checked
 
 
 def load_config(folder: Path) -> RunConfig:

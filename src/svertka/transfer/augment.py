@@ -22,27 +22,19 @@ class Draw:
     contrast_N: NDArray[np.float32]
     brightness_N: NDArray[np.float32]
 
-    def rows(self, chosen: slice) -> "Draw":
-        """The part that belongs to some of the images."""
-        return Draw(self.affine_N23[chosen], self.contrast_N[chosen], self.brightness_N[chosen])
-
 
 def draw(augment: Augment, count: int, rng: np.random.Generator) -> Draw:
     """Draws the changes of ``count`` images.
 
-    One affine map holds the crop, both flips and the transposition, so an image is resampled once.
+    One affine map holds the crop and both flips, so an image is resampled once.
     """
     side = np.sqrt(rng.uniform(augment.min_area, 1.0, count))  # half-width of the crop, in coordinates of -1..1
     shift = rng.uniform(-1.0, 1.0, (count, 2)) * (1.0 - side)[:, None]
-    signs = np.ones((count, 2))
-    if augment.flip:
-        signs[:, 0] = rng.choice([-1.0, 1.0], count)
-    if augment.flip_vertical:
-        signs[:, 1] = rng.choice([-1.0, 1.0], count)
-    swap = rng.random(count) < 0.5 if augment.transpose else np.zeros(count, dtype=bool)
+    signs = rng.choice([-1.0, 1.0], (count, 2))
+    signs[:, 0] = signs[:, 0] if augment.mirror else 1.0
+    signs[:, 1] = signs[:, 1] if augment.upside_down else 1.0
     affine = np.zeros((count, 2, 3))
     affine[:, 0, 0], affine[:, 1, 1] = side * signs[:, 0], side * signs[:, 1]
-    affine[swap, :, :2] = affine[swap][:, :, [1, 0]]
     affine[:, :, 2] = shift
     return Draw(
         affine.astype(np.float32),
