@@ -50,7 +50,6 @@ class FineTune:
         label_smoothing: share of the target spread over all classes.
         average_decay: of the exponential moving average of the weights, which is what is judged and kept.
         batch_norm: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and updates them.
-        precision: ``"float32"``, or ``"bfloat16"`` for convolutions where the processor has it.
         patience: epochs without a better validation loss before stopping.
         measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
             those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
@@ -58,19 +57,18 @@ class FineTune:
         augment: random changes of the training images.
     """
 
-    max_epochs: int = 12
+    max_epochs: int = 16
     min_epochs: int = 2
     batch_size: int = 32
-    head_rate: float = 1e-3
-    stage_rate: float = 1e-3
-    stage_decay: float = 0.7
-    weight_decay: float = 0.01
+    head_rate: float = 1e-4
+    stage_rate: float = 8e-4
+    stage_decay: float = 0.8
+    weight_decay: float = 0.02
     warmup: float = 0.1
-    label_smoothing: float = 0.05
-    average_decay: float = 0.99
+    label_smoothing: float = 0.1
+    average_decay: float = 0.98
     batch_norm: Literal["frozen", "batch"] = "frozen"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    patience: int = 4
+    patience: int = 6
     measure_flips: bool = True
     average_views: bool = True
     augment: Augment = Augment()

@@ -168,9 +168,7 @@ def _step(
     x = normalise(augment.apply(drawn, to_input(images)), task.backbone.preprocess)
     labels = torch.from_numpy(task.train.labels[rows])
     set_mode(model, strategy)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=strategy.precision == "bfloat16"):
-        logits = model(x)
-    loss = cross_entropy(logits.float(), labels, label_smoothing=strategy.label_smoothing)
+    loss = cross_entropy(model(x), labels, label_smoothing=strategy.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     steps = math.ceil(len(task.train) / strategy.batch_size)

@@ -26,9 +26,8 @@ class Classifier(nn.Module):
             self.linear.bias.copy_(torch.from_numpy(head.bias_K))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, K]; the head computes in float32 whatever the features' precision."""
-        features: Tensor = self.features(x).float()
-        logits: Tensor = self.linear((features - self.mean) / self.scale)
+        """Logits [N, K]."""
+        logits: Tensor = self.linear((self.features(x) - self.mean) / self.scale)
         return logits
 
     def head(self) -> LinearHead:
