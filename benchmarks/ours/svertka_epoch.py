@@ -19,12 +19,11 @@ from svertka import runtime
 runtime.setup(threads=1)  # as the pipeline does: before torch makes its first large allocation
 
 from svertka.backbones import load_backbone  # noqa: E402
-from svertka.config import FineTune  # noqa: E402
+from svertka.config import FineTune, RunConfig  # noqa: E402
 from svertka.data.loader import ImageSource  # noqa: E402
 from svertka.data.pixels import PixelStore, cache_dir  # noqa: E402
 from svertka.data.scan import scan  # noqa: E402
 from svertka.data.split import make_split  # noqa: E402
-from svertka.schema import RunConfig  # noqa: E402
 from svertka.transfer import loop  # noqa: E402
 from svertka.transfer.head import LinearHead  # noqa: E402
 from svertka.transfer.network import Classifier  # noqa: E402
@@ -35,7 +34,7 @@ def main() -> None:
     backbone, cache = load_backbone(), cache_dir()
     catalog = scan(config.data, config=config, preprocess=backbone.preprocess, cache=cache)
     split, store = make_split(catalog, config), PixelStore(cache, backbone.preprocess)
-    classes, width = len(catalog.class_names), backbone.num_features
+    classes, width = len(catalog.class_names), sum(backbone.widths)
     head = LinearHead(
         np.zeros(width, np.float32),
         np.ones(width, np.float32),
@@ -44,7 +43,7 @@ def main() -> None:
     )
     task = loop.Task(
         backbone=backbone,
-        strategy=FineTune(precision="float32").with_epochs(1),
+        strategy=FineTune(batch_norm="frozen").with_epochs(1),
         train=ImageSource.of(catalog, split.train, store),
         val=ImageSource.of(catalog, split.val, store),
         seed=0,
