@@ -1,4 +1,3 @@
-# ruff: noqa: TID253  (peers are torch programs)
 """Transfer learning as courses teach it: the frozen backbone runs over every image again in every epoch.
 
 PIL ImageFolder, torchvision's v1 transforms, DataLoader in the same process, batch 32, Adam 1e-3 on the new head,

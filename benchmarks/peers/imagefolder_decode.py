@@ -1,4 +1,3 @@
-# ruff: noqa: TID253  (peers are torch programs)
 """Decode and resize with ImageFolder, PIL and torchvision's v1 transforms.
 
 ``--float`` ends in ToTensor, as in the course (floats, channels first); without it in PILToTensor (bytes, channels

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253  (peers are torch programs)
 """The network of all peers: EfficientNet-Lite0 by timm with the ImageNet weights of a pip package.
 
 The package's file holds the same tensors in the same order under other names.

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253  (peers are torch programs)
 """One fine-tuning epoch as a torch user writes it: all layers train, float32, batch 32, AdamW.
 
 PIL ImageFolder, torchvision's v1 transforms with the same kinds of augmentation as svertka's, DataLoader in the same

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253  (peers are torch programs)
 """Prediction as a torch user writes it: load the model, read files with PIL, eager forward passes, write a CSV.
 
 The model is the one in a svertka bundle, rebuilt as a torch module from its ``weights.safetensors``, so that labels
