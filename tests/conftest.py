@@ -98,3 +98,25 @@ def colour_folder(tmp_path_factory) -> Path:
         for number in (2, 10):
             Image.new("RGB", (40, 30 + number), colour).save(root / name / f"{name}{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def shapes_folder() -> Callable[..., Path]:
+    """Draws ``root/{disc,square}/<kind>-<number>.png``: bright shapes on noise, each another image."""
+    from PIL import Image, ImageDraw
+
+    def draw(root: Path, count: int = 24, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        for kind in ("disc", "square"):
+            (root / kind).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(rng.integers(0, 90, (64, 64, 3), dtype=np.uint8))
+                left, top, side = (int(value) for value in rng.integers((4, 4, 18), (26, 26, 34)))
+                colour = tuple(int(value) for value in rng.integers(120, 256, 3))
+                pen = ImageDraw.Draw(image)
+                shape = pen.ellipse if kind == "disc" else pen.rectangle
+                shape([left, top, left + side, top + side], fill=colour)
+                image.save(root / kind / f"{kind}-{number}.png")
+        return root
+
+    return draw

@@ -1,0 +1,50 @@
+"""The README's commands run as they stand, in order, beside a small folder of photographs."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(language):
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_readme_has_its_commands():
+    assert any(line.startswith("svertka train") for line in commands("console"))
+    assert any(line.startswith("svertka predict") for line in commands("console"))
+
+
+@pytest.mark.timeout(600)
+def test_commands_run_in_order(tmp_path, shapes_folder):
+    shapes_folder(tmp_path / "photos", count=24)
+    for line in commands("console"):
+        program = [sys.executable, "-c", "from svertka.cli.main import main; main()"]
+        done = subprocess.run(
+            [*program, *shlex.split(line)[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "runs/photos/report.html").stat().st_size < 5e6
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 2 * 24
+
+
+def test_make_targets_exist():
+    targets = [line.split()[1] for line in commands("sh") if line.startswith("make ")]
+    assert targets == ["demo"]
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_python_example_runs(tmp_path, shapes_folder):
+    shapes_folder(tmp_path / "photos", count=24)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Estimate(value=")
