@@ -1,0 +1,104 @@
+"""The command line as a person meets it: help, one line for an error, exit code 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from svertka import run_folder
+from svertka.config import RunConfig
+
+
+def svertka(*arguments, cwd=None):
+    program = [sys.executable, "-c", "from svertka.cli.main import main; main()"]
+    return subprocess.run([*program, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom svertka.cli.main import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'onnx', 'onnxruntime', 'sklearn', 'scipy', 'matplotlib', 'numpy'}\n"
+        "sys.exit(' '.join(sorted(heavy & sys.modules.keys())) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "nowhere"), "nowhere"),
+        (("train",), "expected a folder of images or a table"),
+        (("train", ".", "--strategy", "prob"), "Did you mean probe?"),
+        (("train", ".", "--minutes", "-1"), "expected a budget above 0"),
+        (("train", ".", "--config", "none.toml"), "none.toml does not exist"),
+        (("train", "--resume", "."), "is no run folder"),
+        (("train", "x", "--resume", "."), "takes no other option, got data"),
+        (("predict", "nowhere", "x.png"), "nowhere"),
+        (("report", "nowhere"), "is no run folder"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):
+    done = svertka(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = svertka("--debug", "train", "nowhere", cwd=tmp_path)
+    assert "Traceback" in done.stderr
+
+
+def test_a_full_run_folder_is_never_written_over(tmp_path, shapes_folder):
+    shapes_folder(tmp_path / "photos", count=8)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    done = svertka("train", "photos", "--out", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not empty; choose another --out" in done.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_configuration_goes_to_toml_and_back(tmp_path):
+    config = RunConfig(data='we"ird\\name', minutes=3, drop_leaks=True, language="ru")
+    path = tmp_path / run_folder.CONFIG
+    path.write_text(run_folder.config_to_toml(config), encoding="utf-8")
+    assert run_folder.load_config(tmp_path) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sede = 1", "Did you mean seed"),
+        ("seed = 'x'", "expected int"),
+        ("seed = ", "not valid TOML"),
+        ("[finetune]\nmax_epoch = 3", "Did you mean max_epochs"),
+        ("[finetune]\nstage_decay = 2.0", "expected above 0, at most 1"),
+    ],
+)
+def test_a_wrong_configuration_says_where(text, said, tmp_path):
+    (tmp_path / "c.toml").write_text(text)
+    done = svertka("train", ".", "--config", "c.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_demo_does_the_main_job_on_real_images(tmp_path):
+    done = svertka("demo", "--out", "demo", "--minutes", "0.1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "CC BY-NC-SA 4.0" in done.stdout
+    assert "Try next:" in done.stdout
+    metrics = json.loads((tmp_path / "demo" / run_folder.METRICS).read_text())["metrics"]
+    assert metrics["accuracy"]["value"] > 0.8
+    assert metrics["roc_auc"]["value"] > 0.85
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("  svertka predict")]
+    answer = svertka(*lines[0][1:], cwd=tmp_path)
+    assert answer.returncode == 0
+    assert len(answer.stdout.splitlines()) == 2
+    assert (Path(tmp_path) / "demo/report.html").exists()

@@ -1,0 +1,134 @@
+"""Names to networks: stages, taps, weights from packages, files and servers. Nothing leaves this machine."""
+
+import http.server
+import threading
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from svertka.backbones import load_backbone
+from svertka.errors import NotFoundError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def default():
+    return load_backbone()
+
+
+def test_the_embedded_network_has_its_published_parameters(default):
+    import timm
+
+    # 4,652,008 in all (TensorFlow's table); the classifier (1,281,000) and the neck (320 x 1280 + BatchNorm) are cut.
+    assert sum(p.numel() for p in timm.create_model("tf_efficientnet_lite0").parameters()) == 4_652_008
+    assert sum(p.numel() for p in default.module.body.parameters()) == 4_652_008 - 1_281_000 - 320 * 1280 - 2 * 1280
+
+
+def test_taps_are_the_wide_activations_of_each_block_group(default):
+    assert default.widths == (32, 32, 144, 240, 480, 672, 1152, 1152)
+    assert default.module(torch.zeros(2, 3, 224, 224)).shape == (2, sum(default.widths))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:test_efficientnet", "timm:vit_tiny_patch16_224"])
+def test_stages_own_every_parameter_once(name):
+    backbone = load_backbone(name, "none")
+    owned = [parameter for stage in backbone.stages for parameter in stage.parameters]
+    assert sorted(owned) == sorted(name for name, _ in backbone.module.body.named_parameters())
+    assert backbone.source.licence == "none"
+
+
+def test_resnet_is_cut_as_in_the_paper():
+    backbone = load_backbone("resnet18", "none")
+    assert backbone.module.taps == ("relu", "layer1.1", "layer2.1", "layer3.1", "layer4.1")
+    assert [len(stage.parameters) for stage in backbone.stages] == [3, 12, 15, 15, 15]
+
+
+def test_equal_seeds_give_equal_random_weights():
+    first, second = (load_backbone("timm:test_efficientnet", "none", seed=3) for _ in range(2))
+    assert first.weights_hash == second.weights_hash
+    assert load_backbone("timm:test_efficientnet", "none", seed=4).weights_hash != first.weights_hash
+
+
+def test_weights_from_a_file_are_the_files(tmp_path):
+    network = torchvision.models.resnet18(weights=None)
+    save_file(network.state_dict(), tmp_path / "mine.safetensors")
+    torch.save(network.state_dict(), tmp_path / "mine.pth")
+    for suffix in ("safetensors", "pth"):
+        backbone = load_backbone("resnet18", str(tmp_path / f"mine.{suffix}"))
+        assert torch.equal(backbone.module.body.conv1.weight, network.conv1.weight)
+
+
+def test_weights_that_do_not_fit_name_the_keys(tmp_path):
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    del state["conv1.weight"]
+    state["extra"] = torch.zeros(1)
+    save_file(state, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match=r"1 missing \(conv1.weight\); 1 unexpected \(extra\).*Nothing was loaded"):
+        load_backbone("resnet18", str(tmp_path / "other.safetensors"))
+
+
+def test_a_pickle_with_code_is_refused(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (print, ("this must not run",))
+
+    torch.save({"weight": Harm()}, tmp_path / "harm.pth")
+    with pytest.raises(WeightsError, match="tensors only"):
+        load_backbone("resnet18", str(tmp_path / "harm.pth"))
+
+
+def test_unknown_names_list_close_ones(tmp_path):
+    with pytest.raises(NotFoundError, match=r"Did you mean .*resnet18"):
+        load_backbone("resnet81")
+    with pytest.raises(NotFoundError, match=r"Did you mean IMAGENET1K_V1"):
+        load_backbone("resnet18", "IMAGENET_V1")
+    with pytest.raises(NotFoundError, match="does not exist"):
+        load_backbone("resnet18", str(tmp_path / "none.pth"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server on this machine that stands in for the one with torchvision's weights."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield tmp_path, f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def with_url(monkeypatch, url):
+    entry = torchvision.models.ResNet18_Weights.DEFAULT
+    monkeypatch.setattr(entry, "_value_", entry.value.__class__(url, entry.transforms, entry.meta))
+
+
+def test_torchvisions_weights_come_through_its_own_loader(server, monkeypatch, tmp_path):
+    folder, address = server
+    network = torchvision.models.resnet18(weights=None)
+    torch.save(network.state_dict(), folder / "resnet18.pth")
+    import hashlib
+
+    digest = hashlib.sha256((folder / "resnet18.pth").read_bytes()).hexdigest()[:8]
+    (folder / "resnet18.pth").rename(folder / f"resnet18-{digest}.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    with_url(monkeypatch, f"{address}/resnet18-{digest}.pth")
+    backbone = load_backbone("resnet18")
+    assert torch.equal(backbone.module.body.conv1.weight, network.conv1.weight)
+    assert backbone.source.origin.endswith(f"resnet18-{digest}.pth")
+
+
+def test_weights_that_cannot_be_fetched_say_what_to_fetch_and_where_to_put_it(server, monkeypatch, tmp_path):
+    _, address = server
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    with_url(monkeypatch, f"{address}/absent-12345678.pth")
+    with pytest.raises(
+        WeightsError, match=r"Fetch http.*absent-12345678.pth .* put it at .*checkpoints/absent-12345678"
+    ):
+        load_backbone("resnet18")
