@@ -1,7 +1,10 @@
 # make demo   sets everything up and does the main job on real images
 # make test   sets everything up and passes lint, types, contracts and tests
 
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(name)),$(name))))
+# The first of these that is there, runs, and is recent enough.
+RECENT := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(RECENT)' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -31,7 +34,7 @@ clean:
 
 # A stamp file says which extra is installed; it is older than what it was made from when that has changed.
 $(VENV)/.%: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "svertka needs Python 3.11 or newer")'
+	@test -n "$(PYTHON)" || { echo "svertka needs Python 3.11 to 3.13; name one: make PYTHON=..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
