@@ -19,7 +19,7 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
-from svertka.evaluate import evaluate, probabilities
+from svertka.evaluate import evaluate, probabilities, why_not_fitted
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
@@ -83,8 +83,8 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     for notice in (*catalog.notices, *split.notices):
         log(notice)
 
-    store = PixelStore(cache, engine.preprocess)
-    sources = {name: ImageSource.of(catalog, split.of(name), store) for name in SPLIT_NAMES}
+    store, max_pixels = PixelStore(cache, engine.preprocess), int(config.max_megapixels * 1e6)
+    sources = {name: ImageSource.of(catalog, split.of(name), store, max_pixels) for name in SPLIT_NAMES}
     with log.step("features", len(split.train) + len(split.val)) as step:
         tables: dict[SplitName, FeatureTable] = {"train": extract(engine, sources["train"], cache, log)}
         tables["val"] = extract(engine, sources["val"], cache, log.after(len(split.train)))
@@ -103,6 +103,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         )
         learned = learn(lesson, log)
         del tables, lesson
+        uncalibrated = [notice for notice in [why_not_fitted(learned.chosen.val)] if notice]
         step.summary = learned.decision.reason
     with log.step("judge", len(split.test)) as step:
         test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
@@ -127,7 +128,13 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         costs=tuple(log.costs),
         sources=(engine.source,),
         versions=runtime.versions(PACKAGES) | {"threads": str(process.threads)},
-        notices=(*catalog.notices, *split.notices, *learned.notices, *evaluation.notices),
+        notices=(
+            *catalog.notices,
+            *split.notices,
+            *learned.notices,
+            *uncalibrated,
+            *evaluation.notices,
+        ),
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))

@@ -171,7 +171,7 @@ def save_catalog(folder: Path, catalog: Catalog) -> None:
     names = catalog.class_names
     write_table(
         folder / CATALOG,
-        ("path", "label", "split", "group", "width_px", "height_px", "mode", "pixel_hash", "perceptual_hash", "notes"),
+        [field.name for field in fields(ImageRecord)],
         (
             (
                 r.path,
@@ -184,6 +184,7 @@ def save_catalog(folder: Path, catalog: Catalog) -> None:
                 r.pixel_hash,
                 f"{r.perceptual_hash:016x}",
                 " ".join(r.notes),
+                f"{r.detail_hash:064x}",
             )
             for r in catalog.records
         ),
@@ -207,6 +208,7 @@ def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
             mode=row["mode"],
             pixel_hash=row["pixel_hash"],
             perceptual_hash=int(row["perceptual_hash"], 16),
+            detail_hash=int(row["detail_hash"], 16),
             notes=tuple(row["notes"].split()),
         )
         for row in read_table(folder / CATALOG)

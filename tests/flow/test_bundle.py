@@ -12,10 +12,11 @@ from torch import nn
 from svertka.cli.predict import predict
 from svertka.data import decode
 from svertka.export.bundle import load_bundle, write_bundle
-from svertka.export.graph import attach_head, fold_standardisation
+from svertka.export.graph import attach_head
 from svertka.export.onnx_writer import export_features
 from svertka.export.predictor import open_predictor, predict_files
 from svertka.schema import Preprocess
+from svertka.transfer.head import LinearHead
 
 PREPROCESS = Preprocess(size_px=32, resize="crop", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CLASSES = ("ёлка", "heron, grey", "zebra")
@@ -74,8 +75,8 @@ def torch_probabilities(model, images_NSSC):
 def run_folder(model, photos, tmp_path_factory):
     files = sorted(path for path in photos.iterdir() if path.name != "фото4b.png")
     images = np.stack([decode.load(path, PREPROCESS) for path in files])
-    head = (model.head.weight, model.head.bias, model.mean, model.scale)
-    weight, bias = fold_standardisation(*(tensor.detach().numpy() for tensor in head))
+    head = (model.mean, model.scale, model.head.weight, model.head.bias)
+    weight, bias = LinearHead(*(tensor.detach().numpy() for tensor in head)).folded()
     folder = tmp_path_factory.mktemp("runs") / "run"
     write_bundle(
         folder / "bundle",

@@ -4,8 +4,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from svertka.errors import BundleError
-from svertka.export.graph import attach_head, fold_shape_arithmetic, fold_standardisation
+from svertka.export.graph import attach_head, fold_shape_arithmetic
 from svertka.export.session import LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.transfer.head import LinearHead
 
 RNG = np.random.default_rng(5)
 
@@ -18,7 +19,7 @@ def softmax(x):
 def test_folding_gives_what_standardising_and_the_layer_give():
     x, weight, bias = RNG.normal(size=(9, 5)) * 3 + 7, RNG.normal(size=(4, 5)), RNG.normal(size=4)
     mean, scale = RNG.normal(size=5) + 7, RNG.uniform(0.1, 4, size=5)
-    folded_weight, folded_bias = fold_standardisation(weight, bias, mean, scale)
+    folded_weight, folded_bias = LinearHead(mean, scale, weight, bias).folded()
     assert folded_weight.dtype == folded_bias.dtype == np.float32
     expected = (x - mean) / scale @ weight.T + bias
     np.testing.assert_allclose(x @ folded_weight.T + folded_bias, expected, rtol=1e-4, atol=1e-4)

@@ -22,7 +22,7 @@ class Store:
     def __init__(self, images):
         self.images = images
 
-    def read(self, files_and_hashes):
+    def read(self, files_and_hashes, max_pixels):
         return np.stack([self.images[name] for _, name in files_and_hashes])
 
 

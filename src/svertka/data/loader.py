@@ -5,12 +5,13 @@ Whatever the number of images, only two batches are in memory.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.data.decode import DEFAULT_MAX_PIXELS
 from svertka.data.pixels import PixelStore
 from svertka.schema import Catalog
 
@@ -24,28 +25,35 @@ class ImageSource:
         files: absolute paths.
         hashes: pixel hashes, one a file.
         labels: int64 [N].
+        max_pixels: larger images are refused, as in the scan.
     """
 
     store: PixelStore
     files: Sequence[Path]
     hashes: Sequence[str]
     labels: NDArray[np.int64]
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.files)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Prepared images [N, S, S, 3] of the given rows."""
-        return self.store.read([(self.files[row], self.hashes[row]) for row in rows])
+        return self.store.read([(self.files[row], self.hashes[row]) for row in rows], max_pixels=self.max_pixels)
 
     def rows(self, rows: NDArray[np.int64]) -> "ImageSource":
         """Some of the images, as a source of their own."""
-        return ImageSource(
-            self.store, [self.files[row] for row in rows], [self.hashes[row] for row in rows], self.labels[rows]
+        return replace(
+            self,
+            files=[self.files[row] for row in rows],
+            hashes=[self.hashes[row] for row in rows],
+            labels=self.labels[rows],
         )
 
     @classmethod
-    def of(cls, catalog: Catalog, indices: Sequence[int], store: PixelStore) -> "ImageSource":
+    def of(
+        cls, catalog: Catalog, indices: Sequence[int], store: PixelStore, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> "ImageSource":
         """The images of some records."""
         records = [catalog.records[index] for index in indices]
         return cls(
@@ -53,6 +61,7 @@ class ImageSource:
             [catalog.file(record) for record in records],
             [record.pixel_hash for record in records],
             np.array([record.label for record in records], dtype=np.int64),
+            max_pixels,
         )
 
 

@@ -26,30 +26,6 @@ Feed = dict[str, NDArray[np.uint8]]
 """Inputs of a run: name to array."""
 
 
-def fold_standardisation(
-    weight_KD: NDArray[np.floating],
-    bias_K: NDArray[np.floating],
-    mean_D: NDArray[np.floating],
-    scale_D: NDArray[np.floating],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One linear layer that does what standardising and then the given layer do.
-
-    ``weight @ ((x - mean) / scale) + bias = (weight / scale) @ x + (bias - (weight / scale) @ mean)``, in float64.
-
-    Args:
-        weight_KD: of the layer that was fitted on standardised features.
-        bias_K: likewise.
-        mean_D: subtracted from features.
-        scale_D: that features are then divided by; all above 0.
-
-    Returns:
-        Weight [K, D] and bias [K] for features as they are.
-    """
-    scaled_KD = np.asarray(weight_KD, np.float64) / np.asarray(scale_D, np.float64)
-    shifted_K = np.asarray(bias_K, np.float64) - scaled_KD @ np.asarray(mean_D, np.float64)
-    return scaled_KD.astype(np.float32), shifted_K.astype(np.float32)
-
-
 def attach_head(
     features: "onnx.ModelProto",
     weight_KD: NDArray[np.floating],
@@ -60,7 +36,7 @@ def attach_head(
 
     Args:
         features: a graph with the output ``features``; it isn't changed.
-        weight_KD: of the linear head (see ``fold_standardisation``).
+        weight_KD: of the linear head, on raw features (see ``transfer.head.LinearHead.folded``).
         bias_K: of the linear head.
         temperature: from calibration; logits are given before it.
 
