@@ -1,3 +1,56 @@
-"""svertka: a folder of images in; a tested, explained, portable classifier out."""
+"""svertka: a folder of images in; a tested, explained, portable classifier out.
+
+The public names load on first use (PEP 562), so importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from svertka.config import Augment, FineTune, RunConfig
+    from svertka.data.scan import scan
+    from svertka.data.split import make_split
+    from svertka.export.bundle import load_bundle
+    from svertka.export.predictor import open_predictor, predict_files
+    from svertka.pipeline import run
+    from svertka.report import build_report
+    from svertka.run_folder import load_run
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Augment": "config",
+    "FineTune": "config",
+    "RunConfig": "config",
+    "build_report": "report",
+    "load_bundle": "export.bundle",
+    "load_run": "run_folder",
+    "make_split": "data.split",
+    "open_predictor": "export.predictor",
+    "predict_files": "export.predictor",
+    "run": "pipeline",
+    "scan": "data.scan",
+}
+__all__ = [
+    "Augment",
+    "FineTune",
+    "RunConfig",
+    "build_report",
+    "load_bundle",
+    "load_run",
+    "make_split",
+    "open_predictor",
+    "predict_files",
+    "run",
+    "scan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'svertka' has no attribute {name!r}; expected one of {', '.join(__all__)}.")
+    return getattr(import_module(f"svertka.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

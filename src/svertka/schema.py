@@ -2,6 +2,8 @@
 
 Every step of the main job takes records and returns a record; each record has one producer. Arrays carry shape
 suffixes: N images, K classes, D features, H height, W width, C channels. Nothing here imports torch.
+
+The file is long because the whole vocabulary is in one place, in the order of the steps; there is no logic to split.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.evaluate.bootstrap import resamples, share
@@ -10,8 +11,6 @@ from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
 from svertka.schema import Predictions
-
-metrics = pytest.importorskip("sklearn.metrics")
 
 
 def problem(n, classes, seed, *, ties=False, signal=1.0):
@@ -139,7 +138,8 @@ def test_thinned_curves_keep_their_area():
 
 @pytest.mark.parametrize(("classes", "scale"), [(2, 3.0), (4, 0.4), (10, 1.0)])
 def test_temperature_equals_scipys_minimum(classes, scale):
-    optimize = pytest.importorskip("scipy.optimize")
+    from scipy import optimize
+
     plain = problem(400, classes, 8)
     predictions = Predictions(
         logits_NK=plain.logits_NK * np.float32(scale),
@@ -175,7 +175,8 @@ def test_calibration_error_equals_a_plain_loop():
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (3, 3), (7, 20), (558, 656)])
 def test_wilson_interval_solves_its_equation(successes, n):
     """Wilson's limits are the shares p for which the observed share lies 1.96 standard errors of p away."""
-    stats = pytest.importorskip("scipy.stats")
+    from scipy import stats
+
     interval = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
     estimate = share(successes, n)
     assert (estimate.low, estimate.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
