@@ -33,6 +33,7 @@ from svertka.schema import (
     EventSink,
     Predictions,
     RunRecord,
+    RunStarted,
     Split,
     SplitName,
     ignore_events,
@@ -65,6 +66,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
     run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
     log = StepLog(folder / run_folder.LOG, on_event)
+    log(RunStarted(str(folder)))
     started, clock = datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic()
     process = runtime.setup(config.threads)
     cache = cache_dir()

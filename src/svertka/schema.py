@@ -442,6 +442,13 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins, or goes on, in this folder."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted:
     """A step begins. ``total`` items will be done, None where it isn't known."""
 
@@ -473,7 +480,7 @@ class StepEnded:
     summary: str = ""
 
 
-Event = StepStarted | Advanced | EpochEnded | StepEnded | Notice
+Event = RunStarted | StepStarted | Advanced | EpochEnded | StepEnded | Notice
 EventSink = Callable[[Event], None]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from svertka import runtime
-from svertka.schema import Advanced, EpochEnded, Event, EventSink, Notice, StepCost, StepEnded, StepStarted
+from svertka.schema import Advanced, EpochEnded, Event, EventSink, Notice, RunStarted, StepCost, StepEnded, StepStarted
 
 
 @dataclass
@@ -53,6 +53,8 @@ class StepLog:
 def describe(event: Event) -> str:
     """An event as a line of plain text; empty for mere progress."""
     match event:
+        case RunStarted(folder):
+            return f"run folder {folder}"
         case StepStarted(step):
             return f"{step} …"
         case StepEnded(cost, summary):

@@ -1,8 +1,10 @@
 """The command line as a person meets it: help, one line for an error, exit code 2."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,20 @@ def test_a_wrong_configuration_says_where(text, said, tmp_path):
     done = svertka("train", ".", "--config", "c.toml", cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, shapes_folder):
+    shapes_folder(tmp_path / "photos", count=8)
+    program = [sys.executable, "-c", "from svertka.cli.main import main; main()", "train", "photos", "--out", "mine"]
+    with (tmp_path / "output.txt").open("w") as output:
+        process = subprocess.Popen(program, cwd=tmp_path, stdout=output, stderr=output)
+    while not (tmp_path / "mine/log.txt").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert "svertka train --resume mine" in (tmp_path / "output.txt").read_text()
+    assert svertka("train", "--resume", "mine", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "mine/report.html").exists()
 
 
 @pytest.mark.timeout(600)

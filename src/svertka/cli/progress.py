@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from svertka.schema import Advanced, Event, StepEnded, StepStarted
+from svertka.schema import Advanced, Event, RunStarted, StepEnded, StepStarted
 from svertka.step_log import describe
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Hears an event."""
         match event:
+            case RunStarted(folder):
+                self.folder = folder
             case StepStarted(step, total):
                 self._begin(step, total)
             case Advanced(done):
