@@ -40,7 +40,7 @@ class FineTune:
 
     Attributes:
         max_epochs: upper bound; the time budget may allow fewer.
-        min_epochs: with fewer, fine-tuning is not begun.
+        min_epochs: with a budget for fewer (and fewer than ``max_epochs``), fine-tuning is not begun.
         batch_size: images a step.
         head_rate: peak learning rate of the head.
         stage_rate: peak learning rate of the last stage.
@@ -58,7 +58,7 @@ class FineTune:
     """
 
     max_epochs: int = 16
-    min_epochs: int = 2
+    min_epochs: int = 4
     batch_size: int = 32
     head_rate: float = 1e-4
     stage_rate: float = 8e-4
@@ -74,8 +74,9 @@ class FineTune:
     augment: Augment = Augment()
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_epochs <= self.max_epochs:
-            raise ConfigError(f"min_epochs is {self.min_epochs}; expected 1 to max_epochs ({self.max_epochs}).")
+        for name in ("min_epochs", "max_epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more.")
         if not 0 < self.stage_decay <= 1:
             raise ConfigError(f"stage_decay is {self.stage_decay}; expected above 0, at most 1.")
 
@@ -85,7 +86,7 @@ class FineTune:
 
     def with_epochs(self, epochs: int) -> "FineTune":
         """The same strategy with another number of epochs."""
-        return replace(self, max_epochs=epochs, min_epochs=min(self.min_epochs, epochs))
+        return replace(self, max_epochs=epochs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -216,8 +216,9 @@ def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float | bool]:
     afterwards_s = image_s / 6 * views * (len(task.val) + len(lesson.split.test))
     left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     epochs = min(strategy.max_epochs, math.floor(left_s / epoch_s))
-    if epochs < strategy.min_epochs:
-        epochs = strategy.min_epochs if lesson.config.strategy == "finetune" else 0
+    fewest = min(strategy.min_epochs, strategy.max_epochs)
+    if epochs < fewest:
+        epochs = fewest if lesson.config.strategy == "finetune" else 0
     return {
         "epochs": epochs,
         "epoch_s": round(epoch_s, 1),
