@@ -145,7 +145,7 @@ def test_a_bundle_that_contradicts_itself_is_not_written(write_tiny_bundle, tmp_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("gap", "passes"), [(4e-6, True), (1e-4, True), (4e-4, False)])
+@pytest.mark.parametrize(("gap", "passes"), [(4e-6, True), (6e-5, False)])
 def test_only_a_tie_may_change_its_label(tiny_bundle, gap, passes):
     graph = onnx.load(tiny_bundle.directory / "model.onnx")
     bias = next(initializer for initializer in graph.graph.initializer if initializer.name == "head.bias")
