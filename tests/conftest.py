@@ -50,9 +50,11 @@ def write_tiny_bundle(mean_colour_graph) -> Callable[..., Bundle]:
     """Writes a bundle that names an image's strongest colour; keywords replace arguments of ``write_bundle``."""
     from svertka.export.bundle import write_bundle
     from svertka.export.graph import attach_head
+    from svertka.transfer.head import LinearHead
 
     weight_KD = 8 * np.eye(3, dtype=np.float32)[::-1]  # features are red, green, blue; classes the other way round
     bias_K, temperature = np.array([0.1, 0.0, -0.1], np.float32), 2.0
+    head = LinearHead(np.zeros(3, np.float32), np.ones(3, np.float32), weight_KD, bias_K)
     images = np.random.default_rng(0).integers(0, 256, (7, TINY_SIZE_PX, TINY_SIZE_PX, 3), dtype=np.uint8)
     images[:3] = 0
     for image, channel in zip(images[:3], (2, 1, 0), strict=True):
@@ -62,7 +64,7 @@ def write_tiny_bundle(mean_colour_graph) -> Callable[..., Bundle]:
 
     def write(directory: Path, **changes: object) -> Bundle:
         arguments: dict[str, object] = {
-            "graph": attach_head(mean_colour_graph, weight_KD, bias_K, temperature),
+            "graph": attach_head(mean_colour_graph, head, temperature),
             "weights": {"head.weight": weight_KD, "head.bias": bias_K, "steps": np.array(3)},
             "class_names": TINY_CLASSES,
             "preprocess": Preprocess(size_px=TINY_SIZE_PX, resize="squash", interpolation="bilinear"),

@@ -172,7 +172,6 @@ def hand_over(
 ) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
     chosen = learned.chosen
-    weight_KD, bias_K = chosen.head.folded()
     checked = source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
     reference = Predictions(
         logits_NK=chosen.reference(checked),
@@ -183,7 +182,7 @@ def hand_over(
     learnt_from = (*split.train, *split.val)
     return write_bundle(
         folder / run_folder.BUNDLE,
-        graph=attach_head(chosen.graph(), weight_KD, bias_K, chosen.temperature),
+        graph=attach_head(chosen.graph(), chosen.head, chosen.temperature),
         weights=chosen.weights(),
         class_names=catalog.class_names,
         preprocess=engine.preprocess,

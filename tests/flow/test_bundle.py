@@ -75,12 +75,12 @@ def torch_probabilities(model, images_NSSC):
 def run_folder(model, photos, tmp_path_factory):
     files = sorted(path for path in photos.iterdir() if path.name != "фото4b.png")
     images = np.stack([decode.load(path, PREPROCESS) for path in files])
-    head = (model.mean, model.scale, model.head.weight, model.head.bias)
-    weight, bias = LinearHead(*(tensor.detach().numpy() for tensor in head)).folded()
+    parts = (model.mean, model.scale, model.head.weight, model.head.bias)
+    head = LinearHead(*(tensor.detach().numpy() for tensor in parts))
     folder = tmp_path_factory.mktemp("runs") / "run"
     write_bundle(
         folder / "bundle",
-        graph=attach_head(export_features(model.features, PREPROCESS), weight, bias, TEMPERATURE),
+        graph=attach_head(export_features(model.features, PREPROCESS), head, TEMPERATURE),
         weights={name: tensor.numpy() for name, tensor in model.state_dict().items()},
         class_names=CLASSES,
         preprocess=PREPROCESS,

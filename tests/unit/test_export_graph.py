@@ -16,28 +16,28 @@ def softmax(x):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def test_folding_gives_what_standardising_and_the_layer_give():
-    x, weight, bias = RNG.normal(size=(9, 5)) * 3 + 7, RNG.normal(size=(4, 5)), RNG.normal(size=4)
-    mean, scale = RNG.normal(size=5) + 7, RNG.uniform(0.1, 4, size=5)
-    folded_weight, folded_bias = LinearHead(mean, scale, weight, bias).folded()
-    assert folded_weight.dtype == folded_bias.dtype == np.float32
-    expected = (x - mean) / scale @ weight.T + bias
-    np.testing.assert_allclose(x @ folded_weight.T + folded_bias, expected, rtol=1e-4, atol=1e-4)
+def on_raw_features(weight, bias):
+    size = weight.shape[-1]
+    return LinearHead(np.zeros(size, np.float32), np.ones(size, np.float32), weight.astype(np.float32), bias)
 
 
 def test_head_gives_logits_before_and_probabilities_after_temperature(mean_colour_graph):
     weight, bias = RNG.normal(size=(4, 3)), RNG.normal(size=4)
-    session = open_session(attach_head(mean_colour_graph, weight, bias, 2.5).SerializeToString(), threads=1)
+    mean, scale = RNG.normal(size=3), RNG.uniform(0.1, 4, size=3)
+    head = LinearHead(*(part.astype(np.float32) for part in (mean, scale, weight, bias)))
+    session = open_session(attach_head(mean_colour_graph, head, 2.5).SerializeToString(), threads=1)
     images = RNG.integers(0, 256, (11, 32, 32, 3), dtype=np.uint8)
     logits, probabilities = run_in_batches(session, images, [LOGITS, PROBABILITIES])
-    expected = (images / 255).mean(axis=(1, 2)) @ weight.T + bias
+    features = (images / 255).mean(axis=(1, 2))
+    expected = (features - mean) / scale @ weight.T + bias
+    np.testing.assert_allclose(head.logits(features), expected, atol=1e-5)
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     np.testing.assert_allclose(probabilities, softmax(expected / 2.5), atol=1e-6)
 
 
 def test_attaching_a_head_leaves_the_features_graph_as_it_was(mean_colour_graph):
     before = mean_colour_graph.SerializeToString()
-    attach_head(mean_colour_graph, np.ones((2, 3)), np.zeros(2))
+    attach_head(mean_colour_graph, on_raw_features(np.ones((2, 3)), np.zeros(2)))
     assert mean_colour_graph.SerializeToString() == before
 
 
@@ -53,13 +53,13 @@ def test_attaching_a_head_leaves_the_features_graph_as_it_was(mean_colour_graph)
 )
 def test_a_head_that_does_not_fit_is_refused(mean_colour_graph, weight, bias, temperature, message):
     with pytest.raises(BundleError, match=message):
-        attach_head(mean_colour_graph, weight, bias, temperature)
+        attach_head(mean_colour_graph, on_raw_features(weight, bias), temperature)
 
 
 def test_a_head_is_attached_once(mean_colour_graph):
-    classifier = attach_head(mean_colour_graph, np.ones((2, 3)), np.zeros(2))
+    classifier = attach_head(mean_colour_graph, on_raw_features(np.ones((2, 3)), np.zeros(2)))
     with pytest.raises(BundleError, match=r"outputs are \['logits', 'probabilities'\]; expected one, 'features'"):
-        attach_head(classifier, np.ones((2, 3)), np.zeros(2))
+        attach_head(classifier, on_raw_features(np.ones((2, 3)), np.zeros(2)))
 
 
 def graph_with_shape_arithmetic():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from svertka.backbones import Backbone
 
-_FORMAT = 2
+_FORMAT = 3
 GRAPH, WEIGHTS, CARD = "features.onnx", "weights.safetensors", "card.json"
 
 

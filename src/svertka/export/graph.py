@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from svertka.errors import BundleError
 from svertka.export.session import FEATURES, LOGITS, PROBABILITIES, open_session, run
+from svertka.transfer.head import LinearHead
 
 if TYPE_CHECKING:
     import onnx
@@ -28,16 +29,14 @@ Feed = dict[str, NDArray[np.uint8]]
 
 def attach_head(
     features: "onnx.ModelProto",
-    weight_KD: NDArray[np.floating],
-    bias_K: NDArray[np.floating],
+    head: LinearHead,
     temperature: float = 1.0,
 ) -> "onnx.ModelProto":
-    """Appends ``logits = features @ weight.T + bias`` and ``probabilities = softmax(logits / temperature)``.
+    """Appends ``logits = head.logits(features)`` and ``probabilities = softmax(logits / temperature)``.
 
     Args:
         features: a graph with the output ``features``; it isn't changed.
-        weight_KD: of the linear head, on raw features (see ``transfer.head.LinearHead.folded``).
-        bias_K: of the linear head.
+        head: on those features.
         temperature: from calibration; logits are given before it.
 
     Returns:
@@ -52,25 +51,29 @@ def attach_head(
     outputs = [output.name for output in features.graph.output]
     if outputs != [FEATURES]:
         raise BundleError(f"The graph's outputs are {outputs}; expected one, {FEATURES!r}. Export the backbone again.")
-    _check_head(_last_size(features.graph.output[0]), weight_KD, bias_K, temperature)
+    _check_head(_last_size(features.graph.output[0]), head, temperature)
 
     model = onnx.ModelProto()
     model.CopyFrom(features)
     constants = {
-        "head.weight": np.ascontiguousarray(weight_KD, np.float32),
-        "head.bias": np.ascontiguousarray(bias_K, np.float32),
+        "head.mean": head.mean_D.astype(np.float32),
+        "head.weight": np.ascontiguousarray(head.scaled_weight_KD, np.float32),
+        "head.bias": head.bias_K.astype(np.float32),
         "head.temperature": np.float32(temperature).reshape(()),
     }
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     model.graph.node.extend(
         [
-            helper.make_node("Gemm", [FEATURES, "head.weight", "head.bias"], [LOGITS], name="head/gemm", transB=1),
+            helper.make_node("Sub", [FEATURES, "head.mean"], ["head.centred"], name="head/centre"),
+            helper.make_node(
+                "Gemm", ["head.centred", "head.weight", "head.bias"], [LOGITS], name="head/gemm", transB=1
+            ),
             helper.make_node("Div", [LOGITS, "head.temperature"], ["head.scaled"], name="head/temperature"),
             helper.make_node("Softmax", ["head.scaled"], [PROBABILITIES], name="head/softmax", axis=-1),
         ]
     )
     del model.graph.output[:]
-    size = ["N", len(bias_K)]
+    size = ["N", len(head.bias_K)]
     model.graph.output.extend(
         helper.make_tensor_value_info(x, TensorProto.FLOAT, size) for x in (LOGITS, PROBABILITIES)
     )
@@ -78,14 +81,12 @@ def attach_head(
     return model
 
 
-def _check_head(
-    num_features: int | None, weight_KD: NDArray[np.floating], bias_K: NDArray[np.floating], temperature: float
-) -> None:
-    shape, classes = list(weight_KD.shape), len(bias_K)
+def _check_head(num_features: int | None, head: LinearHead, temperature: float) -> None:
+    shape, classes = list(head.weight_KD.shape), len(head.bias_K)
     if len(shape) != 2 or shape[0] != classes or (num_features is not None and shape[1] != num_features):
         expected = f"[{classes}, {num_features if num_features is not None else 'D'}]"
         raise BundleError(f"The head's weight has shape {shape} and its bias [{classes}]; expected weight {expected}.")
-    if not (np.isfinite(weight_KD).all() and np.isfinite(bias_K).all()):
+    if not all(np.isfinite(part).all() for part in (head.mean_D, head.scaled_weight_KD, head.bias_K)):
         raise BundleError("The head holds numbers that are not finite; fit it again (have features overflowed?).")
     if not (np.isfinite(temperature) and temperature > 0):
         raise BundleError(f"temperature is {temperature}; expected a finite number above 0.")

@@ -4,6 +4,7 @@ The key of a cached row is (weights, preprocessing, pixels): another run, anothe
 again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped.
 """
 
+import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,8 +130,11 @@ def _index(folder: Path) -> dict[str, tuple[Path, int]]:
 def _write_shard(folder: Path, names: list[str], x_ND: NDArray[np.float32]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{names[0]}.npz"
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, pixel_hash=np.array(names), x_ND=x_ND)
-    part.replace(path)
+    part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")  # two runs may compute the same images at once
+    try:
+        with part.open("wb") as file:
+            np.savez(file, pixel_hash=np.array(names), x_ND=x_ND)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return path

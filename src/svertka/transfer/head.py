@@ -22,13 +22,11 @@ class LinearHead:
     weight_KD: NDArray[np.float32]
     bias_K: NDArray[np.float32]
 
-    def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight [K, D] and bias [K] that act on raw features: the standardisation is folded in."""
-        weight_KD = self.weight_KD.astype(np.float64) / self.scale_D
-        bias_K = self.bias_K - weight_KD @ self.mean_D.astype(np.float64)
-        return weight_KD.astype(np.float32), bias_K.astype(np.float32)
+    @property
+    def scaled_weight_KD(self) -> NDArray[np.float32]:
+        """Weight that acts on ``x - mean``. The mean stays apart: large terms that cancel would cost digits."""
+        return (self.weight_KD / self.scale_D).astype(np.float32, copy=False)
 
     def logits(self, x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits [N, K] of raw features [N, D]."""
-        weight_KD, bias_K = self.folded()
-        return x_ND @ weight_KD.T + bias_K
+        return (x_ND - self.mean_D) @ self.scaled_weight_KD.T + self.bias_K
