@@ -25,8 +25,9 @@ class LinearHead:
     @property
     def scaled_weight_KD(self) -> NDArray[np.float32]:
         """Weight that acts on ``x - mean``. The mean stays apart: large terms that cancel would cost digits."""
-        return (self.weight_KD / self.scale_D).astype(np.float32, copy=False)
+        return self.weight_KD / self.scale_D
 
     def logits(self, x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits [N, K] of raw features [N, D]."""
-        return (x_ND - self.mean_D) @ self.scaled_weight_KD.T + self.bias_K
+        centred_ND: NDArray[np.float32] = np.subtract(x_ND, self.mean_D)
+        return centred_ND @ self.scaled_weight_KD.T + self.bias_K
