@@ -9,6 +9,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from svertka.config import FineTune
 from svertka.data.loader import ImageSource, batches
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Preprocess, ignore_events
 from svertka.transfer import augment, checkpoint
+from svertka.transfer.frozen_norm import FoldedNorms
 from svertka.transfer.network import Classifier, parameter_groups, set_mode
 
 SAVE_EVERY_S = 60.0
@@ -78,11 +80,12 @@ def train(
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(parameter_groups(model, task.backbone, strategy))
     progress = _restore(directory, model, average, optimizer)
+    forward = _forward_mode(model, task)
     last_save = time.monotonic()
     while not _finished(progress, strategy):
         started = time.monotonic() - progress.seconds
         for rows, images in _steps(task, progress):
-            loss = _step(model, average, optimizer, task, progress, rows, images)
+            loss = _step(model, average, optimizer, task, progress, rows, images, forward)
             progress.loss_sum += loss * len(rows)
             progress.seen += len(rows)
             progress.step += 1
@@ -104,10 +107,11 @@ def measure_step(model: Classifier, task: Task, steps: int = 2) -> float:
     """Seconds that one training image takes, measured on a copy that is thrown away."""
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(parameter_groups(trial, task.backbone, task.strategy))
+    forward = _forward_mode(trial, task)
     seconds, seen = [], 0
     for rows, images in _steps(task, Progress()):
         started = time.perf_counter()
-        _step(trial, copy.deepcopy(trial), optimizer, task, Progress(), rows, images)
+        _step(trial, copy.deepcopy(trial), optimizer, task, Progress(), rows, images, forward)
         seconds.append((time.perf_counter() - started) / len(rows))
         seen += 1
         if seen == steps + 1:
@@ -152,6 +156,13 @@ def _steps(task: Task, progress: Progress) -> Iterator[tuple[NDArray[np.int64], 
     yield from batches(task.train, order[progress.step * size :], size)
 
 
+def _forward_mode(model: Classifier, task: Task) -> AbstractContextManager[object]:
+    """How the network runs forward in training: with frozen BatchNorm, folded into the convolutions."""
+    if task.strategy.batch_norm == "frozen":
+        return FoldedNorms(model, task.backbone.preprocess.size_px)
+    return nullcontext()
+
+
 def _step(
     model: Classifier,
     average: Classifier,
@@ -160,6 +171,7 @@ def _step(
     progress: Progress,
     rows: NDArray[np.int64],
     images: NDArray[np.uint8],
+    forward: AbstractContextManager[object],
 ) -> float:
     """One optimizer step; returns the mean loss of the batch."""
     strategy, epoch, step = task.strategy, progress.epoch, progress.step
@@ -168,7 +180,9 @@ def _step(
     x = normalise(augment.apply(drawn, to_input(images)), task.backbone.preprocess)
     labels = torch.from_numpy(task.train.labels[rows])
     set_mode(model, strategy)
-    loss = cross_entropy(model(x), labels, label_smoothing=strategy.label_smoothing)
+    with forward:
+        logits = model(x)
+    loss = cross_entropy(logits, labels, label_smoothing=strategy.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     steps = math.ceil(len(task.train) / strategy.batch_size)
