@@ -57,7 +57,7 @@ class FineTune:
         augment: random changes of the training images.
     """
 
-    max_epochs: int = 16
+    max_epochs: int = 24
     min_epochs: int = 4
     batch_size: int = 32
     head_rate: float = 1e-4
