@@ -11,7 +11,7 @@ from PIL import Image
 
 from svertka.cli.inputs import find_inputs
 from svertka.cli.predict import predict
-from svertka.errors import BundleError, ConfigError, NotFoundError
+from svertka.errors import BundleError, DataError, NotFoundError
 
 HEADER = ["path", "label", "confidence", "p:blue", "p:green", "p:red", "error"]
 
@@ -183,17 +183,25 @@ def test_what_means_no_file_is_an_error(inside, tmp_path):
     with pytest.raises(NotFoundError, match="holds no image file"):
         find_inputs([str(tmp_path)])
     (tmp_path / "a.csv").write_text("name of it,label\nx,y\n")
-    with pytest.raises(ConfigError, match=r"a\.csv has the columns name of it, label; expected one of path, "):
+    with pytest.raises(
+        DataError, match=r"a\.csv has no column that looks like the path \(columns: name of it, label\)"
+    ):
         find_inputs([str(tmp_path / "a.csv")])
     (tmp_path / "a.csv").write_text("")
-    with pytest.raises(ConfigError, match=r"has the columns \(none\)"):
+    with pytest.raises(DataError, match=r"a\.csv is empty"):
         find_inputs([str(tmp_path / "a.csv")])
     (tmp_path / "a.csv").write_text("path,label\n")
-    with pytest.raises(NotFoundError, match="names no file in its column 'path'"):
+    with pytest.raises(NotFoundError, match="names no file; expected at least one path"):
         find_inputs([str(tmp_path / "a.csv")])
-    (tmp_path / "a.csv").write_bytes(b"path\n\xff\xfe.png\n")
-    with pytest.raises(ConfigError, match="cannot be read as a table"):
-        find_inputs([str(tmp_path / "a.csv")])
+
+
+def test_a_competition_table_names_ids_of_its_test_folder(tmp_path):
+    for folder in ("train", "test"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "7.png").write_bytes(b"")
+    (tmp_path / "sample_submission.csv").write_text("id,label\n7,0\n8,0\n")
+    found = find_inputs([str(tmp_path / "sample_submission.csv")])
+    assert [(one.name, one.file) for one in found] == [("7", tmp_path / "test" / "7.png"), ("8", tmp_path / "8")]
 
 
 def test_places_that_cannot_be_written_fail_before_the_work(bundle, inside, tmp_path):

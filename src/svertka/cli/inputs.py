@@ -1,17 +1,14 @@
 """Which image files a command line means: files, folders, quoted globs, and tables with a column of paths."""
 
-import csv
 import glob
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.data.files import TABLE_SUFFIXES, natural_key, walk
-from svertka.errors import ConfigError, NotFoundError
-
-_PATH_COLUMNS = ("path", "filepath", "file_path", "file", "filename", "file_name", "image", "image_path", "image_name")
+from svertka.data.table import list_paths
+from svertka.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +23,12 @@ def find_inputs(arguments: Sequence[str]) -> list[Input]:
     """Lists the files that arguments mean, in their order; inside a folder or glob in natural order (2 before 10).
 
     A folder is searched through all levels, without hidden files and folders. A file that is named itself is taken
-    whatever its name. A table's relative paths start from its own folder.
+    whatever its name. A table's names are found as ``train`` finds them: beside the table or in the usual folders, with
+    or without suffix.
 
     Raises:
         NotFoundError: an argument means no file.
-        ConfigError: a table has no column of paths, or cannot be read.
+        DataError: a table has no column of paths, or cannot be read.
     """
     return [found for argument in arguments for found in _find(argument)]
 
@@ -77,21 +75,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _from_table(table: Path) -> list[Input]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-        header = text.partition("\n")[0]
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=header.count))
-        columns = list(rows.fieldnames or [])
-        usual = {column.strip().lower(): column for column in reversed(columns)}
-        column = next((usual[name] for name in _PATH_COLUMNS if name in usual), None)
-        if column is None:
-            raise ConfigError(
-                f"{table} has the columns {', '.join(columns) or '(none)'}; expected one of "
-                f"{', '.join(_PATH_COLUMNS)}. Rename the column that holds the paths."
-            )
-        names = [row[column].strip() for row in rows if row[column]]
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise ConfigError(f"{table} cannot be read as a table ({error}); expected UTF-8 CSV or TSV.") from None
-    if not names:
-        raise NotFoundError(f"{table} names no file in its column {column!r}; expected at least one path.")
-    return [Input(name, table.parent / name) for name in names]
+    found = [Input(name, file) for name, file in list_paths(table)]
+    if not found:
+        raise NotFoundError(f"{table} names no file; expected at least one path.")
+    return found

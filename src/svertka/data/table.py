@@ -19,6 +19,7 @@ _USUAL_NAMES = {
     "split": "split subset fold partition set выборка",
 }
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "train_images", "train", "data", "photos")
+_UNLABELLED_FOLDERS = ("test_images", "test", *_IMAGE_FOLDERS)  # as competitions name them
 
 
 def list_table(table: Path, config: RunConfig | None = None) -> Listing:
@@ -43,12 +44,9 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
     }
     for role in ("path", "label"):
         if columns[role] is None:
-            raise DataError(
-                f"{table.name} has no column that looks like the {role} (columns: {', '.join(header)}); "
-                f"name it with {role}_column."
-            )
+            raise _no_column(table, header, role, f"Name it with {role}_column.")
     root = _image_root(table, config)
-    find = _Finder(root, table.parent)
+    find = _Finder(root, table.parent, _IMAGE_FOLDERS)
     entries: list[Entry] = []
     rejected: list[Rejection] = []
     first_rows: dict[str, Entry] = {}
@@ -69,6 +67,30 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
     used = ", ".join(f"{role} from {header[index]!r}" for role, index in columns.items() if index is not None)
     notice = Notice(code="table_columns", message=f"{table.name}: {used}.")
     return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=(notice,))
+
+
+def list_paths(table: Path) -> list[tuple[str, Path]]:
+    """Names that a table of unlabelled images holds, and the file that each means; ``list_table`` finds them alike.
+
+    A name that means no file stands for one of that name beside the table.
+
+    Raises:
+        DataError: the table cannot be read, or has no column of paths.
+    """
+    header, rows = _read(table)
+    column = _column(table, header, "path", "")
+    if column is None:
+        raise _no_column(table, header, "path", "Rename the column that holds the paths to 'path'.")
+    folder = table.absolute().parent
+    find = _Finder(folder, folder, _UNLABELLED_FOLDERS)
+    return [(name, folder / (find(name) or name)) for row in rows if (name := _cell(row, column))]
+
+
+def _no_column(table: Path, header: list[str], role: str, advice: str) -> DataError:
+    return DataError(
+        f"{table.name} has no column that looks like the {role} (columns: {', '.join(header)}); "
+        f"usual names are {', '.join(_USUAL_NAMES[role].split()[:5])}. {advice}"
+    )
 
 
 def _read(table: Path) -> tuple[list[str], list[list[str]]]:
@@ -144,9 +166,9 @@ def _image_root(table: Path, config: RunConfig) -> Path:
 class _Finder:
     """From what a table says to a path relative to the root: as written, in the usual folders, by name or stem."""
 
-    def __init__(self, root: Path, table_folder: Path) -> None:
+    def __init__(self, root: Path, table_folder: Path, usual: tuple[str, ...]) -> None:
         self._root = root
-        self._usual = [folder for name in _IMAGE_FOLDERS if (folder := root / name).is_dir()]
+        self._usual = [folder for name in usual if (folder := root / name).is_dir()]
         self._folders = [root, table_folder, *self._usual]
         self._by_name: dict[str, str] | None = None
 
