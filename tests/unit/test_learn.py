@@ -12,8 +12,8 @@ CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, mi
 @pytest.mark.parametrize(
     ("epochs", "said"),
     [
-        (0, "There was no time for fine-tuning: an epoch takes about 42 s here, fewer than 4 are not worth while"),
-        (5, "The time given (2.5 min) was enough for 5 of 16 epochs: one takes about 42 s here."),
+        (0, "There was no time for fine-tuning: an epoch takes about 42\u00a0s here, fewer than 4 are not worth while"),
+        (5, "The time given (2.5\u00a0min) was enough for 5 of 16 epochs: one takes about 42\u00a0s here."),
         (16, "The time was enough for all epochs (16)."),
     ],
 )

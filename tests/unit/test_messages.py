@@ -119,11 +119,11 @@ def test_notices_speak_both_languages():
     cut = Notice("epochs_cut", {"epoch_s": 41.6, "minutes": 2.5, "epochs": 3, "asked": 16})
     assert sentences(missing, cut) == (
         "The validation images show none of the classes “кот” and “пёс”; figures for these cannot be given there. "
-        "The time given (2.5 min) was enough for 3 of 16 epochs: one takes about 42 s here."
+        "The time given (2.5\u00a0min) was enough for 3 of 16 epochs: one takes about 42\u00a0s here."
     )
     assert sentences(missing, cut, language="ru") == (
         "Среди проверочных изображений нет классов «кот» и «пёс»; показателей для них там не будет. "
-        "Отведённого времени (2,5 мин) хватило не на все эпохи, а на 3 из 16: одна занимает здесь около 42 с."
+        "Отведённого времени (2,5\u00a0мин) хватило не на все эпохи, а на 3 из 16: одна занимает здесь около 42\u00a0с."
     )
 
 
