@@ -7,8 +7,9 @@ validation and test is thus the graph that is handed over, not the torch module 
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,35 +110,29 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     on_event(StepStarted("probe"))
     probe = _probe(lesson)
     if lesson.config.strategy == "probe":
-        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), "The probe was asked for."))
+        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), Notice("probe_asked")))
     strategy, why = _plan(lesson, probe)
     if strategy is None:
-        return Learned(
-            chosen=probe,
-            probe=probe,
-            decision=_decide((probe,), why),
-            notices=(Notice(code="no_fine_tuning", message=why),),
-        )
+        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
     on_event(StepStarted("fine-tune", strategy.max_epochs * len(lesson.sources["train"])))
     tuned = _fine_tune(lesson, probe, strategy, on_event)
     if lesson.config.strategy == "finetune":
-        return Learned(chosen=tuned, probe=probe, decision=_decide((tuned, probe), f"Fine-tuning was asked for. {why}"))
+        decision = _decide((tuned, probe), Notice("fine_tuning_asked"), why)
+        return Learned(chosen=tuned, probe=probe, decision=decision)
     better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
-    reason = f"{_name(better)} has the lower log loss on the {len(better.val)} validation images. {why}"
-    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), reason))
+    lower = Notice("lower_log_loss", {"strategy": better.strategy, "n": len(better.val)})
+    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), lower, why))
 
 
-def _decide(candidates: tuple[Candidate, ...], reason: str) -> Decision:
+def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:
     """The first candidate is the one that was kept."""
     return Decision(
         strategy=candidates[0].strategy,
-        reason=reason.strip(),
-        val_scores={candidate.strategy: candidate.scores() for candidate in sorted(candidates, key=_name)},
+        reasons=reasons,
+        val_scores={
+            candidate.strategy: candidate.scores() for candidate in sorted(candidates, key=attrgetter("strategy"))
+        },
     )
-
-
-def _name(candidate: Candidate) -> str:
-    return {"probe": "The probe", "finetune": "The fine-tuned network"}[candidate.strategy]
 
 
 # --- the probe ---------------------------------------------------------------------------------------------------
@@ -175,29 +170,27 @@ def _head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
 # --- fine-tuning -------------------------------------------------------------------------------------------------
 
 
-def _plan(lesson: Lesson, probe: Candidate) -> tuple[FineTune | None, str]:
-    """The strategy as the budget and the data allow it; decided once and written down, so that a resumed run obeys.
-
-    Returns:
-        The strategy (None: the budget is too small), and a sentence for the decision.
-    """
+def _plan(lesson: Lesson, probe: Candidate) -> tuple[FineTune | None, Notice]:
+    """The strategy as the budget and the data allow it; decided once and written down, so that a resumed run obeys."""
     path = lesson.folder / run_folder.PLAN
     if not path.exists():
         run_folder.write_json(path, _measure(lesson, probe))
-    plan, asked = run_folder.read_json(path), lesson.config.finetune
-    cost, minutes = f"an epoch takes about {plan['epoch_s']:.0f} s here", lesson.config.minutes
+    return allowed(run_folder.read_json(path), lesson.config)
+
+
+def allowed(plan: Mapping[str, Any], config: RunConfig) -> tuple[FineTune | None, Notice]:
+    """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
+    asked, epoch_s, minutes = config.finetune, plan["epoch_s"], config.minutes
     if plan["epochs"] == 0:
-        return None, (
-            f"There was no fine-tuning: {cost}, at least {asked.min_epochs} are worth while, and the budget is "
-            f"{minutes:g} minutes. Give it more with --minutes."
-        )
+        return None, Notice("no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "least": asked.min_epochs})
     augment = replace(asked.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
     strategy = replace(asked, augment=augment).with_epochs(plan["epochs"])
     if strategy.max_epochs < asked.max_epochs:
-        said = f"The budget of {minutes:g} minutes allowed {strategy.max_epochs} of {asked.max_epochs} epochs ({cost})."
-    else:
-        said = f"The budget allowed all {strategy.max_epochs} epochs."
-    return strategy, said
+        return strategy, Notice(
+            "epochs_cut",
+            {"epoch_s": epoch_s, "minutes": minutes, "epochs": strategy.max_epochs, "asked": asked.max_epochs},
+        )
+    return strategy, Notice("epochs_all", {"n": strategy.max_epochs})
 
 
 def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float | bool]:

@@ -24,6 +24,7 @@ from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
 from svertka.learn import Learned, Lesson, learn
+from svertka.messages import sentences
 from svertka.report import build_report
 from svertka.schema import (
     SPLIT_NAMES,
@@ -106,7 +107,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         learned = learn(lesson, log)
         del tables, lesson
         uncalibrated = [notice for notice in [why_not_fitted(learned.chosen.val)] if notice]
-        step.summary = learned.decision.reason
+        step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
         test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
         accuracy = evaluation.metrics["accuracy"]

@@ -312,7 +312,7 @@ def load_run(folder: Path) -> RunRecord:
             catalog=load_catalog(folder, facts["catalog"]),
             split=load_split(folder, facts["split"]),
             history=tuple(_epoch(row) for row in read_table(folder / HISTORY)),
-            decision=Decision(**facts["decision"]),
+            decision=Decision(**{**facts["decision"], "reasons": _all(Notice, facts["decision"]["reasons"])}),
             evaluation=from_json(read_json(folder / METRICS)),
             test=load_predictions(folder / PREDICTIONS),
             order=OrderCheck(**facts["order"]) if facts["order"] else None,

@@ -8,7 +8,7 @@ The file is long because the whole vocabulary is in one place, in the order of t
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -113,12 +113,18 @@ class Rejection:
     detail: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should know: a stable code, a full English sentence, and how loud it is."""
+    """Something the user should know. ``messages.sentences`` puts it into words, in any language of the catalogue.
+
+    Attributes:
+        code: stable; the sentence is ``notice.<code>.body`` of the catalogue.
+        values: what fills the sentence, as plain JSON values: numbers, text, lists and dictionaries of these.
+        level: how loud it is.
+    """
 
     code: str
-    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
     level: Literal["info", "warning"] = "info"
 
 
@@ -218,13 +224,13 @@ class EpochRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """Which strategy was kept, the reason in a sentence or two, and the validation figures behind it.
+    """Which strategy was kept, the reasons, and the validation figures behind it.
 
     ``val_scores`` maps a strategy's name to its mean log loss and accuracy on the validation images.
     """
 
     strategy: StrategyName
-    reason: str
+    reasons: tuple[Notice, ...]
     val_scores: dict[str, dict[str, float]]
 
 

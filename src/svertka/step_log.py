@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from svertka import runtime
+from svertka.messages import sentences
 from svertka.schema import Advanced, EpochEnded, Event, EventSink, Notice, RunStarted, StepCost, StepEnded, StepStarted
 
 
@@ -60,7 +61,7 @@ def describe(event: Event) -> str:
         case StepEnded(cost, summary):
             return f"{cost.step}: {summary} [{cost.seconds:.1f} s]"
         case Notice():
-            return f"{event.level}: {event.message}"
+            return f"{event.level}: {sentences(event)}"
         case EpochEnded(row, of, best):
             mark = ", best so far" if best else ""
             return (

@@ -25,7 +25,7 @@ def test_new_data_are_judged(tiny_bundle, labelled, tmp_path, capsys):
     out = tmp_path / "made" / "here"
     assert evaluate(str(tiny_bundle.directory), str(labelled), str(out), threads=1) == 0
     printed = capsys.readouterr().out
-    assert "! 1 of 8 files were left out (1 empty)." in printed
+    assert "! 1 of 8 files were left out (empty file: 1)." in printed
     assert "blue/bad.png: empty, the file has zero bytes" in printed
     assert "7 images, temperature 2" in printed
     assert "accuracy                  0.857   " in printed
@@ -46,7 +46,7 @@ def test_classes_are_matched_by_name_and_missing_ones_told(tiny_bundle, labelled
     shutil.rmtree(labelled / "blue")
     assert evaluate(str(tiny_bundle.directory), str(labelled), threads=1) == 0
     printed = capsys.readouterr().out
-    assert "! The data have no image of blue: figures say nothing about these classes." in printed
+    assert "! The data have no image of “blue”: figures say nothing about this class." in printed
     assert "accuracy                  0.800   " in printed
 
 

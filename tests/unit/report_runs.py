@@ -14,6 +14,7 @@ from svertka.schema import (
     Decision,
     EpochRow,
     ImageRecord,
+    Notice,
     OrderCheck,
     Parity,
     Predictions,
@@ -61,7 +62,7 @@ def make_run(
         history=HISTORY,
         decision=Decision(
             strategy="finetune",
-            reason="The fine-tuned network has the lower log loss.",
+            reasons=(Notice("lower_log_loss", {"strategy": "finetune", "n": 20}), Notice("epochs_all", {"n": 4})),
             val_scores={
                 "finetune": {"log_loss": 0.31, "accuracy": 0.875},
                 "probe": {"log_loss": 0.42, "accuracy": 0.812},

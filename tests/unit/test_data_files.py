@@ -7,6 +7,7 @@ import pytest
 from svertka.config import RunConfig
 from svertka.data.files import Listing, list_files, natural_key
 from svertka.errors import ConfigError, DataError, NotFoundError
+from svertka.messages import sentences
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -22,7 +23,7 @@ def labels(listing: Listing) -> dict[str, str]:
 
 
 def codes(listing: Listing) -> dict[str, str]:
-    return {notice.code: notice.message for notice in listing.notices}
+    return {notice.code: sentences(notice) for notice in listing.notices}
 
 
 def reasons(listing: Listing) -> dict[str, str]:
@@ -55,8 +56,7 @@ def test_other_files_are_skipped_with_one_count_and_unsupported_images_are_kept(
     listing = list_files(tmp_path)
     assert set(labels(listing)) == {"cats/a.jpg", "dogs/b.svg", "dogs/c.heic"}  # decoding rejects these with a reason
     assert codes(listing) == {
-        "other_files_skipped": "3 files that are no images by their extension were skipped "
-        "(2 × .txt, 1 × no extension)."
+        "other_files_skipped": "3 files that are no images by their extension were skipped (.txt: 2, no extension: 1)."
     }
 
 
@@ -74,10 +74,11 @@ def test_split_folders(tmp_path: Path, val: str) -> None:
         "train/cats/a.jpg": "train", "train/dogs/b.jpg": "train", f"{val}/cats/c.jpg": "val",
         "test/dogs/d.jpg": "test"}  # fmt: skip
     assert labels(listing)["test/dogs/d.jpg"] == "dogs"
-    messages = [notice.message for notice in listing.notices]
-    assert "The val split has no folder for dogs." in messages
-    assert "The test split has no folder for cats." in messages
-    assert "Beside the split folders, these folders are not used: extra." in messages
+    assert [sentences(notice) for notice in listing.notices] == [
+        "Among the folders of the validation images there is none for the class “dogs”.",
+        "Among the folders of the test images there is none for the class “cats”.",
+        "Folders beside those of the split are not used: “extra”.",
+    ]
 
 
 def test_link_loops_end_and_do_not_repeat(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_table_delimiters_and_encodings(tmp_path: Path, kind: str) -> None:
     assert {(e.path, e.label, e.group, e.split) for e in listing.entries} == {
         ("кот.jpg", "кошка", "p1", "train"), ("pics/b.png", "собака", None, "val")}  # fmt: skip
     assert codes(listing)["table_columns"] == (
-        "my.csv: path from 'Image Path', label from 'Class', group from 'patient_id', split from 'split'."
+        "Of my.csv these columns are used (file: “Image Path”, class: “Class”, group: “patient_id”, part: “split”)."
     )
 
 

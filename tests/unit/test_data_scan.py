@@ -18,6 +18,7 @@ from svertka.data.decode import decode, load
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
 from svertka.errors import DataError, NotFoundError
+from svertka.messages import sentences
 from svertka.schema import Advanced, Catalog, Event, Preprocess
 
 
@@ -57,7 +58,9 @@ def test_first_scan(folder: Path, cache: Path) -> None:
     assert {(r.path, r.reason) for r in catalog.rejected} == {("dogs/bad.jpg", "not_an_image"),
                                                              ("dogs/empty.jpg", "empty")}  # fmt: skip
     assert catalog.decoded == 14
-    assert [n.message for n in catalog.notices] == ["2 of 14 files were left out (1 empty, 1 not_an_image)."]
+    assert [sentences(notice) for notice in catalog.notices] == [
+        "2 of 14 files were left out (empty file: 1, not an image: 1)."
+    ]
     assert events[-1] == Advanced(14)
     record = catalog.records[0]
     assert (record.width_px, record.height_px, record.mode) == (32, 24, "RGB")
@@ -177,7 +180,7 @@ def test_concurrent_scans(folder: Path, cache: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({without_count(catalog) for catalog in catalogs}) == 1
+    assert [without_count(catalog) for catalog in catalogs] == [without_count(catalogs[0])] * 4
     assert len(catalogs) == 4
     assert scan(folder, cache=cache).decoded == 0
 

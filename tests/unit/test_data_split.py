@@ -1,5 +1,6 @@
 """Splits: disjoint, stratified, and nothing that belongs together torn apart, for any data."""
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from svertka.config import RunConfig
 from svertka.data.duplicates import near_pairs
 from svertka.data.split import groups_of, make_split
 from svertka.errors import ConfigError, DataError
-from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Split
+from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split
 
 STRUCTURED = 0x5555_5555_5555_5555  # a difference hash with enough bits either way
 
@@ -144,9 +145,8 @@ def test_class_in_one_group_is_learnt_and_told() -> None:
     records = [record(n, 0) for n in range(100)] + [record(200 + n, 1, group="only") for n in range(12)]
     split = make_split(catalog_of(records), config())
     assert set(range(100, 112)) <= set(split.train)
-    messages = [notice.message for notice in split.notices if notice.code == "class_missing_in_part"]
-    assert messages == [f"The {part} part has no image of class1; figures for it cannot be given." for part in
-                        ("val", "test")]  # fmt: skip
+    found = [notice.values for notice in split.notices if notice.code == "class_missing_in_part"]
+    assert found == [{"part": "val", "names": ["class1"]}, {"part": "test", "names": ["class1"]}]
 
 
 def test_all_in_one_group_is_an_error() -> None:
@@ -190,7 +190,8 @@ def test_near_duplicates_stay_on_one_side() -> None:
     split = make_split(catalog_of(records), config())
     part_of = {index: name for name in SPLIT_NAMES for index in split.of(name)}
     assert all(part_of[n] == part_of[n + 1] for n in range(0, 80, 2))
-    assert "0 exact and 40 near duplicates were found (40 of" in split.notices[0].message
+    assert split.notices[0] == Notice("duplicates", {"exact": 0, "near": 40, "torn": 40})
+    assert json.dumps(split.notices[0].values)  # no NumPy number among them
 
 
 def test_same_image_under_two_labels_is_reported() -> None:
@@ -303,7 +304,7 @@ def test_records_without_a_split_go_to_train_and_are_told() -> None:
     records = [*brought("train", "val", "test"), record(7000, 0)]
     split = make_split(catalog_of(records), config())
     assert 60 in split.train
-    assert "Images without a split in the table: 1;" in split.notices[-1].message
+    assert split.notices[-1] == Notice("split_missing", {"n": 1}, "warning")
 
 
 def test_many_images_are_fast() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json, why_not_fitted
 from svertka.evaluate.bootstrap import percentile_interval, resamples, share
-from svertka.schema import Predictions
+from svertka.schema import Notice, Predictions
 
 NAMES = {
     "accuracy",
@@ -167,7 +167,7 @@ def test_a_class_without_images_or_predictions_is_left_out_of_means():
     assert evaluation.metrics["macro_f1"].value == pytest.approx(0.8)
     assert [curve.name for curve in evaluation.roc] == ["ant", "bee"]
     assert evaluation.per_class[2].f1.n == 0
-    assert any("cat" in notice.message for notice in evaluation.notices)
+    assert any(notice.values == {"names": ["cat"]} for notice in evaluation.notices)
 
 
 def test_a_class_with_two_images_of_many_is_told():
@@ -175,7 +175,7 @@ def test_a_class_with_two_images_of_many_is_told():
     evaluation = evaluate(made(np.random.default_rng(0).normal(size=(152, 2)), labels, ("ok", "rare")))
     assert_sound(evaluation)
     assert "roc_auc" in evaluation.metrics
-    assert any(n.code == "few_test_images_in_class" and "rare" in n.message for n in evaluation.notices)
+    assert Notice("few_test_images_in_class", {"limit": 10, "names": ["rare"]}) in evaluation.notices
 
 
 @pytest.mark.parametrize("huge", [1e30, 3.4e38, np.inf])
@@ -250,16 +250,13 @@ def test_damaged_json_is_refused(damage):
 def test_why_no_temperature_can_be_fitted():
     right = np.arange(30) % 2
     assert why_not_fitted(drawn(200, 2, 0)) is None
-    for predictions, words in [
-        (drawn(9, 2, 0), "only 9 validation images"),
-        (made(np.eye(2)[right], right), "all 30 validation images are predicted rightly"),
-        (made(-np.eye(2)[right], right), "no better than equal probabilities"),
-        (made(np.zeros((30, 2)), right), "no better than equal probabilities"),
+    for predictions, notice in [
+        (drawn(9, 2, 0), Notice("temperature_few_images", {"n": 9, "least": 10})),
+        (made(np.eye(2)[right], right), Notice("temperature_all_right", {"n": 30})),
+        (made(-np.eye(2)[right], right), Notice("temperature_no_better")),
+        (made(np.zeros((30, 2)), right), Notice("temperature_no_better")),
     ]:
-        notice = why_not_fitted(predictions)
-        assert notice is not None
-        assert notice.code == "temperature_not_fitted"
-        assert words in notice.message
+        assert why_not_fitted(predictions) == notice
         assert fit_temperature(predictions) == 1.0
 
 

@@ -1,11 +1,15 @@
 """The catalogue: both languages complete and alike, plural forms right, errors helpful."""
 
+import ast
 import re
 import string
+from pathlib import Path
 
 import pytest
 
-from svertka.messages import LANGUAGES, catalogue, count, has, plural_form, text
+import svertka
+from svertka.messages import LANGUAGES, catalogue, count, has, listing, plural_form, sentences, text, word
+from svertka.schema import Notice
 
 FORMS = {"en": {"one", "other"}, "ru": {"one", "few", "many"}}
 
@@ -71,6 +75,74 @@ def test_counts_are_grouped_as_the_language_does_it():
 
 def test_figure_and_percent_sign_stay_together():
     assert "95\u202f%" in text("metrics.interval")
+
+
+def notices_in_source():
+    """Every ``Notice("code", {"value": …})`` that the package makes: where, code, names of the values."""
+    root = Path(svertka.__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Notice":
+                if [keyword.arg for keyword in node.keywords] == [None]:
+                    continue  # Notice(**row): read back from a file
+                where = f"{file.relative_to(root)}, line {node.lineno}"
+                assert node.args and isinstance(node.args[0], ast.Constant), f"{where}: write the code out"
+                values = node.args[1] if len(node.args) > 1 else ast.Dict(keys=[], values=[])
+                assert isinstance(values, ast.Dict), f"{where}: write the values out"
+                yield where, node.args[0].value, {key.value for key in values.keys}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_notice_has_its_sentence_and_every_sentence_its_notice(language):
+    bodies = {key: entry for key, entry in catalogue(language).items() if re.fullmatch(r"notice\..*\.body", key)}
+    made = list(notices_in_source())
+    assert {f"notice.{code}.body" for _, code, _ in made} == set(bodies)
+    wrong = [where for where, code, values in made if placeholders(bodies[f"notice.{code}.body"]) != values]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tables_that_sentences_take_words_from_are_there(language):
+    tables = {
+        specification
+        for entry in catalogue(language).values()
+        for sentence in ([entry] if isinstance(entry, str) else entry.values())
+        for _, _, specification, _ in string.Formatter().parse(sentence)
+        if specification and not re.fullmatch(r"[.0-9]*[dfg]", specification)
+    }
+    assert {"among", "model", "reject", "role", "suffix"} == tables
+    assert {key.split(".")[0] for key in catalogue(language)} >= tables
+
+
+def test_notices_speak_both_languages():
+    missing = Notice("class_missing_in_part", {"part": "val", "names": ["кот", "пёс"]}, "warning")
+    cut = Notice("epochs_cut", {"epoch_s": 41.6, "minutes": 2.5, "epochs": 3, "asked": 16})
+    assert sentences(missing, cut) == (
+        "The validation images show none of the classes “кот” and “пёс”; figures for these cannot be given there. "
+        "The time given (2.5\u00a0min) was enough for 3 of 16 epochs: one takes about 42\u00a0s here."
+    )
+    assert sentences(missing, cut, language="ru") == (
+        "Среди проверочных изображений нет классов «кот» и «пёс»; показателей для них там не будет. "
+        "Отведённого времени (2,5\u00a0мин) хватило не на все эпохи, а на 3 из 16: одна занимает здесь около 42\u00a0с."
+    )
+
+
+def test_dictionaries_are_written_as_pairs_and_known_codes_as_words():
+    skipped = Notice("other_files_skipped", {"n": 12_003, "kinds": {".txt": 12_000, "none": 3}})
+    assert sentences(skipped, language="ru") == (
+        "Пропущены 12\u202f003 файла, которые, судя по расширению, не изображения "
+        "(.txt: 12\u202f000, без расширения: 3)."
+    )
+
+
+def test_words_for_codes():
+    assert word("step", "hand over", "ru") == "запись модели"
+    assert [word("step", "dance"), word("step", "dance", otherwise="")] == ["dance", ""]
+
+
+def test_long_lists_are_cut_with_the_rest_counted():
+    assert [listing(list("abcde"[:n])) for n in (0, 1, 3)] == ["", "“a”", "“a”, “b” and “c”"]
+    assert listing(list("abcdefg"), "ru") == "«a», «b», «c», «d», «e» и ещё 2"
 
 
 def test_values_are_never_read_as_templates():

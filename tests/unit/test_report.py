@@ -167,11 +167,11 @@ def hostile_run(root):
         catalog=replace(run.catalog, rejected=(Rejection(path=HOSTILE, reason=HOSTILE, detail=HOSTILE),)),
         split=replace(run.split, leaks=(leak,), conflicts=(conflict,)),
         test=replace(run.test, paths=tuple(HOSTILE for _ in run.test.paths)),
-        decision=replace(run.decision, reason=HOSTILE, val_scores={HOSTILE: {HOSTILE: 0.5}}),
+        decision=replace(run.decision, val_scores={HOSTILE: {HOSTILE: 0.5}}),
         history=tuple(replace(row, phase=f"{row.epoch}{HOSTILE}") for row in run.history),
         costs=tuple(replace(cost, step=HOSTILE) for cost in run.costs),
         versions={HOSTILE: HOSTILE},
-        notices=(Notice(code=HOSTILE, message=HOSTILE, level="warning"),),
+        notices=(Notice("class_missing_in_part", {"part": HOSTILE, "names": [HOSTILE, HOSTILE]}, "warning"),),
     )
 
 
@@ -283,22 +283,24 @@ def test_many_classes_show_pairs_instead_of_a_matrix(tmp_path):
 
 def test_russian_report_speaks_russian(root, tmp_path):
     run = make_run(root, ("Кот домашний короткошёрстный", "Собака", "Очень длинное имя класса " * 6), 60, language="ru")
-    page = Page(build(replace(run, decision=replace(run.decision, reason="")), tmp_path))
+    noticed = (
+        Notice("class_missing_in_part", {"part": "val", "names": ["Собака"]}, "warning"),
+        Notice("table_columns", {"table": "метки.csv", "columns": {"path": "файл", "label": "порода"}}),
+    )
+    page = Page(build(replace(run, notices=noticed), tmp_path))
     assert page.all("html")[0]["lang"] == "ru"
     assert "Матрица ошибок" in page.text and "тестовых изображений: 60" in page.text
     value = f"{100 * run.evaluation.metrics['accuracy'].value:.1f}".replace(".", ",")
     assert f"{value}\u202f%" in page.text
+    assert (
+        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря меньше у дообученной" in page.text
+    )
+    assert "Среди проверочных изображений нет класса «Собака»" in page.text
+    assert "Из таблицы метки.csv взяты столбцы (файл: «файл», класс: «порода»)" in page.text
+    assert {attributes.get("lang") for _, attributes, _ in page.tags} == {"ru", None}
     english = [entry for entry in catalogue("en").values() if isinstance(entry, str) and len(entry) > 25]
     leftovers = [entry for entry in english if entry.split("{")[0].strip() and entry.split("{")[0] in page.text]
     assert [entry for entry in leftovers if len(entry.split("{")[0]) > 20] == []
-
-
-def test_english_notices_are_marked_as_english(root, tmp_path):
-    run = make_run(root, language="ru")
-    notices = (Notice(code="duplicates", message="3 exact duplicates were found."),) * 2
-    html = build(replace(run, notices=notices), tmp_path)
-    assert html.count('<p lang="en">3 exact duplicates were found.') == 1
-    assert "1 замечание" in html and "Найдены дубликаты" in html
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------

@@ -221,11 +221,12 @@ def test_engines_that_disagree_are_told(run):
 
 
 def test_notices_come_once_and_those_told_otherwise_never(run):
-    notice = Notice(code="class_missing_in_part", message="No dog in val.", level="warning")
-    told = Notice(code="files_rejected", message="1 file.", level="warning")
+    notice = Notice("class_missing_in_part", {"part": "val", "names": ["dog"]}, level="warning")
+    told = Notice("files_rejected", {"rejected": 1, "files": 9, "reasons": {"empty": 1}}, level="warning")
     noticed = replace(large(run), notices=(notice, told), split=replace(run.split, notices=(notice,)))
     (alert,) = make_alerts(EN, noticed)
-    assert (alert.level, alert.title, alert.body) == ("warning", "A class is missing in one part", "No dog in val.")
+    assert (alert.level, alert.title) == ("warning", "A class is missing in one part")
+    assert alert.body.startswith("None of the validation images shows “dog”")
 
 
 # --- data, results, appendix --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from svertka.data.scan import scan
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
+from svertka.messages import sentences
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 
 _METRICS = {
@@ -85,10 +86,7 @@ def _to_judge(catalog: Catalog) -> tuple[list[ImageRecord], list[Notice]]:
     test = [record for record in catalog.records if record.split == "test"]
     if not test or len(test) == len(catalog.records):
         return list(catalog.records), []
-    message = (
-        f"The data name a test part: its {len(test)} of {len(catalog.records)} images are judged, the rest is not."
-    )
-    return test, [Notice(code="test_part_only", message=message)]
+    return test, [Notice("test_part_only", {"test": len(test), "images": len(catalog.records)})]
 
 
 def _predict(predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord]) -> Predictions:
@@ -109,24 +107,19 @@ def _missing_classes(predictions: Predictions) -> Iterator[Notice]:
     present = set(predictions.labels_N.tolist())
     missing = [name for label, name in enumerate(predictions.class_names) if label not in present]
     if missing:
-        message = f"The data have no image of {', '.join(missing)}: figures say nothing about these classes."
-        yield Notice(code="classes_missing", message=message, level="warning")
+        yield Notice("classes_missing", {"names": missing}, level="warning")
 
 
 def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterator[Notice]:
     hashes = training_hashes(bundle)
     seen = [record.path for record in records if was_trained_on(record.pixel_hash, hashes)]
     if seen:
-        message = (
-            f"{len(seen)} of {len(records)} images were in the model's own training data (the first: {seen[0]}): "
-            "these figures are better than on new images. Judge on images that the model hasn't seen."
-        )
-        yield Notice(code="seen_in_training", message=message, level="warning")
+        yield Notice("seen_in_training", {"seen": len(seen), "images": len(records), "first": seen[0]}, level="warning")
 
 
 def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     """The result as a person reads it in a terminal."""
-    yield from (f"{'! ' if notice.level == 'warning' else ''}{notice.message}" for notice in evaluation.notices)
+    yield from (f"{'! ' if notice.level == 'warning' else ''}{sentences(notice)}" for notice in evaluation.notices)
     for rejection in catalog.rejected[:_REJECTS_SHOWN]:
         yield f"    {rejection.path}: {rejection.reason}, {rejection.detail}"
     if len(catalog.rejected) > _REJECTS_SHOWN:

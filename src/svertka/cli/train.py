@@ -11,6 +11,7 @@ from svertka.cli.extras import need_training
 from svertka.cli.progress import Progress
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
+from svertka.messages import sentences
 from svertka.schema import RunRecord
 
 
@@ -68,9 +69,9 @@ def tell(record: RunRecord) -> None:
         end="",
     )
     print(f", ROC AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" if auc else "")
-    print(f"Kept: {record.decision.reason}")
+    print(f"Kept: {sentences(*record.decision.reasons)}")
     for notice in record.notices:
         if notice.level == "warning":
-            print(f"Warning: {notice.message}")
+            print(f"Warning: {sentences(notice)}")
     print(f"Report: {folder / run_folder.REPORT}")
     print(f"Bundle: {folder / run_folder.BUNDLE}")

@@ -183,11 +183,9 @@ def _list_split_folders(root: Path, splits: list[Path], folders: list[Path]) -> 
     for split in sorted({split for _, split, _ in classes}, key=SPLIT_NAMES.index):
         missing = [name for name in names if (name, split) not in {(name, part) for name, part, _ in classes}]
         if missing:
-            message = f"The {split} split has no folder for {', '.join(missing)}."
-            notices.append(Notice(code="class_missing_in_split", message=message, level="warning"))
+            notices.append(Notice("class_missing_in_split", {"part": split, "names": missing}, level="warning"))
     if others := [folder.name for folder in folders if folder not in splits]:
-        message = f"Beside the split folders, these folders are not used: {', '.join(others)}."
-        notices.append(Notice(code="folders_ignored", message=message, level="warning"))
+        notices.append(Notice("folders_ignored", {"names": others}, level="warning"))
     return _listing(root, "split folders", classes, notices)
 
 
@@ -205,15 +203,14 @@ def _listing(
         for path in walk(folder, barred):
             suffix = path.suffix.lower()
             if suffix not in READABLE_SUFFIXES and suffix not in UNSUPPORTED_SUFFIXES:
-                skipped[suffix or "no extension"] += 1
+                skipped[suffix or "none"] += 1
                 continue
             entries.append(Entry(path=path.relative_to(root).as_posix(), label=name, split=split))
         if len(entries) == before:
-            message = f"The folder {folder.relative_to(root).as_posix()} holds no images."
-            notices.append(Notice(code="class_without_images", message=message, level="warning"))
+            empty = folder.relative_to(root).as_posix()
+            notices.append(Notice("class_without_images", {"folder": empty}, level="warning"))
     if skipped:
-        kinds = ", ".join(f"{count} × {suffix}" for suffix, count in sorted(skipped.items()))
-        message = f"{skipped.total()} files that are no images by their extension were skipped ({kinds})."
-        notices.append(Notice(code="other_files_skipped", message=message))
+        kinds = dict(sorted(skipped.items()))
+        notices.append(Notice("other_files_skipped", {"n": skipped.total(), "kinds": kinds}))
     entries.sort(key=lambda entry: natural_key(entry.path))
     return Listing(root=root, layout=layout, entries=tuple(entries), notices=tuple(notices))

@@ -178,10 +178,14 @@ def _record(entry: Entry, label: int, found: Known) -> ImageRecord:
 def _rejection_notice(rejected: list[Rejection], usable: int) -> list[Notice]:
     if not rejected:
         return []
-    reasons = Counter(rejection.reason for rejection in rejected)
-    kinds = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    message = f"{len(rejected)} of {len(rejected) + usable} files were left out ({kinds})."
-    return [Notice(code="files_rejected", message=message, level="warning")]
+    reasons = dict(sorted(Counter(rejection.reason for rejection in rejected).items()))
+    return [
+        Notice(
+            "files_rejected",
+            {"rejected": len(rejected), "files": len(rejected) + usable, "reasons": reasons},
+            level="warning",
+        )
+    ]
 
 
 def _check_usable(catalog: Catalog, for_training: bool) -> None:

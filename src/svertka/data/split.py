@@ -156,24 +156,14 @@ def _notices(
         present = set(labels[list(parts[part])].tolist())
         absent = [name for label, name in enumerate(catalog.class_names) if label not in present]
         if absent:
-            message = f"The {part} part has no image of {', '.join(absent)}; figures for it cannot be given."
-            notices.append(Notice(code="class_missing_in_part", message=message, level="warning"))
+            notices.append(Notice("class_missing_in_part", {"part": part, "names": absent}, level="warning"))
     if exact or near:
-        torn = sum(labels[a] != labels[b] for a, b in near)
-        message = (
-            f"{len(exact)} exact and {len(near)} near duplicates were found "
-            f"({torn} of the near ones under different labels). Where svertka draws the split, they stay on one side."
-        )
-        notices.append(Notice(code="duplicates", message=message))
+        torn = sum(bool(labels[a] != labels[b]) for a, b in near)
+        notices.append(Notice("duplicates", {"exact": len(exact), "near": len(near), "torn": torn}))
     largest = max(map(len, units))
     if largest > _LARGE_UNIT * len(catalog.records) and largest > 2:
-        message = (
-            f"{largest} of {len(catalog.records)} images belong together by group or likeness, so the shares of the "
-            "split may be far from those asked for."
-        )
-        notices.append(Notice(code="large_unit", message=message, level="warning"))
+        notices.append(Notice("large_unit", {"largest": largest, "images": len(catalog.records)}, level="warning"))
     unsplit = sum(record.split is None for record in catalog.records)
     if 0 < unsplit < len(catalog.records):
-        message = f"Images without a split in the table: {unsplit}; they were taken into train."
-        notices.append(Notice(code="split_missing", message=message, level="warning"))
+        notices.append(Notice("split_missing", {"n": unsplit}, level="warning"))
     return notices

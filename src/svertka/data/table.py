@@ -64,8 +64,8 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
     if not entries and not rejected:
         raise DataError(f"{table.name} has a header but no rows; expected one row an image.")
     entries.sort(key=lambda entry: natural_key(entry.path))
-    used = ", ".join(f"{role} from {header[index]!r}" for role, index in columns.items() if index is not None)
-    notice = Notice(code="table_columns", message=f"{table.name}: {used}.")
+    used = {role: header[index] for role, index in columns.items() if index is not None}
+    notice = Notice("table_columns", {"table": table.name, "columns": used})
     return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=(notice,))
 
 

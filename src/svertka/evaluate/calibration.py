@@ -106,16 +106,14 @@ def why_not_fitted(val: Predictions) -> Notice | None:
     check(val)
     coldest, hottest = TEMPERATURE_RANGE
     if len(val) < MIN_IMAGES_FOR_TEMPERATURE:
-        reason = f"there are only {len(val)} validation images; expected at least {MIN_IMAGES_FOR_TEMPERATURE}"
-    elif (predicted_labels(val) == val.labels_N).all():
-        reason = f"all {len(val)} validation images are predicted rightly, so no finite temperature is best"
-    elif _slope(val, hottest) >= 0:
-        reason = "on the validation images the model's scores are no better than equal probabilities for every class"
-    elif _slope(val, coldest) <= 0:
-        reason = f"the best temperature lies below {coldest}, which the logits' scale makes implausible"
-    else:
-        return None
-    return Notice(code="temperature_not_fitted", message=f"Confidences are left as the network gives them: {reason}.")
+        return Notice("temperature_few_images", {"n": len(val), "least": MIN_IMAGES_FOR_TEMPERATURE})
+    if (predicted_labels(val) == val.labels_N).all():
+        return Notice("temperature_all_right", {"n": len(val)})
+    if _slope(val, hottest) >= 0:
+        return Notice("temperature_no_better")
+    if _slope(val, coldest) <= 0:
+        return Notice("temperature_implausible", {"coldest": coldest})
+    return None
 
 
 def _slope(predictions: Predictions, temperature: float) -> float:

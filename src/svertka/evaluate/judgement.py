@@ -141,35 +141,13 @@ def _notices(
     scarce = [name for name, support in zip(class_names, support_K, strict=True) if 0 < support < FEW_IN_A_CLASS]
     notices = []
     if missing:
-        message = (
-            f"No test image shows {_some(missing)}. Means over classes leave such classes out, and nothing is known "
-            "about how well they are recognised. Add test images of them."
-        )
-        notices.append(Notice(code="class_without_test_images", message=message, level="warning"))
+        notices.append(Notice("class_without_test_images", {"names": missing}, level="warning"))
     if "roc_auc" not in metrics:
-        message = (
-            "ROC AUC and average precision are left out: they compare images of a class with other images, and the "
-            "test images do not hold both."
-        )
-        notices.append(Notice(code="ranking_not_measured", message=message, level="warning"))
+        notices.append(Notice("ranking_not_measured", level="warning"))
     if n < FEW_IMAGES:
-        message = f"Only {n} test image(s): every figure is rough, read its interval."
-        notices.append(Notice(code="few_test_images", message=message, level="warning"))
+        notices.append(Notice("few_test_images", {"n": n}, level="warning"))
     elif scarce:
-        message = (
-            f"Fewer than {FEW_IN_A_CLASS} test images show {_some(scarce)}: the figures of such classes are rough."
-        )
-        notices.append(Notice(code="few_test_images_in_class", message=message))
+        notices.append(Notice("few_test_images_in_class", {"limit": FEW_IN_A_CLASS, "names": scarce}))
     if np.trace(confusion_KK) == n:
-        message = (
-            f"Not one of {n} test images was mistaken, so resampling cannot show any doubt and some intervals shrink "
-            "to a point. Read the interval of accuracy: it tells what so many images can prove."
-        )
-        notices.append(Notice(code="no_mistakes", message=message))
+        notices.append(Notice("no_mistakes", {"n": n}))
     return tuple(notices)
-
-
-def _some(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

@@ -1,49 +1,131 @@
 """One catalogue of the sentences that people read, in English and in Russian.
 
 ``en.toml`` and ``ru.toml`` hold the same keys with the same placeholders (a test holds them to it). An entry is either
-a sentence or a table of plural forms (``one``, ``few``, ``many``, ``other``), of which the value ``n`` chooses.
+a sentence or a table of plural forms (``one``, ``few``, ``many``, ``other``). The value ``n`` chooses the form, or else
+the number of ``names``.
+
+A placeholder writes its value as the language does it: ``{n}`` groups thousands, ``{minutes:g}`` formats a number as
+Python does, with the language's decimal sign. ``{names}`` quotes and joins a list and cuts a long one, ``{columns}``
+writes a dictionary as pairs. A code takes its word from the table that the placeholder names: with ``{part:among}``,
+``"val"`` becomes the entry ``among.val``; so do the keys of a dictionary.
 """
 
 import difflib
 import re
+import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
+from svertka.schema import Notice
+
 Entry = str | Mapping[str, str]
 
-__all__ = ["LANGUAGES", "catalogue", "count", "has", "plural_form", "text"]
+__all__ = [
+    "LANGUAGES",
+    "catalogue",
+    "count",
+    "decimal",
+    "has",
+    "listing",
+    "plural_form",
+    "quoted",
+    "sentences",
+    "text",
+    "word",
+]
 
 LANGUAGES = ("en", "ru")
 _PLURAL_FORMS = frozenset({"one", "few", "many", "other"})
 _NARROW_SPACE = "\u202f"
+_MINUS = "\u2212"
+_NAMES_SHOWN = 5
 
 
-def text(key: str, language: str = "en", **values: object) -> str:
+def sentences(*notices: Notice, language: str = "en") -> str:
+    """What notices say, one after the other.
+
+    Raises:
+        KeyError: the catalogue doesn't know a code, or a value is missing.
+    """
+    return " ".join(text(f"notice.{notice.code}.body", language, **notice.values) for notice in notices)
+
+
+def text(key: str, language: str = "en", /, **values: object) -> str:
     """Returns the sentence of a key, filled with values.
-
-    Whole numbers are grouped as the language does it; every other value is put in as it is.
 
     Args:
         key: dotted name such as ``"headline.interval"``.
         language: ``"en"`` or ``"ru"``.
-        **values: for the placeholders; ``n`` also chooses the plural form.
+        **values: for the placeholders.
 
     Raises:
         KeyError: the key, the language or a placeholder's value is unknown; close matches are named.
     """
     entry = _entry(key, language)
     if not isinstance(entry, str):
-        number = values.get("n")
+        names = values.get("names")
+        number = values.get("n", len(names) if isinstance(names, list) else None)
         if not isinstance(number, int):
             raise KeyError(f"message {key!r} has plural forms and needs a whole number n; received n={number!r}.")
         entry = entry[plural_form(number, language)]
-    filled = {name: count(value, language) if type(value) is int else value for name, value in values.items()}
     try:
-        return entry.format_map(filled)
+        return _Writer(language).vformat(entry, (), values)
     except KeyError as missing:
         raise KeyError(f"message {key!r} needs a value for {missing}; received {sorted(values)}.") from None
+
+
+class _Writer(string.Formatter):
+    """Fills placeholders; how a value is written is decided by its type and the placeholder's specification."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def format_field(self, value: object, specification: str) -> str:
+        """Writes one value."""
+        match value:
+            case list():
+                return listing(value, self._language)
+            case dict():
+                pairs = ((word(specification, key, self._language), item) for key, item in value.items())
+                return ", ".join(f"{name}: {self._item(item)}" for name, item in pairs)
+            case int() if not specification:
+                return count(value, self._language)
+            case int() | float():
+                return decimal(value, specification, self._language)
+        return word(specification, str(value), self._language) if specification else str(value)
+
+    def _item(self, value: object) -> str:
+        return quoted(value, self._language) if isinstance(value, str) else self.format_field(value, "")
+
+
+def word(table: str, code: str, language: str = "en", otherwise: str | None = None) -> str:
+    """Returns a table's words for a code such as ``"hand over"``, or else the code itself.
+
+    Args:
+        table: ``"step"`` stands for the keys ``step.…``.
+        code: spaces and dashes in it are underscores in the catalogue.
+        language: ``"en"`` or ``"ru"``.
+        otherwise: returned for an unknown code.
+    """
+    key = f"{table}.{code.replace(' ', '_').replace('-', '_')}"
+    return text(key, language) if has(key, language) else (code if otherwise is None else otherwise)
+
+
+def quoted(name: str, language: str = "en") -> str:
+    """Puts a name into the language's quotation marks."""
+    return f"«{name}»" if language == "ru" else f"“{name}”"
+
+
+def listing(names: Sequence[str], language: str = "en") -> str:
+    """Joins names: “a”, “b” and “c”; of many, the first five and how many more there are."""
+    shown = [quoted(name, language) for name in names[:_NAMES_SHOWN]]
+    if len(names) > len(shown):
+        return text("names.more", language, first=", ".join(shown), n=len(names) - len(shown))
+    if len(shown) < 2:
+        return "".join(shown)
+    return text("names.and", language, first=", ".join(shown[:-1]), last=shown[-1])
 
 
 def has(key: str, language: str = "en") -> bool:
@@ -56,6 +138,12 @@ def count(number: int, language: str = "en") -> str:
     if language == "ru":
         return str(number) if abs(number) < 10_000 else f"{number:,}".replace(",", _NARROW_SPACE)
     return f"{number:,}"
+
+
+def decimal(number: float, specification: str, language: str = "en") -> str:
+    """Formats a number as Python does, with the language's decimal sign and a true minus."""
+    written = format(number, specification).replace("-", _MINUS)
+    return written.replace(".", ",") if language == "ru" else written
 
 
 def plural_form(number: int, language: str = "en") -> str:

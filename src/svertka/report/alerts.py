@@ -25,14 +25,12 @@ class Alert:
         title: what it is about; may be empty.
         body: a sentence or two.
         link: id of the section that shows more, if any.
-        english: whether the body is in English whatever the report's language.
     """
 
     level: Literal["warning", "info", "good", "note"]
     title: str
     body: str
     link: str = ""
-    english: bool = False
 
 
 def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
@@ -108,11 +106,10 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         yield Alert(level="warning", title=voice("alert.few.title", n=evaluation.n), body=body)
     thin = [scores for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
     if thin:
-        names = voice.listing([scores.name for scores in thin[:4]])
         yield Alert(
             level="warning",
             title=voice("alert.thin.title", n=len(thin), limit=_FEW_IN_A_CLASS),
-            body=voice("alert.thin.body", names=names if len(thin) <= 4 else f"{names} …"),
+            body=voice("alert.thin.body", names=[scores.name for scores in thin]),
             link="classes",
         )
 
@@ -139,8 +136,8 @@ def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 
 
 def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
-    """What other steps noticed, each once. Their sentences are English; known codes speak the report's language."""
-    seen: set[tuple[str, str]] = set()
+    """What other steps noticed, each once."""
+    seen: set[str] = set()
     every: tuple[Notice, ...] = (
         *run.notices,
         *run.catalog.notices,
@@ -148,12 +145,12 @@ def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         *run.evaluation.notices,
     )
     for notice in every:
-        if notice.code in _TOLD_BY_ALERTS or (notice.code, notice.message) in seen:
+        body = voice.sentences(notice)
+        if notice.code in _TOLD_BY_ALERTS or body in seen:
             continue
-        seen.add((notice.code, notice.message))
+        seen.add(body)
         yield Alert(
             level="warning" if notice.level == "warning" else "note",
-            title=voice.known("notice", notice.code, ""),
-            body=notice.message,
-            english=True,
+            title=voice.known("notice", f"{notice.code}.title", ""),
+            body=body,
         )

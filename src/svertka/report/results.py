@@ -19,10 +19,10 @@ _SORT_CLASSES_FROM = 13
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionView:
-    """Which strategy was kept: a sentence, the reason as it was given, and a table of validation scores."""
+    """Which strategy was kept: a sentence, the reasons, and a table of validation scores."""
 
     kept: str
-    reason: str
+    reasons: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...], bool], ...]
 
@@ -40,7 +40,7 @@ def make_decision(voice: Voice, decision: Decision) -> DecisionView:
     )
     return DecisionView(
         kept=voice("decision.kept", strategy=voice.known("strategy", decision.strategy)),
-        reason=decision.reason,
+        reasons=voice.sentences(*decision.reasons),
         columns=tuple(voice.known("metric", f"{name}.name", name) for name in names),
         rows=rows,
     )

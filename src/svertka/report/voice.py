@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.messages import count, has, text
-from svertka.schema import Estimate
+from svertka.messages import count, decimal, listing, quoted, sentences, text, word
+from svertka.schema import Estimate, Notice
 
 _NARROW_SPACE = "\u202f"
-_MINUS = "\u2212"
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Metrics that are shares of images or differences between shares; the others are written as plain decimals.
@@ -33,8 +32,11 @@ class Voice:
 
     def known(self, prefix: str, code: str, otherwise: str | None = None) -> str:
         """Returns the catalogue's words for a code such as ``"hand over"``, or else the code itself."""
-        key = f"{prefix}.{code.replace(' ', '_').replace('-', '_')}"
-        return text(key, self.language) if has(key, self.language) else (code if otherwise is None else otherwise)
+        return word(prefix, code, self.language, otherwise)
+
+    def sentences(self, *notices: Notice) -> str:
+        """Writes what notices say, one after the other."""
+        return sentences(*notices, language=self.language)
 
     def count(self, number: int) -> str:
         """Writes a whole number."""
@@ -42,10 +44,7 @@ class Voice:
 
     def decimal(self, value: float, digits: int = 3) -> str:
         """Writes a number with so many decimals; a dash where there is none."""
-        if not math.isfinite(value):
-            return "–"
-        written = f"{value:.{digits}f}".replace("-", _MINUS)
-        return written.replace(".", ",") if self.language == "ru" else written
+        return decimal(value, f".{digits}f", self.language) if math.isfinite(value) else "–"
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Writes a share of 0..1 as a percentage."""
@@ -89,11 +88,8 @@ class Voice:
 
     def quoted(self, name: str) -> str:
         """Puts a class name into the language's quotation marks."""
-        return f"«{name}»" if self.language == "ru" else f"“{name}”"
+        return quoted(name, self.language)
 
     def listing(self, names: Sequence[str]) -> str:
-        """Joins names: a, b and c."""
-        quoted = [self.quoted(name) for name in names]
-        if len(quoted) < 2:
-            return "".join(quoted)
-        return self("page.and", first=", ".join(quoted[:-1]), last=quoted[-1])
+        """Joins names in quotation marks: a, b and c."""
+        return listing(names, self.language)
