@@ -19,7 +19,7 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
-from svertka.evaluate import evaluate, probabilities, why_not_fitted
+from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_fitted
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
@@ -110,6 +110,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
         test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
+        save_predictions(test, folder / run_folder.PREDICTIONS, temperature=evaluation.temperature)
         accuracy = evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
