@@ -3,6 +3,7 @@
 The command line sets the common fields; a TOML file (``--config``) or Python sets any of them.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -31,12 +32,19 @@ class Augment:
     brightness: float = 0.15
     contrast: float = 0.15
 
+    def __post_init__(self) -> None:
+        if not 0 < self.min_area <= 1:
+            raise ConfigError(f"min_area is {self.min_area}; expected above 0, at most 1.")
+        for name in ("brightness", "contrast"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FineTune:
     """Linear probe, then fine-tuning (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
 
-    The head starts from the probe, all stages are thawed, and rates grow toward the head.
+    All stages are thawed and rates grow toward the last; the head, which starts from the probe, learns most gently.
 
     Attributes:
         max_epochs: upper bound; the time budget may allow fewer.
@@ -77,8 +85,16 @@ class FineTune:
         for name in ("min_epochs", "max_epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more.")
+        for name in ("head_rate", "stage_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a finite rate above 0.")
         if not 0 < self.stage_decay <= 1:
             raise ConfigError(f"stage_decay is {self.stage_decay}; expected above 0, at most 1.")
+        for name in ("weight_decay", "warmup", "label_smoothing", "average_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
+        if self.batch_norm not in ("frozen", "batch"):
+            raise ConfigError(f"batch_norm is {self.batch_norm!r}; expected frozen or batch.")
 
     def stage_rates(self, stages: int) -> tuple[float, ...]:
         """Peak learning rate of each stage, input to output."""
@@ -147,13 +163,15 @@ class RunConfig:
         if self.strategy not in STRATEGY_NAMES:
             hint = did_you_mean(self.strategy, STRATEGY_NAMES)
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
-        if not self.minutes > 0:
-            raise ConfigError(f"minutes is {self.minutes}; expected a budget above 0.")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
+        if not 0 < self.minutes < math.inf:
+            raise ConfigError(f"minutes is {self.minutes}; expected a finite budget above 0.")
         for name in ("test_fraction", "val_fraction"):
             if not 0.02 <= getattr(self, name) <= 0.6:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
-        if not self.max_megapixels > 0:
-            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a number above 0.")
+        if not 0 < self.max_megapixels < math.inf:
+            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a finite number above 0.")
         if not 0 <= self.near_duplicate_bits <= 16:
             raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
         if self.threads < 0:

@@ -6,6 +6,7 @@ SvertkaError
 ├── ConfigError (ValueError)          an option or a configuration file is wrong
 ├── NotFoundError (FileNotFoundError) a file, folder, backbone or run that was named does not exist
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
+├── TrainingError (ValueError)        training came to nothing
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
 └── MissingExtraError (ImportError)   an optional part is not installed
 
@@ -49,6 +50,10 @@ class NotFoundError(SvertkaError, FileNotFoundError):
 
 class WeightsError(SvertkaError, ValueError):
     """Weights are missing, damaged or do not fit the network."""
+
+
+class TrainingError(SvertkaError, ValueError):
+    """Training came to nothing: the loss grew beyond all bounds before one epoch was good."""
 
 
 class BundleError(SvertkaError, ValueError):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from svertka import run_folder
 from svertka.config import FineTune, RunConfig, StrategyName
 from svertka.data.loader import ImageSource, batches
+from svertka.errors import TrainingError
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predictions, Split, SplitName, StepStarted
@@ -115,7 +116,13 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     if strategy is None:
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
     on_event(StepStarted("fine-tune", strategy.max_epochs * len(lesson.sources["train"])))
-    tuned = _fine_tune(lesson, probe, strategy, on_event)
+    try:
+        tuned = _fine_tune(lesson, probe, strategy, on_event)
+    except TrainingError as error:
+        if lesson.config.strategy == "finetune":
+            raise
+        why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
+        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
     if lesson.config.strategy == "finetune":
         decision = _decide((tuned, probe), Notice("fine_tuning_asked"), why)
         return Learned(chosen=tuned, probe=probe, decision=decision)
@@ -140,7 +147,8 @@ def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:
 
 def _probe(lesson: Lesson) -> Candidate:
     engine, cache = lesson.engine, lesson.cache
-    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed).head
+    units_N = np.array(lesson.split.units)[list(lesson.split.train)]
+    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed, units_N).head
     val = Predictions(
         logits_NK=_logits(head, lesson.tables["val"]),
         labels_N=lesson.tables["val"].y_N,
@@ -185,6 +193,8 @@ def allowed(plan: Mapping[str, Any], config: RunConfig) -> tuple[FineTune | None
         return None, Notice("no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "least": asked.min_epochs})
     augment = replace(asked.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
     strategy = replace(asked, augment=augment).with_epochs(plan["epochs"])
+    if plan["forced"]:
+        return strategy, Notice("epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "n": strategy.max_epochs})
     if strategy.max_epochs < asked.max_epochs:
         return strategy, Notice(
             "epochs_cut",
@@ -210,10 +220,12 @@ def _measure(lesson: Lesson, probe: Candidate) -> dict[str, float | bool]:
     left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     epochs = min(strategy.max_epochs, math.floor(left_s / epoch_s))
     fewest = min(strategy.min_epochs, strategy.max_epochs)
-    if epochs < fewest:
-        epochs = fewest if lesson.config.strategy == "finetune" else 0
+    too_few, asked_for = epochs < fewest, lesson.config.strategy == "finetune"
+    if too_few:
+        epochs = fewest if asked_for else 0
     return {
         "epochs": epochs,
+        "forced": too_few and asked_for,
         "epoch_s": round(epoch_s, 1),
         "left_s": round(left_s, 1),
         "mirror": augment.mirror,

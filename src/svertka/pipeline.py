@@ -65,6 +65,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     folder = Path(resume) if resume else run_folder.new_run_folder(config)
     if (folder / run_folder.METRICS).exists():
         raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
+    config = replace(config, data=str(Path(config.data).expanduser().absolute()), out=str(folder))
     run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))
@@ -77,10 +78,11 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
     with log.step("scan") as step:
         catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=log)
-        run_folder.save_catalog(folder, catalog)
         step.summary = describe_catalog(catalog)
     with log.step("split") as step:
         split = make_split(catalog, config)
+        command, started = run_folder.begin(folder, config, catalog, split, command, started)
+        run_folder.save_catalog(folder, catalog)
         run_folder.save_split(folder, catalog, split)
         step.summary = describe_split(split)
     for notice in (*catalog.notices, *split.notices):

@@ -1,10 +1,12 @@
 """A run folder: plain files that a person can open, from which every record reads back.
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
-``history.csv``, ``predictions.csv``, ``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``, ``log.txt``.
+``history.csv``, ``predictions.csv``, ``start.json``, ``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``,
+``log.txt``.
 """
 
 import csv
+import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -34,7 +36,14 @@ from svertka.schema import (
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
-PLAN, CHECKPOINTS, BUNDLE, REPORT, LOG = "plan.json", "checkpoints", "bundle", "report.html", "log.txt"
+START, PLAN, CHECKPOINTS, BUNDLE, REPORT, LOG = (
+    "start.json",
+    "plan.json",
+    "checkpoints",
+    "bundle",
+    "report.html",
+    "log.txt",
+)
 
 
 # --- making and finding ------------------------------------------------------------------------------------------
@@ -108,9 +117,10 @@ def config_fields(path: Path) -> dict[str, Any]:
         ConfigError: it is no TOML, or names a field that doesn't exist or has another type.
     """
     if not path.is_file():
-        raise NotFoundError(f"configuration {path} does not exist; expected a TOML file with fields such as seed = 1.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise NotFoundError(f"configuration {path} {what}; expected a TOML file with fields such as seed = 1.")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {path} is not valid TOML: {error}.") from error
     return _checked(values, RunConfig(data="-"), f"configuration {path}")
@@ -229,25 +239,54 @@ def save_split(folder: Path, catalog: Catalog, split: Split) -> None:
     where = dict.fromkeys(split.dropped, "dropped")
     for name in SPLIT_NAMES:
         where |= dict.fromkeys(split.of(name), name)
-    rows = ((record.path, where.get(index, "")) for index, record in enumerate(catalog.records))
-    write_table(folder / SPLIT, ("path", "split"), rows)
+    rows = ((record.path, where.get(index, ""), split.units[index]) for index, record in enumerate(catalog.records))
+    write_table(folder / SPLIT, ("path", "split", "unit"), rows)
 
 
 def load_split(folder: Path, facts: dict[str, Any]) -> Split:
     """Reads back what ``save_split`` wrote; ``facts`` is the ``split`` part of ``run.json``."""
-    where = [row["split"] for row in read_table(folder / SPLIT)]
+    rows = read_table(folder / SPLIT)
+    where = [row["split"] for row in rows]
     parts = {
         name: tuple(index for index, part in enumerate(where) if part == name)
         for name in ("train", "val", "test", "dropped")
     }
     return Split(
         **parts,
+        units=tuple(int(row["unit"]) for row in rows),
         seed=facts["seed"],
         origin=facts["origin"],
+        grouped=facts["grouped"],
         leaks=_all(Leak, facts["leaks"]),
         conflicts=_all(Leak, facts["conflicts"]),
         notices=_all(Notice, facts["notices"]),
     )
+
+
+def begin(
+    folder: Path, config: RunConfig, catalog: Catalog, split: Split, command: str, started: str
+) -> tuple[str, str]:
+    """Notes how a run began, or, when it goes on, checks that it is still the same.
+
+    Returns:
+        The command and the time with which it began.
+
+    Raises:
+        ConfigError: images, labels, split or settings are no longer those that the checkpoints were made with.
+    """
+    parts = {index: name for name in SPLIT_NAMES for index in split.of(name)}
+    rows = [(r.path, r.pixel_hash, r.label, parts.get(index)) for index, r in enumerate(catalog.records)]
+    text = config_to_toml(replace(config, out="")) + json.dumps([catalog.class_names, rows])
+    digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    if not (folder / START).exists():
+        write_json(folder / START, {"command": command, "started": started, "digest": digest})
+    first = read_json(folder / START)
+    if first["digest"] != digest:
+        raise ConfigError(
+            f"the images, labels or settings of {folder} have changed since it was started, so what it has learnt no "
+            "longer fits the split; start a new run: svertka train DATA"
+        )
+    return first["command"], first["started"]
 
 
 # --- the whole run -----------------------------------------------------------------------------------------------
@@ -276,6 +315,7 @@ def save_run(folder: Path, run: RunRecord) -> None:
         "split": {
             "seed": split.seed,
             "origin": split.origin,
+            "grouped": split.grouped,
             "leaks": [asdict(leak) for leak in split.leaks],
             "conflicts": [asdict(leak) for leak in split.conflicts],
             "notices": [asdict(notice) for notice in split.notices],

@@ -189,6 +189,8 @@ class Split:
         leaks: pairs that stand on two sides (only in splits that the user brought).
         conflicts: the same image under two labels.
         dropped: records taken out (leaked images with ``--drop-leaks``).
+        grouped: whether groups were named, by a column or a pattern.
+        units: for each record the number of its unit: images of one group, or that show the same, share it.
     """
 
     train: tuple[int, ...]
@@ -199,7 +201,10 @@ class Split:
     leaks: tuple[Leak, ...] = ()
     conflicts: tuple[Leak, ...] = ()
     dropped: tuple[int, ...] = ()
+    units: tuple[int, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+    grouped: bool = False
 
     def of(self, name: SplitName) -> tuple[int, ...]:
         """Indices of one part by name."""

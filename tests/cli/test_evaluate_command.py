@@ -93,3 +93,10 @@ def test_predictions_are_in_the_order_of_the_catalog(tiny_bundle, labelled, tmp_
     with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as lines:
         paths = [row["path"] for row in csv.DictReader(lines)]
     assert paths[:4] == ["blue/blue2.png", "blue/blue10.png", "green/green2.png", "green/green10.png"]
+
+
+def test_a_run_or_bundle_keeps_its_own_figures(tiny_bundle, labelled):
+    before = sorted(path.name for path in tiny_bundle.directory.iterdir())
+    with pytest.raises(ConfigError, match="is a run or a bundle, whose own figures would be overwritten"):
+        evaluate(str(tiny_bundle.directory), str(labelled), str(tiny_bundle.directory))
+    assert sorted(path.name for path in tiny_bundle.directory.iterdir()) == before

@@ -81,6 +81,13 @@ def test_configuration_goes_to_toml_and_back(tmp_path):
         ("seed = ", "not valid TOML"),
         ("[finetune]\nmax_epoch = 3", "Did you mean max_epochs"),
         ("[finetune]\nstage_decay = 2.0", "expected above 0, at most 1"),
+        ("[finetune]\nbatch_norm = 'freeze'", "expected frozen or batch"),
+        ("[finetune]\nstage_rate = -1.0", "expected a finite rate above 0"),
+        ("[finetune]\naverage_decay = 3.0", "expected 0 or more, below 1"),
+        ("[finetune.augment]\nmin_area = -1.0", "expected above 0, at most 1"),
+        ("seed = -5", "expected 0 to 4294967295"),
+        ("minutes = inf", "expected a finite budget above 0"),
+        ("max_megapixels = inf", "expected a finite number above 0"),
     ],
 )
 def test_a_wrong_configuration_says_where(text, said, tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from svertka.cli.inputs import find_inputs
 from svertka.cli.predict import predict
-from svertka.errors import BundleError, DataError, NotFoundError
+from svertka.errors import BundleError, ConfigError, DataError, NotFoundError
 
 HEADER = ["path", "label", "confidence", "p:blue", "p:green", "p:red", "error"]
 
@@ -214,3 +214,14 @@ def test_places_that_cannot_be_written_fail_before_the_work(bundle, inside, tmp_
 def test_a_folder_without_a_bundle_is_an_error(inside):
     with pytest.raises(BundleError, match=r"manifest\.json is missing"):
         predict(".", ["red"])
+
+
+def test_an_input_is_never_written_over(bundle, inside, tmp_path):
+    table = inside / "list.csv"
+    table.write_text("path,mine\nred/red10.png,a note\n")
+    for out in ("list.csv", "red/red10.png"):
+        before = Path(out).read_bytes()
+        with pytest.raises(ConfigError, match="is one of the inputs and would be overwritten"):
+            predict(bundle, ["list.csv"], out, 1)
+        assert Path(out).read_bytes() == before
+    table.unlink()

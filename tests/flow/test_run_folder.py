@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from svertka import run_folder
 from svertka.config import RunConfig
+from svertka.errors import ConfigError
 from svertka.pipeline import run
 
 
@@ -56,8 +58,23 @@ def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
     folder, record = finished
     monkeypatch.setattr(FeatureEngine, "__call__", lambda *arguments: pytest.fail("features were computed again"))
     config = run_folder.load_config(folder)
-    from dataclasses import replace
-
     again = run(replace(config, out=str(folder.parent / "again")))
     assert again.catalog.decoded == 0
     assert (again.test.logits_NK == record.test.logits_NK).all()
+
+
+def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(finished, tmp_path):
+    _, record = finished
+    config, catalog, split = record.config, record.catalog, record.split
+    assert run_folder.begin(tmp_path, config, catalog, split, "first", "monday") == ("first", "monday")
+    moved = replace(config, out="elsewhere")
+    assert run_folder.begin(tmp_path, moved, catalog, split, "second", "tuesday") == ("first", "monday")
+    relabelled = replace(catalog, records=(replace(catalog.records[0], label=1), *catalog.records[1:]))
+    other_split = replace(split, train=split.train[1:], test=(*split.test, split.train[0]))
+    for changed in (
+        (config, relabelled, split),
+        (config, catalog, other_split),
+        (replace(config, seed=1), catalog, split),
+    ):
+        with pytest.raises(ConfigError, match="have changed since it was started"):
+            run_folder.begin(tmp_path, *changed, "third", "wednesday")

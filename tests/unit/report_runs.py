@@ -58,7 +58,7 @@ def make_run(
         started="2026-03-01T10:30:00+03:00",
         config=RunConfig(data="pets", minutes=5, language=language),
         catalog=catalog,
-        split=Split(train=train, val=val, test=test, seed=7),
+        split=Split(train=train, val=val, test=test, seed=7, units=tuple(range(len(train + val + test)))),
         history=HISTORY,
         decision=Decision(
             strategy="finetune",

@@ -213,3 +213,30 @@ def test_table_may_point_outside_its_folder(tmp_path: Path) -> None:
     table = tmp_path / "tables" / "t.csv"
     table.write_text(f"file,label\n{tmp_path / 'photos' / 'a.jpg'},cat\n../photos/a.jpg,cat\n..\\photos\\a.jpg,cat\n")
     assert labels(list_files(table)) == {(tmp_path / "photos" / "a.jpg").as_posix(): "cat"}
+
+
+def test_a_missing_file_does_not_take_its_namesakes_place(tmp_path: Path) -> None:
+    tree(tmp_path, "dog/5.png", "cat/6.png")
+    (tmp_path / "t.csv").write_text("path,label\ncat/5.png,cat\ndog/5.png,dog\n6,cat\n")
+    listing = list_files(tmp_path / "t.csv")
+    assert labels(listing) == {"dog/5.png": "dog", "cat/6.png": "cat"}
+    assert reasons(listing) == {"cat/5.png": "missing"}
+
+
+@pytest.mark.parametrize("role", ["split", "group"])
+def test_a_file_in_two_places_is_told(tmp_path: Path, role: str) -> None:
+    tree(tmp_path, "a.png", "b.png")
+    (tmp_path / "t.csv").write_text(f"path,label,{role}\na.png,x,train\na.png,x,test\nb.png,y,train\nb.png,y,train\n")
+    listing = list_files(tmp_path / "t.csv")
+    assert labels(listing) == {"a.png": "x", "b.png": "y"}
+    assert reasons(listing) == {"a.png": f"{role}_conflict"}
+
+
+def test_numbers_of_folds_are_no_split(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "b.png")
+    (tmp_path / "t.csv").write_text("path,label,fold\na.png,x,0\nb.png,y,1\n")
+    listing = list_files(tmp_path / "t.csv")
+    assert [entry.split for entry in listing.entries] == [None, None]
+    assert "split_column_ignored" in codes(listing)
+    named = list_files(tmp_path / "t.csv", RunConfig(data="t.csv", split_column="fold"))
+    assert reasons(named) == {"a.png": "unknown_split", "b.png": "unknown_split"}

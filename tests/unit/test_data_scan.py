@@ -103,6 +103,19 @@ def test_same_size_and_time_but_another_file(folder: Path, cache: Path) -> None:
     assert scan(folder, cache=cache).decoded == 1
 
 
+def test_same_size_and_times_but_other_content(folder: Path, cache: Path) -> None:
+    scan(folder, cache=cache)
+    target = folder / "cats" / "0.png"
+    before = target.stat()
+    image = Image.new("RGB", (8, 8), "red")
+    with target.open("r+b") as file:
+        image.save(file, "png")
+        assert file.tell() <= before.st_size
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (target.stat().st_size, target.stat().st_ino) == (before.st_size, before.st_ino)
+    assert scan(folder, cache=cache).decoded == 1
+
+
 def test_limit_of_pixels_is_part_of_what_is_remembered(folder: Path, cache: Path) -> None:
     scan(folder, cache=cache)
     config = RunConfig(data=str(folder), max_megapixels=0.0005)

@@ -1,5 +1,7 @@
 """The training loop on a tiny network: what changes, what must not, and flips that are measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from svertka.backbones import load_backbone
 from svertka.config import Augment, FineTune
 from svertka.data.loader import ImageSource
+from svertka.errors import TrainingError
 from svertka.schema import Preprocess
 from svertka.transfer import augment, loop
 from svertka.transfer.head import LinearHead
@@ -75,7 +78,7 @@ def test_a_step_is_measured_on_a_copy(task):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_rates_grow_toward_the_head(task):
+def test_rates_grow_toward_the_last_stage(task):
     groups = parameter_groups(classifier(task), task.backbone, task.strategy)
     peaks = [group["peak"] for group in groups if group["weight_decay"]]
     assert peaks[:-1] == sorted(peaks[:-1])
@@ -143,3 +146,9 @@ def test_input_is_normalised_channel_by_channel():
     preprocess = Preprocess(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
     x = loop.normalise(loop.to_input(np.full((1, 2, 2, 3), 255, np.uint8)), preprocess)
     torch.testing.assert_close(x[0, :, 0, 0], torch.tensor([1.8, 3.2, 0.7]))
+
+
+def test_training_that_diverges_says_so(task, tmp_path):
+    wild = replace(task, strategy=replace(task.strategy, stage_rate=1e18))
+    with pytest.raises(TrainingError, match=r"diverged in epoch 1: .* Lower stage_rate \(1e\+18\)"):
+        loop.train(classifier(wild), wild, tmp_path)

@@ -110,3 +110,15 @@ def test_order_check_needs_images_enough(tmp_path):
     tables = {"train": table_of(tmp_path, x_ND, y_N), "val": table_of(tmp_path, x_ND, y_N)}
     catalog = catalog_of(y_N, [f"{number}.png" for number in range(20)])
     assert check_order(tables, catalog, Split(train=tuple(range(20)), val=(), test=(), seed=0), seed=0) is None
+
+
+@pytest.mark.parametrize(
+    ("units", "whole"), [(np.arange(60) // 3, True), (np.arange(60), True), (np.arange(60) // 31, False)]
+)
+def test_folds_keep_units_whole_where_each_class_can_be_learnt(units, whole):
+    y_N = np.arange(60) // 15 % 2 if whole else np.arange(60) // 31
+    folds = probe._folds(y_N, units, seed=0)
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(60))
+    torn = [set(units[fitted]) & set(units[held]) for fitted, held in folds]
+    assert all(not shared for shared in torn) == whole
+    assert all(set(y_N[fitted]) == {0, 1} for fitted, _ in folds)

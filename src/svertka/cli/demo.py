@@ -1,6 +1,7 @@
 """``svertka demo``: the main job on real images that come with a package, so it needs no network."""
 
 import csv
+import shlex
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,10 +33,10 @@ def demo(out: str, minutes: float) -> None:
     record = run(RunConfig(data=str(folder), out=out or str(free_folder()), minutes=minutes))
     tell(record)
     run_path = Path(record.config.out)
-    image = folder / record.test.paths[0]
+    image, bundle = folder / record.test.paths[0], run_path / run_folder.BUNDLE
     print("\nTry next:")
-    print(f"  svertka predict {run_path / run_folder.BUNDLE} {image}")
-    print(f"  svertka evaluate {run_path} {folder}")
+    print(f"  {shlex.join(['svertka', 'predict', str(bundle), str(image)])}")
+    print(f"  {shlex.join(['svertka', 'train', str(folder), '--strategy', 'probe', '--seed', '1'])}")
     print("  svertka train FOLDER-OF-YOUR-IMAGES")
 
 

@@ -41,13 +41,16 @@ def evaluate(model: str, data: str, out: str | None = None, threads: int = 0) ->
         The exit code, 0.
 
     Raises:
-        ConfigError: the data have classes that the model doesn't know, or ``out`` is a file.
+        ConfigError: the data have classes that the model doesn't know, or ``out`` is a file, a run or a
+            bundle.
         DataError: no image can be read.
         BundleError: the bundle is damaged.
     """
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; expected a folder for metrics.json and predictions.csv.")
+    if folder is not None and any((folder / name).exists() for name in ("config.toml", "manifest.json")):
+        raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
     bundle = load_bundle(model)
     catalog = scan(data, config=RunConfig(data=data, threads=threads), for_training=False)
     check_class_names(catalog.class_names, bundle.class_names)

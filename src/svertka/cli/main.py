@@ -33,10 +33,10 @@ def train(
     data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")] = "",
     out: Annotated[str, typer.Option(help="Run folder [default: runs/<name>-<n>].")] = "",
     strategy: Annotated[str, typer.Option(help="auto, probe or finetune.")] = "",
-    minutes: Annotated[float, typer.Option(help="Budget for learning [default: 10].", show_default=False)] = 0.0,
+    minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 10].")] = None,
     backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
     weights: Annotated[str, typer.Option(help="default, none, a weights name, or a file.")] = "",
-    seed: Annotated[int, typer.Option(help="Of split, order and augmentation [default: 0].", show_default=False)] = -1,
+    seed: Annotated[int | None, typer.Option(help="Of split, order and augmentation [default: 0].")] = None,
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
     drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Take leaked images out of training.")] = False,
@@ -60,8 +60,9 @@ def train(
         "drop_leaks": drop_leaks,
         "language": language,
     }
-    unset = {"seed": -1, "minutes": 0.0}
-    verb({name: value for name, value in given.items() if value != unset.get(name, type(value)())}, config, resume)
+    verb(
+        {name: value for name, value in given.items() if value not in (None, "") and value is not False}, config, resume
+    )
 
 
 @app.command()
@@ -111,14 +112,21 @@ def demo(
 
 def main() -> None:
     """Runs the command line: an error of ours is one line and exit code 2."""
-    if "--debug" in sys.argv:
+    if "--debug" in sys.argv:  # people add it at the end of the line that failed
+        sys.argv.remove("--debug")
         app()
     try:
         app(standalone_mode=True)
     except Exception as error:
         from svertka.errors import SvertkaError
 
-        if not isinstance(error, SvertkaError):
+        if isinstance(error, SvertkaError):
+            message = str(error)
+        elif isinstance(error, OSError) and error.filename is not None:
+            message = (
+                f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
+            )
+        else:
             raise
-        print(f"svertka: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"svertka: {' '.join(message.split())}", file=sys.stderr)
         sys.exit(2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.errors import NotFoundError
+from svertka.errors import ConfigError, NotFoundError
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import FilePrediction, open_predictor, predict_files
 
@@ -33,10 +33,13 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
 
     Raises:
         NotFoundError: a path means no file, or ``out`` lies in no folder.
+        ConfigError: ``out`` is one of the inputs.
         BundleError: the bundle is damaged.
     """
     predictor = open_predictor(load_bundle(bundle), threads)
     inputs = find_inputs(paths)
+    if out and Path(out).resolve() in {path.resolve() for path in (*map(Path, paths), *(one.file for one in inputs))}:
+        raise ConfigError(f"--out {out} is one of the inputs and would be overwritten; name another file.")
     results = predict_files(predictor, (found.file for found in inputs))
     try:
         with _written_whole(Path(out)) if out else _standard_output() as stream:

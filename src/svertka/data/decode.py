@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
@@ -29,8 +30,8 @@ from svertka.errors import ImageRejected
 from svertka.schema import Preprocess
 
 DEFAULT_MAX_PIXELS = 100_000_000
-# Part of every cache key: raise it when the pixels of any kind of file change.
-DECODE_VERSION = 1
+# Part of every cache key: raise its number when the pixels of any kind of file change.
+DECODE_VERSION = f"1-pillow-{PIL.__version__}"
 
 READABLE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .j2k .avif".split()

@@ -1,6 +1,6 @@
 """What scans have learnt about files, kept on disk so that an unchanged file is never decoded again.
 
-One SQLite file a root and a decoder's settings. A row is trusted only while the file's size, time of change and inode
+One SQLite file a root and a decoder's settings. A row is trusted only while the file's size, times of change and inode
 are as they were. Rows are written in small transactions, so what a killed scan has learnt survives it; several
 scans may write at once. A damaged or locked index is only slow, never wrong: it is set aside and learnt anew.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from svertka.data.decode import DECODE_VERSION
 
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 _SECONDS_TO_WAIT = 5.0
 
 
@@ -35,16 +35,16 @@ class Known:
     notes: tuple[str, ...] = ()
 
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Size, time of change (ns) and inode of a file; None where it cannot be asked, which is never remembered."""
+    """Size, times of change of content and of file (ns), and inode; None where they cannot be asked."""
     try:
         found = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 class ScanIndex:
@@ -117,8 +117,8 @@ class ScanIndex:
 
 
 def _stamp_of(text: str) -> Stamp:
-    size, changed, inode = json.loads(text)
-    return int(size), int(changed), int(inode)
+    size, content_changed, file_changed, inode = json.loads(text)
+    return int(size), int(content_changed), int(file_changed), int(inode)
 
 
 def _known_of(text: str) -> Known:

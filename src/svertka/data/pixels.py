@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ _MAGIC = b"svp1"
 _HEADER_BYTES = len(_MAGIC) + 1 + 4  # magic, channels, CRC-32 of the pixels
 _KEEP_FREE_BYTES = 2 * 1024**3
 _RECHECK_BYTES = 256 * 1024**2
+_LOOK_AGAIN_S = 60.0
 
 
 def cache_dir() -> Path:
@@ -49,7 +51,8 @@ class PixelStore:
         self._all_stores = cache / "pixels"
         self._folder = self._all_stores / f"{preprocess.pixels_hash}-{DECODE_VERSION}"
         self._lock = threading.Lock()
-        self._allowance: int | None = None  # bytes that may be written before free space is looked at again
+        self._allowance = 0  # bytes that may be written before free space is looked at again
+        self._look_again = 0.0  # not before this time: looking walks through all that is stored
 
     def put(self, pixel_hash: str, rgb_SS3: NDArray[np.uint8]) -> bool:
         """Stores one image; returns False where it could not (disk too full or not writable). Never raises for that.
@@ -120,8 +123,9 @@ class PixelStore:
     def _allows(self, size: int) -> bool:
         """Keeps 2 GB of the disk free and takes no more than half of what is free for all stores together."""
         with self._lock:
-            if self._allowance is None or self._allowance < size:
+            if self._allowance < size and time.monotonic() > self._look_again:
                 self._allowance = self._look_at_disk()
+                self._look_again = time.monotonic() + _LOOK_AGAIN_S if self._allowance < size else 0.0
             if self._allowance < size:
                 return False
             self._allowance -= size

@@ -4,7 +4,6 @@ What a file turned out to be is kept in ``index``, its prepared pixels in ``pixe
 ``stat``. Original files are never touched.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from svertka.data.pillow import quiet_pillow
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply_to_image
 from svertka.errors import DataError, ImageRejected
+from svertka.runtime import available_cores
 from svertka.schema import Advanced, Catalog, EventSink, ImageRecord, Notice, Preprocess, Rejection, ignore_events
 
 MIN_IMAGES_PER_CLASS = 5
@@ -50,19 +50,29 @@ def scan(
 
     Raises:
         NotFoundError: there is nothing at ``root``.
-        DataError: nothing readable, or too little to learn from.
+        DataError: nothing readable, too little to learn from, or a class name that is not valid Unicode.
         ConfigError: a column that the configuration names is not there.
     """
     config = config or RunConfig(data=str(root))
     cache = cache_dir() if cache is None else cache
     max_pixels = int(config.max_megapixels * 1e6)
     listing = list_files(root, config)
+    _check_class_names({entry.label for entry in listing.entries})
     store = None if preprocess is None else PixelStore(cache, preprocess)
     with ScanIndex(cache, listing.root, max_pixels) as index:
         known, decoded = _examine(listing, index, store, max_pixels, config.threads, on_event)
     catalog = _catalog(listing, known, decoded)
     _check_usable(catalog, for_training)
     return catalog
+
+
+def _check_class_names(names: set[str]) -> None:
+    """A file may have any name; a class is written into manifests and reports."""
+    for name in sorted(names):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            raise DataError(f"The class name {name!a} is not valid Unicode; rename its folder.") from None
 
 
 def _examine(
@@ -102,7 +112,7 @@ def _examine(
 
 def _in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
     """Results in order. At most two items a thread are under way, so memory doesn't grow with the folder."""
-    threads = threads or _usable_cores()
+    threads = threads or available_cores()
     with ThreadPoolExecutor(threads) as pool, quiet_pillow():
         under_way: deque[Future[_Result]] = deque()
         for item in items:
@@ -111,10 +121,6 @@ def _in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], thread
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:

@@ -51,6 +51,8 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
         leaks=leaks,
         conflicts=find_conflicts(catalog, exact),
         dropped=tuple(sorted(dropped)),
+        grouped=any(group is not None for group in groups),
+        units=_unit_of_each(units, len(catalog.records)),
         notices=tuple(_notices(catalog, kept, units, exact, near)),
     )
 
@@ -103,6 +105,14 @@ def _units(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     for index in range(count):
         members[root(index)].append(index)
     return list(members.values())
+
+
+def _unit_of_each(units: list[list[int]], count: int) -> tuple[int, ...]:
+    numbers = [0] * count
+    for number, unit in enumerate(units):
+        for index in unit:
+            numbers[index] = number
+    return tuple(numbers)
 
 
 def _make(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:

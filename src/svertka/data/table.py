@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from svertka.config import RunConfig
 from svertka.data.decode import READABLE_SUFFIXES
@@ -45,6 +45,12 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
     for role in ("path", "label"):
         if columns[role] is None:
             raise _no_column(table, header, role, f"Name it with {role}_column.")
+    notices: list[Notice] = []
+    if columns["split"] is not None and not config.split_column:
+        values = {_cell(row, columns["split"]).casefold() for row in rows} - {""}
+        if values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
+            notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
+            columns["split"] = None
     root = _image_root(table, config)
     find = _Finder(root, table.parent, _IMAGE_FOLDERS)
     entries: list[Entry] = []
@@ -58,15 +64,14 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
         elif entry.path not in first_rows:
             first_rows[entry.path] = entry
             entries.append(entry)
-        elif first_rows[entry.path].label != entry.label:
-            detail = f"row {number} labels it {entry.label!r}, an earlier row {first_rows[entry.path].label!r}"
-            rejected.append(Rejection(path=entry.path, reason="label_conflict", detail=detail))
+        elif contradiction := _contradiction(first_rows[entry.path], entry, number):
+            rejected.append(contradiction)
     if not entries and not rejected:
         raise DataError(f"{table.name} has a header but no rows; expected one row an image.")
     entries.sort(key=lambda entry: natural_key(entry.path))
     used = {role: header[index] for role, index in columns.items() if index is not None}
-    notice = Notice("table_columns", {"table": table.name, "columns": used})
-    return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=(notice,))
+    notices.insert(0, Notice("table_columns", {"table": table.name, "columns": used}))
+    return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=tuple(notices))
 
 
 def list_paths(table: Path) -> list[tuple[str, Path]]:
@@ -153,6 +158,16 @@ def _entry(find: "_Finder", cells: dict[str, str], number: int) -> Entry | Rejec
     return Entry(path=path, label=cells["label"], split=split, group=cells["group"] or None)
 
 
+def _contradiction(first: Entry, second: Entry, number: int) -> Rejection | None:
+    """What is wrong with a later row about the same file; None where it only repeats the first."""
+    for reason, name in (("label_conflict", "label"), ("split_conflict", "split"), ("group_conflict", "group")):
+        old, new = getattr(first, name), getattr(second, name)
+        if old != new:
+            detail = f"row {number} gives it the {name} {new or ''!r}, an earlier row {old or ''!r}"
+            return Rejection(path=second.path, reason=reason, detail=detail)
+    return None
+
+
 def _image_root(table: Path, config: RunConfig) -> Path:
     if not config.images:
         return table.parent
@@ -161,6 +176,13 @@ def _image_root(table: Path, config: RunConfig) -> Path:
         if folder.is_dir():
             return folder.absolute()
     raise NotFoundError(f"images is {config.images!r}, but there is no such folder; name the folder of the images.")
+
+
+def _ways_to_name(path: str) -> set[str]:
+    """Every end of a path, with and without its suffix: a/b.png is found by b.png, by b and by a/b too."""
+    parts = path.split("/")
+    ends = {"/".join(parts[start:]) for start in range(len(parts))}
+    return ends | {str(PurePosixPath(end).with_suffix("")) for end in ends}
 
 
 class _Finder:
@@ -183,12 +205,12 @@ class _Finder:
                 return None
         if self._by_name is None:
             self._by_name = self._index()
-        return self._by_name.get(named) or self._by_name.get(named.rsplit("/", 1)[-1])
+        return self._by_name.get(named)
 
     def _index(self) -> dict[str, str]:
-        """Names and stems of the images; the usual folders come first, then everything below the root.
+        """Every end of every image's path, with and without suffix; the usual folders come first.
 
-        A name that two files of one folder bear finds neither: guessing would give an image another's label.
+        A name that two files bear finds neither: guessing would give an image another's label.
         """
         index: dict[str, str] = {}
         for folder in [*self._usual, self._root]:
@@ -198,7 +220,7 @@ class _Finder:
                 if path.suffix.lower() not in READABLE_SUFFIXES:
                     continue
                 relative = self._relative(path)
-                for key in {relative, relative.rsplit(".", 1)[0], path.name, path.stem}:
+                for key in _ways_to_name(relative):
                     if here.setdefault(key, relative) != relative:
                         twice.add(key)
             index = {key: path for key, path in here.items() if key not in twice} | index

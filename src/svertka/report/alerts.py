@@ -79,13 +79,12 @@ def _conflicts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 
 
 def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
-    grouped = bool(run.config.group_column or run.config.group_regex)
     if run.order is not None and run.order.suspicious:
         yield Alert(
-            level="info" if grouped else "warning",
+            level="warning",
             title=voice("alert.order.title"),
             body=voice(
-                "alert.order.grouped" if grouped else "alert.order.body",
+                "alert.order.body",
                 shuffled=voice.decimal(run.order.shuffled),
                 contiguous=voice.decimal(run.order.contiguous),
             ),

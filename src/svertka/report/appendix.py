@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from svertka.config import RunConfig
 from svertka.report.voice import Voice
-from svertka.schema import RunRecord, StepCost
+from svertka.schema import RunRecord, Split, StepCost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,11 +95,16 @@ def make_commands(run: RunRecord) -> tuple[str, str, str]:
     )
 
 
+def _groups(split: Split) -> str:
+    if not split.grouped:
+        return "unknown"
+    return "torn" if any(leak.kind == "group" for leak in split.leaks) else "known"
+
+
 def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     """What stands behind the figures, and what they don't say."""
     split = run.split
     parts = voice("methods.parts", train=len(split.train), val=len(split.val), test=len(split.test))
-    grouped = bool(run.config.group_column or run.config.group_regex)
     order = run.order
     if order is None:
         checked = voice("methods.order.unmeasured")
@@ -119,7 +124,7 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     )
     return (
         f"{voice(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
-        voice("methods.groups.known" if grouped else "methods.groups.unknown"),
+        voice(f"methods.groups.{_groups(split)}"),
         voice("methods.once"),
         voice("methods.intervals"),
         checked,

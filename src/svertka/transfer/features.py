@@ -4,6 +4,7 @@ The key of a cached row is (weights, preprocessing, pixels): another run, anothe
 again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped.
 """
 
+import hashlib
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -129,8 +130,9 @@ def _index(folder: Path) -> dict[str, tuple[Path, int]]:
 
 def _write_shard(folder: Path, names: list[str], x_ND: NDArray[np.float32]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{names[0]}.npz"
-    part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")  # two runs may compute the same images at once
+    digest = hashlib.blake2b("".join(names).encode(), digest_size=16).hexdigest()
+    path = folder / f"{digest}.npz"  # one name, one content: another run may write other images at the same moment
+    part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:
             np.savez(file, pixel_hash=np.array(names), x_ND=x_ND)

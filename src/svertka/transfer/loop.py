@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 from svertka.backbones import Backbone
 from svertka.config import FineTune
 from svertka.data.loader import ImageSource, batches
+from svertka.errors import TrainingError
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Preprocess, ignore_events
 from svertka.transfer import augment, checkpoint
 from svertka.transfer.frozen_norm import FoldedNorms
@@ -75,6 +76,10 @@ def train(
         directory: for ``last.safetensors`` (everything) and ``best.safetensors`` (the weights to keep).
         on_event: hears ``Advanced`` after each step (images done) and ``EpochEnded``.
         save_every_s: seconds between two saves inside an epoch.
+
+    Raises:
+        TrainingError: the loss ceased to be finite before any epoch ended well; after one, training ends with what
+            is best so far.
     """
     strategy = task.strategy
     model.to(memory_format=torch.channels_last)
@@ -87,6 +92,8 @@ def train(
         started = time.monotonic() - progress.seconds
         for rows, images in _steps(task, progress):
             loss = _step(model, average, optimizer, task, progress, rows, images, forward)
+            if not math.isfinite(loss):
+                return _finish(model, progress, directory, strategy)
             progress.loss_sum += loss * len(rows)
             progress.seen += len(rows)
             progress.step += 1
@@ -98,10 +105,7 @@ def train(
         progress = _end_epoch(progress, average, task, directory, on_event)
         _save(directory, progress, model, average, optimizer)
         last_save = time.monotonic()
-    if progress.best_epoch:
-        model.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
-    model.eval()
-    return progress.history
+    return _finish(model, progress, directory, strategy)
 
 
 def measure_step(model: Classifier, task: Task, steps: int = 3) -> float:
@@ -177,7 +181,8 @@ def _step(
 ) -> float:
     """One optimizer step; returns the mean loss of the batch."""
     strategy, epoch, step = task.strategy, progress.epoch, progress.step
-    torch.manual_seed((task.seed * 1_000_003 + epoch) * 1_000_003 + step)  # dropout and stochastic depth, if any
+    seed = np.random.SeedSequence([task.seed, epoch, step]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(seed))  # dropout and stochastic depth, if any
     drawn = augment.draw(strategy.augment, len(rows), np.random.default_rng([task.seed, epoch, step, 1]))
     x = normalise(augment.apply(drawn, to_input(images)), task.backbone.preprocess)
     labels = torch.from_numpy(task.train.labels[rows])
@@ -208,6 +213,18 @@ def _update_average(average: Classifier, model: Classifier, strategy: FineTune, 
 
 
 # --- epochs and checkpoints --------------------------------------------------------------------------------------
+
+
+def _finish(model: Classifier, progress: Progress, directory: Path, strategy: FineTune) -> tuple[EpochRow, ...]:
+    """Leaves the model with its best weights, ready to judge."""
+    if not progress.best_epoch:
+        raise TrainingError(
+            f"fine-tuning diverged in epoch {progress.epoch + 1}: no epoch ended with a finite loss. Lower stage_rate "
+            f"({strategy.stage_rate:g}) and head_rate ({strategy.head_rate:g}) and train anew."
+        )
+    model.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
+    model.eval()
+    return progress.history
 
 
 def _finished(progress: Progress, strategy: FineTune) -> bool:

@@ -43,20 +43,22 @@ class Probe:
     cv_log_loss: dict[float, float]
 
 
-def fit_probe(table: FeatureTable, num_classes: int, seed: int) -> Probe:
+def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray[np.int64] | None = None) -> Probe:
     """Fits a softmax regression; C comes from shuffled, stratified folds (unshuffled ones can be far off).
 
     Args:
         table: features of the training images.
         num_classes: K; every class has at least one image.
         seed: of the folds.
+        units_N: images with equal numbers stay in one fold (see ``Split.units``); None means that none belong together.
     """
+    units_N = np.arange(len(table)) if units_N is None else units_N
     some = _subset(table.y_N, seed)
     x_ND = table.read(some)
     mean_D, scale_D = standardisation(x_ND, table.widths)
     x_ND = (x_ND - mean_D) / scale_D
     z, factor_NN = _rotated(x_ND)
-    strength, losses = _choose_strength(z, table.y_N[some], seed)
+    strength, losses = _choose_strength(z, table.y_N[some], units_N[some], seed)
     rotated, bias_K = _fit(z, table.y_N[some], strength, num_classes)
     weight_KD = _unrotated(rotated, x_ND, factor_NN)
     if len(table) > len(some):
@@ -83,20 +85,18 @@ def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArr
     return mean_D.astype(np.float32), scale_D.astype(np.float32)
 
 
-def _choose_strength(z: FloatArray, y_N: NDArray[np.int64], seed: int) -> tuple[float, dict[float, float]]:
+def _choose_strength(
+    z: FloatArray, y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
+) -> tuple[float, dict[float, float]]:
     """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
-    folds = min(FOLDS, int(np.bincount(y_N)[np.unique(y_N)].min()))
-    if folds < 2:
+    folds = _folds(y_N, units_N, seed)
+    if not folds:
         return 0.01, {}
     labels, column_N = np.unique(y_N, return_inverse=True)
     rows = np.arange(len(y_N))
-    parts = [
-        (fitted, held, LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True))
-        for fitted, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(z, y_N)
-    ]
+    parts = [(fitted, held, LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True)) for fitted, held in folds]
     losses: dict[float, float] = {}
     for strength in STRENGTHS:
         p_NK = np.empty((len(y_N), len(labels)))
@@ -107,6 +107,26 @@ def _choose_strength(z: FloatArray, y_N: NDArray[np.int64], seed: int) -> tuple[
         if len(losses) > 2 and min(list(losses.values())[-2:]) > min(losses.values()):
             break
     return min(losses, key=lambda strength: losses[strength]), losses
+
+
+def _folds(
+    y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to fit and rows to hold out, units whole wherever each class can then be learnt; none for tiny classes."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    labels = np.unique(y_N)
+    count = min(FOLDS, *(int((y_N == label).sum()) for label in labels))
+    if count < 2:
+        return []
+    if len(np.unique(units_N)) < len(units_N):
+        fewest = min(FOLDS, *(len(np.unique(units_N[y_N == label])) for label in labels))
+        if fewest >= 2:
+            splitter = StratifiedGroupKFold(fewest, shuffle=True, random_state=seed)
+            whole = list(splitter.split(y_N, y_N, units_N))
+            if all(len(np.unique(y_N[fitted])) == len(labels) and len(held) for fitted, held in whole):
+                return whole
+    return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(y_N, y_N))
 
 
 def _fit(z: FloatArray, y_N: NDArray[np.int64], strength: float, num_classes: int) -> tuple[FloatArray, FloatArray]:
@@ -223,7 +243,7 @@ def check_order(
     from sklearn.model_selection import StratifiedKFold
 
     records = [catalog.records[index] for index in (*split.train, *split.val)]
-    if any(record.group is not None for record in records) or len(records) < 20 * FOLDS:
+    if split.grouped or len(records) < 20 * FOLDS:
         return None
     order = np.array(sorted(range(len(records)), key=lambda row: natural_key(Path(records[row].path).name)))
     order = order[:: -(-len(order) // ENOUGH)]
