@@ -8,7 +8,7 @@ from PIL import Image
 from svertka.cli.evaluate import check_class_names, evaluate
 from svertka.data.decode import decode
 from svertka.data.fingerprint import pixel_hash
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, DataError
 from svertka.evaluate import from_json, load_predictions
 
 
@@ -100,3 +100,13 @@ def test_a_run_or_bundle_keeps_its_own_figures(tiny_bundle, labelled):
     with pytest.raises(ConfigError, match="is a run or a bundle, whose own figures would be overwritten"):
         evaluate(str(tiny_bundle.directory), str(labelled), str(tiny_bundle.directory))
     assert sorted(path.name for path in tiny_bundle.directory.iterdir()) == before
+
+
+def test_a_configuration_says_how_to_read_a_table(tiny_bundle, labelled, tmp_path, capsys):
+    (labelled / "truth.csv").write_text("where,species\nred/red10.png,red\nblue/blue2.png,blue\n")
+    (tmp_path / "table.toml").write_text('path_column = "where"\nlabel_column = "species"\n')
+    table, bundle = str(labelled / "truth.csv"), str(tiny_bundle.directory)
+    with pytest.raises(DataError, match="no column that looks like the path"):
+        evaluate(bundle, table, threads=1)
+    assert evaluate(bundle, table, config_file=str(tmp_path / "table.toml"), threads=1) == 0
+    assert "2 images, temperature 2" in capsys.readouterr().out

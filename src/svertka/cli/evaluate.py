@@ -14,6 +14,7 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
 from svertka.messages import sentences
+from svertka.run_folder import config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 
 _METRICS = {
@@ -28,13 +29,14 @@ _METRICS = {
 _REJECTS_SHOWN = 5
 
 
-def evaluate(model: str, data: str, out: str | None = None, threads: int = 0) -> int:
+def evaluate(model: str, data: str, out: str | None = None, config_file: str = "", threads: int = 0) -> int:
     """Prints every figure with its interval; writes ``metrics.json`` and ``predictions.csv`` into ``out``.
 
     Args:
         model: a bundle folder or a run folder.
         data: a folder with one folder a class, or a table; where it has a test part, that part alone is judged.
         out: a folder for the results, made where it doesn't exist; None writes nothing.
+        config_file: TOML file with fields of ``RunConfig`` that say how to read the data; "" means none.
         threads: 0 means all processors.
 
     Returns:
@@ -52,10 +54,12 @@ def evaluate(model: str, data: str, out: str | None = None, threads: int = 0) ->
     if folder is not None and any((folder / name).exists() for name in ("config.toml", "manifest.json")):
         raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
     bundle = load_bundle(model)
-    catalog = scan(data, config=RunConfig(data=data, threads=threads), for_training=False)
+    fields = config_fields(Path(config_file)) if config_file else {}
+    config = RunConfig(**(fields | {"data": data, "threads": threads}))
+    catalog = scan(data, config=config, for_training=False)
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
-    predictions = _predict(open_predictor(bundle, threads), catalog, records)
+    predictions = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
     notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records)]
     evaluation = judging.evaluate(predictions, temperature=bundle.temperature)
     evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
@@ -92,9 +96,9 @@ def _to_judge(catalog: Catalog) -> tuple[list[ImageRecord], list[Notice]]:
     return test, [Notice("test_part_only", {"test": len(test), "images": len(catalog.records)})]
 
 
-def _predict(predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord]) -> Predictions:
+def _predict(predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord], max_pixels: int) -> Predictions:
     names = predictor.bundle.class_names
-    results = list(predict_files(predictor, (catalog.file(record) for record in records)))
+    results = list(predict_files(predictor, (catalog.file(record) for record in records), max_pixels=max_pixels))
     failed = [result for result in results if result.logits_K is None]
     if failed:
         raise DataError(f"{failed[0].path} could be read a moment ago, but not now ({failed[0].error}). Try again.")

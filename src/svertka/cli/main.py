@@ -83,12 +83,13 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
     data: Annotated[str, typer.Argument(help="Labelled folder or table.")],
     out: Annotated[str, typer.Option(help="Folder for metrics.json and predictions.csv.")] = "",
+    config: Annotated[str, typer.Option(help="TOML file: label_column, images and the like of a table.")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
 ) -> None:
     """Judge a bundle on new labelled images: every figure with its interval."""
     from svertka.cli.evaluate import evaluate as verb
 
-    raise typer.Exit(verb(model, data, out or None, threads))
+    raise typer.Exit(verb(model, data, out or None, config, threads))
 
 
 @app.command()
