@@ -15,7 +15,7 @@ from svertka.architectures.weights import load_state, renamed
 
 # Totals: torchvision's tables of weights; AlexNet 2012 and single tower recomputed from the paper's figure 2 and the
 # textbooks' table; LeNet-5 from section II.B; the CIFAR family from the widely used pytorch_resnet_cifar10
-# (Y. Idelbayev); plain nets are the residual ones without their projections; EfficientNet-Lite0 from TensorFlow's table.
+# (Y. Idelbayev); plain nets are residual ones without their projections; EfficientNet-Lite0 from TensorFlow's table.
 PUBLISHED = {
     "lenet5_1998": 60_000,
     "lenet5": 61_706,
