@@ -117,7 +117,7 @@ def _standing_in(network: nn.Module, watch: "_Watch") -> Iterator[None]:
     hooks = []
     for name, module in network.named_modules():
         hooks.append(module.register_forward_pre_hook(enter(name)))
-        hooks.append(module.register_forward_hook(lambda *_: watch.leave(), always_call=True))
+        hooks.append(module.register_forward_hook(lambda *_: watch.leave()))
     try:
         yield
     finally:
@@ -159,6 +159,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind not in _VIEWS:
             maker = self._note(kind, makers, outputs[0], func, args, kwargs or {})
             self.steps[maker].field = seen
+        elif self._call is not None and self.steps[maker] is self._call:
+            self._call.output = tuple(outputs[0].shape[1:])  # a layer that turns its own output round
         for tensor in outputs:
             self.born(tensor, maker, seen)
         return output
@@ -198,6 +200,8 @@ def _field(kind: str, args: Sequence[Any], output: Tensor, known: Sequence[tuple
     if kind in ("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean"):
         height, width = (output.shape[-1], x.shape[-1]) if kind != "mean" else (1, max(x.shape[-2:]))
         return before if height == width else WHOLE
+    if kind in ("bmm", "baddbmm") and len(known) > 1:  # attention: everything looks at everything
+        return WHOLE
     if kind in ("addmm", "mm", "linear"):
         rows = prod(output.shape[:-1])
         return WHOLE if rows == 1 else before

@@ -47,14 +47,15 @@ def list_models(format: str) -> str:
     """All our networks; needs no torch."""
     from svertka.architectures.cards import by_times, write_csv, write_table
 
-    header = ("name", "title", "year", "depth", "parameters", "input", "top-1 %", "note")
+    header = ("name", "title", "year", "depth", "parameters", "input", "top-1 %", "of", "note")
     rows = []
     for each in ARCHITECTURES.values():
         best = each.accuracy[0] if each.accuracy else None
-        top1 = f"{best.top1_percent:.1f} {best.data.split()[0]}" if best else ""
+        top1 = f"{best.top1_percent:.1f}" if best else ""
+        where = f"{best.data.split()[0]}, {best.kind}" if best else ""
         rows.append(
             (each.name, each.title, str(each.paper.year), str(each.depth), f"{each.parameters:,}",
-             by_times(each.input_CHW), top1, each.note)
+             by_times(each.input_CHW), top1, where, each.note)
         )  # fmt: skip
     if format == "json":
         import json
@@ -84,7 +85,8 @@ def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> Non
 
 
 def _compare(names: list[str], format: str, input_: str, small: bool, measure: bool, out: str) -> str:
-    from svertka.architectures.compare import compare, pictures, write_comparison
+    from svertka.architectures.compare import compare, write_comparison
+    from svertka.architectures.pictures import pictures
 
     if not names:
         raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
