@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from svertka.architectures.cards import by_times, card
-from svertka.architectures.drawing import INK, LINE, MUTED, PAPER, Box, Drawing, Path_, Shape, Words, text_width
+from svertka.architectures.drawing import INK, MUTED, PAPER, Box, Drawing, Path_, Shape, Words, text_width
 from svertka.architectures.sketch import Node, Sketch, sketch
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def draw(network: "nn.Module", title: str, input_CHW: tuple[int, int, int]) -> D
     places, panels, heads = _lay_out(found)
     right = max([p.right for p in panels] + [p.x + _WIDTH / 2 for p in places]) + _MARGIN + 30
     bottom = max([p.bottom for p in panels] + [p.bottom for p in places]) + _MARGIN + 24
+    totals = f"input {by_times(input_CHW)} · {known.parameters:,} parameters · {known.multiply_adds:,} multiply-adds"
     shapes: list[Shape] = [
         Words(x=_MARGIN, y=36, text=title, size=20, bold=True),
-        Words(x=_MARGIN, y=57, size=12, fill=MUTED, text=f"input {by_times(input_CHW)} · {known.parameters:,} parameters · "
-              f"{known.multiply_adds:,} multiply-adds"),
-    ]  # fmt: skip
+        Words(x=_MARGIN, y=57, size=12, fill=MUTED, text=totals),
+    ]
     shapes += [Words(x=x, y=_TOP - 10, text=text, size=13, anchor="middle", bold=True, fill=MUTED) for x, text in heads]
     shapes += [s for panel in panels for s in _panel(panel, found)]
     shapes += _edges(found, places, panels, by_times(input_CHW))
@@ -103,6 +103,7 @@ def _lay_out(found: Sketch) -> tuple[list[_Place], list[_Panel], list[tuple[floa
         y += _HEAD + _PAD if framed else 0
         lanes, rows = _lanes(found.nodes, unit)
         y = _stack(found.nodes, unit, lanes, rows, places, x, y, column)
+        y += 12 if found.nodes[unit[0]].block in found.dense else 0
         widest = max(lanes.values())
         edge = x + widest * _LANE + _WIDTH / 2
         if framed:
@@ -202,6 +203,10 @@ def _panel(panel: _Panel, found: Sketch) -> list[Shape]:
             fill="#f9fafb", stroke="#d1d5db", radius=9),
         Words(x=panel.left + 10, y=panel.top + 17, text=panel.name, size=11, fill=MUTED),
     ]  # fmt: skip
+    if panel.name in found.dense:
+        shapes.append(
+            Words(x=panel.left + 10, y=panel.bottom - 7, text="each reads all before it", size=11, fill=MUTED)
+        )
     if times > 1:
         shapes.append(Words(x=panel.right - 10, y=panel.top + 18, text=f"× {times}", size=14, anchor="end", bold=True))
     return shapes
@@ -255,10 +260,15 @@ def _beside(
     """A way round: out to the right of what it passes, down, and in from the right; or over to a lane at the side."""
     panel = panel_of.get(number)
     inside = panel is not None and maker in panel.members
+    end = (_edge(found.nodes[number], here), here.middle)
     if inside and there.lane:  # from a lane at the side into a join
-        return [Path_(points=((there.x, there.bottom), (there.x, here.middle), (_join_edge(found.nodes[number], here), here.middle)), stroke=_SHORTCUT, arrow=True)]  # fmt: skip
+        points = ((there.x, there.bottom), (there.x, here.middle), end)
+        return [Path_(points=points, stroke=_SHORTCUT, arrow=True)]
     first = places[panel.members[0]] if panel and not inside else None
-    start_y = first.y - 9 if first is not None else there.bottom + 9
+    if first is not None:
+        start_y = first.y - 9
+    else:
+        start_y = (panel_of[maker].bottom if maker in panel_of and not inside else there.bottom) + 7
     start_x = first.x if first is not None else there.x
     if here.lane:
         return [Path_(points=((start_x, start_y), (here.x, start_y), (here.x, here.y)), stroke=_SHORTCUT, arrow=True)]
@@ -270,11 +280,10 @@ def _beside(
         start_x = here.x
         if there.column != here.column and passed:
             start_y = min(p.top for p in passed) - 6
-    end = (_join_edge(found.nodes[number], here), here.middle)
     return [Path_(points=((start_x, start_y), (x, start_y), (x, here.middle), end), stroke=_SHORTCUT, arrow=True)]
 
 
-def _join_edge(node: Node, place: _Place) -> float:
+def _edge(node: Node, place: _Place) -> float:
     """The right edge of a box."""
     if node.kind != "join":
         return place.x + _WIDTH / 2

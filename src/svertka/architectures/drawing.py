@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from svertka.errors import ConfigError, NotFoundError
 
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
 _PNG_SCALE, _SMOOTH = 2, 2  # pixels of the PNG to one of the SVG; and how much finer it is drawn, then averaged
+# Pillow brings a font that lacks these.
+_IN_PILLOWS_FONT = str.maketrans({"×": "x", "−": "-", "⌈": "", "⌉": ""})
 INK, MUTED, LINE, PAPER = "#1f2937", "#6b7280", "#9ca3af", "#ffffff"
 
 
@@ -172,10 +177,9 @@ def _to_png(drawing: Drawing, path: Path) -> None:
     image.reduce(_SMOOTH).save(path)
 
 
-def _paint(pen: "object", shape: Shape, scale: int) -> None:
-    from PIL import ImageDraw, ImageFont
+def _paint(pen: "ImageDraw.ImageDraw", shape: Shape, scale: int) -> None:
+    from PIL import ImageFont
 
-    assert isinstance(pen, ImageDraw.ImageDraw)
     match shape:
         case Box():
             corners = [v * scale for v in (shape.x, shape.y, shape.x + shape.width, shape.y + shape.height)]
@@ -192,10 +196,16 @@ def _paint(pen: "object", shape: Shape, scale: int) -> None:
         case Words():
             font = ImageFont.load_default(shape.size * scale)
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
-            stroke = {"stroke_width": round(1.8 * scale), "stroke_fill": PAPER} if shape.halo else {}
-            bold = {"stroke_width": 0.02 * shape.size * scale, "stroke_fill": shape.fill} if shape.bold else {}
-            at = (shape.x * scale, shape.y * scale)
-            pen.text(at, shape.text, font=font, fill=shape.fill, anchor=anchor, **(stroke or bold))  # type: ignore[arg-type]
+            width, colour = (1.8, PAPER) if shape.halo else (0.02 * shape.size if shape.bold else 0, shape.fill)
+            pen.text(
+                (shape.x * scale, shape.y * scale),
+                shape.text.translate(_IN_PILLOWS_FONT),
+                font=font,
+                fill=shape.fill,
+                anchor=anchor,
+                stroke_width=width * scale,
+                stroke_fill=colour,
+            )
 
 
 def _colour(name: str) -> str | None:

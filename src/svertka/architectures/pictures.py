@@ -42,11 +42,13 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
     def y_of(value: float) -> float:
         return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
 
+    what = "ImageNet top-1 with torchvision's V1 weights; * published otherwise. Area: parameters."
+    left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
     shapes: list[Shape] = [
         Words(x=left, y=30, text="Accuracy over work", size=18, bold=True),
-        Words(x=left, y=50, text="ImageNet top-1, one crop with public weights unless marked *, which is the paper's own "
-              "protocol. Area: parameters.", size=12, fill=MUTED),
-    ]  # fmt: skip
+        Words(x=left, y=50, text=what, fill=MUTED),
+        Words(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
+    ]
     for value in range(y_low, y_high + 1, 5):
         shapes.append(Path_(points=((left, y_of(value)), (right, y_of(value))), stroke="#e5e7eb", width=1))
         shapes.append(Words(x=left - 8, y=y_of(value) + 4, text=f"{value} %", size=11, anchor="end", fill=MUTED))

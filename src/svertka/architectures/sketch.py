@@ -54,10 +54,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Boxes in the order of computation, and how often each block stands in a row."""
+    """Boxes in the order of computation, how often each block stands in a row, and which read all before them."""
 
     nodes: list[Node]
     repeats: dict[str, int]
+    dense: set[str]
 
 
 def sketch(network: "nn.Module", steps: Sequence["Step"]) -> Sketch:
@@ -160,6 +161,7 @@ def _fold(nodes: list[Node]) -> Sketch:
     shown: dict[int, int] = {-1: -1}
     kept: list[Node] = []
     repeats: dict[str, int] = {}
+    dense: set[str] = set()
     last: list[int] = []  # numbers in ``kept`` of the block that was shown last
     for run in runs:
         block = nodes[run[0]].block
@@ -173,6 +175,8 @@ def _fold(nodes: list[Node]) -> Sketch:
             for i, j in zip(run, last, strict=True):
                 shown[i] = j
                 kept[j].last_output = nodes[i].output
+                if sum(shown[maker] in last for maker in nodes[i].inputs) > 1 and nodes[i].kind == "join":
+                    dense |= {kept[j].block} if not any(maker in run for maker in nodes[i].inputs) else set()
                 kept[j].inputs += [shown[maker] for maker in nodes[i].inputs]
             repeats[kept[last[0]].block] = repeats.get(kept[last[0]].block, 1) + 1
             continue
@@ -185,7 +189,7 @@ def _fold(nodes: list[Node]) -> Sketch:
             kept.append(node)
     for number, node in enumerate(kept):
         node.inputs = [maker for maker in dict.fromkeys(node.inputs) if maker < number]
-    return Sketch(kept, repeats)
+    return Sketch(kept, repeats, dense)
 
 
 def _runs(nodes: Sequence[Node]) -> Iterator[list[int]]:
