@@ -45,7 +45,7 @@ class AlexNet(Network):
         self, widths: Sequence[int], *, towers: int, norm: bool, padding: int,
         num_classes: int, in_channels: int, small_images: bool,
     ) -> None:  # fmt: skip
-        super().__init__(in_channels, smallest_px=15 if small_images else 63 - 2 * padding)
+        super().__init__(in_channels, smallest_px=15 if small_images else 67 - 2 * padding)
         first, second, third, fourth, fifth = widths
         kernel, stride, padding = (5, 1, 2) if small_images else (11, 4, padding)
         grid = 2 if small_images else 6

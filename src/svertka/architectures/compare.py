@@ -145,8 +145,11 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
         header[5:5] = ["ms here", "MiB here"]
     rows = [_cells(entry, timed) for entry in entries]
     text = write_table(header, rows, format, right={1, 2, 3, 4, 5, 6, 7} if timed else {1, 2, 3, 4, 5})
-    sources = dict.fromkeys(f"{e.architecture.title}: {e.accuracy.source}" for e in entries if e.accuracy)
-    lines = [text, "", "Sources of the accuracies: " + "; ".join(sources) + "." if sources else ""]
+    sources: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.accuracy:
+            sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
+    lines = [text, "", *(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
     if timed:
         lines.append(
             f"Time and memory: one image, float32, {_threads(entries)} threads, torch as it comes, this machine."

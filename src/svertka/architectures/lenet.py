@@ -177,5 +177,6 @@ def _digit_codes() -> Tensor:
 
 
 def _random_codes(num_classes: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 2, (num_classes, 84), generator=generator, device="cpu").float() * 2 - 1
+    generator = torch.Generator("cpu").manual_seed(0)
+    codes = torch.randint(0, 2, (num_classes, 84), generator=generator, device="cpu").float() * 2 - 1
+    return codes.to(torch.get_default_device())
