@@ -32,8 +32,10 @@ RECEPTIVE_FIELDS = {"alexnet": 195, "vgg16": 212, "resnet50_v1": 483, "resnet101
 
 
 # One of each kind; deeper ones repeat the same blocks.
-KINDS = ("lenet5", "lenet5_1998", "alexnet_2012", "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50",
-         "resnet50_v1", "plain18", "resnet20", "plain20", "densenet121", "mobilenet_v2", "efficientnet_lite0", "convnext_tiny")  # fmt: skip
+KINDS = (
+    *("lenet5", "lenet5_1998", "alexnet_2012", "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50", "resnet50_v1"),
+    *("plain18", "resnet20", "plain20", "densenet121", "mobilenet_v2", "efficientnet_lite0", "convnext_tiny"),
+)
 
 
 def on_meta(name, **keywords):

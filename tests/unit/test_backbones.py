@@ -154,10 +154,10 @@ def test_a_bare_name_is_ours_before_torchvisions_and_timms():
     ("name", "widths"),
     [
         ("lenet5", (6, 16)),
-        ("alexnet", (64, 192, 256)),
+        ("alexnet", (64, 192, 384, 256)),
         ("vgg11_bn", (64, 128, 256, 512, 512)),
-        ("resnet20", (16, 16, 32, 64)),
-        ("densenet121", (64, 256, 512, 1024, 1024)),
+        ("resnet20", (16, 32, 64)),
+        ("densenet121", (64, 256, 128, 512, 256, 1024, 512, 1024)),
         ("mobilenet_v2", (32, 32, 144, 192, 384, 576, 960, 960)),
         ("convnext_tiny", (96, 192, 384, 768)),
     ],
