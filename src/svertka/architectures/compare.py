@@ -151,9 +151,7 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
             sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
     lines = [text, "", *(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
     if timed:
-        lines.append(
-            f"Time and memory: one image, float32, {_threads(entries)} threads, torch as it comes, this machine."
-        )
+        lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {_threads(entries)}.")
     return "\n".join(lines).rstrip()
 
 
