@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from svertka.architectures import ARCHITECTURES, Architecture
 from svertka.architectures import build as build_architecture
+from svertka.architectures.lenet import RadialBasis
 from svertka.architectures.registry import SMALL_PX
 from svertka.architectures.weights import fits, load_state
 from svertka.errors import ConfigError, MissingExtraError, NotFoundError, WeightsError, did_you_mean
@@ -332,8 +333,8 @@ def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
 
 
 def _drop_head(body: nn.Module, model: str) -> None:
-    """Replaces the last Linear layer of a torchvision classifier by nothing."""
-    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
+    """Replaces the last Linear layer of a classifier (of LeNet-5 of 1998 its distances) by nothing."""
+    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | RadialBasis)]
     if not linear:
         raise NotFoundError(f"backbone {model!r} ends in no linear classifier; take another one, such as resnet18.")
     parent, _, leaf = linear[-1].rpartition(".")

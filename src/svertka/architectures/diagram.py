@@ -204,9 +204,8 @@ def _panel(panel: _Panel, found: Sketch) -> list[Shape]:
         Words(x=panel.left + 10, y=panel.top + 17, text=panel.name, size=11, fill=MUTED),
     ]  # fmt: skip
     if panel.name in found.dense:
-        shapes.append(
-            Words(x=panel.left + 10, y=panel.bottom - 7, text="each reads all before it", size=11, fill=MUTED)
-        )
+        note = Words(x=panel.right - 8, y=panel.bottom - 7, text="reads all before", size=11, anchor="end", fill=MUTED)
+        shapes.append(note)
     if times > 1:
         shapes.append(Words(x=panel.right - 10, y=panel.top + 18, text=f"× {times}", size=14, anchor="end", bold=True))
     return shapes
