@@ -154,7 +154,7 @@ def test_a_bare_name_is_ours_before_torchvisions_and_timms():
     ("name", "widths"),
     [
         ("lenet5", (6, 16)),
-        ("lenet5_1998", (6, 16)),
+        ("lenet5_1998", (6, 6, 16, 16)),
         ("alexnet", (64, 192, 384, 256)),
         ("vgg11_bn", (64, 128, 256, 512, 512)),
         ("resnet20", (16, 32, 64)),
