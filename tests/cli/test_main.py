@@ -41,6 +41,15 @@ def test_help_imports_nothing_heavy():
         (("train", "x", "--resume", "."), "takes no other option, got data"),
         (("predict", "nowhere", "x.png"), "nowhere"),
         (("report", "nowhere"), "is no run folder"),
+        (("models", "resnet81"), "Did you mean resnet18"),
+        (("models", "compare", "vgg61"), "Did you mean vgg1"),
+        (("models", "compare"), "no networks were named"),
+        (("models", "vgg16", "--input", "3,16,16"), "too small for its stem"),
+        (("models", "vgg16", "--input", "wide"), "expected channels, height and width such as 3,64,64"),
+        (("models", "vgg16", "--format", "xml"), "expected table, csv, md, json"),
+        (("models", "vgg16", "resnet18"), "for several: svertka models compare"),
+        (("models", "lenet5", "--diagram", "net.gif"), "expected a name with .svg or .png"),
+        (("models", "lenet5", "--measure"), "belong to a comparison"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):
@@ -125,3 +134,15 @@ def test_demo_does_the_main_job_on_real_images(tmp_path):
     assert answer.returncode == 0
     assert len(answer.stdout.splitlines()) == 2
     assert (Path(tmp_path) / "demo/report.html").exists()
+
+
+def test_models_lists_shows_draws_and_compares(tmp_path):
+    assert "DenseNet-201" in svertka("models").stdout
+    card = svertka("models", "resnet18", "--input", "3,64,64", "--small", "--format", "csv").stdout
+    assert card.splitlines()[1].startswith("conv1,Conv2d 3×3,64×64×64,1728,3·3·3·64,")
+    assert svertka("models", "lenet5", "--diagram", "net.svg", cwd=tmp_path).returncode == 0
+    done = svertka("models", "compare", "lenet5", "vgg16", "--out", "pictures", cwd=tmp_path)
+    assert "138,357,544" in done.stdout
+    made = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    pictures = [f"pictures/{name}" for name in ("accuracy.png", "accuracy.svg", "timeline.png", "timeline.svg")]
+    assert made == ["net.svg", *pictures]

@@ -8,7 +8,9 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from svertka.backbones import load_backbone
+from svertka.architectures import build
+from svertka.architectures.weights import renamed
+from svertka.backbones import load_backbone, resolve
 from svertka.errors import NotFoundError, WeightsError
 
 
@@ -132,3 +134,64 @@ def test_weights_that_cannot_be_fetched_say_what_to_fetch_and_where_to_put_it(se
         WeightsError, match=r"Fetch http.*absent-12345678.pth .* put it at .*checkpoints/absent-12345678"
     ):
         load_backbone("resnet18")
+
+
+# --- our architectures -------------------------------------------------------------------------------------------
+
+
+def test_a_bare_name_is_ours_before_torchvisions_and_timms():
+    assert resolve("resnet18") == ("svertka", "resnet18")
+    assert resolve("torchvision:resnet18") == ("torchvision", "resnet18")
+    assert resolve("squeezenet1_0") == ("torchvision", "squeezenet1_0")
+    assert resolve("tf_efficientnet_lite0") == ("timm", "tf_efficientnet_lite0")
+    with pytest.raises(NotFoundError, match=r"unknown to svertka, torchvision and timm"):
+        resolve("svertka:squeezenet1_0")
+    with pytest.raises(NotFoundError, match=r"no library 'keras'; expected svertka:NAME"):
+        resolve("keras:vgg16")
+
+
+@pytest.mark.parametrize(
+    ("name", "widths"),
+    [
+        ("lenet5", (6, 16)),
+        ("lenet5_1998", (6, 6, 16, 16)),
+        ("alexnet", (64, 192, 384, 256)),
+        ("vgg11_bn", (64, 128, 256, 512, 512)),
+        ("resnet20", (16, 32, 64)),
+        ("densenet121", (64, 256, 128, 512, 256, 1024, 512, 1024)),
+        ("mobilenet_v2", (32, 32, 144, 192, 384, 576, 960, 960)),
+        ("convnext_tiny", (96, 192, 384, 768)),
+    ],
+)
+def test_ours_have_stages_and_taps(name, widths):
+    backbone = load_backbone(name, "none", size_px=96)
+    owned = [parameter for stage in backbone.stages for parameter in stage.parameters]
+    assert sorted(owned) == sorted(name for name, _ in backbone.module.body.named_parameters())
+    assert backbone.widths == widths
+    assert backbone.module(torch.zeros(2, 3, 96, 96)).shape == (2, sum(widths))
+
+
+def test_ours_give_the_features_of_torchvisions():
+    network = torchvision.models.mobilenet_v2().eval()
+    state = network.state_dict()
+    ours, theirs = load_backbone("mobilenet_v2", "none"), load_backbone("torchvision:mobilenet_v2", "none")
+    for backbone in (ours, theirs):
+        body = backbone.module.body
+        own = renamed(build("mobilenet_v2"), state) if backbone is ours else state
+        body.load_state_dict({name: own[name] for name in body.state_dict()})
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(ours.module(images), theirs.module(images))
+
+
+def test_random_weights_for_small_images_get_the_stem_for_them(tmp_path):
+    assert load_backbone("resnet18", "none", size_px=32).module.body.conv1.kernel_size == (3, 3)
+    assert load_backbone("resnet18", "none", size_px=96).module.body.conv1.kernel_size == (7, 7)
+    network = build("resnet18", num_classes=1000, small_images=True)
+    save_file(network.state_dict(), tmp_path / "small.safetensors")
+    body = load_backbone("resnet18", str(tmp_path / "small.safetensors"), size_px=32).module.body
+    assert torch.equal(body.conv1.weight, network.conv1.weight)
+
+
+def test_without_published_weights_the_error_says_what_to_do():
+    with pytest.raises(WeightsError, match=r"'resnet20' has no weights .* expected --weights none .* or a file"):
+        load_backbone("resnet20")

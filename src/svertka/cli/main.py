@@ -111,6 +111,22 @@ def demo(
     verb(out, minutes)
 
 
+@app.command()
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="A network, or: compare NAME NAME …")] = None,
+    format: Annotated[str, typer.Option(help="table, csv, md or json.")] = "table",
+    input: Annotated[str, typer.Option(help="Channels,height,width [default: as published].")] = "",
+    small: Annotated[bool, typer.Option("--small", help="With the stem for images of 28 to 64 px.")] = False,
+    diagram: Annotated[str, typer.Option(help="SVG or PNG file to draw the network into.")] = "",
+    measure: Annotated[bool, typer.Option("--measure", help="Compare time and memory here.")] = False,
+    out: Annotated[str, typer.Option(help="Folder for the pictures of a comparison.")] = "",
+) -> None:
+    """List networks; show every layer of one; compare several."""
+    from svertka.cli.models import models as verb
+
+    verb(names or [], format, input, small, diagram, measure, out)
+
+
 def main() -> None:
     """Runs the command line: an error of ours is one line and exit code 2."""
     if "--debug" in sys.argv:  # people add it at the end of the line that failed

@@ -102,6 +102,8 @@ def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx
         # constants: whether they were rightly so, `_compare` finds out.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+        # Padding on one side leaves arithmetic that the exporter can't fold; `fold_shape_arithmetic` does.
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             pixels,

@@ -1,0 +1,198 @@
+"""Several networks side by side: facts from the registry, figures from their cards, and time and memory here."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from svertka.architectures.cards import card, write_csv, write_table
+from svertka.architectures.registry import Accuracy, Architecture, find
+
+_MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What one image takes here.
+
+    Attributes:
+        latency_ms: median of a forward pass of one image.
+        memory_mib: what the process grew by at most, weights included; 0 where the system doesn't tell.
+        threads: for compute.
+    """
+
+    latency_ms: float
+    memory_mib: float
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One network of a comparison."""
+
+    architecture: Architecture
+    input_CHW: tuple[int, int, int]
+    parameters: int
+    multiply_adds: int
+    measured: Measured | None = None
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """The published figure to show: for weights that anybody can load, else the paper's."""
+        return self.architecture.accuracy[0] if self.architecture.accuracy else None
+
+
+def compare(
+    names: Sequence[str],
+    input_CHW: tuple[int, int, int] | None = None,
+    *,
+    small_images: bool = False,
+    measured: bool = False,
+) -> list[Entry]:
+    """Reads networks by name.
+
+    Args:
+        names: of our architectures.
+        input_CHW: of one image; None means what each was designed for.
+        small_images: with the stem for small images.
+        measured: time and memory as well, each network in a process of its own (some seconds each).
+
+    Raises:
+        NotFoundError: a name is unknown.
+        ShapeError: a network cannot take such an image.
+    """
+    import torch
+
+    entries = []
+    for architecture in [find(name) for name in names]:
+        shape = input_CHW or architecture.input_CHW
+        with torch.device("meta"):
+            network = architecture.build(in_channels=shape[0], small_images=small_images)
+        found = card(network, architecture.title, shape)
+        entries.append(
+            Entry(
+                architecture=architecture,
+                input_CHW=shape,
+                parameters=found.parameters,
+                multiply_adds=found.multiply_adds,
+                measured=_measure_apart(architecture.name, shape, small_images) if measured else None,
+            )
+        )
+    return entries
+
+
+# --- time and memory -----------------------------------------------------------------------------------------------
+
+
+_APART = """
+import json, sys
+from svertka.architectures.compare import measure
+print(json.dumps(measure(*json.loads(sys.argv[1]))))
+"""
+
+
+def _measure_apart(name: str, shape: tuple[int, int, int], small_images: bool) -> Measured:
+    """In a process of its own: memory that others have used doesn't count."""
+    command = [sys.executable, "-c", _APART, json.dumps([name, shape, small_images])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Measured(**json.loads(done.stdout))
+
+
+def measure(name: str, input_CHW: Sequence[int], small_images: bool = False) -> dict[str, float]:
+    """Builds a network and times it on one random image; fields of ``Measured``. Best in a fresh process."""
+    import torch
+
+    from svertka.runtime import peak_memory_mb
+
+    torch.nn.functional.conv2d(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3))  # what torch sets up at first use
+    before = peak_memory_mb()
+    network = find(name).build(in_channels=input_CHW[0], small_images=small_images).eval()
+    image = torch.randn(1, *input_CHW)
+    times: list[float] = []
+    with torch.inference_mode():
+        network(image)
+        while len(times) < _MIN_RUNS or (sum(times) < _SECONDS and len(times) < 200):
+            start = time.perf_counter()
+            network(image)
+            times.append(time.perf_counter() - start)
+    return {
+        "latency_ms": round(statistics.median(times) * 1000, 3),
+        "memory_mib": round(peak_memory_mb() - before, 1),
+        "threads": torch.get_num_threads(),
+    }
+
+
+# --- text ----------------------------------------------------------------------------------------------------------
+
+
+def write_comparison(entries: Sequence[Entry], format: str) -> str:
+    """A comparison as ``table``, ``csv``, ``md`` or ``json``; every accuracy with its source and weights.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
+    if format in ("csv", "json"):
+        records = [_record(entry) for entry in entries]
+        if format == "json":
+            return json.dumps(records, ensure_ascii=False, indent=1)
+        return write_csv(list(records[0]), [list(record.values()) for record in records])
+    timed = any(entry.measured for entry in entries)
+    header = ["network", "year", "depth", "parameters", "multiply-adds", "top-1 %", "whose weights, on what", "brought"]
+    if timed:
+        header[5:5] = ["ms here", "MiB here"]
+    rows = [_cells(entry, timed) for entry in entries]
+    text = write_table(header, rows, format, right={1, 2, 3, 4, 5, 6, 7} if timed else {1, 2, 3, 4, 5})
+    sources: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.accuracy:
+            sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
+    lines = [text, "", *(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
+    if timed:
+        lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {_threads(entries)}.")
+    return "\n".join(lines).rstrip()
+
+
+def _threads(entries: Sequence[Entry]) -> int:
+    return next(entry.measured.threads for entry in entries if entry.measured)
+
+
+def _cells(entry: Entry, timed: bool) -> list[str]:
+    architecture, accuracy = entry.architecture, entry.accuracy
+    cells = [
+        architecture.title, str(architecture.paper.year), str(architecture.depth), f"{entry.parameters:,}",
+        f"{entry.multiply_adds:,}", f"{accuracy.top1_percent:.1f}" if accuracy else "–",
+        f"{_whose(accuracy)}, {accuracy.data}" if accuracy else "none published", architecture.paper.brought,
+    ]  # fmt: skip
+    if timed:
+        measured = entry.measured
+        cells[5:5] = [f"{measured.latency_ms:.1f}", f"{measured.memory_mib:.0f}"] if measured else ["", ""]
+    return cells
+
+
+def _whose(accuracy: Accuracy) -> str:
+    if accuracy.kind == "torchvision":
+        return f"torchvision {accuracy.weights}"
+    return f"{accuracy.kind}'s: {accuracy.weights}" if accuracy.kind == "paper" else f"authors': {accuracy.weights}"
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    architecture, accuracy, measured = entry.architecture, entry.accuracy, entry.measured
+    record: dict[str, object] = {
+        "name": architecture.name,
+        "year": architecture.paper.year,
+        "depth": architecture.depth,
+        "input": "x".join(map(str, entry.input_CHW)),
+        "parameters": entry.parameters,
+        "multiply_adds": entry.multiply_adds,
+        "top1_percent": accuracy.top1_percent if accuracy else None,
+        "weights": _whose(accuracy) if accuracy else None,
+        "data": accuracy.data if accuracy else None,
+        "source": accuracy.source if accuracy else None,
+        "brought": architecture.paper.brought,
+    }
+    if measured:
+        record |= {"latency_ms": measured.latency_ms, "memory_mib": measured.memory_mib, "threads": measured.threads}
+    return record

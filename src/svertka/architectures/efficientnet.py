@@ -1,0 +1,77 @@
+"""EfficientNet-Lite0, whose ImageNet weights come with a package. Torch by nature.
+
+Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019 (arXiv 1905.11946), table
+1; the Lite changes: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from svertka.architectures.mobilenet import InvertedResidual, conv_norm_relu6
+from svertka.architectures.network import Network, he_initialise
+
+# Table 1 of the paper, stages 2 to 8: expansion, kernel, stride of the first block, channels, blocks.
+ROWS = (
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
+)  # fmt: skip
+_EPS = 1e-3  # of BatchNorm
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow does it: an odd pixel of padding goes to the right and to the bottom."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, O, ⌈H/stride⌉, ⌈W/stride⌉]."""
+        top, bottom = _padding(int(x.shape[2]), self.kernel_size[0], self.stride[0])
+        left, right = _padding(int(x.shape[3]), self.kernel_size[1], self.stride[1])
+        if (top, left) == (bottom, right):
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), groups=self.groups)
+        x = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+class EfficientNetLite0(Network):
+    """Table 1 of the paper without squeeze-and-excitation; see ``efficientnet_lite0``."""
+
+    def __init__(self, num_classes: int, in_channels: int, small_images: bool) -> None:
+        super().__init__(in_channels, smallest_px=5 if small_images else 17)
+        self.stem = conv_norm_relu6(
+            SameConv2d(in_channels, 32, 3, stride=1 if small_images else 2, padding=1, bias=False), _EPS
+        )
+        blocks: list[InvertedResidual] = []
+        inputs = 32
+        for number, (expansion, kernel, stride, outputs, count) in enumerate(ROWS):
+            for each in [1 if small_images and number == 1 else stride, *[1] * (count - 1)]:
+                blocks.append(InvertedResidual(inputs, outputs, expansion, kernel, each, SameConv2d, _EPS))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.neck = conv_norm_relu6(nn.Conv2d(320, 1280, 1, bias=False), _EPS)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(0.2)
+        self.classifier = nn.Linear(1280, num_classes)
+        he_initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to logits [N, K]."""
+        x = self.stem(x)
+        x = self.blocks(x)
+        x = self.neck(x)
+        x = self.avgpool(x).flatten(1)
+        x = self.classifier(self.dropout(x))
+        return x
+
+
+def efficientnet_lite0(num_classes: int = 1000, in_channels: int = 3, small_images: bool = False) -> EfficientNetLite0:
+    """EfficientNet-Lite0: 4,652,008 parameters, 224 px, pixels scaled to -1..1.
+
+    The Lite changes to EfficientNet-B0: no squeeze-and-excitation, ReLU6 for swish, stem and neck never scaled.
+    Deviation: no stochastic depth in training. For small images (up to 64 px) the stem and the first block that
+    strides keep the resolution.
+    """
+    return EfficientNetLite0(num_classes, in_channels, small_images)

@@ -1,0 +1,98 @@
+"""MobileNetV2, the depthwise step. Torch by nature.
+
+Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018
+(arXiv 1801.04381), section 3 and table 2.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from svertka.architectures.network import Network, he_initialise
+
+# Table 2 of the paper: expansion t, channels c, blocks n, stride s of the first.
+ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+class InvertedResidual(nn.Module):
+    """1×1 up, depthwise, 1×1 down without activation; the shortcut joins the narrow ends (figure 3b, table 1).
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        expansion: how much wider it is inside; at 1 there is no first convolution.
+        kernel: side of the depthwise kernel.
+        stride: of the depthwise convolution.
+        convolution: class of the depthwise convolution.
+        eps: of BatchNorm.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int,
+        convolution: type[nn.Conv2d] = nn.Conv2d, eps: float = 1e-5,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = conv_norm_relu6(nn.Conv2d(inputs, wide, 1, bias=False), eps) if expansion > 1 else nn.Identity()
+        self.depthwise = conv_norm_relu6(
+            convolution(wide, wide, kernel, stride, padding=kernel // 2, groups=wide, bias=False), eps
+        )
+        self.project = nn.Sequential(nn.Conv2d(wide, outputs, 1, bias=False), nn.BatchNorm2d(outputs, eps=eps))
+        self.has_shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, O, H/stride, W/stride]."""
+        y: Tensor = self.expand(x)
+        y = self.depthwise(y)
+        y = self.project(y)
+        if self.has_shortcut:
+            y += x
+        return y
+
+
+def conv_norm_relu6(convolution: nn.Conv2d, eps: float = 1e-5) -> nn.Sequential:
+    """A convolution with BatchNorm and ReLU6, which keeps low-precision numbers in range."""
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels, eps=eps), nn.ReLU6(inplace=True))
+
+
+class MobileNetV2(Network):
+    """Table 2 of the paper; see ``mobilenet_v2``."""
+
+    def __init__(self, num_classes: int, in_channels: int, small_images: bool) -> None:
+        super().__init__(in_channels, smallest_px=5 if small_images else 17)
+        self.stem = conv_norm_relu6(
+            nn.Conv2d(in_channels, 32, 3, stride=1 if small_images else 2, padding=1, bias=False)
+        )
+        blocks: list[InvertedResidual] = []
+        inputs = 32
+        for number, (expansion, outputs, count, stride) in enumerate(ROWS):
+            strides: Sequence[int] = [1 if small_images and number == 1 else stride, *[1] * (count - 1)]
+            for each in strides:
+                blocks.append(InvertedResidual(inputs, outputs, expansion, 3, each))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.neck = conv_norm_relu6(nn.Conv2d(320, 1280, 1, bias=False))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(0.2)
+        self.classifier = nn.Linear(1280, num_classes)
+        he_initialise(self)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to logits [N, K]."""
+        x = self.stem(x)
+        x = self.blocks(x)
+        x = self.neck(x)
+        x = self.avgpool(x).flatten(1)
+        x = self.classifier(self.dropout(x))
+        return x
+
+
+def mobilenet_v2(num_classes: int = 1000, in_channels: int = 3, small_images: bool = False) -> MobileNetV2:
+    """MobileNetV2 at width 1.0: 3,504,872 parameters.
+
+    Deviation: dropout of 0.2 before the classifier, as in torchvision. For small images (up to 64 px) the stem and the
+    first block that strides keep the resolution.
+    """
+    return MobileNetV2(num_classes, in_channels, small_images)

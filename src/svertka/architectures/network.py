@@ -1,0 +1,64 @@
+"""What all networks of this room share: they say what they take and refuse the rest. Torch by nature."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from svertka.errors import ShapeError
+
+
+class Network(nn.Module):
+    """A classifier of images [N, C, H, W].
+
+    Attributes:
+        in_channels: C.
+        smallest_px: the smallest H and W at which no layer fails and none that strides sees a single pixel.
+    """
+
+    def __init__(self, in_channels: int, smallest_px: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.smallest_px = smallest_px
+        self.register_forward_pre_hook(_check_input)
+
+
+def _check_input(network: Network, args: tuple[Any, ...]) -> None:
+    """Raises ShapeError on what the network cannot take; while it is traced, shapes are no numbers to ask."""
+    x = args[0] if args else None
+    if not isinstance(x, Tensor) or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        return
+    name, channels, smallest = type(network).__name__, network.in_channels, network.smallest_px
+    expected = f"expected [N, {channels}, H, W] with H and W of at least {smallest}"
+    if x.ndim != 4:
+        raise ShapeError(
+            f"{name} was given a tensor of shape {list(x.shape)}; {expected}. Add the missing axes with x[None]."
+        )
+    if x.shape[1] != channels:
+        raise ShapeError(
+            f"{name} was given images with {_count(x.shape[1], 'channel')}, shape {list(x.shape)}; {expected}. "
+            f"Build it with in_channels={x.shape[1]}, or convert the images."
+        )
+    if min(x.shape[2:]) < smallest:
+        raise ShapeError(
+            f"{name} was given images of {x.shape[2]}×{x.shape[3]} px, too small for its stem; {expected}. "
+            "Enlarge the images, or build it with small_images=True."
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def he_initialise(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:
+    """Draws convolutions from N(0, 2/fan) (He et al. 2015, arXiv 1502.01852, section 2.2); biases start at zero.
+
+    Args:
+        network: changed in place.
+        mode: ``"fan_out"`` keeps the variance of gradients, ``"fan_in"`` that of activations.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

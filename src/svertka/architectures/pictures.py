@@ -1,0 +1,152 @@
+"""Pictures of a comparison: accuracy over work, and the timeline."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from svertka.architectures.compare import Entry
+from svertka.architectures.drawing import LINE, MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
+from svertka.errors import NotFoundError
+
+COLOURS = {
+    "LeNet": "#6b7280", "AlexNet": "#b45309", "VGG": "#be123c", "ResNet": "#1d4ed8", "DenseNet": "#047857",
+    "MobileNet": "#7c3aed", "EfficientNet": "#c026d3", "ConvNeXt": "#0e7490",
+}  # fmt: skip
+
+
+def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
+    """Writes ``accuracy`` and ``timeline`` as SVG and PNG.
+
+    Raises:
+        NotFoundError: the folder's parent does not exist.
+    """
+    if not folder.parent.is_dir():
+        raise NotFoundError(f"{folder.parent} does not exist; expected a folder to make {folder.name} in.")
+    folder.mkdir(exist_ok=True)
+    drawn = {"accuracy": accuracy_picture(entries), "timeline": timeline(entries)}
+    return [save(drawing, folder / f"{name}{end}") for name, drawing in drawn.items() for end in (".svg", ".png")]
+
+
+def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
+    """Accuracy on ImageNet over work, each network a disc whose area is its parameters."""
+    shown = [e for e in entries if e.accuracy and e.accuracy.data.startswith("ImageNet")]
+    width, height, left, right, top, bottom = 860.0, 560.0, 70.0, 830.0, 84.0, 490.0
+    work = [math.log10(entry.multiply_adds) for entry in shown] or [9.0]
+    top1 = [entry.accuracy.top1_percent for entry in shown if entry.accuracy] or [70.0]
+    x_low, x_high = min(work) - 0.3, max(work) + 0.3
+    y_low, y_high = 5 * math.floor((min(top1) - 3) / 5), 5 * math.ceil((max(top1) + 3) / 5)
+
+    def x_of(value: float) -> float:
+        return left + (math.log10(value) - x_low) / (x_high - x_low) * (right - left)
+
+    def y_of(value: float) -> float:
+        return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
+
+    what = "ImageNet top-1 with torchvision's V1 weights; * published otherwise. Area: parameters."
+    left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
+    shapes: list[Shape] = [
+        Words(x=left, y=30, text="Accuracy over work", size=18, bold=True),
+        Words(x=left, y=50, text=what, fill=MUTED),
+        Words(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
+    ]
+    for value in range(y_low, y_high + 1, 5):
+        shapes.append(Path_(points=((left, y_of(value)), (right, y_of(value))), stroke="#e5e7eb", width=1))
+        shapes.append(Words(x=left - 8, y=y_of(value) + 4, text=f"{value} %", size=11, anchor="end", fill=MUTED))
+    for value in (v * 10**p for p in range(6, 13) for v in (1, 2, 5)):
+        if x_low <= math.log10(value) <= x_high:
+            shapes.append(Path_(points=((x_of(value), bottom), (x_of(value), bottom + 5)), stroke=LINE, width=1))
+            shapes.append(Words(x=x_of(value), y=bottom + 20, text=_short(value), size=11, anchor="middle", fill=MUTED))
+    shapes.append(Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"))
+    marks = sorted(shown, key=lambda entry: -entry.parameters)
+    taken: list[tuple[float, float, float, float]] = []
+    for entry in marks:
+        assert entry.accuracy
+        x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
+        radius = math.sqrt(entry.parameters / 1e6) * 3.2
+        tip = f"{entry.architecture.title}: {entry.accuracy.top1_percent:.1f} %, {entry.parameters:,} parameters"
+        shapes.append(Disc(x=x, y=y, radius=radius, fill=_tint(colour), stroke=colour, title=tip))
+        taken.append((x - 4, y - 4, x + 4, y + 4))
+    for entry in marks:
+        assert entry.accuracy
+        x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
+        star = "" if entry.accuracy.kind == "torchvision" else " *"
+        text = f"{entry.architecture.title}{star}"
+        at = _free_place(x, y, text_width(text, 12), taken, (left, top, right, bottom))
+        shapes.append(Disc(x=x, y=y, radius=2.5, fill=colour))
+        shapes.append(Words(x=at[0], y=at[1], text=text, fill=colour, bold=True, halo=True))
+    return Drawing(width=width, height=height, title="Accuracy over multiply-adds", shapes=shapes)
+
+
+def _free_place(
+    x: float, y: float, width: float, taken: list[tuple[float, float, float, float]], room: tuple[float, ...]
+) -> tuple[float, float]:
+    """The first place around a point where a line of text covers nothing; it is taken then."""
+    tries = [(dx, dy) for dy in (4, -10, 18, -24, 32, -38, 46) for dx in (7.0, -7.0 - width, -width / 2)]
+    for dx, dy in tries:
+        box = (x + dx, y + dy - 11, x + dx + width, y + dy + 3)
+        inside = box[0] >= room[0] and box[2] <= room[2] and box[1] >= room[1] and box[3] <= room[3]
+        if inside and not any(_overlap(box, other) for other in taken):
+            taken.append(box)
+            return box[0], y + dy
+    return x + 7, y + 4
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def timeline(entries: Sequence[Entry]) -> Drawing:
+    """The years of the networks from left to right, with what each family brought."""
+    families: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.architecture.paper.year):
+        families.setdefault(entry.architecture.paper.family, []).append(entry)
+    step, left, top = 96.0, 120.0, 84.0
+    width, height = 920.0, top + step * len(families) + 24
+    spine = 92.0
+    shapes: list[Shape] = [
+        Words(x=36, y=34, text="What each network brought", size=18, bold=True),
+        Path_(points=((spine, top - 16), (spine, height - 24)), width=2),
+    ]
+    for number, (family, members) in enumerate(families.items()):
+        paper, y = members[0].architecture.paper, top + step * number
+        colour = COLOURS[family]
+        shapes += [
+            Words(x=spine - 16, y=y + 14, text=str(paper.year), size=15, anchor="end", bold=True),
+            Disc(x=spine, y=y + 9, radius=6, fill=colour),
+            Box(x=left, y=y - 12, width=width - left - 30, height=step - 18, fill=_tint(colour), radius=8),
+            Words(x=left + 16, y=y + 11, text=", ".join(m.architecture.title for m in members), size=15, bold=True,
+                  fill=colour),
+            Words(x=left + 16, y=y + 31, text=paper.brought[0].upper() + paper.brought[1:] + ".", size=13),
+            Words(x=left + 16, y=y + 50, text=_extent(members), size=11.5, fill=MUTED),
+        ]  # fmt: skip
+    return Drawing(width=width, height=height, title="Timeline of networks", shapes=shapes)
+
+
+def _extent(members: Sequence[Entry]) -> str:
+    """``11 to 19 layers, 133 to 144 M parameters, 7.6 to 19.6 G multiply-adds``."""
+
+    def span(values: Sequence[float], write: Callable[[float], str]) -> str:
+        low, high = (write(v) for v in (min(values), max(values)))
+        return low if low == high else f"{low} to {high}"
+
+    depths = span([m.architecture.depth for m in members], str)
+    parameters = span([m.parameters for m in members], _short)
+    work = span([m.multiply_adds for m in members], _short)
+    return f"{depths} layers, {parameters} parameters, {work} multiply-adds"
+
+
+def _short(value: float) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{float(f'{value / size:.3g}'):g} {unit}"
+    return f"{value:g}"
+
+
+def _colour(entry: Entry) -> str:
+    return COLOURS[entry.architecture.paper.family]
+
+
+def _tint(colour: str) -> str:
+    """The colour on white, one part in six."""
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - (255 - part) / 6):02x}" for part in parts)

@@ -1,0 +1,220 @@
+"""ResNet-18 to ResNet-152, the CIFAR family, and both without shortcuts. Torch by nature.
+
+He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (arXiv 1512.03385), section 3.3 and
+table 1; for CIFAR-10 section 4.2.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from svertka.architectures.network import Network, he_initialise
+
+# Table 1 of the paper: blocks in each of the four stages.
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+Shortcut = Literal["projection", "padding", "none"]
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut around them (figure 5, left).
+
+    Args:
+        inputs: channels that come in.
+        width: channels that go out.
+        stride: of the first convolution.
+        shortcut: a module for the way around, or None for a plain block.
+    """
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, O, H/stride, W/stride]."""
+        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        if self.downsample is not None:
+            y += self.downsample(x)
+        y = self.relu(y)
+        return y
+
+
+class Bottleneck(nn.Module):
+    """1×1 down, 3×3, 1×1 up, and a shortcut around them (figure 5, right).
+
+    Args:
+        inputs: channels that come in.
+        width: channels inside; four times as many go out.
+        stride: of the 3×3 convolution, or of the first 1×1 with ``stride_first``.
+        shortcut: a module for the way around, or None for a plain block.
+        stride_first: as the paper has it.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, inputs: int, width: int, stride: int, shortcut: nn.Module | None, stride_first: bool = False
+    ) -> None:
+        super().__init__()
+        first, second = (stride, 1) if stride_first else (1, stride)
+        self.conv1 = nn.Conv2d(inputs, width, 1, first, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, second, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, 4 × width, H/stride, W/stride]."""
+        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        if self.downsample is not None:
+            y += self.downsample(x)
+        y = self.relu(y)
+        return y
+
+
+class PaddedShortcut(nn.Module):
+    """Every ``stride``-th pixel, and zeros as further channels: no parameters (section 3.3, option A)."""
+
+    def __init__(self, extra_channels: int, stride: int) -> None:
+        super().__init__()
+        self.extra_channels, self.stride = extra_channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C + extra, H/stride, W/stride]."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra_channels))
+
+
+def make_shortcut(kind: Shortcut, inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    """The way around a block: the identity wherever shapes allow it, else a projection (option B) or padding (A)."""
+    if kind == "none":
+        return None
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    if kind == "padding":
+        return PaddedShortcut(outputs - inputs, stride)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+def basic_stage(inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut) -> nn.Sequential:
+    """A row of basic blocks; the first one strides."""
+    first = BasicBlock(inputs, width, stride, make_shortcut(shortcut, inputs, width, stride))
+    others = [BasicBlock(width, width, 1, make_shortcut(shortcut, width, width, 1)) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *others)
+
+
+def bottleneck_stage(
+    inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut, stride_first: bool
+) -> nn.Sequential:
+    """A row of bottlenecks; the first one strides."""
+    out = 4 * width
+    first = Bottleneck(inputs, width, stride, make_shortcut(shortcut, inputs, out, stride), stride_first)
+    others = [Bottleneck(out, width, 1, make_shortcut(shortcut, out, out, 1)) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *others)
+
+
+class ResNet(Network):
+    """Table 1 of the paper; see ``resnet``."""
+
+    def __init__(
+        self, depth: int, shortcut: Shortcut, stride_first: bool,
+        num_classes: int, in_channels: int, small_images: bool,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, smallest_px=5 if small_images else 17)
+        counts = BLOCKS[depth]
+        expansion = 1 if depth < 50 else 4
+
+        def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
+            if depth < 50:
+                return basic_stage(inputs, width, blocks, stride, shortcut)
+            return bottleneck_stage(inputs, width, blocks, stride, shortcut, stride_first)
+
+        kernel, stride = (3, 1) if small_images else (7, 2)
+        self.conv1 = nn.Conv2d(in_channels, 64, kernel, stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.Identity() if small_images else nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = stage(64, 64, counts[0], 1)
+        self.layer2 = stage(64 * expansion, 128, counts[1], 2)
+        self.layer3 = stage(128 * expansion, 256, counts[2], 2)
+        self.layer4 = stage(256 * expansion, 512, counts[3], 2)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(512 * expansion, num_classes)
+        he_initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to logits [N, K]."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.maxpool(x)
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.layer4(x)
+        x = self.avgpool(x).flatten(1)
+        x = self.fc(x)
+        return x
+
+
+class CifarResNet(Network):
+    """Section 4.2 of the paper; see ``cifar_resnet``."""
+
+    def __init__(self, depth: int, shortcut: Shortcut, num_classes: int, in_channels: int) -> None:
+        super().__init__(in_channels, smallest_px=3)
+        blocks = (depth - 2) // 6
+        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = basic_stage(16, 16, blocks, 1, shortcut)
+        self.layer2 = basic_stage(16, 32, blocks, 2, shortcut)
+        self.layer3 = basic_stage(32, 64, blocks, 2, shortcut)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(64, num_classes)
+        he_initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to logits [N, K]."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.avgpool(x).flatten(1)
+        x = self.fc(x)
+        return x
+
+
+def resnet(
+    depth: int, num_classes: int = 1000, in_channels: int = 3, small_images: bool = False, *,
+    shortcut: Shortcut = "projection", stride_first: bool = False,
+) -> ResNet:  # fmt: skip
+    """ResNet-18, 34, 50, 101 or 152 (table 1; projections where shapes change, option B of section 4.1).
+
+    ``shortcut="none"`` gives the plain net of the same depth (section 3.3), ``"padding"`` option A.
+
+    Deviation: the stride stands in the 3×3 convolution of a bottleneck ("v1.5", as in torchvision; half a point
+    better on ImageNet); ``stride_first`` puts it into the first 1×1, as the paper does. For small images (up to 64 px)
+    the stem is a 3×3 convolution without stride and without pooling.
+    """
+    return ResNet(depth, shortcut, stride_first, num_classes, in_channels, small_images)
+
+
+def cifar_resnet(
+    depth: int, num_classes: int = 10, in_channels: int = 3, *, shortcut: Shortcut = "padding"
+) -> CifarResNet:
+    """ResNet-20, 32, 44, 56 or 110 for 32 px (section 4.2): three stages of (depth - 2) / 6 blocks, 16 to 64 maps.
+
+    Shortcuts have no parameters (option A). ``shortcut="none"`` gives the plain net. Deviation: none in the network.
+    """
+    return CifarResNet(depth, shortcut, num_classes, in_channels)

@@ -1,0 +1,136 @@
+"""``svertka models``: what networks there are, what one is made of, how several compare."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from svertka.architectures.registry import ARCHITECTURES
+from svertka.cli.extras import need_training
+from svertka.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def models(names: list[str], format: str, input_: str, small: bool, diagram: str, measure: bool, out: str) -> None:
+    """Prints the list, a card, or (after ``compare``) a comparison.
+
+    Args:
+        names: nothing, one network, or ``compare`` and some.
+        format: ``table``, ``csv``, ``md`` or ``json``.
+        input_: ``C,H,W`` of one image; empty for what the network was designed for.
+        small: with the stem for small images.
+        diagram: SVG or PNG file to draw one network into.
+        measure: time and memory here, of a comparison.
+        out: folder for the pictures of a comparison.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    comparing = names[:1] == ["compare"]
+    if not comparing and (measure or out):
+        raise ConfigError("--measure and --out belong to a comparison: svertka models compare NAME NAME …")
+    if comparing and diagram:
+        raise ConfigError("--diagram draws one network: svertka models NAME --diagram FILE.svg")
+    if not names:
+        print(list_models(format))
+        return
+    need_training()
+    if comparing:
+        print(_compare(names[1:], format, input_, small, measure, out))
+        return
+    if len(names) > 1:
+        raise ConfigError(f"one network has a card, got {', '.join(names)}; for several: svertka models compare …")
+    _show(names[0], format, input_, small, diagram)
+
+
+def list_models(format: str) -> str:
+    """All our networks; needs no torch."""
+    from svertka.architectures.cards import by_times, write_csv, write_table
+
+    header = ("name", "title", "year", "depth", "parameters", "input", "top-1 %", "of", "note")
+    rows = []
+    for each in ARCHITECTURES.values():
+        best = each.accuracy[0] if each.accuracy else None
+        top1 = f"{best.top1_percent:.1f}" if best else ""
+        where = f"{best.data.split()[0]}, {best.kind}" if best else ""
+        rows.append(
+            (each.name, each.title, str(each.paper.year), str(each.depth), f"{each.parameters:,}",
+             by_times(each.input_CHW), top1, where, each.note)
+        )  # fmt: skip
+    if format == "json":
+        import json
+
+        return json.dumps([dict(zip(header, row, strict=True)) for row in rows], ensure_ascii=False, indent=1)
+    if format == "csv":
+        return write_csv(
+            header, [[cell.replace(",", "") if i == 4 else cell for i, cell in enumerate(row)] for row in rows]
+        )
+    table = write_table(header, rows, format, right={2, 3, 4, 6})
+    return f"{table}\n\nOthers by name: torchvision:NAME and timm:NAME."
+
+
+def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> None:
+    from svertka.architectures.cards import card, write_card
+
+    shape = _shape(name, input_)
+    network = _without_memory(name, shape[0], small)
+    if diagram:
+        from svertka.architectures.diagram import draw
+        from svertka.architectures.drawing import save
+
+        path = save(draw(network, _title(name), shape), Path(diagram))
+        print(f"Drawn: {path}")
+        return
+    print(write_card(card(network, _title(name), shape), format, _notes(name, small)))
+
+
+def _compare(names: list[str], format: str, input_: str, small: bool, measure: bool, out: str) -> str:
+    from svertka.architectures.compare import compare, write_comparison
+    from svertka.architectures.pictures import pictures
+
+    if not names:
+        raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
+    entries = compare(names, _parse(input_) if input_ else None, small_images=small, measured=measure)
+    text = write_comparison(entries, format)
+    if out:
+        text += "".join(f"\nDrawn: {path}" for path in pictures(entries, Path(out)))
+    return text
+
+
+def _without_memory(name: str, in_channels: int, small: bool) -> "nn.Module":
+    import torch
+
+    from svertka.backbones import build_network
+
+    with torch.device("meta"):
+        return build_network(name, in_channels=in_channels, small_images=small)
+
+
+def _shape(name: str, input_: str) -> tuple[int, int, int]:
+    if input_:
+        return _parse(input_)
+    return ARCHITECTURES[name].input_CHW if name in ARCHITECTURES else (3, 224, 224)
+
+
+def _parse(input_: str) -> tuple[int, int, int]:
+    parts: list[Any] = [int(part) if part.strip().isdecimal() else 0 for part in input_.replace("×", ",").split(",")]
+    if len(parts) == 1:
+        parts = [3, parts[0], parts[0]]
+    if len(parts) != 3 or min(parts) < 1:
+        raise ConfigError(f"--input is {input_!r}; expected channels, height and width such as 3,64,64.")
+    return parts[0], parts[1], parts[2]
+
+
+def _title(name: str) -> str:
+    return ARCHITECTURES[name].title if name in ARCHITECTURES else name
+
+
+def _notes(name: str, small: bool) -> list[str]:
+    """What stands under the heading of a card."""
+    if name not in ARCHITECTURES:
+        return []
+    known = ARCHITECTURES[name]
+    lines = [f"{known.paper.authors}: {known.paper.title}, {known.paper.year}. {known.paper.url}"]
+    lines += [f"Variant: {known.note}."] if known.note else []
+    lines += ["Stem for small images."] if small and known.has_small_form else []
+    return lines

@@ -1,0 +1,305 @@
+"""Networks at other sizes, what they refuse, loading, cards, pictures; torch's device meta keeps most of it free."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from svertka.architectures import ARCHITECTURES, build
+from svertka.architectures.cards import card, write_card
+from svertka.architectures.compare import compare, write_comparison
+from svertka.architectures.diagram import draw
+from svertka.architectures.drawing import save, to_svg
+from svertka.architectures.pictures import accuracy_picture, timeline
+from svertka.architectures.reference import fill, sections
+from svertka.architectures.sketch import sketch
+from svertka.architectures.trace import trace
+from svertka.architectures.weights import load_state
+from svertka.errors import ConfigError, NotFoundError, ShapeError, WeightsError
+
+# The largest receptive field before pooling over all: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
+# Neural Networks, Distill 2019, appendix (ResNet there strides as in the paper in total: 483, 1027, 1507).
+RECEPTIVE_FIELDS = {"alexnet": 195, "vgg16": 212, "resnet50_v1": 483, "resnet101_v1": 1027, "resnet152_v1": 1507}
+
+
+# One of each kind; deeper ones repeat the same blocks.
+KINDS = (
+    *("lenet5", "lenet5_1998", "alexnet_2012", "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50", "resnet50_v1"),
+    *("plain18", "resnet20", "plain20", "densenet121", "mobilenet_v2", "efficientnet_lite0", "convnext_tiny"),
+)
+
+
+def on_meta(name, **keywords):
+    with torch.device("meta"):
+        return build(name, **keywords)
+
+
+def forward(network, *shape):
+    with torch.no_grad():
+        return network(torch.zeros(shape, device="meta")).shape
+
+
+@cache
+def card_of(name):
+    return card(on_meta(name), name, ARCHITECTURES[name].input_CHW)
+
+
+# --- any size, any number ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_any_classes_channels_and_sizes(name):
+    architecture = ARCHITECTURES[name]
+    network = on_meta(name, num_classes=7, in_channels=2)
+    height, width = architecture.input_CHW[1] + 5, architecture.input_CHW[1] + 22
+    assert forward(network, 2, 2, height, width) == (2, 7)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if ARCHITECTURES[name].input_CHW[1] > 64])
+def test_small_images_keep_a_map_that_is_worth_classifying(name):
+    network = on_meta(name, num_classes=10, small_images=True)
+    for side in (28, 32, 64):
+        assert forward(network, 1, 3, side, side) == (1, 10)
+    steps = trace(network, (3, 32, 32))
+    last_map = [step.output for step in steps if len(step.output) == 3 and step.output[1] > 1][-1]
+    assert last_map[1:] in ((2, 2), (4, 4)), "with the paper's stem a single pixel would be left"
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("name", KINDS)
+def test_the_smallest_size_is_exact(name, small):
+    """At it every layer works and none that strides sees one pixel; one pixel less, and one of both is so."""
+    network = on_meta(name, small_images=small)
+    smallest, channels = network.smallest_px, ARCHITECTURES[name].input_CHW[0]
+
+    def works(side):
+        network.smallest_px = 1
+        try:
+            steps = trace(network, (channels, side, side))
+        except ShapeError:
+            return False
+        finally:
+            network.smallest_px = smallest
+        for step in steps:
+            stride = getattr(step.module, "stride", 1)
+            strides = stride if isinstance(stride, int) else stride[0]
+            if strides > 1 and step.inputs[0] >= 0 and steps[step.inputs[0]].output[1:] == (1, 1):
+                return False
+        return True
+
+    assert works(smallest)
+    assert not works(smallest - 1)
+
+
+def test_an_image_too_small_for_the_stem_is_refused():
+    with pytest.raises(ShapeError, match=r"VGG was given images of 24×40 px, too small .* at least 32.*small_images"):
+        on_meta("vgg16")(torch.zeros(1, 3, 24, 40, device="meta"))
+
+
+def test_wrong_channels_and_missing_axes_are_refused():
+    network = on_meta("resnet18")
+    with pytest.raises(ShapeError, match=r"images with 1 channel, .* \[N, 3, H, W\].* in_channels=1"):
+        network(torch.zeros(2, 1, 64, 64, device="meta"))
+    with pytest.raises(ShapeError, match=r"shape \[3, 64, 64\]; .* x\[None\]"):
+        network(torch.zeros(3, 64, 64, device="meta"))
+
+
+def test_unknown_names_offer_close_ones():
+    with pytest.raises(NotFoundError, match=r"'resnet81' is unknown. Did you mean .*resnet18"):
+        build("resnet81")
+    with pytest.raises(ConfigError, match="num_classes is 0; expected at least 1"):
+        build("lenet5", num_classes=0)
+
+
+def test_the_list_needs_no_torch():
+    code = "import sys; from svertka.architectures import ARCHITECTURES; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- loading -------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_dict_that_does_not_fit_is_listed_and_nothing_is_loaded():
+    network = build("resnet18", num_classes=5)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state = torchvision.models.resnet18().state_dict()
+    del state["layer1.0.conv1.weight"]
+    state["layer9.weight"] = torch.zeros(1)
+    state["bn1.weight"] = "no tensor"
+    with pytest.raises(WeightsError) as caught:
+        load_state(network, state, "mine.pth")
+    for said in (
+        "weights of mine.pth do not fit ResNet",
+        "1 missing (layer1.0.conv1.weight)",
+        "1 unexpected (layer9.weight)",
+        "3 of another shape (bn1.weight str instead of (64,), fc.weight (1000, 512) instead of (5, 512), fc.bias",
+        "Nothing was loaded",
+    ):
+        assert said in str(caught.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_another_networks_weights_do_not_drown_the_message():
+    with pytest.raises(WeightsError, match=r"\d\d+ missing \(.*…\)") as caught:
+        load_state(on_meta("vgg16"), torchvision.models.resnet18().state_dict(), "mine.pth")
+    assert len(str(caught.value)) < 2000
+
+
+# --- cards ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_cards_count_every_parameter_once_and_depth_is_the_longest_way(name):
+    found = card_of(name)
+    assert found.parameters == ARCHITECTURES[name].parameters
+    steps = trace(on_meta(name), ARCHITECTURES[name].input_CHW)
+    weighted = {"Conv2d", "Linear", "TableConv2d", "SameConv2d"} | (
+        {"Subsampling", "RadialBasis"} if name == "lenet5_1998" else set()
+    )
+    depth = {-1: 0}
+    for number, step in enumerate(steps):
+        depth[number] = max(depth[maker] for maker in step.inputs) + (step.kind in weighted)
+    assert max(depth.values()) == ARCHITECTURES[name].depth
+
+
+@pytest.mark.parametrize("name", [name for name, a in ARCHITECTURES.items() if a.in_torchvision])
+def test_multiply_adds_are_the_published_ones(name):
+    published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].meta["_ops"]
+    assert card_of(name).multiply_adds / 1e9 == pytest.approx(published, abs=0.002)
+
+
+@pytest.mark.parametrize(("name", "side"), RECEPTIVE_FIELDS.items())
+def test_receptive_fields_are_the_published_ones(name, side):
+    assert max(row.receptive_field_px for row in card_of(name).rows) == side
+
+
+def test_the_table_of_resnet_18():
+    rows = {row.name: row for row in card_of("resnet18").rows}
+    row = rows["layer2.0.conv1"]
+    assert (row.kind, row.output, row.parameters, row.formula) == ("Conv2d 3×3/2", (128, 28, 28), 73_728, "3·3·64·128")
+    assert row.multiply_adds == 73_728 * 28 * 28
+    assert row.output_bytes == 4 * 128 * 28 * 28
+    assert (rows["fc"].formula, rows["bn1"].formula) == ("512·1000 + 1000", "2·64")
+    assert rows["relu"].output_bytes == 0  # it overwrites its input
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_formulas_give_the_parameters(name):
+    for row in card_of(name).rows:
+        terms = row.formula.replace("·", "*") or "0"
+        assert sum(_product(term) for term in terms.split(" + ")) == row.parameters
+
+
+def _product(term):
+    result = 1
+    for factor in term.split("*"):
+        result *= int(factor)
+    return result
+
+
+def test_other_libraries_networks_have_cards():
+    with torch.device("meta"):
+        network = torchvision.models.vit_b_16()
+    found = card(network, "ViT", (3, 224, 224))
+    assert found.parameters == 86_567_656
+    assert found.rows[-1].receptive_field_px == 0
+
+
+def test_a_layer_that_is_called_twice_is_counted_once_in_parameters_and_twice_in_work():
+    with torch.device("meta"):
+        layer = nn.Conv2d(3, 3, 1, bias=False)
+        network = nn.Sequential(layer, layer)
+    found = card(network, "twice", (3, 2, 2))
+    assert [row.parameters for row in found.rows] == [9, 0]
+    assert [row.multiply_adds for row in found.rows] == [36, 36]
+
+
+def test_formats_hold_the_same_numbers():
+    found = card_of("lenet5")
+    rows = list(csv.DictReader(io.StringIO(write_card(found, "csv"))))
+    data = json.loads(write_card(found, "json"))
+    assert [int(row["parameters"]) for row in rows] == [row["parameters"] for row in data["layers"]]
+    assert data["parameters"] == 61_706
+    assert rows[0]["output"] == "6×28×28"
+    assert "| total | " in write_card(found, "md")
+    assert write_card(found, "table").splitlines()[-1].split()[:2] == ["total", "61,706"]
+    with pytest.raises(ConfigError, match=r"format is 'jsn'; expected table, csv, md, json. Did you mean json"):
+        write_card(found, "jsn")
+
+
+# --- comparison and pictures ---------------------------------------------------------------------------------------
+
+
+def test_a_comparison_states_whose_accuracy_it_is():
+    text = write_comparison(compare(["resnet50", "resnet50_v1", "lenet5"]), "table")
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "76.1  torchvision IMAGENET1K_V1, ImageNet-1k validation" in lines["ResNet-50"]
+    assert "paper's: 10 crops" in lines["ResNet-50 (2015)"]
+    assert "none published" in lines["LeNet-5"]
+    assert "Source of the top-1 of ResNet-50 (2015): table 3 of the paper." in text
+
+
+def test_measuring_adds_time_and_memory():
+    (record,) = json.loads(write_comparison(compare(["alexnet"], measured=True), "json"))
+    assert record["latency_ms"] > 0
+    assert record["memory_mib"] > 61_100_840 * 4 / 2**20 * 0.9  # at least its weights
+
+
+def test_pictures_show_every_network(tmp_path):
+    entries = compare(["lenet5", "alexnet", "vgg16", "resnet50", "densenet121"])
+    accuracy, years = to_svg(accuracy_picture(entries)), to_svg(timeline(entries))
+    for title in ("AlexNet", "VGG-16", "ResNet-50", "DenseNet-121"):
+        assert title in accuracy
+        assert title in years
+    assert "No figure on ImageNet: LeNet-5" in accuracy
+    assert "1998" in years
+    assert save(timeline(entries), tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigError, match=r"ends in .jpg; expected a name with .svg or .png"):
+        save(timeline(entries), tmp_path / "t.jpg")
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet121", "mobilenet_v2", "alexnet_2012", "lenet5_1998"])
+def test_a_diagram_is_valid_and_its_boxes_do_not_overlap(name):
+    drawing = draw(on_meta(name), name, ARCHITECTURES[name].input_CHW)
+    root = ElementTree.fromstring(to_svg(drawing))
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [[float(box.get(key)) for key in ("x", "y", "width", "height")] for box in root.iter(f"{space}rect")
+             if box.get("fill") not in ("#ffffff", "#f9fafb")]  # fmt: skip
+    for i, (x, y, width, height) in enumerate(boxes):
+        assert x >= 0
+        assert x + width <= drawing.width
+        assert y + height <= drawing.height
+        for x2, y2, width2, height2 in boxes[:i]:
+            assert x >= x2 + width2 or x2 >= x + width or y >= y2 + height2 or y2 >= y + height
+
+
+def test_a_diagram_of_resnet_50_shows_its_blocks_and_shapes():
+    found = sketch(on_meta("resnet50"), trace(on_meta("resnet50"), (3, 224, 224)))
+    assert found.repeats == {"layer1.1": 2, "layer2.1": 3, "layer3.1": 5, "layer4.1": 2}
+    joins = [node for node in found.nodes if node.kind == "join"]
+    assert len(joins) == 8
+    assert all(len(node.inputs) == 2 for node in joins)
+    text = to_svg(draw(on_meta("resnet50"), "ResNet-50", (3, 224, 224)))
+    for said in ("Conv 7×7/2, 64", "Max pool 3×3/2", "256×56×56", "× 5", "2048×7×7", "Linear, 1000"):
+        assert said in text
+
+
+def test_a_diagram_of_densenet_says_that_layers_read_all_before():
+    text = to_svg(draw(on_meta("densenet121"), "DenseNet-121", (3, 224, 224)))
+    assert text.count("reads all before") == 4
+    assert "64…224×56×56" in text
+    assert "× 24" in text
+
+
+def test_the_tables_in_the_docs_are_current():
+    page = (Path(__file__).parents[2] / "docs/architectures.md").read_text(encoding="utf-8")
+    assert fill(page, sections()) == page, "run: python -m svertka.architectures.reference docs"
