@@ -58,7 +58,7 @@ class FineTune:
         label_smoothing: share of the target spread over all classes.
         average_decay: of the exponential moving average of the weights, which is what is judged and kept.
         batch_norm: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and updates them.
-        patience: epochs without a better validation loss before stopping.
+        patience: epochs without a better validation loss before stopping, counted from half time at the earliest.
         measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
             those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
         average_views: the finished network judges an image and its flips and takes the mean; costs as many passes.

@@ -152,3 +152,11 @@ def test_training_that_diverges_says_so(task, tmp_path):
     wild = replace(task, strategy=replace(task.strategy, stage_rate=1e18))
     with pytest.raises(TrainingError, match=r"diverged in epoch 1: .* Lower stage_rate \(1e\+18\)"):
         loop.train(classifier(wild), wild, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "best", "finished"), [(7, 1, False), (12, 1, False), (16, 1, True), (16, 15, False), (20, 19, True)]
+)
+def test_stopping_early_waits_for_half_time(epoch, best, finished):
+    strategy = FineTune(max_epochs=20, patience=6)
+    assert loop._finished(loop.Progress(epoch=epoch, best_epoch=best), strategy) == finished

@@ -228,7 +228,12 @@ def _finish(model: Classifier, progress: Progress, directory: Path, strategy: Fi
 
 
 def _finished(progress: Progress, strategy: FineTune) -> bool:
-    return progress.epoch >= strategy.max_epochs or progress.epoch - progress.best_epoch >= strategy.patience
+    """Whether all epochs are done, or none of the last ``patience`` was the best.
+
+    Waiting begins at half time: while the rates are high, validation often gets worse before it gets better.
+    """
+    waited = progress.epoch - max(progress.best_epoch, strategy.max_epochs // 2)
+    return progress.epoch >= strategy.max_epochs or waited >= strategy.patience
 
 
 def _end_epoch(progress: Progress, average: Classifier, task: Task, directory: Path, on_event: EventSink) -> Progress:
