@@ -1,4 +1,4 @@
-"""Every operation of the engine, forward and every gradient, against torch in float64 on shapes that hypothesis draws."""
+"""Every operation of the engine, forward and every gradient, against torch in float64 on drawn shapes."""
 
 import math
 
@@ -13,7 +13,7 @@ from svertka.engine import functional as ours
 from svertka.engine import plain
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
@@ -62,7 +62,7 @@ def test_conv2d(drawn):
 
 @few
 @given(
-    st.tuples(st.integers(1, 2), st.sampled_from([16, 17, 24]), st.integers(3, 11), st.integers(3, 11)),
+    st.tuples(st.just(6), st.sampled_from([16, 17, 24]), st.integers(8, 11), st.integers(8, 11)),
     st.sampled_from([16, 19]),
     st.integers(0, 2),
 )

@@ -90,7 +90,7 @@ UNUSUAL = {
 @pytest.mark.parametrize("kind", UNUSUAL)
 @pytest.mark.parametrize("channels", [3, 16])
 def test_unusual_memory_gives_the_same_numbers(kind, channels):
-    x, w = rng.normal(size=(2, channels, 6, 7)), rng.normal(size=(16, channels, 3, 3))
+    x, w = rng.normal(size=(12, channels, 6, 7)), rng.normal(size=(16, channels, 3, 3))
     x2, w2 = (UNUSUAL[kind](array) for array in (x, w))
     y = F.conv2d(x, w, padding=1)
     np.testing.assert_allclose(F.conv2d(x2, w2, padding=1), y, rtol=1e-12, atol=1e-12)
@@ -148,11 +148,11 @@ def test_an_empty_batch_gives_an_empty_output_and_no_gradient():
 @pytest.mark.parametrize("channels", [1, 9, 16], ids=["batch last", "channels last", "Winograd"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_none_reaches_only_the_windows_that_hold_it(channels, value):
-    x, w = np.ones((1, channels, 12, 12)), np.ones((channels, channels, 3, 3))
+    x, w = np.ones((4, channels, 12, 12)), np.ones((channels, channels, 3, 3))
     x[0, 0, 5, 5] = value
     y = F.conv2d(x, w, padding=1)
-    assert not np.isfinite(y[:, :, 4:7, 4:7]).any()
-    y[:, :, 4:7, 4:7] = 0
+    assert not np.isfinite(y[0, :, 4:7, 4:7]).any()
+    y[0, :, 4:7, 4:7] = 0
     assert np.isfinite(y).all()
 
 

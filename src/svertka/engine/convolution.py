@@ -328,9 +328,12 @@ def _bias(b_O: ArrayLike, channels: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _path(w_shape: tuple[int, ...], plan: _Plan, *operands: Array) -> ModuleType:
-    """The module that computes a convolution of these sizes. Winograd would spread a NaN over its whole tile."""
+    """The module that computes a convolution of these sizes; of the operands a batch comes first.
+
+    Winograd would spread a NaN over its whole tile, so it gets none.
+    """
     O, C = w_shape[:2]
-    if winograd.suits((O, C), plan.window, plan.output) and is_finite(*operands):
+    if winograd.suits((O, C), plan.window, len(operands[0]), plan.output) and is_finite(*operands):
         return winograd
     return batch_last if C <= _FEW_CHANNELS else channels_last
 

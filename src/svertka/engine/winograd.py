@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
 
 from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
@@ -25,7 +26,7 @@ __all__ = ["AXES", "forward", "input_gradient", "suits", "weight_gradient"]
 
 _OUT, _IN = 4, 6  # side of an output tile and of the input tile that it needs
 _BLOCK_BYTES = 4 << 20
-_MIN_CHANNELS = 16
+_MIN_CHANNELS, _MIN_TILES = 16, 24
 
 _B_T = np.array(
     [
@@ -41,26 +42,16 @@ _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 
 _A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
-def suits(channels: Pair, window: Window, output: Pair) -> bool:
-    """Whether this path can do a convolution, and pays: enough channels, and outputs that fill most of a tile."""
+def suits(channels: Pair, window: Window, images: int, output: Pair) -> bool:
+    """Whether this path can do a convolution, and pays: enough channels, and enough tiles to transform kernels for."""
     plain = window.kernel == (3, 3) and window.stride == window.dilation == (1, 1)
-    return plain and min(channels) >= _MIN_CHANNELS and min(output) >= 3
+    tiles = images * (output[0] / _OUT) * (output[1] / _OUT)  # as many as the outputs would fill
+    return plain and min(channels) >= _MIN_CHANNELS and tiles >= _MIN_TILES
 
 
 def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     """Returns [N, P, Q, O]; ``x_NHWC`` is already padded."""
-    P, Q = window.output_size(x_NHWC.shape[1:3])
-    I, J = -(-P // _OUT), -(-Q // _OUT)
-    x_NHWC = _fill_tiles(x_NHWC, (_OUT * I + 2, _OUT * J + 2))
-    O, C = w_OCKL.shape[:2]
-    w_jiCO = _transform_kernels(w_OCKL)
-    y_NPQO = np.empty((len(x_NHWC), P, Q, O), x_NHWC.dtype)
-    for images, tiles in _blocks(len(x_NHWC), I, J, C + O, x_NHWC.itemsize):
-        d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles))
-        products = np.matmul(d_jiTC.reshape(_IN, _IN, -1, C), w_jiCO)
-        rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
-        _transform_outputs(products.reshape(*d_jiTC.shape[:-1], O), y_NPQO[images, rows])
-    return y_NPQO
+    return _convolve(x_NHWC, _transform_kernels(w_OCKL).swapaxes(2, 3))
 
 
 def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair) -> Array:
@@ -68,25 +59,39 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair) ->
     N, P, Q, O = dy_NPQO.shape
     padded = np.zeros((N, P + 4, Q + 4, O), dy_NPQO.dtype)
     padded[:, 2:-2, 2:-2] = dy_NPQO
-    return forward(padded, w_OCKL.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1], window)
+    return _convolve(padded, _transform_kernels(w_OCKL, turned=True))
 
 
 def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
-    """Returns [O, C, 3, 3]: the transpose of ``forward`` in the kernels, ``Gᵀ [(Bᵀ d B)ᵀ (A dy Aᵀ)] G``."""
+    """Returns [O, C, 3, 3]: the transpose of ``forward`` in the kernels, ``Gᵀ [(A dy Aᵀ)ᵀ (Bᵀ d B)] G``."""
     P, Q, O = dy_NPQO.shape[1:]
     C = x_NHWC.shape[3]
     I, J = -(-P // _OUT), -(-Q // _OUT)
     x_NHWC = _fill_tiles(x_NHWC, (_OUT * I + 2, _OUT * J + 2))
     dy_NPQO = _fill_tiles(dy_NPQO, (_OUT * I, _OUT * J))
-    dw_jiCO = np.zeros((_IN, _IN, C, O), dy_NPQO.dtype)
+    dw_jiOC = np.zeros((_IN, _IN, O, C), dy_NPQO.dtype)
     for images, tiles in _blocks(len(x_NHWC), I, J, C + O, x_NHWC.itemsize):
         d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
         rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
         dy_jiTO = _transform_gradients(dy_NPQO[images, rows]).reshape(_IN, _IN, -1, O)
-        dw_jiCO += np.matmul(d_jiTC.swapaxes(2, 3), dy_jiTO)
-    g = _G.astype(dy_NPQO.dtype)
-    dw_OCKL: Array = np.einsum("jl,jico,ik->ockl", g, dw_jiCO, g, optimize=True)
-    return dw_OCKL
+        dw_jiOC += np.matmul(dy_jiTO.swapaxes(2, 3), d_jiTC)
+    dw_MK: Array = dw_jiOC.reshape(_IN * _IN, -1).T @ _kernel_transform(dw_jiOC.dtype)
+    return dw_MK.reshape(O, C, 3, 3)
+
+
+def _convolve(x_NHWC: Array, w_jiCO: Array) -> Array:
+    """Convolves with transformed kernels; the output is as large as the kernels fit into the input."""
+    N, H, W, C = x_NHWC.shape
+    P, Q, O = H - 2, W - 2, w_jiCO.shape[3]
+    I, J = -(-P // _OUT), -(-Q // _OUT)  # rows and columns of tiles
+    x_NHWC = _fill_tiles(x_NHWC, (_OUT * I + 2, _OUT * J + 2))
+    y_NPQO = np.empty((N, P, Q, O), x_NHWC.dtype)
+    for images, tiles in _blocks(N, I, J, C + O, x_NHWC.itemsize):
+        d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles))
+        products = np.matmul(d_jiTC.reshape(_IN, _IN, -1, C), w_jiCO)
+        rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
+        _transform_outputs(products.reshape(*d_jiTC.shape[:-1], O), y_NPQO[images, rows])
+    return y_NPQO
 
 
 def _rows_of(x_NHWC: Array, tiles: slice) -> Array:
@@ -107,10 +112,17 @@ def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
     return filled
 
 
-def _transform_kernels(w_OCKL: Array) -> Array:
-    """``G g Gᵀ`` of every kernel, [j, i, C, O]."""
-    g = _G.astype(w_OCKL.dtype)
-    return np.ascontiguousarray(np.einsum("jl,ockl,ik->jico", g, w_OCKL, g, optimize=True))
+def _kernel_transform(dtype: DTypeLike) -> Array:
+    """``g -> G g Gᵀ`` as one matrix over the flattened 3 × 3 kernel, [36, 9]: columns first, as everywhere here."""
+    matrix: Array = np.einsum("jl,ik->jikl", _G, _G).reshape(_IN * _IN, 9).astype(dtype)
+    return matrix
+
+
+def _transform_kernels(w_OCKL: Array, *, turned: bool = False) -> Array:
+    """``G g Gᵀ`` of every kernel, or of every kernel turned by 180 degrees, [j, i, O, C]."""
+    matrix = _kernel_transform(w_OCKL.dtype)
+    w_jiM: Array = (matrix[:, ::-1] if turned else matrix) @ w_OCKL.reshape(-1, 9).T
+    return w_jiM.reshape(_IN, _IN, *w_OCKL.shape[:2])
 
 
 def _transform_inputs(x_NHWC: Array) -> Array:
