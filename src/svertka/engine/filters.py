@@ -87,7 +87,8 @@ def gaussian(sigma_px: float) -> Array:
         raise ShapeError(f"sigma_px is {sigma_px}; expected a number above 0.")
     reach = max(1, round(3 * sigma_px))
     row = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)
-    return np.outer(row, row) / row.sum() ** 2
+    kernel: Array = np.outer(row, row) / row.sum() ** 2
+    return kernel
 
 
 def gabor(degrees: float, wavelength_px: float = 6.0, sigma_px: float = 2.5, size_px: int = 15) -> Array:
