@@ -95,7 +95,11 @@ def _draw(model: Network, prepare: Callable[[NDArray[np.uint8]], Array], digits:
     wrong = np.flatnonzero(answers != digits.test_labels)
     wrong = wrong[np.argsort(-p[wrong, answers[wrong]])][:_MISTAKES]
     tiles = [
-        Tile(255 - digits.test_images[n], f"{digits.test_labels[n]} read as {answers[n]}", f"sure to {p[n].max():.0%}")
+        Tile(
+            255 - digits.test_images[n],
+            f"{digits.test_labels[n]} read as {answers[n]}",
+            f"probability {p[n].max():.2f}",
+        )
         for n in wrong
     ]
     total = int((answers != digits.test_labels).sum())
