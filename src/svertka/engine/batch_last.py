@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Pair, Window
+from svertka.engine.padding import Pads, crop
 
 AXES = (1, 2, 3, 0)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -28,8 +29,8 @@ def forward(x_CHWN: Array, w_OCKL: Array, window: Window) -> Array:
     return y_OPM.reshape(O, P, Q, N)
 
 
-def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair) -> Array:
-    """Returns [C, H, W, N], the gradient of the padded input of ``size``."""
+def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
+    """Returns [C, H, W, N], the gradient of the input that was padded by ``pads`` to ``size``."""
     O, P, Q, N = dy_OPQN.shape
     C, K, L = w_OCKL.shape[1:]
     w_DO = np.ascontiguousarray(w_OCKL.reshape(O, -1).T)
@@ -43,7 +44,7 @@ def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair) ->
         for l in range(L):
             columns = slice(l * wide, l * wide + (Q - 1) * across + 1, across)
             dx_CHWN[:, rows, columns] += d_windows[:, :, l]
-    return dx_CHWN
+    return crop(dx_CHWN, pads)
 
 
 def weight_gradient(dy_OPQN: Array, x_CHWN: Array, window: Window) -> Array:

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
 from svertka.engine.geometry import Pair, Window
+from svertka.engine.padding import Pads, crop
 
 AXES = (0, 2, 3, 1)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -33,13 +34,13 @@ def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     return y_NPQO
 
 
-def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair) -> Array:
-    """Returns [N, H, W, C], the gradient of the padded input of ``size``."""
+def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
+    """Returns [N, H, W, C], the gradient of the input that was padded by ``pads`` to ``size``."""
     N, P, Q, O = dy_NPQO.shape
     w_OD = _kernel_matrix(w_OCKL).T
     C, K, L = w_OCKL.shape[1:]
     if _is_pointwise(window):
-        return (dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C)
+        return crop((dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C), pads)
     dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
     for images, rows in blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES):
         part = dy_NPQO[images, rows]
@@ -47,7 +48,7 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair) ->
         below = dx_NHWC[images, rows.start * window.stride[0] :]
         for k, l, down, across in window.taps((part.shape[1], Q)):
             below[:, down, across] += d_windows[:, :, :, k, l]
-    return dx_NHWC
+    return crop(dx_NHWC, pads)
 
 
 def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:

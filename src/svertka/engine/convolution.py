@@ -385,8 +385,7 @@ def _input_gradient(dy_NOPQ: Array, w_OCKL: Array, plan: _Plan) -> Array:
     else:
         path = _path(w_OCKL.shape, plan, dy_NOPQ, w_OCKL)
     dy = np.ascontiguousarray(dy_NOPQ.transpose(path.AXES))
-    padded = path.input_gradient(dy, w_OCKL, plan.window, plan.padded_size)
-    return inside(_as_NCHW(padded, path.AXES), plan.pads)
+    return _as_NCHW(path.input_gradient(dy, w_OCKL, plan.window, plan.padded_size, plan.pads), path.AXES)
 
 
 def _weight_gradient(dy_NOPQ: Array, x_NCHW: Array, w_shape: tuple[int, ...], plan: _Plan) -> Array:

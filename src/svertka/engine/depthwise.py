@@ -8,6 +8,7 @@ import numpy as np
 from svertka.engine.arrays import Array
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
+from svertka.engine.padding import Pads, crop
 
 __all__ = ["AXES", "forward", "input_gradient", "weight_gradient"]
 
@@ -24,8 +25,8 @@ def forward(x_NHWC: Array, w_C1KL: Array, window: Window) -> Array:
     return y_NPQC
 
 
-def input_gradient(dy_NPQC: Array, w_C1KL: Array, window: Window, size: Pair) -> Array:
-    """Returns [N, H, W, C], the gradient of the padded input of ``size``."""
+def input_gradient(dy_NPQC: Array, w_C1KL: Array, window: Window, size: Pair, pads: Pads) -> Array:
+    """Returns [N, H, W, C], the gradient of the input that was padded by ``pads`` to ``size``."""
     N, P, Q, C = dy_NPQC.shape
     dx_NHWC = np.zeros((N, *size, C), dy_NPQC.dtype)
     product = np.empty((P, Q, C), dy_NPQC.dtype)
@@ -33,7 +34,7 @@ def input_gradient(dy_NPQC: Array, w_C1KL: Array, window: Window, size: Pair) ->
         for k, l, rows, columns in window.taps((P, Q)):
             np.multiply(dy_PQC, w_C1KL[:, 0, k, l], out=product)
             dx_HWC[rows, columns] += product
-    return dx_NHWC
+    return crop(dx_NHWC, pads)
 
 
 def weight_gradient(dy_NPQC: Array, x_NHWC: Array, window: Window) -> Array:

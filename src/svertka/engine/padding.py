@@ -53,6 +53,12 @@ def inside(padded_NCHW: Array, pads: Pads) -> Array:
     return padded_NCHW[:, :, top : H - bottom, left : W - right]
 
 
+def crop(padded: Array, pads: Pads) -> Array:
+    """The view without its border, for rows and columns on axes 1 and 2 ([N, H, W, C] or [C, H, W, N])."""
+    (top, bottom), (left, right) = pads
+    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
+
+
 def sources(size: tuple[int, ...], pads: Pads, mode: PaddingMode) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For each row and each column of the padded plane, the one that it copies.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.arrays import Array, floats, is_finite, same_shape
 from svertka.engine.geometry import Window, pair
 from svertka.engine.padding import inside, pad
 from svertka.errors import ShapeError
@@ -87,9 +87,12 @@ def max_pool2d_backward(
     padded = pad(x, window.pads, value=-np.inf)
     dx = np.zeros_like(padded)
     left = dy.copy(order="K")  # what no earlier element of the window has taken
+    has_nan = not is_finite(y)
     for _, _, rows, columns in window.taps(output):
         here = padded[:, :, rows, columns]
-        taken = np.where((here == y) | (here != here), left, 0)
+        hit = (here == y) | (here != here) if has_nan else here == y
+        taken = hit.astype(left.dtype)  # a product with it takes a third of the time of np.where
+        taken *= left
         dx[:, :, rows, columns] += taken
         left -= taken
     return inside(dx, window.pads)

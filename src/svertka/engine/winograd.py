@@ -21,11 +21,12 @@ from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
+from svertka.engine.padding import Pads, crop
 
 __all__ = ["AXES", "forward", "input_gradient", "suits", "weight_gradient"]
 
 _OUT, _IN = 4, 6  # side of an output tile and of the input tile that it needs
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES, _BLOCK_TILES = 4 << 20, 256
 _MIN_CHANNELS, _MIN_TILES = 16, 24
 
 _B_T = np.array(
@@ -51,26 +52,30 @@ def suits(channels: Pair, window: Window, images: int, output: Pair) -> bool:
 
 def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     """Returns [N, P, Q, O]; ``x_NHWC`` is already padded."""
-    return _convolve(x_NHWC, _transform_kernels(w_OCKL).swapaxes(2, 3))
+    P, Q = window.output_size(x_NHWC.shape[1:3])
+    x_NHWC = _fill_tiles(x_NHWC, (_whole(P) + 2, _whole(Q) + 2))
+    return _convolve(x_NHWC, _transform_kernels(w_OCKL.swapaxes(0, 1)), (P, Q))
 
 
-def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair) -> Array:
-    """Returns [N, H, W, C]: a convolution of the gradient, fully padded, with the kernels turned by 180 degrees."""
+def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
+    """Returns [N, H, W, C]: a convolution of the padded gradient with the kernels turned by 180 degrees."""
     N, P, Q, O = dy_NPQO.shape
-    padded = np.zeros((N, P + 4, Q + 4, O), dy_NPQO.dtype)
-    padded[:, 2:-2, 2:-2] = dy_NPQO
-    return _convolve(padded, _transform_kernels(w_OCKL, turned=True))
+    (top, bottom), (left, right) = ((min(2, before), min(2, after)) for before, after in pads)
+    H, W = size[0] - top - bottom, size[1] - left - right
+    padded = np.zeros((N, _whole(H) + 2, _whole(W) + 2, O), dy_NPQO.dtype)
+    padded[:, 2 - top : 2 - top + P, 2 - left : 2 - left + Q] = dy_NPQO
+    dx_NHWC = _convolve(padded, _transform_kernels(w_OCKL[:, :, ::-1, ::-1]), (H, W))
+    return crop(dx_NHWC, ((pads[0][0] - top, pads[0][1] - bottom), (pads[1][0] - left, pads[1][1] - right)))
 
 
 def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     """Returns [O, C, 3, 3]: the transpose of ``forward`` in the kernels, ``Gᵀ [(A dy Aᵀ)ᵀ (Bᵀ d B)] G``."""
     P, Q, O = dy_NPQO.shape[1:]
     C = x_NHWC.shape[3]
-    I, J = -(-P // _OUT), -(-Q // _OUT)
-    x_NHWC = _fill_tiles(x_NHWC, (_OUT * I + 2, _OUT * J + 2))
-    dy_NPQO = _fill_tiles(dy_NPQO, (_OUT * I, _OUT * J))
+    x_NHWC = _fill_tiles(x_NHWC, (_whole(P) + 2, _whole(Q) + 2))
+    dy_NPQO = _fill_tiles(dy_NPQO, (_whole(P), _whole(Q)))
     dw_jiOC = np.zeros((_IN, _IN, O, C), dy_NPQO.dtype)
-    for images, tiles in _blocks(len(x_NHWC), I, J, C + O, x_NHWC.itemsize):
+    for images, tiles in _blocks(len(x_NHWC), _whole(P) // _OUT, _whole(Q) // _OUT, C + O, x_NHWC.itemsize):
         d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
         rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
         dy_jiTO = _transform_gradients(dy_NPQO[images, rows]).reshape(_IN, _IN, -1, O)
@@ -79,14 +84,12 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     return dw_MK.reshape(O, C, 3, 3)
 
 
-def _convolve(x_NHWC: Array, w_jiCO: Array) -> Array:
-    """Convolves with transformed kernels; the output is as large as the kernels fit into the input."""
+def _convolve(x_NHWC: Array, w_jiCO: Array, output: Pair) -> Array:
+    """Convolves inputs that fill whole tiles with transformed kernels; [N, P, Q, O] of the ``output`` size."""
     N, H, W, C = x_NHWC.shape
-    P, Q, O = H - 2, W - 2, w_jiCO.shape[3]
-    I, J = -(-P // _OUT), -(-Q // _OUT)  # rows and columns of tiles
-    x_NHWC = _fill_tiles(x_NHWC, (_OUT * I + 2, _OUT * J + 2))
-    y_NPQO = np.empty((N, P, Q, O), x_NHWC.dtype)
-    for images, tiles in _blocks(N, I, J, C + O, x_NHWC.itemsize):
+    O = w_jiCO.shape[3]
+    y_NPQO = np.empty((N, *output, O), x_NHWC.dtype)
+    for images, tiles in _blocks(N, H // _OUT, W // _OUT, C + O, x_NHWC.itemsize):
         d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles))
         products = np.matmul(d_jiTC.reshape(_IN, _IN, -1, C), w_jiCO)
         rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
@@ -94,12 +97,19 @@ def _convolve(x_NHWC: Array, w_jiCO: Array) -> Array:
     return y_NPQO
 
 
+def _whole(length: int) -> int:
+    """Rounded up to whole output tiles."""
+    return -(-length // _OUT) * _OUT
+
+
 def _rows_of(x_NHWC: Array, tiles: slice) -> Array:
     return x_NHWC[:, tiles.start * _OUT : tiles.stop * _OUT + 2]
 
 
 def _blocks(N: int, I: int, J: int, channels: int, itemsize: int) -> Iterator[tuple[slice, slice]]:
-    return blocks(N, I, J * _IN * _IN * channels * itemsize, _BLOCK_BYTES)
+    """Rows of tiles that fit into the cache, but enough tiles to make each pass over the kernels worth its while."""
+    tile_bytes = _IN * _IN * channels * itemsize
+    return blocks(N, I, J * tile_bytes, max(_BLOCK_BYTES, _BLOCK_TILES * tile_bytes))
 
 
 def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
@@ -118,11 +128,10 @@ def _kernel_transform(dtype: DTypeLike) -> Array:
     return matrix
 
 
-def _transform_kernels(w_OCKL: Array, *, turned: bool = False) -> Array:
-    """``G g Gᵀ`` of every kernel, or of every kernel turned by 180 degrees, [j, i, O, C]."""
-    matrix = _kernel_transform(w_OCKL.dtype)
-    w_jiM: Array = (matrix[:, ::-1] if turned else matrix) @ w_OCKL.reshape(-1, 9).T
-    return w_jiM.reshape(_IN, _IN, *w_OCKL.shape[:2])
+def _transform_kernels(w_MNKL: Array) -> Array:
+    """``G g Gᵀ`` of every kernel, [j, i, M, N] for two axes of channels M and N."""
+    w_jiMN: Array = _kernel_transform(w_MNKL.dtype) @ w_MNKL.reshape(-1, 9).T
+    return w_jiMN.reshape(_IN, _IN, *w_MNKL.shape[:2])
 
 
 def _transform_inputs(x_NHWC: Array) -> Array:
