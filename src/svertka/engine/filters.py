@@ -6,6 +6,7 @@ multiplication and addition for each element; a large one through the Fourier tr
 Shapes: H/W image, P/Q result, K/L kernel; images are [H, W] or [H, W, C].
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -223,7 +224,7 @@ def _by_fft(x_HW: Array, kernel_KL: Array) -> Array:
     """Overlap-save (Stockham 1966): circular convolutions of tiles, of which the part that didn't wrap is kept."""
     (K, L), (H, W) = kernel_KL.shape, x_HW.shape
     y_PQ = np.empty((H - K + 1, W - L + 1), x_HW.dtype)
-    size = _tile(K), _tile(L)
+    size = _tile(H - K + 1, K), _tile(W - L + 1, L)
     spectrum = np.conj(np.fft.rfft2(kernel_KL, s=size))  # the conjugate correlates instead of convolving
     down, across = size[0] - K + 1, size[1] - L + 1
     for top in range(0, len(y_PQ), down):
@@ -235,9 +236,18 @@ def _by_fft(x_HW: Array, kernel_KL: Array) -> Array:
     return y_PQ
 
 
-def _tile(kernel: int) -> int:
-    """Side of a tile: a power of two that a kernel fills to a quarter at most."""
-    return max(_TILE, 1 << (4 * kernel - 1).bit_length())
+def _tile(outputs: int, kernel: int) -> int:
+    """Side of a tile: about 256, or four kernels; equal tiles, so that the last isn't mostly empty; 2ᵃ3ᵇ5ᶜ."""
+    count = -(-outputs // max(_TILE - kernel + 1, 3 * kernel))
+    side = -(-outputs // count) + kernel - 1
+    return next(length for length in itertools.count(side) if _is_fast(length))
+
+
+def _is_fast(length: int) -> bool:
+    for factor in (2, 3, 5):
+        while length % factor == 0:
+            length //= factor
+    return length == 1
 
 
 # --- explaining ---------------------------------------------------------------------------------------------------
