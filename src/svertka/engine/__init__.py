@@ -5,7 +5,7 @@ Read it in this order:
 1. ``plain``: convolution and pooling as loops, the way they are taught;
 2. ``geometry``: how a kernel moves over a plane, output sizes, receptive fields;
 3. ``functional``: every operation, forward and backward;
-4. ``paths`` and its ``channels_last``, ``batch_last``, ``winograd``, ``depthwise``: how the same convolution becomes fast;
+4. ``paths``: how the same convolution becomes fast, by ``channels_last``, ``batch_last``, ``winograd``, ``depthwise``;
 5. ``layers``, ``network``, ``optim``, ``training``, ``lenet``: a network that learns;
 6. ``filters``: named kernels on photographs.
 

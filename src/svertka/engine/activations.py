@@ -1,7 +1,7 @@
 """Activation functions, and their gradients from what they gave: ``…_backward(dy, y)``. Any shape and memory layout."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from svertka.engine.arrays import Array, floats
 
@@ -17,8 +17,7 @@ def relu(x: ArrayLike) -> Array:
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """Passes the gradient where the output is above 0."""
-    dx: Array = dy * (y > 0)
-    return dx
+    return _where_inside(dy, y > 0)
 
 
 def relu6(x: ArrayLike) -> Array:
@@ -29,8 +28,7 @@ def relu6(x: ArrayLike) -> Array:
 
 def relu6_backward(dy: Array, y: Array) -> Array:
     """Passes the gradient where the output lies inside 0 and 6."""
-    dx: Array = dy * ((y > 0) & (y < 6))
-    return dx
+    return _where_inside(dy, (y > 0) & (y < 6))
 
 
 def tanh(x: ArrayLike) -> Array:
@@ -82,6 +80,13 @@ def softmax(x: ArrayLike) -> Array:
 def softmax_backward(dy: Array, y: Array) -> Array:
     """``y (dy - Σ dy·y)``."""
     dx: Array = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+    return dx
+
+
+def _where_inside(dy: Array, inside: NDArray[np.bool_]) -> Array:
+    """The gradient where the function isn't flat. Numbers times numbers are twice as fast as numbers times booleans."""
+    dx: Array = inside.astype(dy.dtype)
+    dx *= dy
     return dx
 
 

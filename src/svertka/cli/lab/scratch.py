@@ -1,6 +1,7 @@
 """``svertka lab scratch``: LeNet-5 learns to read digits, in NumPy alone."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def _recipe(epochs: int, seed: int) -> Recipe:
         epochs=epochs,
         optimiser=Adam(rate=3e-3),
         schedule=Cosine(),
-        objective=cross_entropy,
+        objective=partial(cross_entropy, label_smoothing=0.05),
         augment=random_affine(),
         seed=seed,
     )
