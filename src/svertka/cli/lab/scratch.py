@@ -134,7 +134,7 @@ def _recipe(epochs: int, seed: int) -> Recipe:
 def _recipe_1998(epochs: int, seed: int) -> Recipe:
     return Recipe(
         epochs=epochs,
-        optimiser=SGD(rate=2e-3, momentum=0.9),
+        optimiser=SGD(rate=3e-3, momentum=0.9),
         schedule=Cosine(),
         objective=lenet.criterion_1998,
         augment=random_affine(),
