@@ -9,6 +9,7 @@ SvertkaError
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
 ├── TrainingError (ValueError)        training came to nothing
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
+├── ShapeError (ValueError)           arrays or sizes that do not fit together
 └── MissingExtraError (ImportError)   an optional part is not installed
 
 A message says what went wrong, what was received, what was expected, and what to do next. The command line
@@ -63,6 +64,10 @@ class TrainingError(SvertkaError, ValueError):
 
 class BundleError(SvertkaError, ValueError):
     """A bundle is damaged, or its two engines disagree."""
+
+
+class ShapeError(SvertkaError, ValueError):
+    """Arrays or sizes do not fit together, or an operation cannot work on them."""
 
 
 class MissingExtraError(SvertkaError, ImportError):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from svertka.cli.lab import app as lab
+
 app = typer.Typer(
     name="svertka",
     help="A folder of images in; a tested, explained, portable classifier out.",
@@ -13,6 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(lab, name="lab")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,66 @@
+"""``svertka lab``: experiments with convolution itself. As in ``cli.main``, a verb's work is imported when called."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Experiments: look inside a convolution.", no_args_is_help=True)
+
+_IMAGE = typer.Argument(help="An image file of any kind.")
+
+
+@app.command()
+def conv(
+    image: Annotated[str, _IMAGE],
+    filter: Annotated[str, typer.Option(help="Kernel by name; svertka lab filters shows all.")] = "sobel_x",
+    stride: Annotated[int, typer.Option(help="Pixels from one output to the next.")] = 1,
+    padding: Annotated[str, typer.Option(help="Pixels on each side, or same, or valid.")] = "same",
+    flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel: true convolution.")] = False,
+    at: Annotated[str, typer.Option(help="ROW,COL of an output pixel: show its arithmetic.")] = "",
+    out: Annotated[str, typer.Option(help="PNG file to write.")] = "",
+) -> None:
+    """Convolve an image with one kernel: the sizes, and how one pixel comes about."""
+    from svertka.cli.lab.conv import conv as verb
+
+    verb(image, filter, stride, padding, flip=flip, at=at, out=out)
+
+
+@app.command()
+def filters(
+    image: Annotated[str, _IMAGE],
+    out: Annotated[str, typer.Option(help="PNG file to write.")] = "filters.png",
+) -> None:
+    """Draw an image through every named kernel."""
+    from svertka.cli.lab.filters import filters as verb
+
+    verb(image, out)
+
+
+@app.command()
+def feature_maps(
+    image: Annotated[str, _IMAGE],
+    weights: Annotated[str, typer.Option(help="Bundle, run folder or weights file [default: ImageNet's].")] = "",
+    seed: Annotated[int, typer.Option(help="Of the random filters.")] = 0,
+    out: Annotated[str, typer.Option(help="PNG file to write.")] = "feature_maps.png",
+) -> None:
+    """Draw 32 feature maps of an image: from random and from trained first-layer filters."""
+    from svertka.cli.lab.feature_maps import feature_maps as verb
+
+    verb(image, weights, seed, out)
+
+
+@app.command()
+def scratch(
+    out: Annotated[str, typer.Option(help="Folder for pictures and weights.")] = "scratch",
+    network: Annotated[str, typer.Option(help="lenet5 (as today) or lenet5_1998.")] = "lenet5",
+    data: Annotated[str, typer.Option(help="Folder with MNIST's four files [default: 5,000 digits].")] = "",
+    epochs: Annotated[int, typer.Option(help="Passes over the training digits.")] = 25,
+    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+) -> None:
+    """Train LeNet-5 on handwritten digits in NumPy alone."""
+    from svertka import runtime
+
+    runtime.setup(threads=1)  # before NumPy is imported; the matrices are too small for more threads
+    from svertka.cli.lab.scratch import scratch as verb
+
+    verb(out, network, data, epochs, seed)

@@ -1,0 +1,52 @@
+"""``svertka lab filters``: an image through every kernel of the bank, on one sheet."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, in_corner, read_image, save, sheet, size_of
+from svertka.engine import filters as engine
+from svertka.engine.arrays import Array
+
+_LONGEST_PX = 480
+"""A larger image is scaled down to this side first, or the work of a 3 × 3 kernel could not be seen on the sheet."""
+
+
+def filters(image: str, out: str) -> None:
+    """Draws the gallery. Kernels whose numbers sum to 0 are shown on brightness, signed; the others in colour.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    pixels = read_image(image)
+    small = _scale_down(pixels)
+    tiles = []
+    for one in engine.bank().values():
+        K, L = one.kernel.shape
+        how = f"{K} × {L}{', separable' if engine.factors(one.kernel) else ''}"
+        if abs(one.kernel.sum()) < 0.5:
+            shown = as_signed(engine.correlate(gray(small), one.kernel))
+        else:
+            shown = as_light(engine.correlate(small, one.kernel))
+            shown = np.repeat(shown[:, :, None], 3, axis=2) if shown.ndim == 2 else shown
+        shown = in_corner(shown, as_signed(one.kernel))
+        tiles.append(Tile(shown, f"{one.name} ({how})", one.shows))
+    scaled = f", shown at {size_of(small)}" if small.shape != pixels.shape else ""
+    subtitle = (
+        f"{size_of(pixels)}{scaled}; each kernel stands in the corner; where it sums to 0: blue below 0, red above"
+    )
+    height = round(260 * min(1.3, small.shape[0] / small.shape[1]))
+    picture = sheet(
+        f"{len(tiles)} kernels on {Path(image).name}", subtitle, {"": tiles}, columns=4, box_px=(260, height)
+    )
+    save(picture, out)
+    print(f"Picture {out} ({picture.width} × {picture.height} px)")
+
+
+def _scale_down(pixels: Array) -> Array:
+    share = _LONGEST_PX / max(pixels.shape[:2])
+    if share >= 1:
+        return pixels
+    size = max(1, round(pixels.shape[1] * share)), max(1, round(pixels.shape[0] * share))
+    return np.asarray(Image.fromarray(as_light(pixels)).resize(size, Image.Resampling.LANCZOS), np.float32)

@@ -1,0 +1,89 @@
+"""Convolution as matrix products, channels innermost in memory: the general path, and the fast one for many channels.
+
+Each output pixel's window becomes one row of a matrix (im2col); the kernels are its other factor. With channels
+innermost a window's row of pixels lies in one piece, so copying is cheap, and a 1 × 1 kernel needs no copy at all.
+
+Source: Chellapilla, Puri, Simard, "High Performance Convolutional Neural Networks for Document Processing", 2006.
+
+Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out, K/L kernel, D = K·L·C.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from svertka.engine.arrays import Array
+from svertka.engine.blocks import blocks
+from svertka.engine.geometry import Pair, Window
+from svertka.engine.padding import Pads, crop
+
+AXES = (0, 2, 3, 1)
+"""From the axes N, C, H, W to how this path lays them in memory."""
+_BLOCK_BYTES = 2 << 20
+
+
+def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
+    """Returns [N, P, Q, O]; ``x_NHWC`` is already padded."""
+    P, Q = window.output_size(x_NHWC.shape[1:3])
+    w_DO = _kernel_matrix(w_OCKL)
+    y_NPQO = np.empty((len(x_NHWC), P, Q, len(w_OCKL)), x_NHWC.dtype)
+    windows = _windows(x_NHWC, window, (P, Q))
+    for images, rows in _blocks(windows):
+        np.matmul(_matrix(windows[images, rows]), w_DO, out=y_NPQO[images, rows].reshape(-1, len(w_OCKL)))
+    return y_NPQO
+
+
+def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
+    """Returns [N, H, W, C], the gradient of the input that was padded by ``pads`` to ``size``."""
+    N, P, Q, O = dy_NPQO.shape
+    w_OD = _kernel_matrix(w_OCKL).T
+    C, K, L = w_OCKL.shape[1:]
+    if _is_pointwise(window):
+        return crop((dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C), pads)
+    dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
+    for images, rows in blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES):
+        part = dy_NPQO[images, rows]
+        d_windows = (part.reshape(-1, O) @ w_OD).reshape(*part.shape[:3], K, L, C)
+        below = dx_NHWC[images, rows.start * window.stride[0] :]
+        for k, l, down, across in window.taps((part.shape[1], Q)):
+            below[:, down, across] += d_windows[:, :, :, k, l]
+    return crop(dx_NHWC, pads)
+
+
+def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
+    """Returns [O, C, K, L]; ``x_NHWC`` is already padded."""
+    P, Q, O = dy_NPQO.shape[1:]
+    C, (K, L) = x_NHWC.shape[3], window.kernel
+    dw_OD = np.zeros((O, K * L * C), dy_NPQO.dtype)
+    windows = _windows(x_NHWC, window, (P, Q))
+    for images, rows in _blocks(windows):
+        dw_OD += dy_NPQO[images, rows].reshape(-1, O).T @ _matrix(windows[images, rows])
+    return np.ascontiguousarray(dw_OD.reshape(O, K, L, C).transpose(0, 3, 1, 2))
+
+
+def _is_pointwise(window: Window) -> bool:
+    return window.kernel == window.stride == (1, 1)
+
+
+def _kernel_matrix(w_OCKL: Array) -> Array:
+    return np.ascontiguousarray(w_OCKL.transpose(2, 3, 1, 0)).reshape(-1, len(w_OCKL))
+
+
+def _windows(x_NHWC: Array, window: Window, output: Pair) -> Array:
+    """A view [N, P, Q, K, L, C] of all windows; nothing is copied."""
+    N, H, W, C = x_NHWC.strides
+    (down, across), (deep, wide) = window.stride, window.dilation
+    shape = (len(x_NHWC), *output, *window.kernel, x_NHWC.shape[3])
+    return as_strided(x_NHWC, shape, (N, H * down, W * across, H * deep, W * wide, C), writeable=False)
+
+
+def _matrix(windows: Array) -> Array:
+    return windows.reshape(-1, int(np.prod(windows.shape[3:])))
+
+
+def _blocks(windows: Array) -> Iterable[tuple[slice, slice]]:
+    N, P, Q, K, L, C = windows.shape
+    if K == L == 1 and windows.flags.c_contiguous:
+        return [(slice(None), slice(None))]  # a plain matrix product; BLAS cuts it by itself
+    return blocks(N, P, Q * K * L * C * windows.itemsize, _BLOCK_BYTES)

@@ -1,0 +1,220 @@
+"""Convolution of batches, forward and backward, by whichever way is fast for the sizes at hand.
+
+A network's "convolution" is a cross-correlation: the kernel isn't flipped. ``conv2d`` keeps that name, as every
+library does; on single planes ``cross_correlate2d`` and ``convolve2d`` (flipped, the mathematical one) are told apart.
+
+Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. With groups, kernels have C/groups channels.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from svertka.engine import paths
+from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.geometry import Padding, PaddingMode
+from svertka.engine.padding import pad, pad_gradient
+
+
+class ConvGradients(NamedTuple):
+    """Gradients of a convolution: of its input (None where it wasn't asked for), kernels and bias."""
+
+    x: Array | None
+    w: Array
+    b: Array
+
+
+def conv2d(
+    x_NCHW: ArrayLike,
+    w_OCKL: ArrayLike,
+    b_O: ArrayLike | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+) -> Array:
+    """Cross-correlates a batch with O kernels.
+
+    Args:
+        x_NCHW: input.
+        w_OCKL: kernels, with C/groups channels.
+        b_O: added to each output channel.
+        stride: pixels from one output to the next; a number, or two for rows and columns.
+        padding: pixels added on every side; a number, two, ``"valid"`` (none) or ``"same"`` (with stride 1 the output
+            is as large as the input).
+        dilation: pixels from one kernel element to the next.
+        groups: each group of output channels sees its own group of input channels.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+
+    Returns:
+        Shape [N, O, P, Q]; float32 or float64 by NumPy's promotion of the inputs.
+
+    Raises:
+        ShapeError: sizes or channels don't fit, or an argument is out of range.
+    """
+    x, w = floats(x=(x_NCHW, 4), w=(w_OCKL, 4))
+    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups, padding_mode)
+    b = None if b_O is None else _bias(b_O, len(w), x.dtype)
+    if len(x) == 0:
+        return np.empty((0, len(w), *plan.output), x.dtype)
+    y = paths.forward(pad(x, plan.border, plan.mode), w, plan)
+    if b is not None:
+        y += b[:, None, None]
+    return y
+
+
+def conv2d_backward(
+    dy_NOPQ: ArrayLike,
+    x_NCHW: ArrayLike,
+    w_OCKL: ArrayLike,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+    input_gradient: bool = True,
+) -> ConvGradients:
+    """Gradients of ``conv2d`` with the same arguments.
+
+    Args:
+        dy_NOPQ: gradient of the output.
+        x_NCHW: the input of the forward pass.
+        w_OCKL: its kernels.
+        stride: as forward.
+        padding: as forward.
+        dilation: as forward.
+        groups: as forward.
+        padding_mode: as forward.
+        input_gradient: False saves a third of the work where nothing lies below (the first layer).
+
+    Raises:
+        ShapeError: as forward, or the gradient has another shape than the output.
+    """
+    dy, x, w = floats(dy=(dy_NOPQ, 4), x=(x_NCHW, 4), w=(w_OCKL, 4))
+    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups, padding_mode)
+    same_shape("dy", dy, (len(x), len(w), *plan.output))
+    if len(x) == 0:
+        return ConvGradients(np.zeros_like(x) if input_gradient else None, np.zeros_like(w), np.zeros(len(w), w.dtype))
+    dx = pad_gradient(paths.input_gradient(dy, w, plan), plan.border, plan.mode) if input_gradient else None
+    dw = paths.weight_gradient(dy, pad(x, plan.border, plan.mode), w.shape, plan)
+    return ConvGradients(dx, dw, dy.sum(axis=(0, 2, 3)))
+
+
+def conv_transpose2d(
+    x_NCHW: ArrayLike,
+    w_COKL: ArrayLike,
+    b_O: ArrayLike | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Array:
+    """Transposed convolution: the input gradient of a convolution that has ``x`` for its output.
+
+    Source: Zeiler, Krishnan, Taylor, Fergus, "Deconvolutional Networks", CVPR 2010; arguments as in torch.
+
+    Args:
+        x_NCHW: input.
+        w_COKL: kernels; the first axis is the input's channels, the second O/groups.
+        b_O: added to each output channel.
+        stride: output pixels from one input pixel to the next.
+        padding: taken off on every side of the output.
+        output_padding: rows and columns added below and right, which a stride leaves open.
+        dilation: pixels from one kernel element to the next.
+        groups: as in ``conv2d``.
+
+    Returns:
+        Shape [N, O, P, Q].
+
+    Raises:
+        ShapeError: sizes or channels don't fit, or an argument is out of range.
+    """
+    x, w = floats(x=(x_NCHW, 4), w=(w_COKL, 4))
+    plan = paths.plan_transposed(x.shape, w.shape, stride, padding, output_padding, dilation, groups)
+    b = None if b_O is None else _bias(b_O, w.shape[1] * groups, x.dtype)
+    if len(x) == 0:
+        return np.empty((0, w.shape[1] * groups, *plan.size), x.dtype)
+    y = paths.input_gradient(x, w, plan)
+    return y if b is None else y + b[:, None, None]
+
+
+def conv_transpose2d_backward(
+    dy_NOPQ: ArrayLike,
+    x_NCHW: ArrayLike,
+    w_COKL: ArrayLike,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> ConvGradients:
+    """Gradients of ``conv_transpose2d`` with the same arguments: a plain convolution, and its weight gradient.
+
+    Raises:
+        ShapeError: as forward, or the gradient has another shape than the output.
+    """
+    dy, x, w = floats(dy=(dy_NOPQ, 4), x=(x_NCHW, 4), w=(w_COKL, 4))
+    plan = paths.plan_transposed(x.shape, w.shape, stride, padding, output_padding, dilation, groups)
+    same_shape("dy", dy, (len(x), w.shape[1] * groups, *plan.size))
+    if len(x) == 0:
+        return ConvGradients(np.zeros_like(x), np.zeros_like(w), np.zeros(dy.shape[1], w.dtype))
+    dx = paths.forward(dy, w, plan)[
+        :, :, : x.shape[2], : x.shape[3]
+    ]  # output padding as wide as the stride lets in one more
+    return ConvGradients(dx, paths.weight_gradient(x, dy, w.shape, plan), dy.sum(axis=(0, 2, 3)))
+
+
+def cross_correlate2d(
+    plane_HW: ArrayLike,
+    kernel_KL: ArrayLike,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    padding_mode: PaddingMode = "zeros",
+) -> Array:
+    """Cross-correlation of one plane: the kernel is laid on each window as it is, multiplied and summed.
+
+    Returns:
+        Shape [P, Q].
+
+    Raises:
+        ShapeError: sizes don't fit, or an argument is out of range.
+    """
+    plane, kernel = floats(plane=(plane_HW, 2), kernel=(kernel_KL, 2))
+    y = conv2d(plane[None, None], kernel[None, None], stride=stride, padding=padding, padding_mode=padding_mode)
+    plane_PQ: Array = y[0, 0]
+    return plane_PQ
+
+
+def convolve2d(
+    plane_HW: ArrayLike,
+    kernel_KL: ArrayLike,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    padding_mode: PaddingMode = "zeros",
+) -> Array:
+    """True convolution of one plane, ``Σ f[i, j] g[m - i, n - j]``: the kernel is turned by 180 degrees first.
+
+    Returns:
+        Shape [P, Q]: by default the part where the kernel lies inside the plane.
+
+    Raises:
+        ShapeError: sizes don't fit, or an argument is out of range.
+    """
+    (kernel,) = floats(kernel=(kernel_KL, 2))
+    return cross_correlate2d(plane_HW, kernel[::-1, ::-1], stride=stride, padding=padding, padding_mode=padding_mode)
+
+
+def _bias(b_O: ArrayLike, channels: int, dtype: np.dtype[Any]) -> Array:
+    (b,) = floats(b=(b_O, 1))
+    same_shape("b", b, (channels,))
+    return b.astype(dtype, copy=False)

@@ -1,0 +1,185 @@
+"""How a kernel moves over a plane: windows, output sizes, receptive fields. Plain integers, no arrays.
+
+Shapes: H/W rows and columns in, P/Q out, K/L kernel.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from svertka.errors import ShapeError, did_you_mean
+
+Pair = tuple[int, int]
+Padding = int | Sequence[int] | Literal["same", "valid"]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+NO_PADS = ((0, 0), (0, 0))
+
+
+def pair(value: int | Sequence[int], name: str, at_least: int) -> Pair:
+    """One number for both axes, or one each for rows and columns.
+
+    Raises:
+        ShapeError: not one or two whole numbers, or one below ``at_least``.
+    """
+    numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    whole = all(hasattr(number, "__index__") and not isinstance(number, bool) for number in numbers)
+    if len(numbers) != 2 or not whole:
+        raise ShapeError(f"{name} is {value!r}; expected a whole number, or two for rows and columns.")
+    rows, columns = (int(number) for number in numbers)
+    if min(rows, columns) < at_least:
+        raise ShapeError(f"{name} is {value!r}; expected at least {at_least}.")
+    return rows, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A kernel's size and its steps over a plane.
+
+    Attributes:
+        kernel: rows and columns (K, L).
+        stride: pixels from one output to the next.
+        dilation: pixels from one kernel element to the next.
+        pads: rows added above and below, columns added left and right.
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    pads: tuple[Pair, Pair] = NO_PADS
+
+    @classmethod
+    def of(
+        cls,
+        kernel: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: Padding = 0,
+        dilation: int | Sequence[int] = 1,
+    ) -> "Window":
+        """Checks and resolves the arguments of a convolution or pooling.
+
+        Raises:
+            ShapeError: a number is out of range, or ``padding`` is no known word.
+        """
+        size, steps, gaps = pair(kernel, "kernel", 1), pair(stride, "stride", 1), pair(dilation, "dilation", 1)
+        if padding == "same" and steps != (1, 1):
+            raise ShapeError(
+                f'padding is "same" with stride {stride}; expected stride 1. Give the padding as a number.'
+            )
+        if padding == "same":  # an odd pixel goes below and right, as in torch
+            totals = [gap * (length - 1) for gap, length in zip(gaps, size, strict=True)]
+            vertical, horizontal = ((total // 2, total - total // 2) for total in totals)
+        elif isinstance(padding, str) and padding != "valid":
+            raise ShapeError(f'padding is {padding!r}; expected a number, a pair, "same" or "valid".')
+        else:
+            rows, columns = (0, 0) if isinstance(padding, str) else pair(padding, "padding", 0)
+            vertical, horizontal = (rows, rows), (columns, columns)
+        return cls(size, steps, gaps, (vertical, horizontal))
+
+    def output_size(self, size: Pair) -> Pair:
+        """Rows and columns of the output for an input of ``size``.
+
+        Raises:
+            ShapeError: the kernel is larger than the padded input.
+        """
+        P, Q = (
+            output_size(length, self.kernel[axis], self.stride[axis], self.pads[axis], self.dilation[axis])
+            for axis, length in enumerate(size)
+        )
+        return P, Q
+
+    def padded_size(self, size: Pair) -> Pair:
+        """Rows and columns after padding."""
+        return size[0] + sum(self.pads[0]), size[1] + sum(self.pads[1])
+
+    def taps(self, output: Pair) -> Iterator[tuple[int, int, slice, slice]]:
+        """For each kernel element (k, l): the rows and columns of the padded plane that it meets over all outputs."""
+        for k in range(self.kernel[0]):
+            for l in range(self.kernel[1]):
+                yield k, l, self._steps(0, k, output[0]), self._steps(1, l, output[1])
+
+    def _steps(self, axis: int, element: int, outputs: int) -> slice:
+        start, stride = element * self.dilation[axis], self.stride[axis]
+        return slice(start, start + (outputs - 1) * stride + 1, stride)
+
+
+def output_size(size: int, kernel: int, stride: int = 1, padding: int | Pair = 0, dilation: int = 1) -> int:
+    """Output length along one axis: ``floor((size + pads - dilation·(kernel - 1) - 1) / stride) + 1``.
+
+    Raises:
+        ShapeError: a number is out of range, or the kernel is larger than the padded input.
+    """
+    before, after = pair(padding, "padding", 0)
+    for name, value in (("size", size), ("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        if value < 1:
+            raise ShapeError(f"{name} is {value}; expected at least 1.")
+    padded, extent = size + before + after, dilation * (kernel - 1) + 1
+    if extent > padded:
+        raise ShapeError(
+            f"A kernel of {kernel} with dilation {dilation} spans {extent} pixels, but the input has {size} and "
+            f"padding adds {before + after}; expected a kernel no larger than the padded input. Pad more."
+        )
+    return (padded - extent) // stride + 1
+
+
+def transposed_output_size(
+    size: int, kernel: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
+) -> int:
+    """Output length of a transposed convolution: the input length from which the convolution would have come.
+
+    Raises:
+        ShapeError: a number is out of range, or nothing would be left.
+    """
+    if not 0 <= output_padding < max(stride, dilation):
+        raise ShapeError(
+            f"output_padding is {output_padding}; expected at least 0 and less than stride {stride} or dilation "
+            f"{dilation}."
+        )
+    length = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
+    if length < 1:
+        raise ShapeError(f"The output would have {length} pixels; expected at least 1. Pad less than {padding}.")
+    return length
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """What one number of a feature map sees of the input, along one axis.
+
+    Attributes:
+        size_px: pixels that can change it.
+        stride_px: pixels between the fields of two neighbours.
+        start_px: first pixel that the first number sees; negative where it begins in the padding.
+    """
+
+    size_px: int
+    stride_px: int
+    start_px: int
+
+
+def receptive_field(layers: Iterable[tuple[int, int, int] | tuple[int, int, int, int]]) -> ReceptiveField:
+    """The receptive field after a stack of convolutions and poolings.
+
+    Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
+
+    Args:
+        layers: (kernel, stride, padding) or (kernel, stride, padding, dilation), first layer first.
+
+    Raises:
+        ShapeError: a number is out of range.
+    """
+    size, jump, start = 1, 1, 0
+    for kernel, stride, padding, *rest in layers:
+        dilation = rest[0] if rest else 1
+        for name, value, least in (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0)):
+            if value < least:
+                raise ShapeError(f"{name} is {value}; expected at least {least}.")
+        size += dilation * (kernel - 1) * jump
+        start -= padding * jump
+        jump *= stride
+    return ReceptiveField(size, jump, start)
+
+
+def check_mode(mode: str) -> None:
+    """Raises ShapeError unless ``mode`` names a way to pad."""
+    known = get_args(PaddingMode)
+    if mode not in known:
+        raise ShapeError(f"padding_mode is {mode!r}; expected one of {', '.join(known)}.{did_you_mean(mode, known)}")

@@ -1,0 +1,145 @@
+"""``svertka lab``: what it prints and draws, and how it says what is wrong."""
+
+import gzip
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_main import svertka
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    """Ramps in each colour, 30 × 20 px, and the same in modes that cameras and programs write."""
+    folder = tmp_path_factory.mktemp("photo")
+    y, x = np.mgrid[:20, :30]
+    rgb = Image.fromarray(np.stack([x * 8, y * 12, x + y], axis=2).astype(np.uint8))
+    rgb.save(folder / "rgb.png")
+    rgb.convert("L").save(folder / "gray.png")
+    rgb.convert("CMYK").save(folder / "cmyk.jpg")
+    rgb.convert("P").save(folder / "palette.gif")
+    rgba = rgb.copy()
+    rgba.putalpha(128)
+    rgba.save(folder / "alpha.png")
+    Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257).save(folder / "deep.png")
+    return folder
+
+
+def size_px(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_conv_tells_the_sizes_and_draws(photo, tmp_path):
+    out = tmp_path / "y.png"
+    done = svertka("lab", "conv", photo / "rgb.png", "--filter", "sobel_x", "--stride", 2, "--padding", 1, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "30 × 20 px" in done.stdout
+    assert "(20 + 1 + 1 - 3) / 2 + 1 = 10.5, rounded down 10" in done.stdout
+    assert "(30 + 1 + 1 - 3) / 2 + 1 = 15.5, rounded down 15" in done.stdout
+    assert min(size_px(out)) > 300
+
+
+def test_conv_shows_the_whole_arithmetic_of_a_pixel(photo):
+    done = svertka("lab", "conv", photo / "rgb.png", "--filter", "sobel_x", "--padding", "0", "--at", "4,5")
+    red = done.stdout.split("(R)")[1].split("(G)")[0]
+    assert "input rows 4 to 6, columns 5 to 7" in red
+    rows = [line.split() for line in red.splitlines() if line.startswith("  ")]
+    window, kernel, products = (np.array(rows[n : n + 3], float) for n in (0, 3, 6))
+    np.testing.assert_array_equal(window, [[40, 48, 56]] * 3)
+    np.testing.assert_array_equal(kernel, [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    np.testing.assert_array_equal(products, window * kernel)
+    assert "sum = 64" in red
+
+
+def test_a_turned_kernel_changes_the_sign(photo):
+    done = svertka("lab", "conv", photo / "gray.png", "--filter", "sobel_x", "--flip", "--at", "4,5")
+    plain = svertka("lab", "conv", photo / "gray.png", "--filter", "sobel_x", "--at", "4,5")
+    sums = [float(run.stdout.split("sum = ")[1]) for run in (done, plain)]
+    assert sums[0] == -sums[1] != 0
+    assert "true convolution" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["gray.png", "cmyk.jpg", "palette.gif", "alpha.png", "deep.png"])
+def test_images_of_any_mode(photo, tmp_path, name):
+    done = svertka("lab", "filters", photo / name, "--out", tmp_path / "all.png")
+    assert done.returncode == 0, done.stderr
+    assert size_px(tmp_path / "all.png")[0] > 1000
+
+
+def test_feature_maps_from_random_and_trained_filters(photo, tmp_path):
+    done = svertka("lab", "feature-maps", photo / "rgb.png", "--out", tmp_path / "maps.png")
+    assert done.returncode == 0, done.stderr
+    assert "EfficientNet-Lite0, ImageNet-1k, 32 of 3 × 3 × 3" in done.stdout
+    assert size_px(tmp_path / "maps.png")[0] > 1000
+
+
+def test_feature_maps_of_a_weights_file_of_ours(photo, tmp_path):
+    from svertka.engine.network import write_arrays
+
+    write_arrays(tmp_path / "w.safetensors", {"stem.weight": np.ones((5, 3, 7, 7), np.float32)})
+    done = svertka("lab", "feature-maps", photo / "rgb.png", "--weights", tmp_path / "w.safetensors", cwd=tmp_path)
+    assert "stem.weight, 5 of 7 × 7 × 3" in done.stdout
+    assert (tmp_path / "feature_maps.png").exists()
+
+
+def write_mnist(folder, train, test):
+    """MNIST's four files with bars for digits: digit d is a bright row at height 2·d + 4."""
+    folder.mkdir()
+    for part, count in (("train", train), ("t10k", test)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        images = np.random.default_rng(0).integers(0, 60, (count, 28, 28), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[2 * label + 4 : 2 * label + 6, 4:24] = 255
+        head = b"\0\0\x08"
+        sizes = np.array([count, 28, 28], ">u4").tobytes()
+        packed = gzip.compress(head + b"\x03" + sizes + images.tobytes())
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(packed)
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + b"\x01" + sizes[:4] + labels.tobytes())
+    return folder
+
+
+@pytest.mark.parametrize("network", ["lenet5", "lenet5_1998"])
+def test_scratch_trains_and_tells(tmp_path, network):
+    data = write_mnist(tmp_path / "mnist", 400, 100)
+    done = svertka("lab", "scratch", "--data", data, "--network", network, "--epochs", 3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {"lenet5": "61,706", "lenet5_1998": "60,000"}[network] in done.stdout
+    assert "epoch 3 of 3" in done.stderr
+    assert "95 % interval" in done.stdout
+    assert "n = 100" in done.stdout
+    matrix = done.stdout.split("answer)")[1].splitlines()[2:12]
+    counts = [[int(cell) if cell != "." else 0 for cell in line.split()[1:]] for line in matrix]
+    assert np.sum(counts) == 100
+    for name in ("filters.png", "mistakes.png"):
+        assert min(size_px(tmp_path / "scratch" / name)) > 60
+    assert (tmp_path / "scratch/weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("conv", "none.png"), "none.png does not exist"),
+        (("conv", "text.png"), "text.png cannot be used: not_an_image"),
+        (("conv", "rgb.png", "--filter", "sobl_x"), "Did you mean sobel_x"),
+        (("conv", "rgb.png", "--stride", "0"), "stride is 0; expected at least 1"),
+        (("conv", "rgb.png", "--padding", "-1"), "padding is -1; expected at least 0"),
+        (("conv", "rgb.png", "--padding", "some"), "padding is 'some'; expected a number"),
+        (("conv", "rgb.png", "--at", "5"), "--at is '5'; expected ROW,COL"),
+        (("conv", "rgb.png", "--at", "500,1"), "no output pixel 500,1"),
+        (("conv", "rgb.png", "--out", "y.jpg"), "expected one that ends in .png"),
+        (("filters", "rgb.png", "--out", "no/y.png"), "no does not exist"),
+        (("feature-maps", "rgb.png", "--weights", "w"), "w does not exist; expected a bundle"),
+        (("scratch", "--network", "lenet"), "Did you mean lenet5"),
+        (("scratch", "--epochs", "0"), "epochs is 0"),
+        (("scratch", "--data", "."), "train-images-idx3-ubyte"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(photo, arguments, said, tmp_path):
+    (tmp_path / "rgb.png").write_bytes((photo / "rgb.png").read_bytes())
+    (tmp_path / "text.png").write_text("no image")
+    done = svertka("lab", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png"}

@@ -1,0 +1,291 @@
+"""Every operation of the engine, forward and every gradient, against torch in float64 on drawn shapes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from svertka.engine import functional as ours
+from svertka.engine import plain
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+def torch_side(operation, *arrays, seed=1):
+    """Output of a torch operation, a random gradient of it, and the gradients of all its arrays."""
+    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+    y = operation(*leaves)
+    dy = np.random.default_rng(seed).normal(size=tuple(y.shape))
+    y.backward(torch.tensor(dy))
+    return y.detach().numpy(), dy, [leaf.grad.numpy() for leaf in leaves]
+
+
+def equal(ours_, theirs):
+    assert ours_.shape == theirs.shape
+    np.testing.assert_allclose(ours_, theirs, **EXACT)
+
+
+@st.composite
+def convolutions(draw):
+    kernel, dilation = draw(pairs), draw(pairs)
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    channels = groups * draw(st.sampled_from([1, 2, 9]))
+    outputs = groups * draw(st.sampled_from([1, 3]))
+    size = [gap * (length - 1) + draw(st.integers(1, 7)) for gap, length in zip(dilation, kernel, strict=True)]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    x = rng.normal(size=(draw(st.integers(1, 3)), channels, *size))
+    w = rng.normal(size=(outputs, channels // groups, *kernel))
+    options = {
+        "stride": draw(pairs),
+        "padding": draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
+        "dilation": dilation,
+        "groups": groups,
+    }
+    return x, w, rng.normal(size=outputs), options
+
+
+@few
+@given(convolutions())
+def test_conv2d(drawn):
+    x, w, b, options = drawn
+    y, dy, gradients = torch_side(lambda x, w, b: F.conv2d(x, w, b, **options), x, w, b)
+    equal(ours.conv2d(x, w, b, **options), y)
+    for mine, theirs in zip(ours.conv2d_backward(dy, x, w, **options), gradients, strict=True):
+        equal(mine, theirs)
+
+
+@few
+@given(
+    st.tuples(st.just(6), st.sampled_from([16, 17, 24]), st.integers(8, 11), st.integers(8, 11)),
+    st.sampled_from([16, 19]),
+    st.integers(0, 2),
+)
+def test_conv2d_by_winograd(shape, outputs, padding):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=shape), rng.normal(size=(outputs, shape[1], 3, 3))
+    y, dy, gradients = torch_side(lambda x, w: F.conv2d(x, w, padding=padding), x, w)
+    equal(ours.conv2d(x, w, padding=padding), y)
+    for mine, theirs in zip(ours.conv2d_backward(dy, x, w, padding=padding)[:2], gradients, strict=True):
+        equal(mine, theirs)
+
+
+def test_winograd_in_float32_is_as_exact_as_its_paper_says():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 64, 28, 28)).astype(np.float32)
+    w = (rng.normal(size=(64, 64, 3, 3)) / 24).astype(np.float32)
+    y = ours.conv2d(x, w, padding=1)
+    assert y.dtype == np.float32
+    truth = F.conv2d(torch.tensor(x).double(), torch.tensor(w).double(), padding=1).numpy()
+    assert abs(y - truth).max() < 3e-5 * abs(truth).max()
+
+
+@few
+@given(convolutions(), st.sampled_from(["reflect", "replicate", "circular"]))
+def test_conv2d_border_modes(drawn, mode):
+    x, w, b, options = drawn
+    padding = tuple(min(pad, length - 1) for pad, length in zip(options.pop("padding"), x.shape[2:], strict=True))
+
+    def operation(x, w, b):
+        around = (padding[1], padding[1], padding[0], padding[0])
+        return F.conv2d(F.pad(x, around, mode=mode), w, b, **options)
+
+    y, dy, gradients = torch_side(operation, x, w, b)
+    equal(ours.conv2d(x, w, b, padding=padding, padding_mode=mode, **options), y)
+    backward = ours.conv2d_backward(dy, x, w, padding=padding, padding_mode=mode, **options)
+    for mine, theirs in zip(backward, gradients, strict=True):
+        equal(mine, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@few
+@given(st.tuples(st.integers(1, 4), st.integers(1, 4)), pairs)
+def test_conv2d_same_and_valid(kernel, dilation):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 3, 13, 12)), rng.normal(size=(4, 3, *kernel))
+    for padding in ("same", "valid"):
+        y, dy, gradients = torch_side(lambda x, w, p=padding: F.conv2d(x, w, padding=p, dilation=dilation), x, w)
+        equal(ours.conv2d(x, w, padding=padding, dilation=dilation), y)
+        backward = ours.conv2d_backward(dy, x, w, padding=padding, dilation=dilation)
+        equal(backward.x, gradients[0])
+        equal(backward.w, gradients[1])
+
+
+@few
+@given(convolutions(), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+def test_conv_transpose2d(drawn, extra):
+    _, w, _, options = drawn
+    groups, kernel = options["groups"], w.shape[2:]
+    padding = [min(pad, options["dilation"][a] * (kernel[a] - 1) // 2) for a, pad in enumerate(options["padding"])]
+    extra = [min(extra[a], max(options["stride"][a], options["dilation"][a]) - 1) for a in (0, 1)]
+    options |= {"padding": padding, "output_padding": extra}
+    rng = np.random.default_rng(2)
+    x, b = rng.normal(size=(2, len(w), 5, 4)), rng.normal(size=w.shape[1] * groups)
+    y, dy, gradients = torch_side(lambda x, w, b: F.conv_transpose2d(x, w, b, **options), x, w, b)
+    equal(ours.conv_transpose2d(x, w, b, **options), y)
+    for mine, theirs in zip(ours.conv_transpose2d_backward(dy, x, w, **options), gradients, strict=True):
+        equal(mine, theirs)
+
+
+@st.composite
+def poolings(draw):
+    kernel = draw(pairs)
+    options = {"kernel": kernel, "stride": draw(pairs), "padding": tuple(draw(st.integers(0, k // 2)) for k in kernel)}
+    shape = draw(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9)))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    return np.round(rng.normal(size=shape), draw(st.sampled_from([0, 6]))), options  # rounded: many ties
+
+
+@few
+@given(poolings(), st.tuples(st.integers(1, 2), st.integers(1, 2)))
+def test_max_pool2d(drawn, dilation):
+    x, options = drawn
+    y, dy, (dx,) = torch_side(lambda x: F.max_pool2d(x, *options.values(), dilation=dilation), x)
+    mine = ours.max_pool2d(x, **options, dilation=dilation)
+    equal(mine, y)
+    equal(ours.max_pool2d_backward(dy, x, mine, **options, dilation=dilation), dx)
+
+
+@few
+@given(poolings())
+def test_avg_pool2d(drawn):
+    x, options = drawn
+    y, dy, (dx,) = torch_side(lambda x: F.avg_pool2d(x, *options.values()), x)
+    equal(ours.avg_pool2d(x, **options), y)
+    equal(ours.avg_pool2d_backward(dy, x.shape[2:], **options), dx)
+
+
+@few
+@given(poolings(), st.tuples(st.integers(1, 6), st.integers(1, 6)))
+def test_adaptive_pools(drawn, output):
+    x, _ = drawn
+    y, dy, (dx,) = torch_side(lambda x: F.adaptive_avg_pool2d(x, output), x)
+    equal(ours.adaptive_avg_pool2d(x, output), y)
+    equal(ours.adaptive_avg_pool2d_backward(dy, x.shape[2:]), dx)
+    y, dy, (dx,) = torch_side(lambda x: F.adaptive_max_pool2d(x, output), x)
+    equal(ours.adaptive_max_pool2d(x, output), y)
+    equal(ours.adaptive_max_pool2d_backward(dy, x), dx)
+
+
+def test_global_pools():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    y, dy, (dx,) = torch_side(lambda x: x.mean((2, 3)), x)
+    equal(ours.global_avg_pool2d(x), y)
+    equal(ours.global_avg_pool2d_backward(dy, (5, 4)), dx)
+    y, dy, (dx,) = torch_side(lambda x: x.amax((2, 3)), x)
+    equal(ours.global_max_pool2d(x), y)
+    equal(ours.global_max_pool2d_backward(dy, x), dx)
+
+
+def test_subsample2d_is_a_grouped_convolution_of_equal_weights():
+    rng = np.random.default_rng(0)
+    x, coefficient, bias = rng.normal(size=(2, 3, 6, 8)), rng.normal(size=3), rng.normal(size=3)
+
+    def operation(x, coefficient, bias):
+        return F.conv2d(x, coefficient[:, None, None, None].expand(3, 1, 2, 2), bias, stride=2, groups=3)
+
+    y, dy, gradients = torch_side(operation, x, coefficient, bias)
+    equal(ours.subsample2d(x, coefficient, bias), y)
+    for mine, theirs in zip(ours.subsample2d_backward(dy, x, coefficient), gradients, strict=True):
+        equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("relu", F.relu),
+        ("relu6", F.relu6),
+        ("tanh", torch.tanh),
+        ("scaled_tanh", lambda x: 1.7159 * torch.tanh(2 * x / 3)),
+        ("sigmoid", torch.sigmoid),
+        ("softmax", lambda x: torch.softmax(x, -1)),
+    ],
+)
+def test_activations(name, operation):
+    x = np.concatenate([np.random.default_rng(0).normal(size=(6, 7)) * 4, np.array([[-800, 800, 0, 6, 7, -1, 1.0]])])
+    y, dy, (dx,) = torch_side(operation, x)
+    mine = getattr(ours, name)(x)
+    equal(mine, y)
+    equal(getattr(ours, f"{name}_backward")(dy, mine), dx)
+
+
+def test_batch_norm():
+    rng = np.random.default_rng(0)
+    x, gamma, beta = rng.normal(3, 2, size=(4, 3, 5, 6)), rng.normal(size=3), rng.normal(size=3)
+    y, dy, gradients = torch_side(lambda *a: F.batch_norm(a[0], None, None, a[1], a[2], training=True), x, gamma, beta)
+    mean, var = ours.batch_statistics(x)
+    equal(ours.batch_norm(x, gamma, beta, mean, var), y)
+    for mine, theirs in zip(ours.batch_norm_backward(dy, x, gamma, mean, var), gradients, strict=True):
+        equal(mine, theirs)
+
+
+@few
+@given(st.integers(1, 7), st.integers(1, 8))
+def test_local_response_norm(size, channels):
+    x = np.random.default_rng(0).normal(size=(2, channels, 3, 4))
+    options = {"size": size, "alpha": 0.3, "beta": 0.75, "k": 2.0}
+    y, dy, (dx,) = torch_side(lambda x: F.local_response_norm(x, **options), x)
+    equal(ours.local_response_norm(x, **options), y)
+    equal(ours.local_response_norm_backward(dy, x, **options), dx)
+
+
+def test_linear_and_rbf():
+    rng = np.random.default_rng(0)
+    x, w, b = rng.normal(size=(5, 7)), rng.normal(size=(3, 7)), rng.normal(size=3)
+    y, dy, gradients = torch_side(F.linear, x, w, b)
+    equal(ours.linear(x, w, b), y)
+    for mine, theirs in zip(ours.linear_backward(dy, x, w), gradients, strict=True):
+        equal(mine, theirs)
+    y, dy, gradients = torch_side(lambda x, w: torch.cdist(x, w) ** 2, x, w)
+    equal(ours.rbf(x, w), y)
+    equal(ours.rbf_backward(dy, x, w), gradients[0])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_cross_entropy(smoothing):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(6, 4)) * 30, rng.integers(0, 4, 6)
+    leaf = torch.tensor(logits, requires_grad=True)
+    loss = F.cross_entropy(leaf, torch.tensor(labels), label_smoothing=smoothing)
+    loss.backward()
+    mine = ours.cross_entropy(logits, labels, smoothing)
+    assert mine.value == pytest.approx(loss.item(), rel=1e-12)
+    equal(mine.gradient, leaf.grad.numpy())
+
+
+def test_the_1998_criterion_is_equation_9():
+    rng = np.random.default_rng(0)
+    distances, labels = rng.uniform(0, 20, size=(6, 10)), rng.integers(0, 10, 6)
+    leaf = torch.tensor(distances, requires_grad=True)
+    right = leaf[torch.arange(6), torch.tensor(labels)]
+    loss = (right + torch.log(math.exp(-3) + torch.exp(-leaf).sum(1))).mean()
+    loss.backward()
+    mine = ours.map_criterion(-distances, labels, rubbish=3.0)
+    assert mine.value == pytest.approx(loss.item(), rel=1e-12)
+    equal(-mine.gradient, leaf.grad.numpy())
+
+
+@few
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2))
+def test_the_loops_agree_with_the_fast_ways(kernel, stride, padding, dilation):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 3, 7, 6)), rng.normal(size=(2, 3, kernel, kernel))
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    equal(ours.conv2d(x, w, **options), plain.conv2d(x, w, **options))
+    equal(ours.max_pool2d(x, kernel, stride), plain.max_pool2d(x, kernel, stride))
+    equal(ours.avg_pool2d(x, kernel, stride), plain.avg_pool2d(x, kernel, stride))
+
+
+def test_true_convolution_and_cross_correlation_against_scipy():
+    from scipy import signal
+
+    rng = np.random.default_rng(0)
+    plane, kernel = rng.normal(size=(9, 8)), rng.normal(size=(3, 4))
+    equal(ours.convolve2d(plane, kernel), signal.convolve2d(plane, kernel, mode="valid"))
+    equal(ours.convolve2d(plane, kernel, padding=(2, 3)), signal.convolve2d(plane, kernel, mode="full"))
+    equal(ours.cross_correlate2d(plane, kernel), signal.correlate2d(plane, kernel, mode="valid"))

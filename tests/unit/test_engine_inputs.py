@@ -1,0 +1,186 @@
+"""What an operation does with arrays and arguments that aren't as it would like them."""
+
+import numpy as np
+import pytest
+
+from svertka.engine import functional as F
+from svertka.engine.geometry import ReceptiveField, output_size, receptive_field, transposed_output_size
+from svertka.errors import ShapeError
+
+rng = np.random.default_rng(0)
+X, W = rng.normal(size=(2, 3, 6, 7)), rng.normal(size=(4, 3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"w_OCKL": np.ones((4, 3, 9, 9))}, r"spans 9 pixels, but the input has 6"),
+        ({"w_OCKL": np.ones((4, 3, 3, 3)), "dilation": 3}, r"dilation 3 spans 7 pixels"),
+        ({"stride": 0}, r"stride is 0; expected at least 1"),
+        ({"stride": (1, -2)}, r"stride is \(1, -2\)"),
+        ({"stride": 1.5}, r"stride is 1\.5; expected a whole number"),
+        ({"padding": -1}, r"padding is -1; expected at least 0"),
+        ({"padding": "sam"}, r"padding is 'sam'"),
+        ({"padding": "same", "stride": 2}, r'"same" with stride 2'),
+        ({"padding": 6, "padding_mode": "reflect"}, r"on 6 rows; padding_mode 'reflect' reaches at most 5"),
+        ({"padding_mode": "mirror"}, r"padding_mode is 'mirror'"),
+        ({"dilation": 0}, r"dilation is 0"),
+        ({"groups": 2}, r"x has 3 channels and w has 4 kernels of 3 in 2 groups"),
+        ({"groups": 0}, r"in 0 groups"),
+        ({"x_NCHW": np.ones((2, 5, 6, 7))}, r"x has 5 channels"),
+        ({"x_NCHW": np.ones((3, 6, 7))}, r"x has shape \[3, 6, 7\]; expected 4 axes"),
+        ({"x_NCHW": np.ones((2, 3, 0, 7))}, r"expected no empty axis"),
+        ({"x_NCHW": np.ones((2, 3, 6, 7), complex)}, r"x holds complex128"),
+        ({"x_NCHW": np.full((2, 3, 6, 7), "a")}, r"expected real numbers"),
+        ({"b_O": np.ones(3)}, r"b has shape \[3\]; expected \[4\]"),
+    ],
+)
+def test_conv2d_says_what_does_not_fit(arguments, said):
+    with pytest.raises(ShapeError, match=said):
+        F.conv2d(**{"x_NCHW": X, "w_OCKL": W} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: F.max_pool2d(X, 9), r"spans 9 pixels"),
+        (lambda: F.max_pool2d(X, 2, padding=2), r"at most half of the kernel"),
+        (lambda: F.avg_pool2d(X, 2, 0), r"stride is 0"),
+        (lambda: F.avg_pool2d_backward(X, (6, 7), 2), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 3, 3, 3\]"),
+        (lambda: F.adaptive_avg_pool2d(X, 0), r"output is 0"),
+        (lambda: F.subsample2d(X, np.ones(2), np.ones(3)), r"coefficient has shape \[2\]; expected \[3\]"),
+        (lambda: F.conv2d_backward(X, X, W), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 4, 4, 5\]"),
+        (lambda: F.conv_transpose2d(X, W), r"x has 3 channels, w is for 4"),
+        (lambda: F.conv_transpose2d(X, np.ones((3, 4, 3, 3)), output_padding=1), r"output_padding is 1"),
+        (lambda: F.conv_transpose2d(X, np.ones((3, 4, 1, 1)), padding=3), r"would have 0 pixels"),
+        (lambda: F.linear(np.ones((2, 3)), np.ones((4, 5))), r"x has 3 features and the weights are for 5"),
+        (lambda: F.batch_norm(X, *[np.ones(2)] * 4), r"gamma has shape \[2\]; expected \[3\]"),
+        (lambda: F.batch_statistics(X[:0]), r"expected at least one image"),
+        (lambda: F.local_response_norm(X, 0), r"size is 0"),
+        (lambda: F.dropout(X, 1.0, rng), r"rate is 1\.0"),
+        (lambda: F.cross_entropy(np.ones((2, 3)), [0, 3]), r"labels run from 0 to 3; expected 0 to 2"),
+        (lambda: F.cross_entropy(np.ones((2, 3)), [0.0, 1.0]), r"labels have type float64"),
+        (lambda: F.cross_entropy(np.ones((0, 3)), np.zeros(0, int)), r"batch is empty"),
+        (lambda: F.cross_entropy(np.ones((1, 3)), [0], 1.5), r"label_smoothing is 1\.5"),
+        (lambda: output_size(5, 0), r"kernel is 0"),
+        (lambda: transposed_output_size(1, 1, padding=1), r"would have -1 pixels"),
+        (lambda: receptive_field([(3, 0, 1)]), r"stride is 0"),
+    ],
+)
+def test_others_say_it_too(call, said):
+    with pytest.raises(ShapeError, match=said):
+        call()
+
+
+def test_a_shape_error_is_a_value_error():
+    with pytest.raises(ValueError, match="stride is 0"):
+        F.conv2d(X, W, stride=0)
+
+
+UNUSUAL = {
+    "big-endian": lambda a: a.astype(">f8"),
+    "non-contiguous": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+    "reversed": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
+    "Fortran order": np.asfortranarray,
+    "read-only": lambda a: np.frombuffer(a.tobytes()).reshape(a.shape),
+    "broadcast": lambda a: np.broadcast_to(a, a.shape),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+@pytest.mark.parametrize("channels", [3, 16])
+def test_unusual_memory_gives_the_same_numbers(kind, channels):
+    x, w = rng.normal(size=(12, channels, 6, 7)), rng.normal(size=(16, channels, 3, 3))
+    x2, w2 = (UNUSUAL[kind](array) for array in (x, w))
+    y = F.conv2d(x, w, padding=1)
+    np.testing.assert_allclose(F.conv2d(x2, w2, padding=1), y, rtol=1e-12, atol=1e-12)
+    dy = rng.normal(size=y.shape)
+    for mine, usual in zip(
+        F.conv2d_backward(UNUSUAL[kind](dy), x2, w2, padding=1), F.conv2d_backward(dy, x, w, padding=1), strict=True
+    ):
+        np.testing.assert_allclose(mine, usual, rtol=1e-11, atol=1e-11)
+    np.testing.assert_array_equal(F.max_pool2d(x2, 2), F.max_pool2d(x, 2))
+
+
+@pytest.mark.parametrize(
+    ("x_type", "w_type", "y_type"),
+    [
+        (np.uint8, np.float32, np.float32),
+        (np.int64, np.float32, np.float64),
+        (np.float16, np.float16, np.float32),
+        (bool, np.float32, np.float32),
+        (np.float32, np.float64, np.float64),
+        (np.longdouble, np.float32, np.float64),
+    ],
+)
+def test_types_follow_numpys_promotion(x_type, w_type, y_type):
+    x, w = np.arange(16).reshape(1, 1, 4, 4).astype(x_type), np.ones((1, 1, 2, 2), w_type)
+    y = F.conv2d(x, w)
+    assert y.dtype == y_type
+    np.testing.assert_array_equal(y, F.conv2d(x.astype(np.float64), w.astype(np.float64)))
+
+
+def test_inputs_are_never_changed():
+    x, w, b = X.copy(), W.copy(), np.ones(4)
+    y = F.conv2d(x, w, b, padding=1)
+    F.conv2d_backward(y, x, w, padding=1)
+    pooled = F.max_pool2d(x, 2)
+    F.max_pool2d_backward(pooled, x, pooled, 2)
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(w, W)
+    np.testing.assert_array_equal(b, np.ones(4))
+    assert not np.shares_memory(F.max_pool2d(x, 1), x)
+
+
+def test_an_empty_batch_gives_an_empty_output_and_no_gradient():
+    empty = X[:0]
+    y = F.conv2d(empty, W, np.ones(4), padding=1)
+    assert y.shape == (0, 4, 6, 7)
+    gradients = F.conv2d_backward(y, empty, W, padding=1)
+    assert gradients.x.shape == empty.shape
+    assert not gradients.w.any()
+    assert not gradients.b.any()
+    assert F.max_pool2d(empty, 2).shape == F.avg_pool2d(empty, 2).shape == (0, 3, 3, 3)
+    assert F.conv_transpose2d(empty, np.ones((3, 2, 2, 2))).shape == (0, 2, 7, 8)
+    assert F.global_avg_pool2d(empty).shape == (0, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 9, 16], ids=["batch last", "channels last", "Winograd"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_reaches_only_the_windows_that_hold_it(channels, value):
+    x, w = np.ones((4, channels, 12, 12)), np.ones((channels, channels, 3, 3))
+    x[0, 0, 5, 5] = value
+    y = F.conv2d(x, w, padding=1)
+    assert not np.isfinite(y[0, :, 4:7, 4:7]).any()
+    y[0, :, 4:7, 4:7] = 0
+    assert np.isfinite(y).all()
+
+
+def test_max_pooling_shows_a_nan_and_gives_it_the_gradient():
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    x[0, 0, 0, 0] = np.nan
+    y = F.max_pool2d(x, 2)
+    assert np.isnan(y[0, 0, 0, 0])
+    assert np.isfinite(y.ravel()[1:]).all()
+    assert F.max_pool2d_backward(np.ones_like(y), x, y, 2)[0, 0, 0, 0] == 1
+
+
+def test_receptive_fields_of_known_networks():
+    alexnet_conv5 = [(11, 4, 2), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1), (3, 1, 1)]
+    assert receptive_field(alexnet_conv5) == ReceptiveField(size_px=163, stride_px=16, start_px=-66)
+    assert receptive_field([]) == ReceptiveField(1, 1, 0)
+    assert receptive_field([(3, 1, 2, 2)]).size_px == 5
+
+
+def test_the_receptive_field_is_what_can_change_a_number():
+    layers = [(3, 2, 1), (2, 2, 0), (3, 1, 1)]
+    field = receptive_field(layers)
+    sensitivity = np.zeros((1, 1, 1, 8))
+    sensitivity[..., 4] = 1
+    lengths = [32, 16, 8]
+    for (kernel, stride, padding), length in zip(reversed(layers), reversed(lengths), strict=True):
+        x, w = np.ones((1, 1, 1, length)), np.ones((1, 1, 1, kernel))
+        sensitivity = F.conv2d_backward(sensitivity, x, w, stride=(1, stride), padding=(0, padding)).x
+    reached = np.flatnonzero(sensitivity)
+    first = field.start_px + 4 * field.stride_px
+    assert reached.tolist() == list(range(first, first + field.size_px))
