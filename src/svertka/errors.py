@@ -7,6 +7,8 @@ SvertkaError
 ├── NotFoundError (FileNotFoundError) a file, folder, backbone or run that was named does not exist
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
+├── ShapeError (ValueError)           sizes of arrays, kernels or steps don't fit together
+├── GraphError (ValueError)           the twin cannot run an ONNX graph: it says which operator, and why
 └── MissingExtraError (ImportError)   an optional part is not installed
 
 A message says what went wrong, what was received, what was expected, and what to do next. The command line
@@ -53,6 +55,14 @@ class WeightsError(SvertkaError, ValueError):
 
 class BundleError(SvertkaError, ValueError):
     """A bundle is damaged, or its two engines disagree."""
+
+
+class ShapeError(SvertkaError, ValueError):
+    """Sizes of arrays, kernels or steps don't fit together."""
+
+
+class GraphError(SvertkaError, ValueError):
+    """The twin cannot run an ONNX graph: it says which operator, and why."""
 
 
 class MissingExtraError(SvertkaError, ImportError):

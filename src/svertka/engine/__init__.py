@@ -1,0 +1,1 @@
+"""Convolution from nothing: NumPy alone."""
