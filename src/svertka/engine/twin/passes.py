@@ -21,6 +21,7 @@ import numpy as np
 from svertka.engine.twin.graph import Array, Graph, Node, needed
 from svertka.engine.twin.kernels.activations import Activation
 from svertka.engine.twin.operators import OPERATORS, batch_norm_as_affine, evaluate
+from svertka.engine.twin.shapes import fold_sizes
 from svertka.errors import GraphError
 
 KERNELS = {"Conv", "MaxPool", "AveragePool"}
@@ -35,7 +36,7 @@ def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
     """
     graph = needed(graph, outputs)
     check_known(graph)
-    graph = fold_constants(graph)
+    graph = needed(fold_sizes(fold_constants(graph)), graph.outputs)
     for one_pass in (_drop_identities, _normal_forms, _find_silu, _find_gelu, _merge_padding, _fold_batch_norm):
         graph = one_pass(graph)
     for one_pass in (_fuse_bias, _fuse_activations, _fuse_residuals, _fuse_activations, _fuse_input_affine):

@@ -1,7 +1,7 @@
 """Type and sizes of every tensor for one size of the input, and the constants that follow from sizes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,13 @@ import numpy as np
 from svertka.engine.twin.graph import Array, Graph, Node
 from svertka.engine.twin.operators import evaluate, reshape_target
 from svertka.errors import GraphError, ShapeError
+
+
+SAME_SIZES = {
+    *("Relu", "LeakyRelu", "Elu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Gelu", "Softplus"),
+    *("Softmax", "LayerNormalization", "BatchNormalization", "LRN", "Sqrt", "Exp", "Neg", "Abs"),
+}
+"""Operators whose result has the sizes and the type of their first input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,27 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
     return int(values[0]), int(values[1])
 
 
+def fold_sizes(graph: Graph) -> Graph:
+    """Replaces what a graph computes from the sizes of its own tensors by constants, where only N is free.
+
+    A traced network works out paddings and reshapes from the sizes of its input. What comes out equal for two N is a
+    constant.
+    """
+    if not any(node.op == "Shape" for node in graph.nodes) or any(None in port.shape[1:] for port in graph.inputs):
+        return graph
+    first, second = (
+        infer(graph, {port.name: Sizes((n, *port.shape[1:]), port.dtype) for port in graph.inputs})[1]  # type: ignore[arg-type]
+        for n in (2, 3)
+    )
+    same = {
+        name: value
+        for name, value in first.items()
+        if name in second and (second[name] is value or np.array_equal(value, second[name]))
+    }
+    kept = tuple(node for node in graph.nodes if not same.keys() >= set(node.outputs))
+    return replace(graph, nodes=kept, constants=same)
+
+
 def infer(graph: Graph, given: Mapping[str, Sizes]) -> tuple[dict[str, Sizes], dict[str, Array]]:
     """Sizes of all tensors, and all constants: the graph's, and those that its input's sizes decide.
 
@@ -115,8 +143,15 @@ def _of_node(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Arr
                     "Give the network images of the size that it was made for."
                 )
             return [Sizes((*x.shape[:-1], weight.shape[1]), x.dtype)]
-        case "Affine" | "Act" | "Softmax" | "LayerNormalization" | "BatchNormalization" | "LRN":
+        case "Affine" | "Act":
             return [x]
+        case op if op in SAME_SIZES:
+            return [x]
+        case "MatMul" if node.inputs[1] in constants:
+            return [Sizes((*x.shape[:-1], constants[node.inputs[1]].shape[-1]), x.dtype)]
+        case "Gemm" if node.inputs[1] in constants:
+            rows, features = x.shape[node.get("transA", 0)], constants[node.inputs[1]].shape
+            return [Sizes((rows, features[1 - node.get("transB", 0)]), x.dtype)]
         case "Reshape":
             shape = reshape_target(node, x.shape, constants[node.inputs[1]].tolist())
             if int(np.prod(shape)) != int(np.prod(x.shape)):
