@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from svertka.cli.lab import app as lab
+
 app = typer.Typer(
     name="svertka",
     help="A folder of images in; a tested, explained, portable classifier out.",
@@ -13,6 +15,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(lab, name="lab")
 
 
 @app.callback(invoke_without_command=True)
@@ -70,11 +74,12 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
     from svertka.cli.predict import predict as verb
 
-    raise typer.Exit(verb(bundle, paths, out or None, threads))
+    raise typer.Exit(verb(bundle, paths, out or None, threads, engine))
 
 
 @app.command()

@@ -145,9 +145,7 @@ def _batch_norm(node: Node, x: Array, scale: Array, bias: Array, mean: Array, va
     return np.asarray(x * factor.reshape(across) + shift.reshape(across))
 
 
-def batch_norm_as_affine(
-    node: Node, scale: Array, bias: Array, mean: Array, variance: Array
-) -> tuple[Array, Array]:
+def batch_norm_as_affine(node: Node, scale: Array, bias: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Factor and shift [C] of a BatchNorm in evaluation, worked out in float64."""
     factor = scale / np.sqrt(variance.astype(np.float64) + node.get("epsilon", 1e-5))
     return factor.astype(np.float32), (bias - mean * factor).astype(np.float32)

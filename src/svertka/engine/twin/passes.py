@@ -187,7 +187,7 @@ def _normal_forms(editor: _Editor, node: Node) -> None:
 
 @_each_node
 def _find_silu(editor: _Editor, node: Node) -> None:
-    """x · sigmoid(x), and x · hard_sigmoid(x) with ONNX's own slope of HardSwish."""
+    """X · sigmoid(x), and x · hard_sigmoid(x) with ONNX's own slope of HardSwish."""
     if node.op != "Mul":
         return
     for x, gate in (node.inputs, node.inputs[::-1]):

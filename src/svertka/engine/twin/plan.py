@@ -137,7 +137,9 @@ class _Planner:
 
     def _joins_channels(self, node: Node) -> bool:
         output = self.sizes.get(node.outputs[0])
-        return node.op == "Concat" and output is not None and len(output.shape) == 4 and node.attributes["axis"] % 4 == 1
+        return (
+            node.op == "Concat" and output is not None and len(output.shape) == 4 and node.attributes["axis"] % 4 == 1
+        )
 
     def _output(self, name: str, order: Sequence[int] | None = None) -> Layout:
         """Where a step writes a tensor: a part of a concatenation, or a buffer of its own (maps: channels last)."""
@@ -214,7 +216,7 @@ class _Planner:
     def _lower_window(self, node: Node) -> None:
         name, x = node.outputs[0], self._channels_last(node.inputs[0], node.name)
         out, workers = self.sizes[name].shape, self.workers
-        inputs: list[Layout] = [x]
+        inputs = [x]
         if node.op == "GlobalAveragePool":
             kernel = elementwise.spatial_mean(workers)
         elif node.op == "Conv":
@@ -289,7 +291,9 @@ class _Planner:
         )  # fmt: skip
         same_type = all(x is None or x.dtype == sizes.dtype for x in inputs)
         if node.op == "Act":
-            self._compute(node, elementwise.activation_alone(node.attributes["activation"], self.workers), inputs, order)
+            self._compute(
+                node, elementwise.activation_alone(node.attributes["activation"], self.workers), inputs, order
+            )
         elif node.op == "Affine":
             rank = len(sizes.shape)
             factor, shift = (x.reshape(-1, *(1,) * (rank - 2)) for x in inputs[1:])  # type: ignore[union-attr]

@@ -10,7 +10,6 @@ from svertka.engine.twin.graph import Array, Graph, Node
 from svertka.engine.twin.operators import evaluate, reshape_target
 from svertka.errors import GraphError, ShapeError
 
-
 SAME_SIZES = {
     *("Relu", "LeakyRelu", "Elu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Gelu", "Softplus"),
     *("Softmax", "LayerNormalization", "BatchNormalization", "LRN", "Sqrt", "Exp", "Neg", "Abs"),
@@ -28,7 +27,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How a kernel moves over a map: sizes of kernel, steps, dilation, and padding before and after, each (rows, columns)."""
+    """How a kernel moves over a map: its size, steps, dilation, and padding before and after, as (rows, columns)."""
 
     kernel: tuple[int, int]
     strides: tuple[int, int]
@@ -70,8 +69,8 @@ def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window
     window = Window(_pair(kernel), _pair(strides), _pair(dilations), _pair(pads[:2]), _pair(after))
     if any(window.out(size, axis) < 1 for axis, size in enumerate(sizes)):
         raise ShapeError(
-            f"Node {node.name!r} moves a {kernel[0]}×{kernel[1]} kernel over a map of {sizes[0]}×{sizes[1]} with padding "
-            f"{tuple(pads)}: it doesn't fit. Give the network a larger image."
+            f"Node {node.name!r} moves a {kernel[0]}×{kernel[1]} kernel over a map of {sizes[0]}×{sizes[1]} with "
+            f"padding {tuple(pads)}: it doesn't fit. Give the network a larger image."
         )
     return window
 
@@ -120,7 +119,9 @@ def infer(graph: Graph, given: Mapping[str, Sizes]) -> tuple[dict[str, Sizes], d
             if isinstance(error, ShapeError | GraphError):
                 raise
             shapes = [list(sizes[name].shape) for name in node.inputs if name in sizes]
-            raise ShapeError(f"Node {node.name!r}, a {node.op}, doesn't fit inputs of sizes {shapes}: {error}.") from None
+            raise ShapeError(
+                f"Node {node.name!r}, a {node.op}, doesn't fit inputs of sizes {shapes}: {error}."
+            ) from None
         sizes.update(zip(node.outputs, found, strict=False))
     return sizes, constants
 

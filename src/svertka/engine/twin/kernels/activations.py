@@ -60,7 +60,7 @@ def _sigmoid() -> InPlace:
 
 
 def _silu() -> InPlace:
-    """y · sigmoid(y) = h + h · tanh(h) with h = y / 2."""
+    """Y · sigmoid(y) = h + h · tanh(h) with h = y / 2."""
 
     def run(y: Array) -> None:
         y *= np.float32(0.5)
@@ -81,7 +81,7 @@ def _hard_sigmoid(alpha: np.float32, beta: np.float32) -> InPlace:
 
 
 def _hard_swish() -> InPlace:
-    """y · clip(y / 6 + 1/2, 0, 1); Howard et al. 2019, arXiv 1905.02244, section 5.2."""
+    """Y · clip(y / 6 + 1/2, 0, 1); Howard et al. 2019, arXiv 1905.02244, section 5.2."""
 
     def run(y: Array) -> None:
         gate = y * np.float32(1 / 6)
@@ -93,7 +93,7 @@ def _hard_swish() -> InPlace:
 
 
 def _gelu() -> InPlace:
-    """y · (1 + erf(y / √2)) / 2; Hendrycks and Gimpel 2016, arXiv 1606.08415."""
+    """Y · (1 + erf(y / √2)) / 2; Hendrycks and Gimpel 2016, arXiv 1606.08415."""
 
     def run(y: Array) -> None:
         gate = erf(y * np.float32(np.sqrt(0.5)))
@@ -125,7 +125,8 @@ def erf(x: Array) -> Array:
     np.exp(magnitude, out=magnitude)
     series *= magnitude
     np.subtract(np.float32(1), series, out=series)
-    return np.copysign(series, x, out=series)
+    np.copysign(series, x, out=series)
+    return series
 
 
 _ACTIVATIONS: dict[str, Callable[..., InPlace]] = {

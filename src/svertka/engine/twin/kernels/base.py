@@ -71,9 +71,7 @@ def on_pixels(kernel: Kernel) -> Kernel:
     return Kernel(kernel.scratch, bind)
 
 
-def finisher(
-    bias_O: F32 | None, activation: Activation | None
-) -> Callable[[Array, Array | None], None]:
+def finisher(bias_O: F32 | None, activation: Activation | None) -> Callable[[Array, Array | None], None]:
     """The end of a convolution on a block [..., O] of its output: adds bias and shortcut and applies the activation."""
     act = in_place(activation)
 
@@ -113,7 +111,9 @@ def _inside(length: int, size: int, start: int) -> tuple[slice, slice]:
     return slice(first - start, last - start), slice(first, last)
 
 
-def windows(strip: Array, rows: int, columns: int, kernel: tuple[int, int], step: tuple[int, int], apart: tuple[int, int]) -> Array:
+def windows(
+    strip: Array, rows: int, columns: int, kernel: tuple[int, int], step: tuple[int, int], apart: tuple[int, int]
+) -> Array:
     """All windows [rows, columns, K, L, C] of a strip [h, w, C], without a copy."""
     y, x, c = strip.strides
     strides = (y * step[0], x * step[1], y * apart[0], x * apart[1], c)

@@ -31,7 +31,12 @@ _LONGEST = 512  # numbers of an inner loop: longer ones don't gain, and the repe
 
 
 def depthwise(
-    weight_C1KL: F32, bias_C: F32, window: Window, out_shape: tuple[int, ...], activation: Activation | None, workers: int
+    weight_C1KL: F32,
+    bias_C: F32,
+    window: Window,
+    out_shape: tuple[int, ...],
+    activation: Activation | None,
+    workers: int,
 ) -> Kernel:
     """A convolution with as many groups as channels in and out.
 
@@ -90,7 +95,11 @@ def depthwise(
 
 def _joined_pixels(columns: int, channels: int) -> int:
     """How many neighbouring pixels are worked on as one: a divisor of the row."""
-    return max(count for count in range(1, columns + 1) if columns % count == 0 and (count == 1 or count * channels <= _LONGEST))
+    return max(
+        count
+        for count in range(1, columns + 1)
+        if columns % count == 0 and (count == 1 or count * channels <= _LONGEST)
+    )
 
 
 def _join(seen: Array, joined: int) -> Array:

@@ -50,7 +50,7 @@ def activation_alone(activation: Activation, workers: int) -> Kernel:
 
 
 def affine(activation: Activation | None, workers: int) -> Kernel:
-    """x · factor + shift, then an activation; factor and shift come as inputs."""
+    """X · factor + shift, then an activation; factor and shift come as inputs."""
     act = in_place(activation)
 
     def compute(x: Array, factor: Array, shift: Array, out: Array) -> None:

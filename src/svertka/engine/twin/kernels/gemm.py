@@ -85,7 +85,12 @@ def _row_stride(x: Array) -> int:
 
 
 def gathered_windows(
-    weight_OCKL: F32, bias_O: F32, window: Window, out_shape: tuple[int, ...], activation: Activation | None, workers: int
+    weight_OCKL: F32,
+    bias_O: F32,
+    window: Window,
+    out_shape: tuple[int, ...],
+    activation: Activation | None,
+    workers: int,
 ) -> Kernel:
     """Convolution with any kernel, steps, dilation and padding: windows [R, K·L·C] times weights [K·L·C, O].
 

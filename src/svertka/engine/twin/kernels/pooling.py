@@ -19,7 +19,12 @@ def max_pool(window: Window, in_shape: tuple[int, ...], out_shape: tuple[int, ..
 
 
 def average_pool(
-    window: Window, in_shape: tuple[int, ...], out_shape: tuple[int, ...], workers: int, counts_padding: bool, declared: tuple[int, int]
+    window: Window,
+    in_shape: tuple[int, ...],
+    out_shape: tuple[int, ...],
+    workers: int,
+    counts_padding: bool,
+    declared: tuple[int, int],
 ) -> Kernel:
     """The mean of every window.
 
@@ -67,7 +72,11 @@ def _pool(
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQC = nhwc(inputs[0]), nhwc(out)
-        return [block(x_NHWC[i], out_NPQC[i, a:b], a, scratch) for i in range(n) for a, b in cuts(rows, block_rows, -(-workers // n))]
+        return [
+            block(x_NHWC[i], out_NPQC[i, a:b], a, scratch)
+            for i in range(n)
+            for a, b in cuts(rows, block_rows, -(-workers // n))
+        ]
 
     def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Block:
         count, top = len(out_PQC), first * down - window.before[0]
@@ -75,10 +84,16 @@ def _pool(
         parts = []
         for memory in scratch:
             carver = Carver(memory)
-            strip = carver.take((count - 1) * down + (height - 1) * apart_y + 1, padded_width, channels) if needs_strip else x_HWC[top:]
+            strip = (
+                carver.take((count - 1) * down + (height - 1) * apart_y + 1, padded_width, channels)
+                if needs_strip
+                else x_HWC[top:]
+            )
             folded = carver.take(count, used_width, channels)
             by_row = [strip[k * apart_y : k * apart_y + (count - 1) * down + 1 : down] for k in range(height)]
-            by_column = [folded[:, k * apart_x : k * apart_x + (columns - 1) * across + 1 : across] for k in range(length)]
+            by_column = [
+                folded[:, k * apart_x : k * apart_x + (columns - 1) * across + 1 : across] for k in range(length)
+            ]
             parts.append((strip, folded, by_row, by_column))
 
         def run(worker: int) -> None:
@@ -92,7 +107,10 @@ def _pool(
 
         return run
 
-    return Kernel(round_up(size_of(strip_rows, padded_width, channels)) + round_up(size_of(block_rows, used_width, channels)), bind)
+    return Kernel(
+        round_up(size_of(strip_rows, padded_width, channels)) + round_up(size_of(block_rows, used_width, channels)),
+        bind,
+    )
 
 
 def _combine(combine: np.ufunc, parts: list[Array], out: Array) -> None:

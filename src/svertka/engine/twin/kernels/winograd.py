@@ -88,7 +88,12 @@ def transform_kernels(weight_OC33: F32, m: int) -> F32:
 
 
 def winograd(
-    kernels_tCO: F32, bias_O: F32, before: tuple[int, int], out_shape: tuple[int, ...], activation: Activation | None, workers: int
+    kernels_tCO: F32,
+    bias_O: F32,
+    before: tuple[int, int],
+    out_shape: tuple[int, ...],
+    activation: Activation | None,
+    workers: int,
 ) -> Kernel:
     """A 3×3 convolution with steps of 1.
 
@@ -106,7 +111,10 @@ def winograd(
     down, across = -(-rows // m), -(-columns // m)
     pieces, images = _split(n, down, across * t * t * max(channels, out_channels), workers, kernels_tCO.nbytes)
     most = max((d - c) * (b - a) for a, b, c, d in pieces) * across
-    half = max(t * t * most * max(channels, out_channels), images * (m * max(d - c for _, _, c, d in pieces) + 2) * t * across * channels)
+    half = max(
+        t * t * most * max(channels, out_channels),
+        images * (m * max(d - c for _, _, c, d in pieces) + 2) * t * across * channels,
+    )
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
@@ -115,7 +123,9 @@ def winograd(
         blocks = []
         for a, b, c, d in pieces:
             if (b - a, d - c) not in shared:
-                shared[b - a, d - c] = [_Tiles(memory, half, b - a, d - c, across, kernels_tCO, bias_O, activation) for memory in scratch]
+                shared[b - a, d - c] = [
+                    _Tiles(memory, half, b - a, d - c, across, kernels_tCO, bias_O, activation) for memory in scratch
+                ]
             place = out_NPQO[a:b, c * m : d * m]
             shortcut = None if residual is None else residual[a:b, c * m : d * m]
             blocks.append(_block(shared[b - a, d - c], x_NHWC[a:b], place, shortcut, c * m - before[0], -before[1]))
@@ -124,7 +134,9 @@ def winograd(
     return Kernel(2 * round_up(half), bind)
 
 
-def _split(n: int, down: int, numbers: int, workers: int, weight_bytes: int) -> tuple[list[tuple[int, int, int, int]], int]:
+def _split(
+    n: int, down: int, numbers: int, workers: int, weight_bytes: int
+) -> tuple[list[tuple[int, int, int, int]], int]:
     """Blocks (first and last image, first and last row of tiles) that fit the cache, and the most images of one.
 
     Where weights are larger than a core's cache, they have to come from afar for every block, so blocks are larger.
@@ -144,7 +156,15 @@ class _Tiles:
     """
 
     def __init__(
-        self, memory: F32, half: int, n: int, down: int, across: int, kernels_tCO: F32, bias_O: F32, activation: Activation | None
+        self,
+        memory: F32,
+        half: int,
+        n: int,
+        down: int,
+        across: int,
+        kernels_tCO: F32,
+        bias_O: F32,
+        activation: Activation | None,
     ) -> None:
         m = {16: 2, 36: 4}[len(kernels_tCO)]
         self.transforms, self.kernels_tCO = TRANSFORMS[m], kernels_tCO
@@ -203,7 +223,11 @@ def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | N
         column = left + place + m * begin
         columns = x_NHWC[:, top + first : top + last, column : column + m * (end - begin - 1) + 1 : m]
         copies.append((place, begin, end, columns if end > begin else None))
-    places = [(p, q, out[:, p::m, q::m], None if residual is None else residual[:, p::m, q::m]) for p in range(m) for q in range(m)]
+    places = [
+        (p, q, out[:, p::m, q::m], None if residual is None else residual[:, p::m, q::m])
+        for p in range(m)
+        for q in range(m)
+    ]
 
     def run(worker: int) -> None:
         tiles = workers[worker]
