@@ -25,8 +25,8 @@ from svertka.engine.twin.kernels.base import (
 )
 from svertka.engine.twin.shapes import Window
 
-_FEWEST_ROWS = 128  # with fewer, packing the weights takes OpenBLAS longer than multiplying
-_BLOCK = 1 << 17  # float32 numbers of input and output of a block
+_FEWEST_ROWS = 512  # with fewer, packing the weights takes OpenBLAS a good part of the time
+_BLOCK = 1 << 18  # float32 numbers of input and output of a block
 
 Pre = tuple[F32, F32, Activation | None]
 

@@ -12,6 +12,8 @@ from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.base import BLOCK, Block, Carver, Kernel, copy_padded, cuts, nhwc, round_up, size_of
 from svertka.engine.twin.shapes import Window
 
+_FEW = 4
+
 
 def max_pool(window: Window, in_shape: tuple[int, ...], out_shape: tuple[int, ...], workers: int) -> Kernel:
     """The largest number of every window; padding never wins."""
@@ -90,18 +92,17 @@ def _pool(
                 else x_HWC[top:]
             )
             folded = carver.take(count, used_width, channels)
-            by_row = [strip[k * apart_y : k * apart_y + (count - 1) * down + 1 : down] for k in range(height)]
-            by_column = [
-                folded[:, k * apart_x : k * apart_x + (columns - 1) * across + 1 : across] for k in range(length)
-            ]
+            # Every window along one axis, then along the other: [count, K, w, C] and [count, Q, L, C].
+            by_row = _sliding(strip, 0, count, height, down, apart_y)
+            by_column = _sliding(folded, 1, columns, length, across, apart_x)
             parts.append((strip, folded, by_row, by_column))
 
         def run(worker: int) -> None:
             strip, folded, by_row, by_column = parts[worker]
             if needs_strip:
                 copy_padded(strip, x_HWC, top, -window.before[1], fill)
-            _combine(combine, by_row, folded)
-            _combine(combine, by_column, out_PQC)
+            _combine(combine, by_row, 1, folded)
+            _combine(combine, by_column, 2, out_PQC)
             if scale is not None:
                 np.multiply(out_PQC, scale, out=out_PQC)
 
@@ -113,10 +114,19 @@ def _pool(
     )
 
 
-def _combine(combine: np.ufunc, parts: list[Array], out: Array) -> None:
-    if len(parts) == 1:
-        np.copyto(out, parts[0])
+def _sliding(x: Array, axis: int, places: int, size: int, step: int, apart: int) -> Array:
+    """Windows along one axis, as one more axis behind it; no copy."""
+    shape = (*x.shape[:axis], places, size, *x.shape[axis + 1 :])
+    strides = (*x.strides[:axis], x.strides[axis] * step, x.strides[axis] * apart, *x.strides[axis + 1 :])
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def _combine(combine: np.ufunc, windows: Array, axis: int, out: Array) -> None:
+    """Folds an axis. For few places, whole arrays two by two are quicker than ``reduce``, for many they are not."""
+    if windows.shape[axis] > _FEW:
+        combine.reduce(windows, axis=axis, out=out)
         return
-    combine(parts[0], parts[1], out=out)
-    for part in parts[2:]:
+    first, *rest = np.moveaxis(windows, axis, 0)
+    np.copyto(out, first)
+    for part in rest:
         combine(out, part, out=out)

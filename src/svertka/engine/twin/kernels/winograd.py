@@ -74,7 +74,7 @@ TRANSFORMS = {
     ),
 }
 
-_BLOCK = 1 << 17  # float32 numbers of one of a block's two halves of scratch memory
+_BLOCK = 1 << 18  # float32 numbers of one of a block's two halves of scratch memory
 
 
 def transform_kernels(weight_OC33: F32, m: int) -> F32:
