@@ -53,7 +53,8 @@ def _list(found: Sequence[Layer]) -> Iterator[str]:
     width = max((len(layer.name) for layer in found), default=0)
     yield f"{'layer':<{width}}  {'weights':<20}  input → output"
     for layer in found:
-        yield f"{layer.name:<{width}}  {_sizes(layer.kernel_shape):<20}  {_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
+        sizes = f"{_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
+        yield f"{layer.name:<{width}}  {_sizes(layer.kernel_shape):<20}  {sizes}"
     yield "Choose a number with --layer NAME --at CHANNEL,ROW,COLUMN (a linear layer: --at FEATURE)."
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 # OpenBLAS as NumPy's wheels name it, then as distributions do.
-_SYMBOLS = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
+_SYMBOLS = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
 
 _lock, _holders, _before = threading.Lock(), 0, 1
 

@@ -75,7 +75,7 @@ class Twin:
         Args:
             x: what the graph takes: float32 [N, C, H, W], or a bundle's uint8 [N, S, S, 3]. A network that takes floats
                 accepts any real numbers.
-            outputs: names of tensors anywhere in the graph; one that was fused away is computed apart for this call.
+            outputs: names of tensors anywhere in the graph; what would be fused away is then computed by itself.
 
         Returns:
             The graph's first output, or the named tensors by name. Later calls don't touch them.
@@ -101,8 +101,8 @@ class Twin:
         )
         if not fits or 0 in x.shape:
             raise ShapeError(
-                f"{port.name!r} is an array of sizes {list(x.shape)}; expected {expected}, none of them 0. Prepare images "
-                "as the network was trained on them."
+                f"{port.name!r} is an array of sizes {list(x.shape)}; expected {expected}, none of them 0. Prepare "
+                "images as the network was trained on them."
             )
         if x.dtype != port.dtype and not (port.dtype.kind == "f" and x.dtype.kind in "fiub"):
             raise ShapeError(f"{port.name!r} holds {x.dtype} numbers; expected {port.dtype}. Convert them first.")

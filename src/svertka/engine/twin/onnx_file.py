@@ -16,7 +16,7 @@ _STANDARD_DOMAINS = {"", "ai.onnx"}
 _EXTERNAL = 1
 # TensorProto.DataType, the kinds that convolutional networks hold.
 _DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8"}
-_LARGE = 1 << 20
+_PIECE = 1 << 22  # numbers
 
 Message = dict[int, list[Any]]
 
@@ -151,9 +151,7 @@ class _Reader:
         if tensor.get(14, [0])[-1] == _EXTERNAL:
             return name, self._external(tensor, dtype).reshape(shape)
         if 9 in tensor:
-            value = np.frombuffer(tensor[9][-1], dtype.newbyteorder("<")).astype(dtype)
-            if value.nbytes > _LARGE:
-                self.release()
+            value = self._copied(np.frombuffer(tensor[9][-1], dtype.newbyteorder("<")), dtype)
         elif dtype.kind == "f" and dtype.itemsize > 2:
             number, code = (4, "<f4") if dtype.itemsize == 4 else (10, "<f8")
             value = np.frombuffer(b"".join(bytes(part) for part in tensor.get(number, [])), code).astype(dtype)
@@ -162,6 +160,15 @@ class _Reader:
         else:
             value = np.array(_integers(tensor.get(7 if dtype.itemsize == 8 else 5, []))).astype(dtype)
         return name, value.reshape(shape)
+
+    def _copied(self, raw: Array, dtype: np.dtype[Any]) -> Array:
+        """A copy, made bit by bit: the pages of the file that were read go before the next ones come."""
+        value = np.empty(raw.shape, dtype)
+        for start in range(0, len(raw), _PIECE):
+            value[start : start + _PIECE] = raw[start : start + _PIECE]
+            if len(raw) >= _PIECE:
+                self.release()
+        return value
 
     def _external(self, tensor: Message, dtype: np.dtype[Any]) -> Array:
         entries = {_text(entry, 1): _text(entry, 2) for entry in map(_message, tensor.get(13, []))}

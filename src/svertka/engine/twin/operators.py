@@ -132,7 +132,7 @@ def _softmax(node: Node, x: Array) -> Array:
 
 def _layer_norm(node: Node, x: Array, scale: Array, bias: Array | None = None) -> Array:
     over = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
-    centred = x - x.mean(axis=over, keepdims=True)
+    centred: Array = x - x.mean(axis=over, keepdims=True)
     deviation = np.sqrt(np.square(centred).mean(axis=over, keepdims=True) + np.float32(node.get("epsilon", 1e-5)))
     centred /= deviation
     centred *= scale
@@ -262,7 +262,7 @@ OPERATORS: dict[str, Operator] = {
     "Gather": _gather,
     "Expand": lambda node, x, shape: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist()))),
     "Tile": lambda node, x, repeats: np.tile(x, repeats.tolist()),
-    "Range": _elementwise(lambda first, last, step: np.arange(first.item(), last.item(), step.item(), first.dtype)),
+    "Range": _elementwise(lambda first, last, step: np.arange(first.item(), last.item(), step.item(), first.dtype)),  # type: ignore[call-overload]
     # logic
     "Equal": _elementwise(np.equal),
     "Greater": _elementwise(np.greater),

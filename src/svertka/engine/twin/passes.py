@@ -244,7 +244,7 @@ def _merge_padding(editor: _Editor, node: Node) -> None:
 
 @_each_node
 def _fold_batch_norm(editor: _Editor, node: Node) -> None:
-    """Into the convolution before it, else into one multiplication and one addition (Jacob et al. 2017, section 3.2)."""
+    """Into the convolution before it (Jacob et al. 2017, section 3.2), else into a product and a sum."""
     if node.op != "BatchNormalization":
         return
     parameters = [editor.constant(name) for name in node.inputs[1:]]
@@ -312,7 +312,7 @@ def _fuse_residuals(editor: _Editor, node: Node) -> None:
 
 @_each_node
 def _fuse_input_affine(editor: _Editor, node: Node) -> None:
-    """BatchNorm and ReLU before a 1×1 convolution (DenseNet) work on the block that the convolution is about to read."""
+    """BatchNorm and ReLU before a 1×1 convolution (DenseNet) work on the block that it is about to read."""
     if node.op != "Conv" or "pre" in node.attributes:
         return
     weight = editor.constant(node.inputs[1])

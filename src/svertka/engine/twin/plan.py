@@ -4,9 +4,8 @@ Views (Transpose, Reshape …) take no step where strides can express them. The 
 written where the concatenation will be read, so it takes no step either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -112,9 +111,9 @@ class _Planner:
                     buffer.first, buffer.last = min(buffer.first, number), max(buffer.last, number)
         for name in self.given:
             buffers[self.layouts[name].buffer].first = -1
-        for layout in outputs.values():
-            if isinstance(layout, Layout):
-                buffers[layout.buffer].last = len(self.steps)
+        for output in outputs.values():
+            if isinstance(output, Layout):
+                buffers[output.buffer].last = len(self.steps)
         return buffers
 
     def _house_concatenations(self) -> None:
@@ -245,7 +244,7 @@ class _Planner:
         return weight, self.constants[node.inputs[2]] if has_bias else np.zeros(out_channels, np.float32)
 
     def _pack(self, node: Node) -> Pack:
-        def pack(form: str, make: Any) -> F32:
+        def pack(form: str, make: Callable[[], F32]) -> F32:
             key = f"{node.outputs[0]} {form}"
             if key not in self.packs:
                 self.packs[key] = make()
@@ -285,10 +284,8 @@ class _Planner:
     def _lower_elementwise(self, node: Node) -> None:
         inputs = [self._tensor(name) if name else None for name in node.inputs]
         sizes = self.sizes[node.outputs[0]]
-        order = next(
-            (x.order for x in inputs if isinstance(x, Layout) and len(x.shape) == len(sizes.shape) and x.shape == sizes.shape),
-            range(len(sizes.shape)),
-        )  # fmt: skip
+        like = next((x for x in inputs if isinstance(x, Layout) and x.shape == sizes.shape), None)
+        order = like.order if like else range(len(sizes.shape))
         same_type = all(x is None or x.dtype == sizes.dtype for x in inputs)
         if node.op == "Act":
             self._compute(

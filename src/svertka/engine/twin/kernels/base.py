@@ -3,6 +3,7 @@
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. Kernels see maps as [N, H, W, C].
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ Block = Callable[[int], None]
 """A piece of a step that can run beside the others; it is told which worker runs it."""
 
 BLOCK = 1 << 16
-"""Float32 numbers that a block of simple arithmetic works on: a quarter of a megabyte stays in the cache next to the core."""
+"""Float32 numbers that a block of simple arithmetic works on: a quarter of a megabyte stays in a core's own cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Carver:
         self.memory, self.used = memory, 0
 
     def take(self, *shape: int) -> F32:
+        """The next array of these sizes, with what was in memory there."""
         start, size = self.used, size_of(*shape)
         self.used = start + round_up(size)
         return self.memory[start : start + size].reshape(shape)
@@ -87,10 +89,10 @@ def finisher(bias_O: F32 | None, activation: Activation | None) -> Callable[[Arr
 
 
 def cuts(count: int, size: int, at_least: int = 1) -> list[tuple[int, int]]:
-    """Splits ``count`` places into even runs of about ``size``, and into ``at_least`` runs if there are so many places."""
+    """Splits ``count`` places into even runs of at most ``size``; ``at_least`` so many if there are enough places."""
     pieces = min(max(-(-count // max(size, 1)), at_least, 1), count)
     edges = [count * piece // pieces for piece in range(pieces + 1)] if pieces else [0]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def copy_padded(strip: Array, x_HWC: Array, top: int, left: int, fill: float = 0.0) -> None:

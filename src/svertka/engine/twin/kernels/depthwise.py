@@ -1,7 +1,8 @@
 """Depthwise convolution: every channel has a kernel of its own, so there is no matrix product, only multiply and add.
 
-``einsum`` over windows multiplies and adds in one pass over neighbouring channels, 3 to 4 times as fast as two ufunc calls for each
-place in the kernel. Its inner loop is as long as there are channels; where these are few, several pixels join in.
+``einsum`` over windows multiplies and adds in one pass over neighbouring channels, 2 to 4 times as fast as two ufunc
+calls for each place in the kernel. Its inner loop is as long as there are channels; where these are few, several pixels
+join in.
 
 Shapes: N batch, C channels, P/Q out, K/L kernel.
 """

@@ -1,6 +1,7 @@
 """Convolution as a matrix product: a 1×1 kernel multiplies the map as it lies, others gather their windows first.
 
-Windows are gathered block by block (im2col: Chellapilla et al. 2006), so that they stay in the cache and take no memory.
+Windows are gathered block by block (im2col: Chellapilla et al. 2006), so that they stay in the cache and take little
+memory.
 
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel, R rows of a matrix.
 """
