@@ -235,9 +235,8 @@ class _Planner:
         self._add(node.name, kernel, inputs, self.layouts[name])
 
     def _weights(self, node: Node) -> tuple[F32, F32]:
-        for name in node.inputs[1:3]:
-            if name and name not in self.constants:
-                raise GraphError(f"Node {node.name!r}, a {node.op}, computes its weights; expected constant ones.")
+        if any(name and name not in self.constants for name in node.inputs[1:3]):
+            raise GraphError(f"Node {node.name!r}, a {node.op}, computes its weights; expected constant ones.")
         weight = self.constants[node.inputs[1]]
         has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
         out_channels = weight.shape[0] if node.op == "Conv" else weight.shape[1]

@@ -131,6 +131,8 @@ def _of_node(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Arr
     if x is None:
         return _by_running(node, sizes, constants)
     match node.op:
+        case "Conv" if node.inputs[1] not in constants:
+            raise GraphError(f"Node {node.name!r}, a Conv, computes its weights; expected constant ones.")
         case "Conv":
             return [Sizes(_conv(node, x.shape, constants[node.inputs[1]].shape), x.dtype)]
         case "MaxPool" | "AveragePool":
