@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
-from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 from svertka.engine.twin import Twin
+from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 
 def numbers(*shape, seed=0):
@@ -123,10 +123,22 @@ def node(op, *inputs, **attributes):
 
 VECTOR = {"scale": numbers(6) + 2, "shift": numbers(6, seed=1), "mean": numbers(6, seed=2)}
 LAST = {"gamma": numbers(9, seed=5), "beta": numbers(9, seed=6)}
-INTEGERS = {name: np.array(values, np.int64) for name, values in {
-    "whole": [0, 6, -1], "axes": [2, 3], "one": [1], "starts": [1, -1], "ends": [4, -100], "cut": [1, 3],
-    "by": [1, -2], "parts": [2, 4], "pads": [0, 1, 2, 0, 0, 0, 1, 3], "order": [5, 0, 2], "twice": [1, 1, 2, 1],
-}.items()}  # fmt: skip
+INTEGERS = {
+    name: np.array(values, np.int64)
+    for name, values in {
+        "whole": [0, 6, -1],
+        "axes": [2, 3],
+        "one": [1],
+        "starts": [1, -1],
+        "ends": [4, -100],
+        "cut": [1, 3],
+        "by": [1, -2],
+        "parts": [2, 4],
+        "pads": [0, 1, 2, 0, 0, 0, 1, 3],
+        "order": [5, 0, 2],
+        "twice": [1, 1, 2, 1],
+    }.items()
+}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +186,9 @@ def test_one_operator(one):
 @pytest.mark.parametrize("other", [(), (9,), (6, 1, 1), (1, 6, 7, 9), (2, 6, 7, 1)])
 def test_two_inputs_broadcast(op, other):
     value = np.abs(numbers(*other, seed=7)) + np.float32(0.5) if other else np.array(2.0, np.float32)
-    model = model_of([helper.make_node("Abs", ["x"], ["a"]), helper.make_node(op, ["a", "c"], ["y"])], [2, 6, 7, 9], {"c": value})  # fmt: skip
+    model = model_of(
+        [helper.make_node("Abs", ["x"], ["a"]), helper.make_node(op, ["a", "c"], ["y"])], [2, 6, 7, 9], {"c": value}
+    )
     x = numbers(2, 6, 7, 9)
     assert relative_error(Twin.from_onnx(model)(x), by_onnx_runtime(model, x)[0]) < 2e-6
 

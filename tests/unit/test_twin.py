@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 from svertka.engine.twin import Twin
 from svertka.engine.twin.blas import _openblas, one_thread
 from svertka.engine.twin.layout import Buffer, place
 from svertka.engine.twin.trace import layers, trace
 from svertka.errors import GraphError, NotFoundError, ShapeError
+from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 
 def numbers(*shape, seed=0):
@@ -55,8 +55,12 @@ def residual_model():
         helper.make_node("Softmax", ["logits"], ["probabilities"]),
     ]
     weights = {
-        "stem": (16, 3, 3, 3), "one": (16, 16, 3, 3), "two": (16, 16, 3, 3), "new": (8, 16, 1, 1), "newer": (4, 24, 3, 3),
-    }  # fmt: skip
+        "stem": (16, 3, 3, 3),
+        "one": (16, 16, 3, 3),
+        "two": (16, 16, 3, 3),
+        "new": (8, 16, 1, 1),
+        "newer": (4, 24, 3, 3),
+    }
     constants = {f"w{name}": numbers(*shape, seed=len(name)) / 8 for name, shape in weights.items()}
     constants |= {f"b{name}": numbers(shape[0], seed=3) for name, shape in weights.items()}
     constants |= {name: np.abs(numbers(16, seed=4)) + np.float32(0.5) for name in ("scale", "variance")}
@@ -84,7 +88,9 @@ def test_every_tensor_can_be_asked_for(residual_model):
     names = twin.tensors
     assert {"stem norm", "two", "before", "both", "probabilities"} <= set(names)
     inside = onnx.load_from_string(residual_model)
-    inside.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in ("logits", "probabilities"))  # fmt: skip
+    inside.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in names if name not in ("logits", "probabilities")
+    )
     expected = dict(zip(names, by_onnx_runtime(inside.SerializeToString(), IMAGES, names), strict=True))
     together = twin(IMAGES, names)
     for name in names:
