@@ -44,9 +44,8 @@ def _place(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ConfigError(
-            f"--at is {text!r}; expected CHANNEL,ROW,COLUMN such as 5,10,20 (a linear layer: FEATURE)."
-        ) from None
+        given = f"--at is {text!r}" if text else "--at is missing"
+        raise ConfigError(f"{given}; expected CHANNEL,ROW,COLUMN such as 5,10,20 (a linear layer: FEATURE).") from None
 
 
 def _list(found: Sequence[Layer]) -> Iterator[str]:

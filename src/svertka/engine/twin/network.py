@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -28,17 +29,21 @@ class Twin:
 
     Attributes:
         graph: optimised: BatchNorm folded, activations and shortcuts fused.
+        tensors: names of all tensors that can be asked for, in the order in which they are computed.
         threads: that share each step.
     """
 
-    def __init__(self, graph: Graph, threads: int = 1) -> None:
+    def __init__(self, load: Callable[[], Graph], threads: int = 1) -> None:
+        """Reads a graph; it is read again when a tensor is asked for that was fused away, instead of kept beside."""
         if threads < 1:
             raise ShapeError(f"threads is {threads}; expected 1 or more.")
+        graph = load()
         if len(graph.inputs) != 1:
             names = [port.name for port in graph.inputs]
             raise GraphError(f"The graph has the inputs {names}; expected one.")
         self.threads = threads
-        self._whole, self.graph = graph, optimise(graph, graph.outputs)
+        self._load, self.tensors = load, tuple(graph.tensors())
+        self.graph = optimise(graph, graph.outputs)
         self._workers = Workers(threads)
         self._packs: dict[str, F32] = {}
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
@@ -56,12 +61,7 @@ class Twin:
             NotFoundError: there is no such file.
             GraphError: it is no ONNX model, or holds an operator that the twin doesn't know (the message names it).
         """
-        return cls(read(source if isinstance(source, bytes) else Path(source)), threads)
-
-    @property
-    def tensors(self) -> list[str]:
-        """Names of all tensors that can be asked for, in the order in which they are computed."""
-        return self._whole.tensors()
+        return cls(partial(read, source if isinstance(source, bytes) else Path(source)), threads)
 
     @overload
     def __call__(self, x: ArrayLike, outputs: None = None) -> Array: ...
@@ -120,7 +120,7 @@ class Twin:
 
     def _build(self, x: Array, names: tuple[str, ...]) -> Program:
         usual = set(names) <= set(self.graph.outputs)
-        graph = self.graph if usual else optimise(self._whole, self._known(names))
+        graph = self.graph if usual else optimise(self._load(), self._known(names))
         port = graph.inputs[0]
         sizes = {port.name: Sizes(x.shape, port.dtype)}
         return Program(make_plan(graph, sizes, self.threads, self._packs if usual else {}), self._workers)

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -34,7 +34,10 @@ class Workers:
                 blocks[number](worker)
 
         helpers = [self._pool.submit(work, worker) for worker in range(1, min(self.count, len(blocks)))]
-        work(0)
+        try:
+            work(0)
+        finally:
+            wait(helpers)  # whatever happened: nobody may still write when the next call begins
         for helper in helpers:
             helper.result()
 
