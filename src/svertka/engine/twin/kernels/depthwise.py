@@ -14,7 +14,6 @@ import numpy as np
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.activations import Activation
 from svertka.engine.twin.kernels.base import (
-    BLOCK,
     Block,
     Carver,
     Kernel,
@@ -28,7 +27,8 @@ from svertka.engine.twin.kernels.base import (
 )
 from svertka.engine.twin.shapes import Window
 
-_LONGEST = 512  # numbers of an inner loop: longer ones don't gain, and the repeated kernels should stay in the cache
+_LONGEST = 1024  # numbers of an inner loop: longer ones gain little, and the repeated kernels should stay in the cache
+_BLOCK = 1 << 17  # float32 numbers of output of a block
 
 
 def depthwise(
@@ -56,7 +56,7 @@ def depthwise(
     finish = finisher(bias_C if bias_C.any() else None, activation)
     reach = [(k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)]
     width = (columns - 1) * window.strides[1] + reach[1]
-    block_rows = max(1, BLOCK // (columns * channels))
+    block_rows = max(1, _BLOCK // (columns * channels))
     pieces = cuts(rows, block_rows, -(-workers // n))
     height = (block_rows - 1) * window.strides[0] + reach[0]
 
