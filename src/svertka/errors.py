@@ -9,7 +9,7 @@ SvertkaError
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
 ├── TrainingError (ValueError)        training came to nothing
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
-├── ShapeError (ValueError)           arrays or sizes that do not fit together
+├── GraphError (ValueError)           the twin cannot run an ONNX graph: it says which operator, and why
 └── MissingExtraError (ImportError)   an optional part is not installed
 
 A message says what went wrong, what was received, what was expected, and what to do next. The command line
@@ -43,7 +43,7 @@ class ImageRejected(DataError):
 
 
 class ShapeError(SvertkaError, ValueError):
-    """An array or tensor has a shape that cannot be used."""
+    """An array or tensor has a shape that cannot be used, or sizes don't fit together."""
 
 
 class ConfigError(SvertkaError, ValueError):
@@ -66,8 +66,8 @@ class BundleError(SvertkaError, ValueError):
     """A bundle is damaged, or its two engines disagree."""
 
 
-class ShapeError(SvertkaError, ValueError):
-    """Arrays or sizes do not fit together, or an operation cannot work on them."""
+class GraphError(SvertkaError, ValueError):
+    """The twin cannot run an ONNX graph: it says which operator, and why."""
 
 
 class MissingExtraError(SvertkaError, ImportError):

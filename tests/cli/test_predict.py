@@ -225,3 +225,34 @@ def test_an_input_is_never_written_over(bundle, inside, tmp_path):
             predict(bundle, ["list.csv"], out, 1)
         assert Path(out).read_bytes() == before
     table.unlink()
+
+
+# --- the NumPy twin --------------------------------------------------------------------------------------------------
+
+
+def test_both_engines_say_the_same(bundle, inside, capsys):
+    rows = {}
+    for engine in ("onnx", "numpy"):
+        assert predict(bundle, ["."], threads=2, engine=engine) == 0
+        rows[engine] = rows_of(capsys.readouterr().out)[1:]
+    assert len(rows["onnx"]) == 6
+    for one, other in zip(rows["onnx"], rows["numpy"], strict=True):
+        assert one[:2] == other[:2]
+        assert [float(p) for p in one[2:6]] == pytest.approx([float(p) for p in other[2:6]], abs=1e-4)
+
+
+def test_an_unknown_engine_is_an_error(bundle, inside):
+    with pytest.raises(ConfigError, match=r"engine is 'nunpy'; expected onnx or numpy\. Did you mean numpy\?"):
+        predict(bundle, ["red"], engine="nunpy")
+
+
+def test_the_twin_needs_neither_torch_nor_onnx_runtime(bundle, inside):
+    code = (
+        "import sys; from svertka.cli.predict import predict\n"
+        f"predict({bundle!r}, ['red'], 'out of the way.csv', 1, 'numpy')\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'onnx', 'onnxruntime', 'safetensors', 'sklearn', 'scipy'}\n"
+        "print(*sorted(heavy & {*sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=inside, check=True, text=True)
+    (inside / "out of the way.csv").unlink()
+    assert run.stdout == "\n"

@@ -40,8 +40,9 @@ def test_there_is_no_torch(installed):
         assert f"No module named '{package}'".encode() in result.stderr
 
 
-def test_predict_works_without_torch(installed, tiny_bundle, colour_folder):
-    result = run(installed / "svertka", "predict", tiny_bundle.directory, ".", cwd=colour_folder)
+@pytest.mark.parametrize("engine", ["onnx", "numpy"])
+def test_predict_works_without_torch(installed, tiny_bundle, colour_folder, engine):
+    result = run(installed / "svertka", "predict", tiny_bundle.directory, ".", "--engine", engine, cwd=colour_folder)
     assert (result.returncode, result.stderr.decode()) == (0, "6 of 6 files predicted.\n")
     rows = list(csv.DictReader(io.StringIO(result.stdout.decode("utf-8"))))
     assert [(row["path"], row["label"]) for row in rows] == [

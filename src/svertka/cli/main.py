@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.add_typer(lab, name="lab")
 
+app.add_typer(lab, name="lab")
+
 
 @app.callback(invoke_without_command=True)
 def options(
@@ -74,11 +76,12 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
     from svertka.cli.predict import predict as verb
 
-    raise typer.Exit(verb(bundle, paths, out or None, threads))
+    raise typer.Exit(verb(bundle, paths, out or None, threads, engine))
 
 
 @app.command()

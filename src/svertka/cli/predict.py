@@ -17,7 +17,7 @@ from svertka.export.predictor import FilePrediction, open_predictor, predict_fil
 _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
-def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0) -> int:
+def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
     """Writes one row a file, in the order of the files: path, label, confidence, every class's probability, error.
 
     A file that cannot be read is a row with its error; the job goes on.
@@ -27,6 +27,7 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
         paths: files, folders, quoted globs, or tables with a column of paths.
         out: the CSV to write, complete or not at all; None writes rows to standard output as they come.
         threads: 0 means all processors.
+        engine: ``"onnx"`` or ``"numpy"``, see ``open_predictor``.
 
     Returns:
         The exit code: 0 if at least one file was read, 2 if none was (the rows say why).
@@ -35,8 +36,9 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
         NotFoundError: a path means no file, or ``out`` lies in no folder.
         ConfigError: ``out`` is one of the inputs.
         BundleError: the bundle is damaged.
+        ConfigError: there is no such engine.
     """
-    predictor = open_predictor(load_bundle(bundle), threads)
+    predictor = open_predictor(load_bundle(bundle), threads, engine)
     inputs = find_inputs(paths)
     if out and Path(out).resolve() in {path.resolve() for path in (*map(Path, paths), *(one.file for one in inputs))}:
         raise ConfigError(f"--out {out} is one of the inputs and would be overwritten; name another file.")

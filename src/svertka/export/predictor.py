@@ -2,31 +2,28 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka import runtime
 from svertka.data import decode
-from svertka.errors import BundleError, ConfigError, ImageRejected
+from svertka.errors import BundleError, ConfigError, ImageRejected, did_you_mean
 from svertka.export.bundle import read_checked
 from svertka.export.manifest import MODEL
 from svertka.export.protobuf import check_self_contained
 from svertka.export.session import BATCH, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
 from svertka.schema import Bundle, Preprocess
 
-if TYPE_CHECKING:
-    import onnxruntime
-
 # Images that may wait, decoded, for the network: enough that neither side starves, 150 kB each at 224 px.
 _AHEAD = 8 * BATCH
 
 Images = NDArray[np.uint8]
+Infer = Callable[[Images], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +38,77 @@ class FilePrediction:
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A bundle whose graph is open."""
+    """A bundle whose graph is open.
+
+    Attributes:
+        bundle: it.
+        infer: prepared images (uint8 [N, S, S, 3]) to logits (before temperature) and probabilities, both [N, K].
+        threads: for decoding and for the network.
+    """
 
     bundle: Bundle
-    session: "onnxruntime.InferenceSession"
+    infer: Infer
     threads: int
 
-    def infer(self, images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits (before temperature) and probabilities, both [N, K], of prepared images (uint8 [N, S, S, 3])."""
-        logits_NK, probabilities_NK = run_in_batches(self.session, images_NSSC, (LOGITS, PROBABILITIES))
-        return logits_NK, probabilities_NK
 
-
-def open_predictor(bundle: Bundle, threads: int = 0) -> Predictor:
+def open_predictor(bundle: Bundle, threads: int = 0, engine: str = "onnx") -> Predictor:
     """Opens a bundle's graph.
 
     Args:
         bundle: from ``load_bundle``.
         threads: for decoding and for the network; 0 means all processors that this process may use.
+        engine: ``"onnx"`` for ONNX Runtime or ``"numpy"`` for the NumPy twin; probabilities agree to 1e-4.
 
     Raises:
-        ConfigError: threads is below 0.
+        ConfigError: threads is below 0, or there is no such engine.
         BundleError: the graph has changed since the bundle was loaded, cannot be opened, or doesn't fit the manifest.
+        GraphError: the NumPy twin doesn't know one of the graph's operators.
     """
     if threads < 0:
         raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
+    if engine not in _ENGINES:
+        raise ConfigError(f"engine is {engine!r}; expected {' or '.join(_ENGINES)}.{did_you_mean(engine, _ENGINES)}")
     content = read_checked(bundle, MODEL)
     check_self_contained(content, str(bundle.directory / MODEL))
     threads = threads or runtime.available_cores()
+    return Predictor(bundle, _ENGINES[engine](content, threads, bundle), threads)
+
+
+def _onnx_runtime(content: bytes, threads: int, bundle: Bundle) -> Infer:
     session = open_session(content, threads)
-    _check_fits(session, bundle)
-    return Predictor(bundle, session, threads)
+    inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
+    _check_fits(inputs, {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}, bundle)
+
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits_NK, probabilities_NK = run_in_batches(session, images_NSSC, (LOGITS, PROBABILITIES))
+        return logits_NK, probabilities_NK
+
+    return infer
+
+
+def _numpy_twin(content: bytes, threads: int, bundle: Bundle) -> Infer:
+    from svertka.engine.twin import Twin
+
+    twin = Twin.from_onnx(content, threads)
+    side = bundle.preprocess.size_px
+    port = twin.graph.inputs[0]
+    blank = np.zeros((1, *(size or side for size in port.shape[1:])), port.dtype)
+    outputs = {name: list(value.shape[1:]) for name, value in twin(blank, twin.graph.outputs).items()}
+    _check_fits([(port.name, f"tensor({port.dtype})", [size or side for size in port.shape[1:]])], outputs, bundle)
+
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        classes = len(bundle.class_names)
+        logits_NK, probabilities_NK = (np.empty((len(images_NSSC), classes), np.float32) for _ in range(2))
+        for start in range(0, len(images_NSSC), BATCH):
+            part = slice(start, start + BATCH)
+            found = twin(images_NSSC[part], (LOGITS, PROBABILITIES))
+            logits_NK[part], probabilities_NK[part] = found[LOGITS], found[PROBABILITIES]
+        return logits_NK, probabilities_NK
+
+    return infer
+
+
+_ENGINES = {"onnx": _onnx_runtime, "numpy": _numpy_twin}
 
 
 def predict_files(
@@ -134,10 +171,9 @@ def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[File
             yield FilePrediction(path, *next(answers))
 
 
-def _check_fits(session: "onnxruntime.InferenceSession", bundle: Bundle) -> None:
+def _check_fits(inputs: list[tuple[str, str, list[int]]], outputs: dict[str, list[int]], bundle: Bundle) -> None:
+    """Compares the graph's ports (sizes without N) with the manifest."""
     side, classes = bundle.preprocess.size_px, len(bundle.class_names)
-    inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
-    outputs = {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}
     if inputs != [(IMAGE, "tensor(uint8)", [side, side, 3])]:
         raise BundleError(
             f"{bundle.directory / MODEL} takes {inputs}; expected one input, {IMAGE!r}, uint8 [N, {side}, {side}, 3], "

@@ -4,14 +4,12 @@ An ONNX file can point to other files for its weights and can call operators fro
 do neither: everything that decides a prediction lies in the one file whose hash the manifest holds. Both are found by
 walking the file's protocol-buffer fields; weights themselves are skipped, not read.
 
-Wire format: https://protobuf.dev/programming-guides/encoding. Field numbers: ``onnx.proto`` of the ONNX project.
+Field numbers: ``onnx.proto`` of the ONNX project.
 """
 
-from collections.abc import Iterator
-
 from svertka.errors import BundleError
+from svertka.wire import fields
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _STANDARD_DOMAINS = {"", "ai.onnx"}
 _EXTERNAL = 1  # TensorProto.DataLocation
 
@@ -42,7 +40,7 @@ def check_self_contained(model: bytes, name: str = "model.onnx") -> None:
     """
     found: set[tuple[str, str]] = set()
     try:
-        has_graph = any(number == 7 for number, _ in _fields(memoryview(model)))
+        has_graph = any(number == 7 for number, _ in fields(memoryview(model)))
         _walk(memoryview(model), "model", found, depth=0)
     except ValueError as error:
         raise BundleError(f"{name} is no ONNX model: {error}.") from None
@@ -61,7 +59,7 @@ def check_self_contained(model: bytes, name: str = "model.onnx") -> None:
 def _walk(message: memoryview, kind: str, found: set[tuple[str, str]], depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError(f"graphs are nested more than {_DEEPEST} deep")
-    for number, value in _fields(message):
+    for number, value in fields(message):
         holds = _FIELDS[kind].get(number)
         if holds is None:
             continue
@@ -76,40 +74,3 @@ def _walk(message: memoryview, kind: str, found: set[tuple[str, str]], depth: in
             found.add(("domain", bytes(value).decode("utf-8", "replace")))
         else:
             _walk(value, holds, found, depth + 1)
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field numbers and values of one message: an integer, or the bytes of text or of another message."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, wire_type = key >> 3, key & 7
-        if wire_type == _VARINT:
-            integer, at = _varint(message, at)
-            yield number, integer
-            continue
-        if wire_type == _BYTES:
-            size, at = _varint(message, at)
-        elif wire_type in (_FIXED32, _FIXED64):
-            size = 4 if wire_type == _FIXED32 else 8
-        else:
-            raise ValueError(f"wire type {wire_type} at byte {at}")
-        if at + size > len(message):
-            raise ValueError(f"a field of {size} bytes at byte {at} reaches past the end")
-        if wire_type == _BYTES:
-            yield number, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """An integer of seven bits a byte, lowest first, and where the next field begins."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(message):
-            raise ValueError("it ends within a field")
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError(f"an integer at byte {at} is longer than ten bytes")

@@ -1,0 +1,122 @@
+"""``svertka lab trace``: the arithmetic of one number inside a trained network, as text."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from svertka.data import decode
+from svertka.engine.twin import Twin
+from svertka.engine.twin.trace import Layer, Trace, layers
+from svertka.engine.twin.trace import trace as take_apart
+from svertka.errors import ConfigError
+from svertka.export.bundle import load_bundle, read_checked
+from svertka.export.manifest import MODEL
+
+_IN_FULL = 3  # input channels whose window, kernel and products are printed
+_SUMS_SHOWN = 12
+
+
+def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
+    """Prints how one number came about, or the layers that there are.
+
+    Args:
+        bundle: a bundle folder or a run folder.
+        image: a file.
+        layer: name of a layer; ``""`` lists them.
+        at: ``"CHANNEL,ROW,COLUMN"`` in the layer's output, or ``"FEATURE"`` of a linear layer.
+
+    Raises:
+        ConfigError: ``at`` is missing or no list of numbers.
+        NotFoundError: there is no such bundle or layer.
+        ImageRejected: the image cannot be read.
+        ShapeError: the layer has no such place.
+    """
+    opened = load_bundle(bundle)
+    twin = Twin.from_onnx(read_checked(opened, MODEL))
+    pixels = decode.load(image, opened.preprocess)[None]
+    if not layer:
+        print("\n".join(_list(layers(twin, pixels.shape))))
+        return
+    print("\n".join(_explain(take_apart(twin, pixels, layer, _place(at)))))
+
+
+def _place(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        given = f"--at is {text!r}" if text else "--at is missing"
+        raise ConfigError(f"{given}; expected CHANNEL,ROW,COLUMN such as 5,10,20 (a linear layer: FEATURE).") from None
+
+
+def _list(found: Sequence[Layer]) -> Iterator[str]:
+    width = max((len(layer.name) for layer in found), default=0)
+    yield f"{'layer':<{width}}  {'weights':<20}  input → output"
+    for layer in found:
+        sizes = f"{_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
+        yield f"{layer.name:<{width}}  {_sizes(layer.kernel_shape):<20}  {sizes}"
+    yield "Choose a number with --layer NAME --at CHANNEL,ROW,COLUMN (a linear layer: --at FEATURE)."
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _explain(found: Trace) -> Iterator[str]:
+    layer, (channels, height, width) = found.layer, found.kernel_CKL.shape
+    yield f"{layer.name}: {_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
+    if layer.op == "Conv":
+        channel, row, column = found.place
+        top, left = found.corner
+        bottom, right = (
+            first + (size - 1) * step
+            for first, size, step in zip(found.corner, (height, width), found.dilations, strict=True)
+        )
+        yield (
+            f"The number at channel {channel}, row {row}, column {column} sees rows {top} to {bottom} and columns "
+            f"{left} to {right} of {channels} input channels (outside the map: zeros)."
+        )
+    else:
+        yield f"Feature {found.place[-1]} sees all {channels} numbers of the layer before."
+    order = np.argsort(-np.abs(found.sums_C), kind="stable").tolist()
+    if height * width > 1:
+        yield from _windows(found, order[:_IN_FULL])
+    yield from _sums(found, order)
+    yield from _end(found)
+
+
+def _windows(found: Trace, channels: Sequence[int]) -> Iterator[str]:
+    """Window, kernel and products of the input channels that add most."""
+    for channel in channels:
+        yield ""
+        parts = [found.window_CKL[channel], found.kernel_CKL[channel], found.products_CKL[channel]]
+        titles = ("window", "kernel", "products")
+        columns = parts[0].shape[1] * 10
+        yield f"input channel {found.first_channel + channel}"
+        yield "   ".join(f"{title:<{columns}}" for title in titles).rstrip()
+        for row in range(parts[0].shape[0]):
+            yield "   ".join("".join(f"{value:>10.4f}" for value in part[row]) for part in parts)
+
+
+def _sums(found: Trace, order: Sequence[int]) -> Iterator[str]:
+    yield ""
+    yield "what each input channel adds, the largest first"
+    for channel in order[:_SUMS_SHOWN]:
+        detail = ""
+        if found.kernel_CKL[0].size == 1:
+            detail = f"  = {found.window_CKL[channel, 0, 0]:.6f} × {found.kernel_CKL[channel, 0, 0]:.6f}"
+        yield f"{found.first_channel + channel:>10}  {found.sums_C[channel]:>14.6f}{detail}"
+    if left := len(order) - _SUMS_SHOWN:
+        if left > 0:
+            yield f"{left:>4} others  {found.sums_C[order[_SUMS_SHOWN:]].sum():>14.6f}"
+
+
+def _end(found: Trace) -> Iterator[str]:
+    yield ""
+    yield f"sum over {len(found.sums_C)} input channels  {found.sums_C.sum():>14.6f}"
+    yield f"bias (BatchNorm folded in)  {found.bias:>14.6f}"
+    if found.shortcut is not None:
+        yield f"shortcut of the block       {found.shortcut:>14.6f}"
+    if found.activation:
+        yield f"before the activation       {found.before_activation:>14.6f}"
+    yield f"{found.activation or 'result':<26}  {found.result:>14.6f}"
+    yield f"the network computed        {found.computed:>14.6f}  (difference {abs(found.result - found.computed):.1e})"

@@ -1,0 +1,22 @@
+"""The NumPy twin: an ONNX graph of a convolutional network, run without torch and without ONNX Runtime.
+
+===============  ================================================================================================
+file             what it holds
+===============  ================================================================================================
+``onnx_file``    reads the file
+``graph``        the graph as records
+``operators``    what small operators mean, in plain NumPy
+``passes``       folding and fusing: a smaller graph that gives the same
+``shapes``       sizes of all tensors for one size of the input
+``layout``       where tensors lie, and which may share memory
+``plan``         which kernel computes what
+``kernels/``     Winograd, matrix products, depthwise, pooling, elementwise
+``blas``         one BLAS thread for each thread of ours
+``program``      a plan with memory and threads
+``network``      ``Twin``
+===============  ================================================================================================
+"""
+
+from svertka.engine.twin.network import Twin
+
+__all__ = ["Twin"]

@@ -1,0 +1,58 @@
+"""Holds NumPy's BLAS to one thread while threads of our own share the work: each calls it on its own blocks."""
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# OpenBLAS as NumPy's wheels name it, then as distributions do.
+_SYMBOLS = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
+
+_lock, _holders, _before = threading.Lock(), 0, 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One BLAS thread for each caller. Nested and parallel uses count; the last one out restores what was set before.
+
+    Where BLAS isn't OpenBLAS (Accelerate on a Mac, MKL), nothing is changed: these share their threads by themselves.
+    """
+    global _holders, _before
+    library = _openblas()
+    if library is None:
+        yield
+        return
+    get, put = library
+    with _lock:
+        if _holders == 0:
+            _before = get()
+            put(1)
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                put(_before)
+
+
+@cache
+def _openblas() -> tuple[Any, Any] | None:
+    """Functions of the OpenBLAS that NumPy has loaded: how many threads it uses, and how many it shall use."""
+    package = Path(np.__file__).parent
+    for folder in (package.parent / "numpy.libs", package / ".dylibs"):
+        for file in sorted(folder.glob("*openblas*")) if folder.is_dir() else ():
+            try:
+                library = ctypes.CDLL(str(file))  # already loaded: this gives the same one
+            except OSError:
+                continue
+            for symbol in _SYMBOLS:
+                if hasattr(library, symbol.format("get")):
+                    return getattr(library, symbol.format("get")), getattr(library, symbol.format("set"))
+    return None

@@ -1,0 +1,255 @@
+"""3×3 convolution by Winograd's minimal filtering; Lavin and Gray 2015, arXiv 1509.09308.
+
+An output tile of m×m numbers needs t×t multiplications a channel pair (t = m + 2) instead of 9·m²: 36 instead of 144
+with m = 4, 16 instead of 36 with m = 2.
+
+    Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
+
+Three things make it quick in NumPy. Columns are sorted by their place in a tile when the input is copied with its
+padding, so both halves of each transform are products of a small matrix with a wide one, which take BLAS 0.25 ns a
+number (elementwise arithmetic: 0.6 to 1). Products over channels are t² ordinary matrix products. And a block's
+transforms fit into the cache next to the core.
+
+Shapes: N batch, C/O channels in/out, H/W in, P/Q out, T tiles, m outputs and t inputs of a tile along an axis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from svertka.engine.twin.graph import F32, Array
+from svertka.engine.twin.kernels.activations import Activation, in_place
+from svertka.engine.twin.kernels.base import Block, Carver, Kernel, cuts, nhwc, round_up, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Transforms:
+    """The three matrices for output tiles of m×m."""
+
+    input_tt: F32
+    kernel_t3: F32
+    output_mt: F32
+
+    @property
+    def m(self) -> int:
+        """Outputs of a tile along an axis."""
+        return len(self.output_mt)
+
+    @property
+    def t(self) -> int:
+        """Inputs of a tile along an axis."""
+        return len(self.input_tt)
+
+
+def _matrix(*rows: Sequence[float]) -> F32:
+    return np.array(rows, np.float32)
+
+
+# Lavin and Gray, sections 4.1 (m = 2) and 4.3 (m = 4).
+TRANSFORMS = {
+    2: Transforms(
+        _matrix((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+        _matrix((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+        _matrix((1, 1, 1, 0), (0, 1, -1, -1)),
+    ),
+    4: Transforms(
+        _matrix(
+            (4, 0, -5, 0, 1, 0),
+            (0, -4, -4, 1, 1, 0),
+            (0, 4, -4, -1, 1, 0),
+            (0, -2, -1, 2, 1, 0),
+            (0, 2, -1, -2, 1, 0),
+            (0, 4, 0, -5, 0, 1),
+        ),
+        _matrix(
+            (1 / 4, 0, 0),
+            (-1 / 6, -1 / 6, -1 / 6),
+            (-1 / 6, 1 / 6, -1 / 6),
+            (1 / 24, 1 / 12, 1 / 6),
+            (1 / 24, -1 / 12, 1 / 6),
+            (0, 0, 1),
+        ),
+        _matrix((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+    ),
+}
+
+_BLOCK = 1 << 18  # float32 numbers of one of a block's two halves of scratch memory
+
+
+def transform_kernels(weight_OC33: F32, m: int) -> F32:
+    """G g Gᵀ of every kernel, as [t², C, O]; computed in float64."""
+    g = TRANSFORMS[m].kernel_t3.astype(np.float64)
+    if m == 4:  # 1/6 and 1/12 as exactly as they go
+        g[1:5] = np.round(g[1:5] * 24) / 24
+    half_OC3t = weight_OC33.astype(np.float64) @ g.T
+    whole_ttCO = np.einsum("ik,ockj->ijco", g, half_OC3t)
+    return np.ascontiguousarray(whole_ttCO, np.float32).reshape(-1, weight_OC33.shape[1], weight_OC33.shape[0])
+
+
+def winograd(
+    kernels_tCO: F32,
+    bias_O: F32,
+    before: tuple[int, int],
+    out_shape: tuple[int, ...],
+    activation: Activation | None,
+    workers: int,
+) -> Kernel:
+    """A 3×3 convolution with steps of 1.
+
+    Args:
+        kernels_tCO: from ``transform_kernels``.
+        bias_O: is added.
+        before: padding above and left.
+        out_shape: [N, O, P, Q].
+        activation: goes last.
+        workers: that share the tiles.
+    """
+    n, out_channels, rows, columns = out_shape
+    m = {16: 2, 36: 4}[len(kernels_tCO)]
+    t, channels = m + 2, kernels_tCO.shape[1]
+    down, across = -(-rows // m), -(-columns // m)
+    pieces, images = _split(n, down, across * t * t * max(channels, out_channels), workers, kernels_tCO.nbytes)
+    most = max((d - c) * (b - a) for a, b, c, d in pieces) * across
+    half = max(
+        t * t * most * max(channels, out_channels),
+        images * (m * max(d - c for _, _, c, d in pieces) + 2) * t * across * channels,
+    )
+
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+        x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
+        residual = nhwc(inputs[1]) if len(inputs) > 1 else None
+        shared: dict[tuple[int, int], list[_Tiles]] = {}
+        blocks = []
+        for a, b, c, d in pieces:
+            if (b - a, d - c) not in shared:
+                shared[b - a, d - c] = [
+                    _Tiles(memory, half, b - a, d - c, across, kernels_tCO, bias_O, activation) for memory in scratch
+                ]
+            place = out_NPQO[a:b, c * m : d * m]
+            shortcut = None if residual is None else residual[a:b, c * m : d * m]
+            blocks.append(_block(shared[b - a, d - c], x_NHWC[a:b], place, shortcut, c * m - before[0], -before[1]))
+        return blocks
+
+    return Kernel(2 * round_up(half), bind)
+
+
+def _split(
+    n: int, down: int, numbers: int, workers: int, weight_bytes: int
+) -> tuple[list[tuple[int, int, int, int]], int]:
+    """Blocks (first and last image, first and last row of tiles) that fit the cache, and the most images of one.
+
+    Where weights are larger than a core's cache, they have to come from afar for every block, so blocks are larger.
+    """
+    budget = max(_BLOCK, weight_bytes // 8)
+    rows = max(1, budget // numbers)
+    if rows < down or n == 1:
+        return [(i, i + 1, *cut) for i in range(n) for cut in cuts(down, rows, -(-workers // n))], 1
+    images = cuts(n, max(1, rows // down), min(workers, n))
+    return [(a, b, 0, down) for a, b in images], max(b - a for a, b in images)
+
+
+class _Tiles:
+    """Scratch memory of one worker for blocks of one size, and the arithmetic on it.
+
+    Two halves of the memory take turns: each step reads one and writes the other.
+    """
+
+    def __init__(
+        self,
+        memory: F32,
+        half: int,
+        n: int,
+        down: int,
+        across: int,
+        kernels_tCO: F32,
+        bias_O: F32,
+        activation: Activation | None,
+    ) -> None:
+        m = {16: 2, 36: 4}[len(kernels_tCO)]
+        self.transforms, self.kernels_tCO = TRANSFORMS[m], kernels_tCO
+        self.bias_O = bias_O if bias_O.any() else None
+        self.act = in_place(activation)
+        t, (channels, out_channels) = self.transforms.t, kernels_tCO.shape[1:]
+        carver = Carver(memory)
+        one, two = carver.take(half), carver.take(half)
+        tiles = n * down * across
+
+        def cut(memory: F32, *shape: int) -> F32:
+            return memory[: size_of(*shape)].reshape(shape)
+
+        # [image, row of the strip, place in the tile, tile, channel]: rows of neighbouring tiles overlap
+        self.strip = cut(one, n, m * down + 2, t, across, channels)
+        image, row, _, _, _ = self.strip.strides
+        self.overlapping = np.lib.stride_tricks.as_strided(
+            self.strip, (n, down, t, t * across * channels), (image, m * row, row, self.strip.itemsize)
+        )
+        self.half_in = cut(two, n, down, t, t * across * channels)
+        self.half_in_tiles = self.half_in.reshape(n, down, t, t, across * channels)
+        by_place = cut(one, t, t, n, down, across * channels)
+        self.seen = by_place.transpose(2, 3, 0, 1, 4)
+        self.seen_tTC = by_place.reshape(t * t, tiles, channels)
+        self.product_tTO = cut(two, t * t, tiles, out_channels)
+        self.half_out = cut(one, m, t * tiles * out_channels)
+        self.product = self.product_tTO.reshape(t, t * tiles * out_channels)
+        self.half_out_tiles = self.half_out.reshape(m, t, tiles * out_channels)
+        self.result = cut(two, m, m, tiles * out_channels)
+        self.places = self.result.reshape(m, m, n, down, across, out_channels)
+
+    def run(self) -> None:
+        """From the filled strip to ``places``: [m, m, image, row, column, O], without shortcut."""
+        b, a = self.transforms.input_tt, self.transforms.output_mt
+        np.matmul(b, self.overlapping, out=self.half_in)
+        np.matmul(b, self.half_in_tiles, out=self.seen)
+        np.matmul(self.seen_tTC, self.kernels_tCO, out=self.product_tTO)
+        if self.bias_O is not None:
+            # A bias of the product at (1, 1) reaches every output of its tile once: column 1 of Aᵀ is all ones.
+            centre = self.product_tTO[len(b) + 1]
+            np.add(centre, self.bias_O, out=centre)
+        np.matmul(a, self.product, out=self.half_out)
+        np.matmul(a, self.half_out_tiles, out=self.result)
+
+
+def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | None, top: int, left: int) -> Block:
+    m, t = workers[0].transforms.m, workers[0].transforms.t
+    act = workers[0].act
+    _, height, width, _ = x_NHWC.shape
+    strip_rows, across = workers[0].strip.shape[1], workers[0].strip.shape[3]
+    first, last = max(0, -top), min(strip_rows, height - top)
+    copies = []  # for each place in a tile: the tiles whose column lies on the map, and these columns
+    for place in range(t):
+        begin = max(0, -(-(-left - place) // m))
+        end = max(begin, min(across, -(-(width - left - place) // m)))
+        column = left + place + m * begin
+        columns = x_NHWC[:, top + first : top + last, column : column + m * (end - begin - 1) + 1 : m]
+        copies.append((place, begin, end, columns if end > begin else None))
+    places = [
+        (p, q, out[:, p::m, q::m], None if residual is None else residual[:, p::m, q::m])
+        for p in range(m)
+        for q in range(m)
+    ]
+
+    def run(worker: int) -> None:
+        tiles = workers[worker]
+        strip = tiles.strip
+        strip[:, :first] = 0
+        strip[:, last:] = 0
+        for place, begin, end, columns in copies:
+            inside = strip[:, first:last, place]
+            inside[:, :, :begin] = 0
+            inside[:, :, end:] = 0
+            if columns is not None:
+                inside[:, :, begin:end] = columns
+        tiles.run()
+        if act and residual is None:
+            act(tiles.result)
+        for p, q, target, shortcut in places:
+            value = tiles.places[p, q, :, : target.shape[1], : target.shape[2]]
+            if shortcut is None:
+                target[...] = value
+            else:
+                np.add(value, shortcut, out=target)
+        if act and residual is not None:
+            act(out)
+
+    return run
