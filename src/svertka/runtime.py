@@ -7,7 +7,11 @@ how many threads compute, and whether the C library gives memory back to the sys
 import ctypes
 import os
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -36,6 +40,22 @@ def setup(threads: int = 0) -> Runtime:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     return Runtime(threads=threads, allocator_kept=keep_freed_memory())
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Inside, Ctrl-C takes effect at the end: C++ that calls back into Python aborts on it, or loses it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def available_cores() -> int:

@@ -35,7 +35,7 @@ def test_help_imports_nothing_heavy():
         (("train", "nowhere"), "nowhere"),
         (("train",), "expected a folder of images or a table"),
         (("train", ".", "--strategy", "prob"), "Did you mean probe?"),
-        (("train", ".", "--minutes", "-1"), "expected a budget above 0"),
+        (("train", ".", "--minutes", "-1"), "expected a finite budget above 0"),
         (("train", ".", "--config", "none.toml"), "none.toml does not exist"),
         (("train", "--resume", "."), "is no run folder"),
         (("train", "x", "--resume", "."), "takes no other option, got data"),

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_the_readme_has_its_commands():
 @pytest.mark.timeout(600)
 def test_commands_run_in_order(tmp_path, shapes_folder):
     shapes_folder(tmp_path / "photos", count=24)
+    shutil.copy(tmp_path / "photos/disc/disc-0.png", tmp_path / "photo.png")
     for line in commands("console"):
         program = [sys.executable, "-c", "from svertka.cli.main import main; main()"]
         done = subprocess.run(

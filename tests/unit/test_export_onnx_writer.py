@@ -1,5 +1,7 @@
 """The exporter against torch, on a small network with what makes exporting hard."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional
 from svertka.errors import BundleError
 from svertka.export.onnx_writer import export_features
 from svertka.export.session import FEATURES, open_session, run_in_batches
+from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
 from svertka.stages import FeatureNet
 from svertka.transfer.loop import normalise
@@ -130,3 +133,13 @@ def test_means_over_large_maps_lose_no_digits():
     with torch.no_grad():
         exact = net.double()(normalise(torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255, preprocess)).numpy()
     assert np.abs(features - exact).max() < 1e-6 * np.abs(exact).max()
+
+
+def test_ctrl_c_during_the_export_takes_effect_after_it():
+    """Inside, the exporter's C++ would abort the process or swallow it."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the work")
+    assert done == ["the work"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -361,7 +361,10 @@ def test_commands_quote_the_run_folder(run):
 def test_methods_say_how_the_split_was_made(run):
     methods = " ".join(make_methods(EN, run))
     assert "seed 7" in methods and "No groups were named" in methods and "used once" in methods
-    brought = replace(run, split=replace(run.split, origin="brought"), config=replace(run.config, group_column="who"))
+    brought = replace(run, split=replace(run.split, origin="brought", grouped=True))
     assert "You brought the split" in make_methods(EN, brought)[0]
-    assert "You named groups" in make_methods(EN, brought)[1]
+    assert make_methods(EN, brought)[1].startswith("You named groups; all images of a group stand on one side")
+    leak = Leak(kind="group", path_a="a.png", where_a="train", path_b="b.png", where_b="test")
+    torn = replace(brought, split=replace(brought.split, leaks=(leak,)))
+    assert "puts some of them on two sides" in make_methods(EN, torn)[1]
     assert "too few images" in " ".join(make_methods(EN, replace(run, order=None)))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from svertka.errors import BundleError
 from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic
 from svertka.export.session import FEATURES, IMAGE, open_session, run_in_batches
+from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx
     import onnx
 
     example = torch.from_numpy(_random_images(_TRACED, size_px)).to(device)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), interrupts_wait():
         path = Path(folder) / "features.onnx"
         # Two notes that this exporter is the older one, which we know, and notes that Python values were traced as
         # constants: whether they were rightly so, `_compare` finds out.
