@@ -20,6 +20,10 @@ SCRIPTS = (
     "finetune_epoch",
     "memory --large",
     "finetune_accuracy",
+    "twin",
+    "conv2d",
+    "lenet",
+    "true_convolution",
 )
 
 

@@ -19,6 +19,10 @@ ORDER = (
     "second_train",
     "memory",
     "startup",
+    "twin",
+    "conv2d",
+    "lenet",
+    "true_convolution",
 )
 INTRODUCTION = """\
 # Benchmarks
