@@ -45,11 +45,12 @@ def setup(threads: int = 0) -> Runtime:
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
     """Inside, Ctrl-C takes effect at the end: C++ that calls back into Python aborts on it, or loses it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # signals reach the main thread alone; and where Ctrl-C is ignored, it stays so
         return
     pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, shapes_folder
     shapes_folder(tmp_path / "photos", count=8)
     program = [sys.executable, "-c", "from svertka.cli.main import main; main()", "train", "photos", "--out", "mine"]
     with (tmp_path / "output.txt").open("w") as output:
-        process = subprocess.Popen(program, cwd=tmp_path, stdout=output, stderr=output)
+        listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
+        process = subprocess.Popen(program, cwd=tmp_path, stdout=output, stderr=output, preexec_fn=listening)
     while not (tmp_path / "mine/log.txt").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
