@@ -38,7 +38,7 @@ def compare(threads: int, rounds: int, tiny: bool) -> tuple[dict[str, Side], Row
     env = ALLOCATOR_KEPT | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
     def side(script: Any, *words: object) -> dict[str, float]:
-        command = [sys.executable, script, layers, 5, *words]
+        command = [sys.executable, script, layers, 3, *words]
         return run([str(part) for part in command], env, one_core=threads == 1).last_json()
 
     samples = alternate(
@@ -89,7 +89,7 @@ def main() -> None:
         "Convolution in NumPy",
         sides={name: side for sides, _ in results for name, side in sides.items()},
         rows=[row for _, row in results],
-        config={"layers": f"{len(LAYERS)}, batch {BATCH}, float32, with bias; median of 5 passes a layer and round"},
+        config={"layers": f"{len(LAYERS)}, batch {BATCH}, float32, with bias; median of 3 passes a layer and round"},
         threads=2,
         warm_up="one pass a layer in each process",
         started_load=busy,
