@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from svertka.config import RunConfig
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
-from svertka.evaluate import from_json, load_predictions, save_predictions, to_json
+from svertka.evaluate import from_json, load_predictions, to_json
 from svertka.schema import (
     SPLIT_NAMES,
     Catalog,
@@ -293,13 +293,9 @@ def begin(
 
 
 def save_run(folder: Path, run: RunRecord) -> None:
-    """Writes everything that a report is built from."""
-    write_text(folder / CONFIG, config_to_toml(run.config))
-    save_catalog(folder, run.catalog)
-    save_split(folder, run.catalog, run.split)
+    """Writes what a finished run adds; settings, catalogue, split and predictions are there since their steps ended."""
     columns = [field.name for field in fields(EpochRow)]
     write_table(folder / HISTORY, columns, ([getattr(row, name) for name in columns] for row in run.history))
-    save_predictions(run.test, folder / PREDICTIONS, temperature=run.evaluation.temperature)
     catalog, split = run.catalog, run.split
     facts = {
         "name": run.name,

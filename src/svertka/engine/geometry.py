@@ -87,6 +87,15 @@ class Window:
         )
         return P, Q
 
+    @property
+    def before(self) -> Pair:
+        """Rows added above and columns added left."""
+        return self.pads[0][0], self.pads[1][0]
+
+    def span(self, axis: int, outputs: int) -> int:
+        """How many rows (axis 0) or columns (1) of the padded plane that many neighbouring outputs see together."""
+        return (outputs - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
     def padded_size(self, size: Pair) -> Pair:
         """Rows and columns after padding."""
         return size[0] + sum(self.pads[0]), size[1] + sum(self.pads[1])

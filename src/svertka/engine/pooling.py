@@ -3,7 +3,7 @@
 Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -184,11 +184,7 @@ def adaptive_avg_pool2d(x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array
     Raises:
         ShapeError: the output has no pixel.
     """
-    (x,) = floats(x=(x_NCHW, 4))
-    y = np.empty((*x.shape[:2], *pair(output, "output", 1)), x.dtype)
-    for p, q, rows, columns in _cells((x.shape[2], x.shape[3]), y.shape[2:]):
-        y[:, :, p, q] = x[:, :, rows, columns].mean(axis=(2, 3))
-    return y
+    return _over_cells(np.mean, x_NCHW, output)
 
 
 def adaptive_avg_pool2d_backward(dy_NCPQ: ArrayLike, size: Sequence[int]) -> Array:
@@ -211,11 +207,7 @@ def adaptive_max_pool2d(x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array
     Raises:
         ShapeError: the output has no pixel.
     """
-    (x,) = floats(x=(x_NCHW, 4))
-    y = np.empty((*x.shape[:2], *pair(output, "output", 1)), x.dtype)
-    for p, q, rows, columns in _cells((x.shape[2], x.shape[3]), y.shape[2:]):
-        y[:, :, p, q] = x[:, :, rows, columns].max(axis=(2, 3))
-    return y
+    return _over_cells(np.max, x_NCHW, output)
 
 
 def adaptive_max_pool2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike) -> Array:
@@ -290,6 +282,15 @@ def _spread(dy_NCPQ: Array, size: tuple[int, int], window: Window) -> Array:
     for _, _, rows, columns in window.taps(dy_NCPQ.shape[2:]):
         dx[:, :, rows, columns] += dy_NCPQ
     return inside(dx, window.pads)
+
+
+def _over_cells(reduce: Callable[..., Array], x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array:
+    """One number for each cell of the grid that adaptive pooling lays over the plane."""
+    (x,) = floats(x=(x_NCHW, 4))
+    y = np.empty((*x.shape[:2], *pair(output, "output", 1)), x.dtype)
+    for p, q, rows, columns in _cells((x.shape[2], x.shape[3]), y.shape[2:]):
+        y[:, :, p, q] = reduce(x[:, :, rows, columns], axis=(2, 3))
+    return y
 
 
 def _cells(size: tuple[int, int], output: tuple[int, ...]) -> Iterator[tuple[int, int, slice, slice]]:

@@ -23,13 +23,13 @@ from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
 
-__all__ = ["AXES", "forward", "input_gradient", "suits", "weight_gradient"]
+__all__ = ["AXES", "A_T", "B_T", "G", "forward", "input_gradient", "suits", "weight_gradient"]
 
 _OUT, _IN = 4, 6  # side of an output tile and of the input tile that it needs
 _BLOCK_BYTES, _BLOCK_TILES = 4 << 20, 256
 _MIN_CHANNELS, _MIN_TILES = 16, 24
 
-_B_T = np.array(
+B_T = np.array(
     [
         [4, 0, -5, 0, 1, 0],
         [0, -4, -4, 1, 1, 0],
@@ -39,8 +39,8 @@ _B_T = np.array(
         [0, 4, 0, -5, 0, 1],
     ]
 )
-_G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-_A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 def suits(channels: Pair, window: Window, images: int, output: Pair) -> bool:
@@ -124,7 +124,7 @@ def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
 
 def _kernel_transform(dtype: DTypeLike) -> Array:
     """``g -> G g Gᵀ`` as one matrix over the flattened 3 × 3 kernel, [36, 9]: columns first, as everywhere here."""
-    matrix: Array = np.einsum("jl,ik->jikl", _G, _G).reshape(_IN * _IN, 9).astype(dtype)
+    matrix: Array = np.einsum("jl,ik->jikl", G, G).reshape(_IN * _IN, 9).astype(dtype)
     return matrix
 
 
@@ -136,12 +136,12 @@ def _transform_kernels(w_MNKL: Array) -> Array:
 
 def _transform_inputs(x_NHWC: Array) -> Array:
     """``Bᵀ d B`` of every tile, [j, i, N, I, J, C]."""
-    return _transform(x_NHWC, _B_T, _IN)
+    return _transform(x_NHWC, B_T, _IN)
 
 
 def _transform_gradients(dy_NPQO: Array) -> Array:
     """``A dy Aᵀ`` of every tile, [j, i, N, I, J, O]: the transpose of ``_transform_outputs``."""
-    return _transform(dy_NPQO, _A_T.T, _OUT)
+    return _transform(dy_NPQO, A_T.T, _OUT)
 
 
 def _transform(x_NHWC: Array, matrix: Array, side: int) -> Array:
@@ -163,7 +163,7 @@ def _transform_outputs(products_jiNIJO: Array, y_NPQO: Array) -> None:
     """Writes ``Aᵀ m A`` of every tile; what stands out below and right of the output is dropped."""
     _, _, N, I, J, O = products_jiNIJO.shape
     P = y_NPQO.shape[1]
-    matrix = _A_T.astype(y_NPQO.dtype)
+    matrix = A_T.astype(y_NPQO.dtype)
     rows = products_jiNIJO.reshape(_IN, _IN, N, I, J * O).transpose(0, 2, 3, 1, 4)
     half = np.matmul(matrix, rows)  # [j, N, I, p, J·O]
     done = (matrix @ half.reshape(_IN, -1)).reshape(_OUT, N, I * _OUT, J, O)

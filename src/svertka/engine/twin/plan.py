@@ -230,7 +230,7 @@ class _Planner:
             window = window_of(node, node.attributes["kernel_shape"], x.shape[2:])
             exact = window_of(node.with_attributes(ceil_mode=0), window.kernel, x.shape[2:])
             includes = bool(node.get("count_include_pad", 0))
-            kernel = average_pool(window, x.shape, out, workers, includes, exact.after)
+            kernel = average_pool(window, x.shape, out, workers, includes, (exact.pads[0][1], exact.pads[1][1]))
         self.layouts[name] = self._output(name)
         self._add(node.name, kernel, inputs, self.layouts[name])
 

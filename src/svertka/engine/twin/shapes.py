@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from svertka.engine.geometry import Pair, Window
 from svertka.engine.twin.graph import Array, Graph, Node
 from svertka.engine.twin.operators import evaluate, reshape_target
 from svertka.errors import GraphError, ShapeError
@@ -23,22 +24,6 @@ class Sizes:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How a kernel moves over a map: its size, steps, dilation, and padding before and after, as (rows, columns)."""
-
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    dilations: tuple[int, int]
-    before: tuple[int, int]
-    after: tuple[int, int]
-
-    def out(self, size: int, axis: int) -> int:
-        """How many places the kernel takes along an axis (0 rows, 1 columns)."""
-        reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1
-        return (size + self.before[axis] + self.after[axis] - reach) // self.strides[axis] + 1
 
 
 def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window:
@@ -66,16 +51,19 @@ def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window
             places = -(-(sizes[axis] + pads[axis] + after[axis] - reach[axis]) // strides[axis])
             if left and places * strides[axis] < sizes[axis] + pads[axis]:  # the last window must start on the map
                 after[axis] += strides[axis] - left
-    window = Window(_pair(kernel), _pair(strides), _pair(dilations), _pair(pads[:2]), _pair(after))
-    if any(window.out(size, axis) < 1 for axis, size in enumerate(sizes)):
+    padding = ((int(pads[0]), int(after[0])), (int(pads[1]), int(after[1])))
+    window = Window(_pair(kernel), _pair(strides), _pair(dilations), padding)
+    try:
+        window.output_size(_pair(sizes))
+    except ShapeError:
         raise ShapeError(
             f"Node {node.name!r} moves a {kernel[0]}×{kernel[1]} kernel over a map of {sizes[0]}×{sizes[1]} with "
             f"padding {tuple(pads)}: it doesn't fit. Give the network a larger image."
-        )
+        ) from None
     return window
 
 
-def _pair(values: Sequence[int]) -> tuple[int, int]:
+def _pair(values: Sequence[int]) -> Pair:
     return int(values[0]), int(values[1])
 
 
@@ -137,7 +125,7 @@ def _of_node(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Arr
             return [Sizes(_conv(node, x.shape, constants[node.inputs[1]].shape), x.dtype)]
         case "MaxPool" | "AveragePool":
             window = window_of(node, node.attributes["kernel_shape"], x.shape[2:])
-            return [Sizes((*x.shape[:2], window.out(x.shape[2], 0), window.out(x.shape[3], 1)), x.dtype)]
+            return [Sizes((*x.shape[:2], *window.output_size(_pair(x.shape[2:]))), x.dtype)]
         case "Linear":
             weight = constants[node.inputs[1]]
             if x.shape[-1] != weight.shape[0]:
@@ -171,7 +159,7 @@ def _conv(node: Node, x: tuple[int, ...], weight: tuple[int, ...]) -> tuple[int,
             f"expected [N, {weight[1] * groups}, H, W]."
         )
     window = window_of(node, weight[2:], x[2:])
-    return x[0], weight[0], window.out(x[2], 0), window.out(x[3], 1)
+    return x[0], weight[0], *window.output_size(_pair(x[2:]))
 
 
 def _by_running(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Array]) -> list[Sizes]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from svertka.engine.twin.graph import Array, Node
 from svertka.engine.twin.kernels.activations import in_place
 from svertka.engine.twin.network import Twin
-from svertka.engine.twin.shapes import Sizes, Window, infer, window_of
+from svertka.engine.twin.shapes import Sizes, infer, window_of
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 
 LAYERS = ("Conv", "Linear")
@@ -167,7 +167,7 @@ _Parts = tuple[NDArray[np.float64], NDArray[np.float64], int, tuple[int, int], t
 def _of_convolution(node: Node, x_CHW: NDArray[np.float64], weight: Array, place: tuple[int, ...]) -> _Parts:
     """Window, kernel, first channel, corner and dilation."""
     channel, row, column = place
-    window: Window = window_of(node, weight.shape[2:], x_CHW.shape[1:])
+    window = window_of(node, weight.shape[2:], x_CHW.shape[1:])
     per_group = weight.shape[1]
     first = channel // (len(weight) // node.get("group", 1)) * per_group
     if "pre" in node.attributes:
@@ -175,13 +175,13 @@ def _of_convolution(node: Node, x_CHW: NDArray[np.float64], weight: Array, place
         x_CHW = x_CHW * factor[:, None, None] + shift[:, None, None]
         if act := in_place(activation):
             act(x_CHW)
-    top, left = (at * step - pad for at, step, pad in zip((row, column), window.strides, window.before, strict=True))
+    top, left = (at * step - pad for at, step, pad in zip((row, column), window.stride, window.before, strict=True))
     seen = np.zeros((per_group, *window.kernel))
-    for k, y in enumerate(range(top, top + window.kernel[0] * window.dilations[0], window.dilations[0])):
-        for j, z in enumerate(range(left, left + window.kernel[1] * window.dilations[1], window.dilations[1])):
+    for k, y in enumerate(range(top, top + window.kernel[0] * window.dilation[0], window.dilation[0])):
+        for j, z in enumerate(range(left, left + window.kernel[1] * window.dilation[1], window.dilation[1])):
             if 0 <= y < x_CHW.shape[1] and 0 <= z < x_CHW.shape[2]:
                 seen[:, k, j] = x_CHW[first : first + per_group, y, z]
-    return seen, weight[channel].astype(np.float64), first, (top, left), window.dilations
+    return seen, weight[channel].astype(np.float64), first, (top, left), window.dilation
 
 
 def _of_linear(node: Node, x: NDArray[np.float64], weight_CO: Array, place: tuple[int, ...]) -> _Parts:

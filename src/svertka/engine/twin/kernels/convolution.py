@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from svertka.engine.geometry import NO_PADS, Window
 from svertka.engine.twin.graph import F32, Array, Node
 from svertka.engine.twin.kernels.base import Block, Kernel, on_pixels
 from svertka.engine.twin.kernels.depthwise import depthwise
 from svertka.engine.twin.kernels.gemm import gathered_windows, rows_by_matrix
 from svertka.engine.twin.kernels.winograd import transform_kernels, winograd
-from svertka.engine.twin.shapes import Window
 
 Pack = Callable[[str, Callable[[], F32]], F32]
 """Gives weights in another form under a name: made once, kept for plans of other sizes."""
@@ -32,7 +32,7 @@ def convolution(
     groups, activation = node.get("group", 1), node.get("activation", None)
     if groups > 1:
         return _grouped(node, weight_OCKL, bias_O, window, out_shape, workers)
-    is_plain = window.strides == (1, 1) and window.before == window.after == (0, 0)
+    is_plain = window.stride == (1, 1) and window.pads == NO_PADS
     if window.kernel == (1, 1) and is_plain:
         weight_CO = pack("matrix", lambda: np.ascontiguousarray(weight_OCKL[:, :, 0, 0].T))
         return on_pixels(rows_by_matrix(weight_CO, bias_O, activation, workers, node.get("pre", None)))
@@ -54,7 +54,7 @@ def winograd_tile(weight: tuple[int, ...], window: Window, out_shape: tuple[int,
     """
     n, out_channels, rows, columns = out_shape
     channels = weight[1]
-    if window.kernel != (3, 3) or window.strides != (1, 1) or window.dilations != (1, 1) or channels < 16:
+    if window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1) or channels < 16:
         return 0
     pixels = n * rows * columns
     cost = {0: _seconds(9 * pixels * channels * out_channels, pixels / workers) + 9 * 10 * pixels * channels}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from svertka.engine.geometry import Window
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.activations import Activation
 from svertka.engine.twin.kernels.base import (
@@ -25,7 +26,6 @@ from svertka.engine.twin.kernels.base import (
     size_of,
     windows,
 )
-from svertka.engine.twin.shapes import Window
 
 _LONGEST = 1024  # numbers of an inner loop: longer ones gain little, and the repeated kernels should stay in the cache
 _BLOCK = 1 << 17  # float32 numbers of output of a block
@@ -50,15 +50,14 @@ def depthwise(
         workers: that share the rows of the output.
     """
     n, channels, rows, columns = out_shape
-    joined = _joined_pixels(columns, channels) if window.strides[1] == 1 and window.dilations[1] == 1 else 1
+    joined = _joined_pixels(columns, channels) if window.stride[1] == 1 and window.dilation[1] == 1 else 1
     weight_KLC = np.ascontiguousarray(weight_C1KL[:, 0].transpose(1, 2, 0))
     weight_KLX = np.tile(weight_KLC, joined)
     finish = finisher(bias_C if bias_C.any() else None, activation)
-    reach = [(k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)]
-    width = (columns - 1) * window.strides[1] + reach[1]
+    width = window.span(1, columns)
     block_rows = max(1, _BLOCK // (columns * channels))
     pieces = cuts(rows, block_rows, -(-workers // n))
-    height = (block_rows - 1) * window.strides[0] + reach[0]
+    height = window.span(0, block_rows)
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQC = nhwc(inputs[0]), nhwc(out)
@@ -71,11 +70,11 @@ def depthwise(
 
     def block(x_HWC: Array, out_PQC: Array, residual: Array | None, first: int, scratch: Sequence[F32]) -> Block:
         count = len(out_PQC)
-        top, left = first * window.strides[0] - window.before[0], -window.before[1]
+        top, left = first * window.stride[0] - window.before[0], -window.before[1]
         parts = []
         for memory in scratch:
-            strip = Carver(memory).take((count - 1) * window.strides[0] + reach[0], width, channels)
-            seen = windows(strip, count, columns, window.kernel, window.strides, window.dilations)
+            strip = Carver(memory).take(window.span(0, count), width, channels)
+            seen = windows(strip, count, columns, window.kernel, window.stride, window.dilation)
             parts.append((strip, _join(seen, joined)))
         in_place = out_PQC.strides[1:] == (channels * out_PQC.itemsize, out_PQC.itemsize)
         target = out_PQC.reshape(count, columns // joined, joined * channels) if in_place else None

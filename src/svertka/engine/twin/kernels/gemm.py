@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from svertka.engine.geometry import Window
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.activations import Activation, in_place
 from svertka.engine.twin.kernels.base import (
@@ -24,7 +25,6 @@ from svertka.engine.twin.kernels.base import (
     size_of,
     windows,
 )
-from svertka.engine.twin.shapes import Window
 
 _FEWEST_ROWS = 512  # with fewer, packing the weights takes OpenBLAS a good part of the time
 _BLOCK = 1 << 18  # float32 numbers of input and output of a block
@@ -109,10 +109,7 @@ def gathered_windows(
     finish = finisher(bias_O if bias_O.any() else None, activation)
     depth = len(weight_KLCO)
     block_rows = min(rows, max(-(-_FEWEST_ROWS // columns), _BLOCK // (columns * (depth + out_channels))))
-    strip = [
-        (places - 1) * window.strides[axis] + (kernel[axis] - 1) * window.dilations[axis] + 1
-        for axis, places in enumerate((block_rows, columns))
-    ]
+    strip = window.span(0, block_rows), window.span(1, columns)
     pieces = cuts(rows, block_rows, -(-workers // n))
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
@@ -126,13 +123,13 @@ def gathered_windows(
         return blocks
 
     def block(x_HWC: Array, out_PQO: Array, residual: Array | None, first: int, scratch: Sequence[F32]) -> Block:
-        top, left, count = first * window.strides[0] - window.before[0], -window.before[1], len(out_PQO)
-        height = (count - 1) * window.strides[0] + (kernel[0] - 1) * window.dilations[0] + 1
+        top, left, count = first * window.stride[0] - window.before[0], -window.before[1], len(out_PQO)
+        height = window.span(0, count)
         parts = []
         for memory in scratch:
             carver = Carver(memory)
             padded = carver.take(height, strip[1], channels)
-            seen = windows(padded, count, columns, kernel, window.strides, window.dilations)
+            seen = windows(padded, count, columns, kernel, window.stride, window.dilation)
             gathered = carver.take(*seen.shape)
             parts.append((padded, _merge(seen), _merge(gathered), gathered.reshape(-1, depth)))
         product = _as_rows(out_PQO)
@@ -148,7 +145,7 @@ def gathered_windows(
 
     def _merge(seen: Array) -> Array:
         """Columns of a window are neighbours in memory: [P, Q, K, L, C] as [P, Q, K, L·C] copies in longer runs."""
-        if window.dilations[1] != 1:
+        if window.dilation[1] != 1:
             return seen
         shape = (*seen.shape[:3], seen.shape[3] * seen.shape[4])
         return np.lib.stride_tricks.as_strided(seen, shape, (*seen.strides[:3], seen.itemsize))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from svertka.engine.geometry import NO_PADS, Window
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.base import BLOCK, Block, Carver, Kernel, copy_padded, cuts, nhwc, round_up, size_of
-from svertka.engine.twin.shapes import Window
 
 _FEW = 4
 
@@ -49,8 +49,8 @@ def average_pool(
 def _numbers_seen(window: Window, axis: int, size: int, places: int, counts_padding: bool, after: int) -> F32:
     """How many numbers count at each place along an axis."""
     low, high = (-window.before[axis], size + after) if counts_padding else (0, size)
-    taps = np.arange(window.kernel[axis]) * window.dilations[axis]
-    at = np.arange(places)[:, None] * window.strides[axis] - window.before[axis] + taps
+    taps = np.arange(window.kernel[axis]) * window.dilation[axis]
+    at = np.arange(places)[:, None] * window.stride[axis] - window.before[axis] + taps
     return np.asarray(((at >= low) & (at < high)).sum(axis=1), np.float32)
 
 
@@ -64,12 +64,12 @@ def _pool(
     scale_PQ: Any,
 ) -> Kernel:
     n, channels, rows, columns = out_shape
-    (down, across), (apart_y, apart_x) = window.strides, window.dilations
+    (down, across), (apart_y, apart_x) = window.stride, window.dilation
     (height, length), width = window.kernel, in_shape[3]
-    padded_width = (columns - 1) * across + (length - 1) * apart_x + 1
-    needs_strip = any(window.before) or any(window.after)
+    padded_width = window.span(1, columns)
+    needs_strip = window.pads != NO_PADS
     block_rows = max(1, BLOCK // (max(width, padded_width) * channels))
-    strip_rows = (block_rows - 1) * down + (height - 1) * apart_y + 1
+    strip_rows = window.span(0, block_rows)
     used_width = padded_width if needs_strip else width
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
@@ -81,16 +81,12 @@ def _pool(
         ]
 
     def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Block:
-        count, top = len(out_PQC), first * down - window.before[0]
+        count, top, left = len(out_PQC), first * down - window.before[0], -window.before[1]
         scale = None if scale_PQ is None else scale_PQ[first : first + count, :, None]
         parts = []
         for memory in scratch:
             carver = Carver(memory)
-            strip = (
-                carver.take((count - 1) * down + (height - 1) * apart_y + 1, padded_width, channels)
-                if needs_strip
-                else x_HWC[top:]
-            )
+            strip = carver.take(window.span(0, count), padded_width, channels) if needs_strip else x_HWC[top:]
             folded = carver.take(count, used_width, channels)
             # Every window along one axis, then along the other: [count, K, w, C] and [count, Q, L, C].
             by_row = _sliding(strip, 0, count, height, down, apart_y)
@@ -100,7 +96,7 @@ def _pool(
         def run(worker: int) -> None:
             strip, folded, by_row, by_column = parts[worker]
             if needs_strip:
-                copy_padded(strip, x_HWC, top, -window.before[1], fill)
+                copy_padded(strip, x_HWC, top, left, fill)
             _combine(combine, by_row, 1, folded)
             _combine(combine, by_column, 2, out_PQC)
             if scale is not None:

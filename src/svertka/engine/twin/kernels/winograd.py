@@ -21,6 +21,7 @@ import numpy as np
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.activations import Activation, in_place
 from svertka.engine.twin.kernels.base import Block, Carver, Kernel, cuts, nhwc, round_up, size_of
+from svertka.engine.winograd import A_T, B_T, G
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +54,7 @@ TRANSFORMS = {
         _matrix((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
         _matrix((1, 1, 1, 0), (0, 1, -1, -1)),
     ),
-    4: Transforms(
-        _matrix(
-            (4, 0, -5, 0, 1, 0),
-            (0, -4, -4, 1, 1, 0),
-            (0, 4, -4, -1, 1, 0),
-            (0, -2, -1, 2, 1, 0),
-            (0, 2, -1, -2, 1, 0),
-            (0, 4, 0, -5, 0, 1),
-        ),
-        _matrix(
-            (1 / 4, 0, 0),
-            (-1 / 6, -1 / 6, -1 / 6),
-            (-1 / 6, 1 / 6, -1 / 6),
-            (1 / 24, 1 / 12, 1 / 6),
-            (1 / 24, -1 / 12, 1 / 6),
-            (0, 0, 1),
-        ),
-        _matrix((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
-    ),
+    4: Transforms(_matrix(*B_T), _matrix(*G), _matrix(*A_T)),
 }
 
 _BLOCK = 1 << 18  # float32 numbers of one of a block's two halves of scratch memory
