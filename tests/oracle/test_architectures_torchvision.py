@@ -164,7 +164,7 @@ def test_torchvisions_weights_give_torchvisions_logits(name):
 def test_the_embedded_weights_load_by_name_and_give_timms_logits():
     import timm
 
-    from svertka.backbones import embedded_weights, read_state
+    from svertka.pretrained import embedded_weights, read_state
 
     state = read_state(embedded_weights())
     ours = build("efficientnet_lite0").eval()

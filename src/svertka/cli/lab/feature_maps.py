@@ -67,7 +67,7 @@ def _first_layer(weights: str) -> tuple[str, NDArray[np.float32]]:
         from svertka.cli.extras import need_training
 
         need_training()
-        from svertka.backbones import read_state
+        from svertka.pretrained import read_state
 
         arrays = {name: tensor.float().numpy() for name, tensor in read_state(path).items()}
     found = [(name, w) for name, w in arrays.items() if w.ndim == 4 and w.shape[1] == 3 and w.shape[2] > 1]
@@ -81,7 +81,7 @@ def _find(weights: str) -> Path:
         from svertka.cli.extras import need_training
 
         need_training()
-        from svertka.backbones import embedded_weights
+        from svertka.pretrained import embedded_weights
 
         return embedded_weights()
     path = Path(weights)
