@@ -17,8 +17,6 @@ app = typer.Typer(
 )
 app.add_typer(lab, name="lab")
 
-app.add_typer(lab, name="lab")
-
 
 @app.callback(invoke_without_command=True)
 def options(
