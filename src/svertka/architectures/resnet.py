@@ -25,17 +25,20 @@ class BasicBlock(nn.Module):
         width: channels that go out.
         stride: of the first convolution.
         shortcut: a module for the way around, or None for a plain block.
+        batch_norm: after each convolution; without it convolutions have biases.
     """
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, shortcut: nn.Module | None) -> None:
+    def __init__(
+        self, inputs: int, width: int, stride: int, shortcut: nn.Module | None, batch_norm: bool = True
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=not batch_norm)
+        self.bn1 = make_norm(width, batch_norm)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=not batch_norm)
+        self.bn2 = make_norm(width, batch_norm)
         self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,10 +112,19 @@ def make_shortcut(kind: Shortcut, inputs: int, outputs: int, stride: int) -> nn.
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
-def basic_stage(inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut) -> nn.Sequential:
+def make_norm(width: int, batch_norm: bool) -> nn.Module:
+    """BatchNorm, or nothing in its place."""
+    return nn.BatchNorm2d(width) if batch_norm else nn.Identity()
+
+
+def basic_stage(
+    inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut, batch_norm: bool = True
+) -> nn.Sequential:
     """A row of basic blocks; the first one strides."""
-    first = BasicBlock(inputs, width, stride, make_shortcut(shortcut, inputs, width, stride))
-    others = [BasicBlock(width, width, 1, make_shortcut(shortcut, width, width, 1)) for _ in range(blocks - 1)]
+    first = BasicBlock(inputs, width, stride, make_shortcut(shortcut, inputs, width, stride), batch_norm)
+    others = [
+        BasicBlock(width, width, 1, make_shortcut(shortcut, width, width, 1), batch_norm) for _ in range(blocks - 1)
+    ]
     return nn.Sequential(first, *others)
 
 
@@ -171,15 +183,15 @@ class ResNet(Network):
 class CifarResNet(Network):
     """Section 4.2 of the paper; see ``cifar_resnet``."""
 
-    def __init__(self, depth: int, shortcut: Shortcut, num_classes: int, in_channels: int) -> None:
+    def __init__(self, depth: int, shortcut: Shortcut, num_classes: int, in_channels: int, batch_norm: bool) -> None:
         super().__init__(in_channels, smallest_px=3)
         blocks = (depth - 2) // 6
-        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
+        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=not batch_norm)
+        self.bn1 = make_norm(16, batch_norm)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = basic_stage(16, 16, blocks, 1, shortcut)
-        self.layer2 = basic_stage(16, 32, blocks, 2, shortcut)
-        self.layer3 = basic_stage(32, 64, blocks, 2, shortcut)
+        self.layer1 = basic_stage(16, 16, blocks, 1, shortcut, batch_norm)
+        self.layer2 = basic_stage(16, 32, blocks, 2, shortcut, batch_norm)
+        self.layer3 = basic_stage(32, 64, blocks, 2, shortcut, batch_norm)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(64, num_classes)
         he_initialise(self)
@@ -211,10 +223,12 @@ def resnet(
 
 
 def cifar_resnet(
-    depth: int, num_classes: int = 10, in_channels: int = 3, *, shortcut: Shortcut = "padding"
-) -> CifarResNet:
+    depth: int, num_classes: int = 10, in_channels: int = 3, *,
+    shortcut: Shortcut = "padding", batch_norm: bool = True,
+) -> CifarResNet:  # fmt: skip
     """ResNet-20, 32, 44, 56 or 110 for 32 px (section 4.2): three stages of (depth - 2) / 6 blocks, 16 to 64 maps.
 
-    Shortcuts have no parameters (option A). ``shortcut="none"`` gives the plain net. Deviation: none in the network.
+    Shortcuts have no parameters (option A). ``shortcut="none"`` gives the plain net. Deviation: none in the network;
+    ``batch_norm=False``, for experiments, leaves it out and gives every convolution a bias.
     """
-    return CifarResNet(depth, shortcut, num_classes, in_channels)
+    return CifarResNet(depth, shortcut, num_classes, in_channels, batch_norm)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Experiments: look inside a convolution.", no_args_is_help=True)
+app = typer.Typer(help="Experiments: look inside a convolution, and at whole networks.", no_args_is_help=True)
 
 _IMAGE = typer.Argument(help="An image file of any kind.")
 
@@ -77,3 +77,22 @@ def trace(
     from svertka.cli.lab.trace import trace as verb
 
     verb(bundle, image, layer, at)
+
+
+_IMAGES = typer.Option(help="cifar10, digits, elpv, or a folder [default: CIFAR-10 if fetched, else digits].")
+_SEED = typer.Option(help="Of weights, images and their order.")
+_FOLDER = typer.Option(help="Folder for the picture and the CSV.")
+
+
+@app.command()
+def gradients(
+    data: Annotated[str, _IMAGES] = "",
+    depths: Annotated[str, typer.Option(help="Layers of the networks: 6 n + 2, with commas.")] = "8,20,56,110",
+    steps: Annotated[int, typer.Option(help="Of training before the second measurement.")] = 40,
+    seed: Annotated[int, _SEED] = 0,
+    out: Annotated[str, _FOLDER] = "gradients",
+) -> None:
+    """Measure the gradient at each layer of plain and residual nets: does it vanish?"""
+    from svertka.cli.lab.gradients import gradients as verb
+
+    verb(data, depths, steps, seed, out)

@@ -1,0 +1,66 @@
+"""What the experiments with whole networks share: their folder, their CSV as it grows, and the end of the story."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from svertka.cli.progress import Progress
+from svertka.errors import ConfigError, NotFoundError
+from svertka.lab.images import Images, load_images
+from svertka.lab.table import kept
+
+Row = TypeVar("Row")
+
+SOLAR_CELLS = "elpv"
+
+
+def load(data: str, progress: Progress, *, download: bool = False) -> Images:
+    """Small images by name or from a folder; the demo's solar cells have a name too.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    if data == SOLAR_CELLS:
+        from svertka.cli.demo import ABOUT, solar_cells
+        from svertka.data.pixels import cache_dir
+
+        progress.say(ABOUT)
+        data = str(solar_cells(cache_dir() / "demo" / "solar-cells"))
+    if download:
+        progress.say("Fetching CIFAR-10 if it isn't here (163 MB) …")
+    return load_images(data, download=download, on_event=progress)
+
+
+def folder(out: str) -> Path:
+    """The folder of an experiment, made if needed.
+
+    Raises:
+        NotFoundError: its parent doesn't exist.
+        ConfigError: it is a file.
+    """
+    path = Path(out).expanduser()
+    if not path.parent.is_dir():
+        raise NotFoundError(f"{path.parent} does not exist; expected a folder to make {path.name} in.")
+    if path.is_file():
+        raise ConfigError(f"--out is the file {path}; expected a folder.")
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def collect(rows: Iterable[Row], csv: Path, progress: Progress) -> list[Row]:
+    """All rows of an experiment, each kept in the CSV as it comes; Ctrl-C leaves those that came, and exits."""
+    found: list[Row] = []
+    try:
+        for row in kept(rows, csv):
+            found.append(row)
+    except KeyboardInterrupt:
+        progress.say(f"Stopped; what was measured is in {csv}: {len(found)} rows.")
+        sys.exit(130)
+    return found
+
+
+def tell(sentences: Iterable[str], *files: Path) -> None:
+    """Prints what an experiment shows and where it is."""
+    print("\n".join(sentences))
+    print(f"\nPicture {files[0]}; numbers {', '.join(str(file) for file in files[1:])}")
