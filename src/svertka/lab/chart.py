@@ -13,7 +13,7 @@ from svertka.report.scales import Axis, round_ticks, spread
 # Okabe and Ito's colours (Color Universal Design, 2008), which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER)
-_MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 30.0, 46.0, 13.0
+_MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 46.0, 50.0, 13.0
 _GRID = "#e5e7eb"
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -97,8 +97,8 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     x_axis = Axis(low=min(min(xs), x_ticks[0]), high=max(max(xs), x_ticks[-1]), start_px=corner[0], end_px=end[0])
     y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start_px=end[1], end_px=corner[1])
     shapes: list[Shape] = [
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 22, text=panel.title, size=14, bold=True),
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 6, text=panel.y_label, size=11, fill=MUTED),
+        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 26, text=panel.title, size=14, bold=True),
+        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 10, text=panel.y_label, size=11, fill=MUTED),
     ]
     for tick in y_ticks:
         y = y_axis.at(tick)

@@ -39,9 +39,9 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("no BatchNorm, torch's default weights", batch_norm=False, he=False),
-    Setting("no BatchNorm, He's weights", batch_norm=False, he=True),
-    Setting("BatchNorm, He's weights", batch_norm=True, he=True),
+    Setting("torch's default weights", batch_norm=False, he=False),
+    Setting("He's weights", batch_norm=False, he=True),
+    Setting("He's weights, BatchNorm", batch_norm=True, he=True),
 )
 KINDS = ("plain", "residual")
 

@@ -53,7 +53,7 @@ class Epoch:
         epoch: from 1.
         seconds: of training alone, without judging.
         train_loss: mean over the epoch, while the network was learning.
-        train_error: share of training images it got wrong, likewise.
+        train_wrong: training images it got wrong, likewise.
         train_n: images behind these two.
         held_out_right: held-out images it gets right at the epoch's end.
         held_out_n: held-out images.
@@ -62,7 +62,7 @@ class Epoch:
     epoch: int
     seconds: float
     train_loss: float
-    train_error: float
+    train_wrong: int
     train_n: int
     held_out_right: int
     held_out_n: int
@@ -105,7 +105,7 @@ def train(
             epoch=epoch + 1,
             seconds=seconds,
             train_loss=loss_sum / order.size,
-            train_error=wrong / order.size,
+            train_wrong=wrong,
             train_n=order.size,
             held_out_right=_count_right(network, images, scale),
             held_out_n=len(images.held_out),

@@ -96,3 +96,34 @@ def gradients(
     from svertka.cli.lab.gradients import gradients as verb
 
     verb(data, depths, steps, seed, out)
+
+
+@app.command()
+def degradation(
+    data: Annotated[str, _IMAGES] = "",
+    images: Annotated[int, typer.Option(help="To train on; 0 for all.")] = 1000,
+    epochs: Annotated[int, typer.Option(help="Of each network.")] = 12,
+    seed: Annotated[int, _SEED] = 0,
+    out: Annotated[str, _FOLDER] = "degradation",
+) -> None:
+    """Train plain and residual nets of 20 and 56 layers: does the deeper one learn worse?"""
+    from svertka.cli.lab.degradation import degradation as verb
+
+    verb(data, images, epochs, seed, out)
+
+
+@app.command()
+def race(
+    networks: Annotated[list[str], typer.Argument(help="Names; svertka models lists them.")],
+    data: Annotated[str, _IMAGES] = "",
+    images: Annotated[int, typer.Option(help="To train on; 0 for all.")] = 1000,
+    epochs: Annotated[int, typer.Option(help="Of each network.")] = 6,
+    target: Annotated[float | None, typer.Option(help="Accuracy to time, such as 0.9 [default: all reach it].")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 (163 MB) and race on it.")] = False,
+    seed: Annotated[int, _SEED] = 0,
+    out: Annotated[str, _FOLDER] = "race",
+) -> None:
+    """Train networks on the same small images: time, accuracy and memory of each."""
+    from svertka.cli.lab.race import race as verb
+
+    verb(networks, data, images, epochs, target, seed, out, download=download)

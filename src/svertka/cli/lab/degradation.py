@@ -1,0 +1,36 @@
+"""``svertka lab degradation``: does a deeper net learn worse?"""
+
+from svertka import runtime
+from svertka.cli.extras import need_training
+from svertka.cli.progress import Progress
+
+_HELD_OUT = 500
+
+
+def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> None:
+    """Trains plain and residual nets of 20 and 56 layers, draws their training errors, and says what they show.
+
+    Args:
+        data: see ``lab.images.load_images``.
+        images: to train on; 0 for all.
+        epochs: of each network.
+        seed: of weights, images and order.
+        out: folder.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    need_training()
+    runtime.setup()
+    from svertka.architectures.drawing import save
+    from svertka.cli.lab.experiment import collect, folder, load, tell
+    from svertka.lab import degradation as lab
+
+    with Progress() as progress:
+        small = load(data, progress).sample(images, _HELD_OUT, seed).halved()
+        measured = lab.measure(small, epochs, seed, progress)
+        place = folder(out)
+        csv = place / "degradation.csv"
+        rows = collect(measured, csv, progress)
+    print(lab.differences(rows, small.name))
+    tell(lab.sentences(rows), save(lab.picture(rows, small.name), place / "degradation.svg"), csv)

@@ -1,0 +1,83 @@
+"""``svertka lab race``: which network learns sooner, and what it takes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from svertka import runtime
+from svertka.cli.extras import need_training
+from svertka.cli.progress import Progress
+from svertka.errors import ConfigError
+
+if TYPE_CHECKING:
+    from svertka.lab.race import Result
+
+_HELD_OUT = 1000
+_SHIFT_PX = 2
+
+
+def race(
+    names: Sequence[str],
+    data: str,
+    images: int,
+    epochs: int,
+    target: float | None,
+    seed: int,
+    out: str,
+    *,
+    download: bool,
+) -> None:
+    """Trains networks one after another on the same images and tells time, accuracy and memory of each.
+
+    Args:
+        names: of our architectures.
+        data: see ``lab.images.load_images``.
+        images: to train on; 0 for all.
+        epochs: of each network.
+        target: accuracy in 0..1 whose time is told; None means the highest that all reached.
+        seed: of weights, images, order and shifts.
+        out: folder.
+        download: fetch CIFAR-10 if it isn't here.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    need_training()
+    runtime.setup()
+    if target is not None and not 0 < target <= 1:
+        raise ConfigError(f"--target is {target:g}; expected an accuracy above 0, at most 1, such as 0.9.")
+    from svertka.architectures.drawing import save
+    from svertka.cli.lab.experiment import collect, folder, load, tell
+    from svertka.lab import race as lab
+    from svertka.lab.training import Recipe
+
+    entries, recipe = lab.enter(names), Recipe(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
+    with Progress() as progress:
+        chosen = load(data, progress, download=download).sample(images, _HELD_OUT, seed)
+        place = folder(out)
+        csv = place / "race.csv"
+        laps = collect(lab.race(entries, chosen, recipe, progress), csv, progress)
+    target = lab.common_target(laps) if target is None else target
+    found = lab.results(laps, target)
+    print(f"{chosen.name}: {len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {epochs} epochs\n")
+    print(_table(found, target) + "\n")
+    drawn = save(lab.picture(laps, target, chosen.name, len(chosen.train)), place / "race.svg")
+    tell(lab.sentences(found, target), drawn, csv)
+
+
+def _table(found: "Sequence[Result]", target: float) -> str:
+    from svertka.architectures.cards import write_table
+    from svertka.lab.race import write_accuracy
+
+    header = ("network", "parameters", "s/epoch", "accuracy at the end", f"s to {target:.0%}", "peak MB")
+    rows = [
+        (
+            result.network,
+            f"{result.parameters:,}",
+            f"{result.epoch_s:.1f}",
+            write_accuracy(result.accuracy),
+            "never" if result.to_target_s is None else f"{result.to_target_s:.1f}",
+            f"{result.peak_memory_mb:,.0f}",
+        )
+        for result in found
+    ]
+    return write_table(header, rows, "table", right={1, 2, 4, 5})

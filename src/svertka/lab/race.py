@@ -1,0 +1,298 @@
+"""Networks race on the same images: time per epoch, accuracy over time, time to an accuracy, peak memory.
+
+Each network trains in a process of its own, one after another, so that its memory and its time are its own. Time to a
+given accuracy as in DAWNBench (Coleman et al. 2017). Torch by nature.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from statistics import median
+
+import torch
+
+from svertka import runtime
+from svertka.architectures import Architecture, find
+from svertka.architectures.drawing import Drawing
+from svertka.errors import ConfigError, SvertkaError, TrainingError
+from svertka.evaluate.bootstrap import share
+from svertka.lab.chart import COLOURS, Line, Panel, chart
+from svertka.lab.images import SIDE_PX, Images
+from svertka.lab.training import Epoch, Recipe, images_seen, train
+from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lap:
+    """One epoch of one network.
+
+    Attributes:
+        network: by name.
+        parameters: trained ones, as built here.
+        epoch: from 1.
+        epoch_s: seconds of training in this epoch.
+        elapsed_s: seconds of training until its end; judging isn't counted.
+        train_loss: mean over the epoch.
+        right: held-out images it gets right at the epoch's end.
+        held_out_n: held-out images.
+        peak_memory_mb: of the network's process so far (Python, torch and the images included).
+    """
+
+    network: str
+    parameters: int
+    epoch: int
+    epoch_s: float
+    elapsed_s: float
+    train_loss: float
+    right: int
+    held_out_n: int
+    peak_memory_mb: float
+
+    @property
+    def accuracy(self) -> Estimate:
+        """On the held-out images, with its 95 % interval."""
+        return share(self.right, self.held_out_n)
+
+
+def enter(names: Sequence[str]) -> tuple[Architecture, ...]:
+    """The racing networks.
+
+    Raises:
+        ConfigError: none is named, one twice, or one doesn't take images of 32 px.
+        NotFoundError: a name is unknown; close ones are offered.
+    """
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"networks are {', '.join(names) or 'none'}; expected different names, such as resnet18 vgg16.")
+    found = tuple(find(name) for name in names)
+    for architecture in found:
+        with torch.device("meta"):
+            smallest = architecture.build(small_images=True).smallest_px
+        if smallest > SIDE_PX:
+            raise ConfigError(
+                f"{architecture.name} takes images of {smallest} px and more; the race is run at {SIDE_PX} px. "
+                "Take another network: svertka models"
+            )
+    return found
+
+
+def race(
+    entries: Sequence[Architecture], images: Images, recipe: Recipe, on_event: EventSink = ignore_events
+) -> Iterator[Lap]:
+    """Trains the networks one after another, each in its own process, and yields every epoch as it ends.
+
+    All have the same images in the same order, the same optimiser and schedule, and the same seed.
+
+    Raises:
+        TrainingError: a network's process came to an end before its work did.
+        SvertkaError: what went wrong inside it.
+    """
+    for architecture in entries:
+        on_event(StepStarted(architecture.name, images_seen(images, recipe)))
+        yield from _run(architecture, images, recipe, on_event)
+
+
+def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: EventSink) -> Iterator[Lap]:
+    spawn = multiprocessing.get_context("spawn")  # a forked child would share the parent's memory and its threads
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_work, args=(theirs, architecture.name, images, recipe), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            match ours.recv():
+                case Lap() as lap:
+                    yield lap
+                case SvertkaError() as error:
+                    raise error
+                case None:
+                    return
+                case done:
+                    on_event(Advanced(done))
+    except EOFError:
+        process.join()
+        raise TrainingError(
+            f"{architecture.name}'s process ended with exit code {process.exitcode} before its last epoch (-9: the system "
+            "had no memory left). Try fewer images, or a smaller network."
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> None:
+    """What a network's own process does: laps, images done and, at the end, None go through the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one decides
+    runtime.setup()
+    try:
+        torch.manual_seed(recipe.seed)
+        network = find(name).build(len(images.class_names), images.channels, small_images=True)
+        network = network.to(memory_format=torch.channels_last)
+        parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        elapsed = 0.0
+        for epoch in train(network, images, recipe, lambda event: connection.send(getattr(event, "done", 0))):
+            elapsed += epoch.seconds
+            connection.send(_lap(name, parameters, epoch, elapsed))
+        connection.send(None)
+    except SvertkaError as error:
+        connection.send(error)
+
+
+def _lap(name: str, parameters: int, epoch: Epoch, elapsed_s: float) -> Lap:
+    return Lap(
+        network=name,
+        parameters=parameters,
+        epoch=epoch.epoch,
+        epoch_s=epoch.seconds,
+        elapsed_s=elapsed_s,
+        train_loss=epoch.train_loss,
+        right=epoch.held_out_right,
+        held_out_n=epoch.held_out_n,
+        peak_memory_mb=runtime.peak_memory_mb(),
+    )
+
+
+# --- what came of it -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One network's race.
+
+    Attributes:
+        network: by name.
+        parameters: trained ones.
+        epoch_s: median over its epochs.
+        accuracy: at the end.
+        to_target_s: training time until the end of the first epoch with that accuracy; None if it was never reached.
+        peak_memory_mb: of its process.
+    """
+
+    network: str
+    parameters: int
+    epoch_s: float
+    accuracy: Estimate
+    to_target_s: float | None
+    peak_memory_mb: float
+
+
+def common_target(laps: Sequence[Lap]) -> float:
+    """The highest accuracy, in whole percent, that every network reached."""
+    best = [max(lap.accuracy.value for lap in laps if lap.network == name) for name in _names(laps)]
+    return int(100 * min(best) + 1e-9) / 100
+
+
+def results(laps: Sequence[Lap], target: float) -> tuple[Result, ...]:
+    """One for each network, in the order of the race."""
+    found = []
+    for name in _names(laps):
+        own = [lap for lap in laps if lap.network == name]
+        reached = [lap.elapsed_s for lap in own if lap.accuracy.value >= target]
+        found.append(
+            Result(
+                network=name,
+                parameters=own[0].parameters,
+                epoch_s=median(lap.epoch_s for lap in own),
+                accuracy=own[-1].accuracy,
+                to_target_s=reached[0] if reached else None,
+                peak_memory_mb=own[-1].peak_memory_mb,
+            )
+        )
+    return tuple(found)
+
+
+def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Drawing:
+    """Accuracy over training time, and over epochs."""
+    colours = dict(zip(_names(laps), COLOURS * len(laps), strict=False))
+
+    def lines(by_time: bool) -> list[Line]:
+        return [
+            Line(
+                name=_title(name),
+                points=[
+                    (lap.elapsed_s if by_time else float(lap.epoch), 100 * lap.accuracy.value)
+                    for lap in laps
+                    if lap.network == name
+                ],
+                colour=colour,
+                dots=True,
+            )
+            for name, colour in colours.items()
+        ]
+
+    low = 100 * min(target, *(lap.accuracy.value for lap in laps))
+    high = 100 * max(target, *(lap.accuracy.value for lap in laps))
+    panels = [
+        Panel(
+            title=title,
+            x_label=x_label,
+            y_label="accuracy on held-out images, %",
+            lines=lines(by_time),
+            y_span=(low, high),
+            y_target=(100 * target, f"{target:.0%}"),
+        )
+        for title, x_label, by_time in (
+            ("Over time", "training time, s", True),
+            ("Over epochs", "epoch", False),
+        )
+    ]
+    subtitle = (
+        f"{data}: {train_n:,} training images of {SIDE_PX} px, {laps[0].held_out_n:,} held out. "
+        "A dot for each epoch; one seed.",
+    )
+    return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
+
+
+def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
+    """Which network is quicker an epoch and lighter; and which one gets further sooner."""
+    if len(found) == 1:
+        return _alone(found[0], target)
+    quick, slow = (f(found, key=lambda result: result.epoch_s) for f in (min, max))
+    light, heavy = (f(found, key=lambda result: result.peak_memory_mb) for f in (min, max))
+    first = (
+        f"{_title(quick.network)} takes {_seconds(quick.epoch_s)} an epoch and {_title(slow.network)} "
+        f"{_seconds(slow.epoch_s)} ({slow.epoch_s / quick.epoch_s:.1f} times as long); peak memory is between "
+        f"{light.peak_memory_mb:,.0f} MB ({_title(light.network)}) and {heavy.peak_memory_mb:,.0f} MB "
+        f"({_title(heavy.network)})."
+    )
+    reached = sorted((r for r in found if r.to_target_s is not None), key=lambda r: r.to_target_s or 0.0)
+    missed = [_title(r.network) for r in found if r.to_target_s is None]
+    times = ", ".join(f"{_title(r.network)} after {_seconds(r.to_target_s or 0.0)}" for r in reached)
+    told = [times] if times else []
+    told += [f"{', '.join(missed)} never in this race"] if missed else []
+    best, worst = (f(found, key=lambda result: result.accuracy.value) for f in (max, min))
+    overlap = best.accuracy.low <= worst.accuracy.high
+    verdict = "which is within chance (95 % intervals overlap)" if overlap else "more than chance explains"
+    second = (
+        f"{target:.0%} of the held-out images are right: {'; '.join(told)}; at the end {_title(best.network)} has "
+        f"{best.accuracy.value:.1%} and {_title(worst.network)} {worst.accuracy.value:.1%}, {verdict}."
+    )
+    return first, second
+
+
+def _alone(result: Result, target: float) -> tuple[str, str]:
+    when = "was never reached" if result.to_target_s is None else f"was reached after {_seconds(result.to_target_s)}"
+    return (
+        f"{_title(result.network)} takes {_seconds(result.epoch_s)} an epoch and {result.peak_memory_mb:,.0f} MB at its "
+        "peak.",
+        f"An accuracy of {target:.0%} {when}; at the end it is {write_accuracy(result.accuracy)}.",
+    )
+
+
+def write_accuracy(accuracy: Estimate) -> str:
+    """``95.1 % (93.6 to 96.3, n = 1,000)``."""
+    value, low, high = (100 * part for part in (accuracy.value, accuracy.low, accuracy.high))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f}, n = {accuracy.n:,})"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
+
+
+def _title(name: str) -> str:
+    return find(name).title
+
+
+def _names(laps: Sequence[Lap]) -> list[str]:
+    return list(dict.fromkeys(lap.network for lap in laps))
