@@ -97,7 +97,7 @@ def _examine(
         return *item, _look_at(listing.root / item[0], store, max_pixels)
 
     try:
-        for path, when, found in _in_threads(examine, unknown, threads):
+        for path, when, found in in_threads(examine, unknown, threads):
             known[path] = found
             on_event(Advanced(len(known)))
             if when is not None and found.reason not in _TRANSIENT_REASONS:
@@ -110,7 +110,7 @@ def _examine(
     return known, sum(known[path].reason not in _TRANSIENT_REASONS for path, _ in unknown)
 
 
-def _in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
+def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
     """Results in order. At most two items a thread are under way, so memory doesn't grow with the folder."""
     threads = threads or available_cores()
     with ThreadPoolExecutor(threads) as pool, quiet_pillow():
