@@ -106,7 +106,11 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
             lines=[
                 Line(
                     name=f"{title}-{depth}",
-                    points=[(float(r.epoch), 100 * r.train_error.value) for r in rows if (r.kind, r.depth) == (kind, depth)],
+                    points=[
+                        (float(row.epoch), 100 * row.train_error.value)
+                        for row in rows
+                        if (row.kind, row.depth) == (kind, depth)
+                    ],
                     colour=colour,
                     width=2.0 if depth == SHALLOW else 3.0,
                     dots=True,
@@ -125,8 +129,8 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
 def differences(rows: Sequence[Row], data: str) -> str:
     """How this differs from the paper's experiment."""
     return (
-        f"Scaled down: {rows[0].train_n:,} images of 16 px ({data}), {max(r.epoch for r in rows)} epochs, one seed; the "
-        "paper trains on 45,000 of CIFAR-10 at 32 px for 182 epochs."
+        f"Scaled down: {rows[0].train_n:,} images of 16 px ({data}), {max(r.epoch for r in rows)} epochs, one seed; "
+        "the paper trains on 45,000 of CIFAR-10 at 32 px for 182 epochs."
     )
 
 
@@ -147,5 +151,6 @@ def _compare(deep: Row, shallow: Row) -> str:
     else:
         verdict = f"the deeper net learns {'worse' if a.value > b.value else 'better'}"
     return (
-        f"{deep.network} gets {a.value:.1%} of {a.n:,} training images wrong, {shallow.network} {b.value:.1%}: {verdict}"
+        f"{deep.network} gets {a.value:.1%} of {a.n:,} training images wrong and {shallow.network} {b.value:.1%}: "
+        f"{verdict}"
     )

@@ -2,8 +2,8 @@
 
 The networks are the CIFAR family of He et al. 2015 (arXiv 1512.03385, section 4.2) and the same without shortcuts. By
 the chain rule the gradient at a layer is a product of as many factors as layers follow; its norm shrinks or grows
-exponentially unless the factors are near one (Hochreiter 1991; Glorot and Bengio 2010, AISTATS). Three remedies are told
-apart: initial weights of the right size (He et al. 2015, arXiv 1502.01852), BatchNorm, and shortcuts.
+exponentially unless the factors are near one (Hochreiter 1991; Glorot and Bengio 2010, AISTATS). Three remedies are
+told apart: initial weights of the right size (He et al. 2015, arXiv 1502.01852), BatchNorm, and shortcuts.
 """
 
 import copy
@@ -136,7 +136,9 @@ def norms(network: nn.Module, images: Images) -> list[tuple[str, float, float, f
         images: their training part is the batch.
     """
     twin = copy.deepcopy(network).double().train()
-    layers = {m: name for name, m in twin.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    layers: dict[nn.Module, str] = {
+        module: name for name, module in twin.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
     order: list[nn.Module] = []
     at_output: dict[nn.Module, float] = {}
     hooks = [layer.register_forward_hook(_note_gradient(order, at_output)) for layer in layers]
@@ -158,7 +160,7 @@ def _note_gradient(order: list[nn.Module], at_output: dict[nn.Module, float]) ->
 
         order.append(module)
         # A hook on the tensor as it is now: an activation that later overwrites it doesn't change what is heard.
-        output.register_hook(backward)
+        output.register_hook(backward)  # type: ignore[no-untyped-call]
 
     return forward
 
@@ -246,14 +248,13 @@ def _way(rows: Sequence[LayerGradient], setting: str, kind: str, depth: int) -> 
     word = "grows" if first > last else "shrinks"
     if ratio < 10:
         return f"{word} {ratio:.1f} times"
-    return f"{word} {ratio:.0f} times" if ratio < 1000 else f"{word} about {write_power(round(math.log10(ratio)))} times"
+    how = f"{ratio:.0f}" if ratio < 1000 else f"about {write_power(round(math.log10(ratio)))}"
+    return f"{word} {how} times"
 
 
 def _learnt(rows: Sequence[LayerGradient], depth: int) -> str:
     """Which of the deepest networks learnt, by the loss of the measured batch."""
-    loss = {
-        (row.kind, row.setting, row.steps > 0): row.loss for row in rows if row.depth == depth and row.layer == 1
-    }
+    loss = {(row.kind, row.setting, row.steps > 0): row.loss for row in rows if row.depth == depth and row.layer == 1}
     found = [(kind, setting.name) for kind in KINDS for setting in SETTINGS]
     learnt = [f"{kind} with {name}" for kind, name in found if loss[kind, name, True] < 0.5 * loss[kind, name, False]]
     guess = "of the deepest nets"

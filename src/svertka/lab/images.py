@@ -78,7 +78,8 @@ class Images:
 def _halve(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     count, side, _, channels = images.shape
     blocks = images.reshape(count, side // 2, 2, side // 2, 2, channels)
-    return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    halves: NDArray[np.uint8] = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    return halves
 
 
 def load_images(data: str = "", *, download: bool = False, on_event: EventSink = ignore_events) -> Images:

@@ -64,7 +64,7 @@ def enter(names: Sequence[str]) -> tuple[Architecture, ...]:
         NotFoundError: a name is unknown; close ones are offered.
     """
     if not names or len(set(names)) < len(names):
-        raise ConfigError(f"networks are {', '.join(names) or 'none'}; expected different names, such as resnet18 vgg16.")
+        raise ConfigError(f"networks are {', '.join(names) or 'none'}; expected different names: resnet18 vgg16.")
     found = tuple(find(name) for name in names)
     for architecture in found:
         with torch.device("meta"):
@@ -113,8 +113,8 @@ def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: E
     except EOFError:
         process.join()
         raise TrainingError(
-            f"{architecture.name}'s process ended with exit code {process.exitcode} before its last epoch (-9: the system "
-            "had no memory left). Try fewer images, or a smaller network."
+            f"{architecture.name}'s process ended with exit code {process.exitcode} before its last epoch (-9: the "
+            "system had no memory left). Try fewer images, or a smaller network."
         ) from None
     finally:
         process.kill()
@@ -274,8 +274,8 @@ def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
 def _alone(result: Result, target: float) -> tuple[str, str]:
     when = "was never reached" if result.to_target_s is None else f"was reached after {_seconds(result.to_target_s)}"
     return (
-        f"{_title(result.network)} takes {_seconds(result.epoch_s)} an epoch and {result.peak_memory_mb:,.0f} MB at its "
-        "peak.",
+        f"{_title(result.network)} takes {_seconds(result.epoch_s)} an epoch and {result.peak_memory_mb:,.0f} MB at "
+        "its peak.",
         f"An accuracy of {target:.0%} {when}; at the end it is {write_accuracy(result.accuracy)}.",
     )
 

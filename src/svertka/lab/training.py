@@ -68,9 +68,7 @@ class Epoch:
     held_out_n: int
 
 
-def train(
-    network: nn.Module, images: Images, recipe: Recipe, on_event: EventSink = ignore_events
-) -> Iterator[Epoch]:
+def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSink = ignore_events) -> Iterator[Epoch]:
     """Trains in place and yields each epoch as it ends; ``Advanced`` counts images.
 
     The images of a last, smaller batch sit an epoch out, each epoch others.

@@ -127,3 +127,17 @@ def race(
     from svertka.cli.lab.race import race as verb
 
     verb(networks, data, images, epochs, target, seed, out, download=download)
+
+
+@app.command()
+def first_layer(
+    network: Annotated[str, typer.Argument(help="Name of a network, or a bundle or run folder.")],
+    weights: Annotated[str, typer.Option(help="default (published), none (random), or a file.")] = "default",
+    data: Annotated[str, typer.Option(help="Images: a folder, file or CSV [default: two photographs].")] = "",
+    seed: Annotated[int, typer.Option(help="Of random weights, and of which 64 images are taken.")] = 0,
+    out: Annotated[str, _FOLDER] = "first_layer",
+) -> None:
+    """Draw a network's first filters beside the patches they answer to most."""
+    from svertka.cli.lab.first_layer import first_layer as verb
+
+    verb(network, weights, data, seed, out)

@@ -1,0 +1,147 @@
+"""``svertka lab first-layer``: a network's first filters, each beside the patches that it answers to most."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from svertka import runtime
+from svertka.cli.extras import need_training
+from svertka.cli.inputs import find_inputs
+from svertka.cli.lab.experiment import collect, folder, tell
+from svertka.cli.lab.picture import Pixels, Tile, as_light, save, sheet
+from svertka.cli.progress import Progress
+from svertka.data.decode import load
+from svertka.errors import DataError, ImageRejected
+from svertka.lab import first_layer as lab
+from svertka.schema import Advanced, StepStarted
+
+_MOST_IMAGES = 64
+_MOST_FILTERS = 64
+_SHOWN = 6  # patches beside a filter, in two rows
+_BETWEEN = 205  # gray: white patches end somewhere
+_TILE_PX = 42  # side of one patch on the sheet
+
+
+def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> None:
+    """Finds the patches, draws them beside the filters, and says what they show.
+
+    Args:
+        network: a name, or a bundle or run folder.
+        weights: for a name: ``default``, ``none`` or a file.
+        data: images; empty: two photographs that come with scikit-learn.
+        seed: of random weights, and of which images are taken where there are many.
+        out: folder.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    runtime.setup()
+    if Path(network).expanduser().is_dir():
+        first = lab.of_bundle(network)
+    else:
+        need_training()
+        first = lab.of_backbone(network, weights, seed)
+    place = folder(out)
+    with Progress() as progress:
+        images, about = _read(data, first, seed, progress)
+        patches, count = lab.best_patches(first, images)
+        csv = place / "first_layer.csv"
+        collect(patches, csv, progress)
+    of_filter: dict[int, list[lab.Patch]] = defaultdict(list)
+    for patch in patches:
+        of_filter[patch.filter].append(patch)
+    heard = lab.loud(first)
+    alike = [lab.resemblance(first, number, _seen(first, images, of_filter[number])) for number in heard]
+    picture = place / "first_layer.png"
+    _draw(first, images, {number: of_filter[number] for number in heard}, network, about, picture)
+    tell(lab.sentences(first, patches, count, about, alike), picture, csv)
+
+
+def _read(data: str, first: lab.FirstLayer, seed: int, progress: Progress) -> tuple[list[Pixels], str]:
+    """The network's pixels of each image, and what they are."""
+    if not data:
+        return _photographs(first), "scikit-learn's 2 photographs"
+    inputs = find_inputs([data])
+    if len(inputs) > _MOST_IMAGES:
+        chosen = np.random.default_rng(seed).choice(len(inputs), _MOST_IMAGES, replace=False)
+        inputs = [inputs[index] for index in sorted(chosen)]
+    progress(StepStarted("images", len(inputs)))
+    images = []
+    for number, each in enumerate(inputs, 1):
+        try:
+            images.append(load(each.file, first.preprocess))
+        except ImageRejected as error:
+            progress.say(f"{each.name} is left out: {error}")
+        progress(Advanced(number))
+    if not images:
+        raise DataError(f"{data} holds no image that can be used; expected at least one.")
+    return images, f"{len(images)} images of {data}"
+
+
+def _photographs(first: lab.FirstLayer) -> list[Pixels]:
+    need_training()
+    from sklearn.datasets import load_sample_images
+
+    from svertka.data.preprocess import apply
+
+    return [apply(first.preprocess, rgb) for rgb in load_sample_images().images]
+
+
+def _seen(first: lab.FirstLayer, images: Sequence[Pixels], patches: Sequence[lab.Patch]) -> list[lab.F32]:
+    height, width = first.kernels_OCKL.shape[2:]
+    return [first.see(images[p.image - 1])[:, p.row : p.row + height, p.column : p.column + width] for p in patches]
+
+
+def _draw(
+    first: lab.FirstLayer,
+    images: Sequence[Pixels],
+    patches: dict[int, list[lab.Patch]],
+    name: str,
+    about: str,
+    path: Path,
+) -> None:
+    filters, channels, height, width = first.kernels_OCKL.shape
+    shown = list(patches)[:_MOST_FILTERS]
+    tiles = [
+        Tile(
+            _beside(first.kernels_OCKL[number - 1], [_cut(images, patch, height, width) for patch in patches[number]]),
+            str(number),
+            f"best: {patches[number][0].deviations:.1f} deviations above mean",
+        )
+        for number in shown
+    ]
+    title = f"{len(shown)} of {filters} first filters of {name}"
+    subtitle = (
+        f"Left: the filter, {height} × {width} × {channels}, gray where it is 0. Right: the {_SHOWN} patches with the "
+        f"strongest answers, of {about}"
+    )
+    columns = 4
+    save(sheet(title, subtitle, {"": tiles}, columns=columns, box_px=tiles[0].pixels.shape[1::-1]), str(path))
+
+
+def _cut(images: Sequence[Pixels], patch: lab.Patch, height: int, width: int) -> Pixels:
+    return images[patch.image - 1][patch.row : patch.row + height, patch.column : patch.column + width]
+
+
+def _beside(kernel_CKL: lab.F32, patches: Sequence[Pixels]) -> Pixels:
+    """The filter, twice as large, left of its patches."""
+    peak = float(np.abs(kernel_CKL).max()) or 1.0
+    light = as_light(127.5 + 127.5 * kernel_CKL.transpose(1, 2, 0) / peak)
+    gap = 4
+    side = 2 * _TILE_PX + gap
+    columns = _SHOWN // 2
+    strip = np.full((side, side + 2 * gap + columns * (_TILE_PX + gap) - gap, 3), _BETWEEN, np.uint8)
+    strip[:, :side] = _enlarge(light if light.shape[2] == 3 else light[:, :, :1].repeat(3, axis=2), side)
+    for index, patch in enumerate(patches[:_SHOWN]):
+        top = index // columns * (_TILE_PX + gap)
+        left = side + 2 * gap + index % columns * (_TILE_PX + gap)
+        strip[top : top + _TILE_PX, left : left + _TILE_PX] = _enlarge(patch, _TILE_PX)
+    return strip
+
+
+def _enlarge(pixels: Pixels, side_px: int) -> Pixels:
+    """With hard edges: single pixels are what there is to see."""
+    return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.NEAREST))
