@@ -107,13 +107,18 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
             gain = norm.weight.detach().numpy() / np.sqrt(variance + norm.eps)
             kernels, biases = kernels * gain[:, None, None, None], (biases - mean) * gain + norm.bias.detach().numpy()
     mean_C, std_C = (np.asarray(values, np.float32) for values in (backbone.preprocess.mean, backbone.preprocess.std))
+
+    def see(pixels: Pixels) -> F32:
+        seen: F32 = ((pixels.astype(np.float32) / 255 - mean_C) / std_C).transpose(2, 0, 1)
+        return seen
+
     return FirstLayer(
         network=f"{name} ({backbone.source.name})",
         layer=path,
         kernels_OCKL=np.asarray(kernels, np.float32),
         biases_O=np.asarray(biases, np.float32),
         preprocess=backbone.preprocess,
-        see=lambda pixels: ((pixels / np.float32(255) - mean_C) / std_C).transpose(2, 0, 1),
+        see=see,
     )
 
 

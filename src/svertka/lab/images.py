@@ -134,8 +134,8 @@ def _cifar10(home: Path, download: bool) -> Images:
 
     if not download and not (home / _CIFAR10_FOLDER).is_dir():
         raise NotFoundError(
-            f"CIFAR-10 is not in {home}; fetch it with --download, or unpack {_CIFAR10_URL} there by hand, so that "
-            f"{home / _CIFAR10_FOLDER} exists."
+            f"CIFAR-10 is not in {home}; fetch it with svertka lab race resnet18 --download, or unpack {_CIFAR10_URL} "
+            f"there by hand, so that {home / _CIFAR10_FOLDER} exists."
         )
     try:
         train, test = (Loader(home, train=part, download=download) for part in (True, False))
