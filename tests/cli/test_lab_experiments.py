@@ -81,7 +81,7 @@ def test_interrupted_experiments_keep_what_they_had(tmp_path, capsys):
 
 def test_where_an_experiment_cannot_be_kept(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="--out is the file .*; expected a folder"):
+    with pytest.raises(ConfigError, match=r"--out is the file .*; expected a folder"):
         experiment.folder(str(tmp_path / "file"))
     with pytest.raises(NotFoundError, match="missing does not exist; expected a folder to make here in"):
         experiment.folder(str(tmp_path / "missing/here"))

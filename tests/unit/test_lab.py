@@ -38,6 +38,12 @@ def images():
     )  # fmt: skip
 
 
+def doubled(images):
+    """Each pixel becomes four: 32 px."""
+    train, held_out = (part.repeat(2, 1).repeat(2, 2) for part in (images.train, images.held_out))
+    return replace(images, train=train, held_out=held_out)
+
+
 # --- images and training -----------------------------------------------------------------------------------------
 
 
@@ -120,13 +126,9 @@ def test_training_learns_counts_and_repeats(images):
         torch.manual_seed(3)
         heard = []
         network = find("lenet5").build(2, 3, small_images=True)
-        epochs = list(train(network, images.sample(0, 0, 0), Recipe(epochs=8, batch_size=8, seed=3), heard.append))
+        epochs = list(train(network, doubled(images), Recipe(epochs=8, batch_size=8, seed=3), heard.append))
         return epochs, heard
 
-    wide = replace(
-        images, train=images.train.repeat(2, 1).repeat(2, 2), held_out=images.held_out.repeat(2, 1).repeat(2, 2)
-    )
-    images = wide
     (epochs, heard), (again, _) = run(), run()
     assert [replace(epoch, seconds=0) for epoch in epochs] == [replace(epoch, seconds=0) for epoch in again]
     assert epochs[-1].train_loss < 0.2 * epochs[0].train_loss and epochs[-1].held_out_right == 10
@@ -151,12 +153,12 @@ def test_gradient_norms_are_those_of_arithmetic(images):
     weight = twin.conv1.weight
     (gradient,) = torch.autograd.grad(F.cross_entropy(twin(x), labels), weight)
     ahead, losses = gradient / gradient.norm(), []
-    for step in (1e-5, -1e-5):  # the loss rises along the gradient as steeply as its norm says
+    for step in (1e-7, -1e-7):  # the loss rises along the gradient as steeply as its norm says
         with torch.no_grad():
             weight += step * ahead
             losses.append(float(F.cross_entropy(twin(x), labels)))
             weight -= step * ahead
-    assert found[0][3] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-4)
+    assert found[0][3] == pytest.approx((losses[0] - losses[1]) / 2e-7, rel=1e-4)
 
 
 def test_shortcuts_keep_the_gradient_alive(images):
@@ -208,7 +210,8 @@ def test_degradation_is_claimed_only_beyond_chance():
     rows = [row("plain", 20, 100), row("plain", 56, 200), row("residual", 20, 100), row("residual", 56, 105)]
     plain, residual = degradation.sentences(rows)
     assert plain == (
-        "After 5 epochs plain-56 gets 20.0% of 1,000 training images wrong and plain-20 10.0%: the deeper net learns worse."
+        "After 5 epochs plain-56 gets 20.0% of 1,000 training images wrong and plain-20 10.0%: the deeper net learns "
+        "worse."
     )
     assert residual.endswith("residual-20 10.0%: the difference is within chance (their 95 % intervals overlap).")
     assert "learns better" in degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
@@ -239,17 +242,14 @@ def test_results_of_a_race():
 
 
 def test_a_race_is_run_in_processes_of_its_own(images):
-    wide = replace(
-        images, train=images.train.repeat(2, 1).repeat(2, 2), held_out=images.held_out.repeat(2, 1).repeat(2, 2)
-    )
     heard = []
-    (only,) = race.race(race.enter(["lenet5"]), wide, Recipe(epochs=1, batch_size=12), heard.append)
+    (only,) = race.race(race.enter(["lenet5"]), doubled(images), Recipe(epochs=1, batch_size=12), heard.append)
     assert only.network == "lenet5" and only.held_out_n == 10 and only.peak_memory_mb > 50
     assert heard[0] == StepStarted("lenet5", 24) and heard[-1] == Advanced(24)
 
 
 def test_a_process_that_dies_is_told(images, capfd):
-    broken = replace(images, train=images.train.repeat(2, 1).repeat(2, 2), train_labels=images.train_labels + 5)
+    broken = replace(doubled(images), train_labels=images.train_labels + 5)
     with pytest.raises(TrainingError, match="lenet5's process ended with exit code 1 before its last epoch"):
         list(race.race(race.enter(["lenet5"]), broken, Recipe(epochs=1, batch_size=12)))
     assert "out of bounds" in capfd.readouterr().err
@@ -260,7 +260,6 @@ def test_a_process_that_dies_is_told(images, capfd):
     [
         (["resnet19"], NotFoundError, "architecture 'resnet19' is unknown. Did you mean resnet1"),
         (["lenet5", "lenet5"], ConfigError, "networks are lenet5, lenet5; expected different names"),
-        (["alexnet_2012"], ConfigError, "alexnet_2012 takes images of 67 px and more; the race is run at 32 px"),
     ],
 )
 def test_who_cannot_race(names, kind, message):
@@ -293,7 +292,7 @@ def test_the_best_patches_are_where_the_pattern_is(edge_layer):
     assert (edge.filter, edge.rank, edge.image, edge.row) == (1, 1, 1, 10) and edge.column in (19, 20)
     assert edge.answer == pytest.approx(0.5 + 9 * 155 / 255, rel=1e-5)
     assert (redness.filter, redness.image, redness.row, redness.column) == (2, 2, 5, 7)
-    assert redness.answer == pytest.approx(18, rel=1e-5) or redness.answer == pytest.approx(9, rel=1e-5)
+    assert redness.answer == pytest.approx(9, rel=1e-5)
     assert (edge.colour_share, edge.even_share) == (0, 0)
     assert (redness.colour_share, redness.even_share) == (1, 1)
     first, second = first_layer.sentences(edge_layer, patches, count, "2 images", [0.5, 0.7])
@@ -336,7 +335,7 @@ def test_a_chart_names_its_lines_and_leaves_out_what_a_logarithm_cannot_show():
     line = Line(name="deep", points=[(1, 0.0), (2, 1e-9), (3, math.inf), (4, 1.0)], colour="#000")
     panel = Panel(title="Loss", x_label="layer", y_label="norm", lines=[line], log_y=True)
     svg = to_svg(chart("Title", ["How"], [panel], columns=1, panel_px=(200, 100)))
-    assert re.search(r">deep</text>", svg) and ">10⁻⁹<" in svg.replace("10⁻¹⁰", "") or ">10⁻¹⁰<" in svg
+    assert all(f">{text}</text>" in svg for text in ("deep", "10⁻¹⁰", "10⁻⁵", "1", "layer", "norm"))
     curves = re.findall(r'<polyline points="([^"]*)"[^>]*stroke="#000"', svg)
     assert [len(points.split()) for points in curves] == [2]
 
@@ -354,6 +353,8 @@ def test_a_table_is_on_disk_before_the_next_row_is_asked_for(tmp_path):
     path = tmp_path / "rows.csv"
     rows = kept((Row("a, b", 1 / 3), Row("c", math.inf)), path)
     next(rows)
-    assert list(csv.DictReader(path.open(encoding="utf-8"))) == [{"name": "a, b", "value": "0.333333"}]
+    assert list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) == [
+        {"name": "a, b", "value": "0.333333"}
+    ]
     assert len(list(rows)) == 1
     assert path.read_text(encoding="utf-8").splitlines()[-1] == "c,inf"
