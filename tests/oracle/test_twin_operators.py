@@ -82,7 +82,7 @@ def test_both_tile_sizes_with_a_shortcut(m, activation):
     kernel = winograd(transform_kernels(weight, m), bias, (1, 1), (3, 16, 10, 9), activation, workers=1)
     views = [array.transpose(0, 3, 1, 2) for array in (x, shortcut, out)]
     for block in kernel.bind(views[:2], views[2], [np.full(kernel.scratch, np.nan, np.float32)]):
-        block(0)
+        block.run(0)
     parts = [torch.from_numpy(array.astype(np.float64)) for array in (np.ascontiguousarray(views[0]), weight, bias)]
     expected = torch.nn.functional.conv2d(*parts, padding=1).numpy() + views[1]
     expected = np.maximum(expected, 0) if activation else expected
