@@ -10,6 +10,7 @@ from svertka.engine.network import Network, Residual, Sequential
 from svertka.engine.optim import SGD, Adam, Constant, Cosine, Steps, adamw
 from svertka.engine.training import Labelled, Recipe, fit, judge, labelled
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
+from svertka.lenet_1998 import C3_TABLE, digit_codes
 from svertka.schema import Advanced, EpochEnded, StepStarted
 
 
@@ -50,9 +51,9 @@ def test_parameter_counts_of_lenet5():
 
 
 def test_the_1998_network_as_its_paper_describes_it():
-    assert sum(len(row) for row in lenet.C3_TABLE) == 60
-    assert [len(row) for row in lenet.C3_TABLE] == [3] * 6 + [4] * 9 + [6]
-    targets = lenet.digit_bitmaps()
+    assert sum(len(row) for row in C3_TABLE) == 60
+    assert [len(row) for row in C3_TABLE] == [3] * 6 + [4] * 9 + [6]
+    targets = np.array(digit_codes())
     assert targets.shape == (10, 84)
     assert set(np.unique(targets)) == {-1, 1}
     assert len({row.tobytes() for row in targets}) == 10

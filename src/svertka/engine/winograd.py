@@ -11,7 +11,7 @@ Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out; tiles: I/J rows 
 i/j position in an input tile (6 × 6), p/q in an output tile (4 × 4).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -22,6 +22,7 @@ from svertka.engine.blocks import blocks
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
+from svertka.engine.threads import hands, share, share_copy, total
 
 __all__ = ["AXES", "A_T", "B_T", "G", "forward", "input_gradient", "suits", "weight_gradient"]
 
@@ -63,7 +64,7 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pa
     (top, bottom), (left, right) = ((min(2, before), min(2, after)) for before, after in pads)
     H, W = size[0] - top - bottom, size[1] - left - right
     padded = np.zeros((N, _whole(H) + 2, _whole(W) + 2, O), dy_NPQO.dtype)
-    padded[:, 2 - top : 2 - top + P, 2 - left : 2 - left + Q] = dy_NPQO
+    share_copy(padded[:, 2 - top : 2 - top + P, 2 - left : 2 - left + Q], dy_NPQO)
     dx_NHWC = _convolve(padded, _transform_kernels(w_OCKL[:, :, ::-1, ::-1]), (H, W))
     return crop(dx_NHWC, ((pads[0][0] - top, pads[0][1] - bottom), (pads[1][0] - left, pads[1][1] - right)))
 
@@ -74,12 +75,18 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     C = x_NHWC.shape[3]
     x_NHWC = _fill_tiles(x_NHWC, (_whole(P) + 2, _whole(Q) + 2))
     dy_NPQO = _fill_tiles(dy_NPQO, (_whole(P), _whole(Q)))
-    dw_jiOC = np.zeros((_IN, _IN, O, C), dy_NPQO.dtype)
-    for images, tiles in _blocks(len(x_NHWC), _whole(P) // _OUT, _whole(Q) // _OUT, C + O, x_NHWC.itemsize):
-        d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
-        rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
-        dy_jiTO = _transform_gradients(dy_NPQO[images, rows]).reshape(_IN, _IN, -1, O)
-        dw_jiOC += np.matmul(dy_jiTO.swapaxes(2, 3), d_jiTC)
+
+    def some_blocks(parts: Iterable[tuple[slice, slice]]) -> Array:
+        dw_jiOC = np.zeros((_IN, _IN, O, C), dy_NPQO.dtype)
+        for images, tiles in parts:
+            d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
+            rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
+            dy_jiTO = _transform_gradients(dy_NPQO[images, rows]).reshape(_IN, _IN, -1, O)
+            dw_jiOC += np.matmul(dy_jiTO.swapaxes(2, 3), d_jiTC)
+        return dw_jiOC
+
+    every = _blocks(len(x_NHWC), _whole(P) // _OUT, _whole(Q) // _OUT, C + O, x_NHWC.itemsize)
+    dw_jiOC = total(share(some_blocks, hands(every)))
     dw_MK: Array = dw_jiOC.reshape(_IN * _IN, -1).T @ _kernel_transform(dw_jiOC.dtype)
     return dw_MK.reshape(O, C, 3, 3)
 
@@ -89,11 +96,15 @@ def _convolve(x_NHWC: Array, w_jiCO: Array, output: Pair) -> Array:
     N, H, W, C = x_NHWC.shape
     O = w_jiCO.shape[3]
     y_NPQO = np.empty((N, *output, O), x_NHWC.dtype)
-    for images, tiles in _blocks(N, H // _OUT, W // _OUT, C + O, x_NHWC.itemsize):
+
+    def block(part: tuple[slice, slice]) -> None:
+        images, tiles = part
         d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles))
         products = np.matmul(d_jiTC.reshape(_IN, _IN, -1, C), w_jiCO)
         rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
         _transform_outputs(products.reshape(*d_jiTC.shape[:-1], O), y_NPQO[images, rows])
+
+    share(block, _blocks(N, H // _OUT, W // _OUT, C + O, x_NHWC.itemsize))
     return y_NPQO
 
 
@@ -106,10 +117,10 @@ def _rows_of(x_NHWC: Array, tiles: slice) -> Array:
     return x_NHWC[:, tiles.start * _OUT : tiles.stop * _OUT + 2]
 
 
-def _blocks(N: int, I: int, J: int, channels: int, itemsize: int) -> Iterator[tuple[slice, slice]]:
+def _blocks(N: int, I: int, J: int, channels: int, itemsize: int) -> list[tuple[slice, slice]]:
     """Rows of tiles that fit into the cache, but enough tiles to make each pass over the kernels worth its while."""
     tile_bytes = _IN * _IN * channels * itemsize
-    return blocks(N, I, J * tile_bytes, max(_BLOCK_BYTES, _BLOCK_TILES * tile_bytes))
+    return list(blocks(N, I, J * tile_bytes, max(_BLOCK_BYTES, _BLOCK_TILES * tile_bytes)))
 
 
 def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
@@ -118,7 +129,7 @@ def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
     if (H, W) == size:
         return x_NHWC
     filled = np.zeros((N, *size, C), x_NHWC.dtype)
-    filled[:, :H, :W] = x_NHWC
+    share_copy(filled[:, :H, :W], x_NHWC)
     return filled
 
 

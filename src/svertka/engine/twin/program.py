@@ -34,9 +34,7 @@ class Program:
 
         self._inputs = {name: array(layout) for name, layout in plan.inputs.items()}
         self._outputs = {name: array(layout) for name, layout in plan.outputs.items()}
-        steps = [
-            step.kernel.bind([array(x) for x in step.inputs], array(step.output), scratch) for step in plan.steps
-        ]
+        steps = [step.kernel.bind([array(x) for x in step.inputs], array(step.output), scratch) for step in plan.steps]
         self.stages = stages(steps, team.count)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -48,7 +46,7 @@ class Program:
             return {name: np.array(value, order="C") for name, value in self._outputs.items()}
 
 
-def stages(steps: Sequence[Sequence[Block]], workers: int) -> list[Stage]:
+def stages(steps: Sequence[Sequence[Block]], workers: int) -> Sequence[Stage]:
     """Deals the blocks of each step out, and begins a new stage only where workers would meet in memory.
 
     Two workers meet if one writes where the other has read or written since the last stage began. With several images

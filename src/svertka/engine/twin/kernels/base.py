@@ -105,7 +105,7 @@ def finisher(bias_O: F32 | None, activation: Activation | None) -> Callable[[Arr
 
 
 def cuts(count: int, size: int, workers: int = 1) -> list[tuple[int, int]]:
-    """Splits ``count`` places into even runs of at most ``size``, as many for each worker if there are enough places."""
+    """Splits ``count`` places into even runs of at most ``size``: as many for each worker, if there are enough."""
     each = max(1, -(-count // (max(size, 1) * workers)))
     pieces = min(each * workers, count)
     edges = [count * piece // pieces for piece in range(pieces + 1)] if pieces else [0]

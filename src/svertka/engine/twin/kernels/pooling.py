@@ -10,7 +10,17 @@ import numpy as np
 
 from svertka.engine.geometry import NO_PADS, Window
 from svertka.engine.twin.graph import F32, Array
-from svertka.engine.twin.kernels.base import BLOCK, Block, Carver, Kernel, copy_padded, image_cuts, nhwc, round_up, size_of
+from svertka.engine.twin.kernels.base import (
+    BLOCK,
+    Block,
+    Carver,
+    Kernel,
+    copy_padded,
+    image_cuts,
+    nhwc,
+    round_up,
+    size_of,
+)
 
 _FEW = 4
 
