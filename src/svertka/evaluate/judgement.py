@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from svertka.errors import ConfigError
 from svertka.evaluate.bootstrap import percentile_interval, resamples
-from svertka.intervals import share
 from svertka.evaluate.calibration import reliability
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge
+from svertka.intervals import share
 from svertka.schema import ClassScores, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"

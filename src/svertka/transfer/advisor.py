@@ -7,7 +7,6 @@ ones don't, both cross-validated on the person's own images. ``benchmarks/LOG.md
 """
 
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +78,8 @@ def advise(
     folds = stratified_folds(y_N, units_N, seed)
     if not folds:
         raise DataError(
-            f"the rarest class has {int(counts_K.min())} image to learn from; expected 2 or more, to measure how similar "
-            "the images are to what the network has learnt. Add images, or take the class out."
+            f"the rarest class has {int(counts_K.min())} image to learn from; expected 2 or more, to measure how "
+            "similar the images are to what the network has learnt. Add images, or take the class out."
         )
     x_ND = pretrained.read()
     whole, taps = judge(x_ND, pretrained.widths, y_N, folds), judge_taps(x_ND, pretrained.widths, y_N, folds)
@@ -129,7 +128,7 @@ def size_of(images: int, smallest_class: int) -> Size:
 
 def strategies_of(size: Size, similarity: Similarity) -> tuple[StrategyName, ...]:
     """The strategy of a cell, then its rivals; only those that there are."""
-    return tuple(cast(StrategyName, name) for name in CELLS[size, similarity] if name in STRATEGY_NAMES)
+    return tuple(name for name in CELLS[size, similarity] if name in STRATEGY_NAMES)
 
 
 def _points(judged: Judged) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ class Gain:
 
     @property
     def worth_it(self) -> bool:
-        """The one-standard-error rule (Breiman et al. 1984, section 3.4.3): the simpler one unless the gain exceeds it."""
+        """The one-standard-error rule: else the simpler one stays (Breiman et al. 1984, CART, section 3.4.3)."""
         return self.mean > self.standard_error
 
     @property
@@ -46,9 +46,9 @@ def paired_gain(
         costly_N: the same images' by the other.
         units_N: images of one unit share a number; None means that none belong together.
         learnt_from: number of training images, where the images were judged by folds whose training sets overlap. The
-            variance then grows by the factor ``1 + n / learnt_from``: the correction of Nadeau and Bengio (2003, Machine
-            Learning 52, section 3) with the variance of a fold's mean taken from its images, which also serves when
-            there are too few folds to see how they vary.
+            variance then grows by the factor ``1 + n / learnt_from``: the correction of Nadeau and Bengio (2003,
+            Machine Learning 52, pages 239 to 281), with the variance of a fold's mean taken from its images, which
+            serves also where there are too few folds to see how they vary.
     """
     difference_N = np.asarray(costly_N, np.float64) - np.asarray(cheap_N, np.float64)
     n, mean = len(difference_N), float(difference_N.mean())
