@@ -144,10 +144,10 @@ def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> t
         units_N: of these images; see ``Split.units``.
     """
     gain = paired_gain(-cheap.losses(), -costly.losses(), units_N)
-    values = {"strategy": costly.strategy, "n": gain.n, "gain": gain.mean, "error": gain.standard_error}
+    strategy, error = costly.strategy, gain.standard_error
     if gain.worth_it:
-        return costly, Notice("gain_shown", values)
-    return cheap, Notice("gain_not_shown", values)
+        return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
+    return cheap, Notice("gain_not_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
 
 
 def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:

@@ -7,7 +7,7 @@ from svertka.intervals import share
 from svertka.report.scales import Axis, round_ticks
 from svertka.schema import Comparison, Estimate, Standing, Versus
 
-_ROW, _TOP, _PANEL, _GAP = 46.0, 112.0, 250.0, 48.0
+_ROW, _TOP, _PANEL, _GAP = 46.0, 112.0, 250.0, 72.0
 _COLOURS = {"better": "#047857", "worse": "#be123c", "no difference shown": "#6b7280"}
 _LEADER = "#1d4ed8"
 
@@ -79,7 +79,7 @@ def _grid(axis: Axis, bottom: float, *, signed: bool) -> Iterator[Shape]:
         x, colour = axis.at(value), LINE if zero else "#e5e7eb"
         yield Path_(points=((x, _TOP - 6), (x, bottom)), stroke=colour, width=1.5 if zero else 1)
         digits = 0 if abs(100 * value - round(100 * value)) < 1e-6 else 1
-        text = f"{100 * value:+.{digits}f}" if signed and not zero else f"{100 * value:.{digits}f}"
+        text = _signed(value, digits) if signed and not zero else f"{100 * value:.{digits}f}"
         yield Words(x=x, y=bottom + 18, text=text + ("" if signed else " %"), size=11, anchor="middle", fill=MUTED)
 
 
@@ -93,9 +93,13 @@ def _mark(axis: Axis, estimate: Estimate, y: float, colour: str, text: str) -> I
 
 def _versus(axis: Axis, versus: Versus, y: float) -> Iterator[Shape]:
     colour = _COLOURS[versus.verdict]
-    yield from _mark(axis, versus.difference, y, colour, f"{100 * versus.difference.value:+.1f}")
+    yield from _mark(axis, versus.difference, y, colour, _signed(versus.difference.value, 1))
     yield Words(x=axis.at(versus.difference.value), y=y + 18, text=versus.verdict, size=10.5, anchor="middle",
                 fill=colour, halo=True)  # fmt: skip
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{100 * value:+.{digits}f}".replace("-", "−")
 
 
 def _seconds(seconds: float) -> str:

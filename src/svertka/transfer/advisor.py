@@ -32,15 +32,15 @@ A share, because a random network may leave few errors: of 8 photographs it tell
 ENOUGH = 1_000
 """Images on which similarity is measured: the standard error of a paired difference is then about a point."""
 
-CELLS: Mapping[tuple[Size, Similarity], tuple[str, ...]] = {
-    ("little", "similar"): ("probe", "finetune"),
-    ("little", "different"): ("probe", "finetune", "gradual"),
-    ("between", "similar"): ("finetune", "probe"),
-    ("between", "different"): ("finetune", "plain"),
-    ("much", "similar"): ("finetune", "gradual"),
-    ("much", "different"): ("plain", "finetune", "scratch"),
+CELLS: Mapping[tuple[Size, Similarity], tuple[tuple[str, ...], Notice]] = {
+    ("little", "similar"): (("probe", "finetune"), Notice("advice_little_similar")),
+    ("little", "different"): (("probe", "finetune", "gradual"), Notice("advice_little_different")),
+    ("between", "similar"): (("finetune", "probe"), Notice("advice_between_similar")),
+    ("between", "different"): (("finetune", "plain"), Notice("advice_between_different")),
+    ("much", "similar"): (("finetune", "gradual"), Notice("advice_much_similar")),
+    ("much", "different"): (("plain", "finetune", "scratch"), Notice("advice_much_different")),
 }
-"""What each cell names, and what it is worth racing it against."""
+"""What each cell names, what it is worth racing it against, and why."""
 
 
 def choose_rows(y_N: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -92,22 +92,25 @@ def advise(
     known = removed >= SIMILAR and gain.worth_it
     similarity: Similarity = "similar" if known and -late.mean <= late.standard_error else "different"
     strategy, *rivals = strategies_of(size, similarity)
-    evidence = {
-        "n": int(counts_K.sum()),
-        "smallest": int(counts_K.min()),
-        "size": size,
-        "similarity": similarity,
-        "pretrained": 100 * float(whole.probe_N.mean()),
-        "random": 100 * float(base.probe_N.mean()),
-        "best": 100 * float(best.probe_N.mean()),
-        "last": 100 * float(taps[-1].probe_N.mean()),
-    }
+    evidence = Notice(
+        "advice_evidence",
+        {
+            "n": int(counts_K.sum()),
+            "smallest": int(counts_K.min()),
+            "size": size,
+            "similarity": similarity,
+            "pretrained": 100 * float(whole.probe_N.mean()),
+            "random": 100 * float(base.probe_N.mean()),
+            "best": 100 * float(best.probe_N.mean()),
+            "last": 100 * float(taps[-1].probe_N.mean()),
+        },
+    )
     return Advice(
         size=size,
         similarity=similarity,
         strategy=strategy,
         rivals=tuple(rivals),
-        reasons=(Notice("advice_evidence", evidence), Notice(f"advice_{size}_{similarity}")),
+        reasons=(evidence, CELLS[size, similarity][1]),
         images=int(counts_K.sum()),
         smallest_class=int(counts_K.min()),
         taps=tuple(map(_score, taps)),
@@ -128,7 +131,7 @@ def size_of(images: int, smallest_class: int) -> Size:
 
 def strategies_of(size: Size, similarity: Similarity) -> tuple[StrategyName, ...]:
     """The strategy of a cell, then its rivals; only those that there are."""
-    return tuple(name for name in CELLS[size, similarity] if name in STRATEGY_NAMES)
+    return tuple(name for name in CELLS[size, similarity][0] if name in STRATEGY_NAMES)
 
 
 def _points(judged: Judged) -> NDArray[np.float64]:
