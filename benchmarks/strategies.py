@@ -91,6 +91,8 @@ def measure(cell: str, options: Any) -> dict[str, Any]:
     standings = {standing.name: asdict(standing) for standing in compared.standings}
     best = max((s.accuracy.value for s in compared.standings if s.accuracy), default=0.0)
     chosen = standings[advice.strategy]
+    if chosen["accuracy"] is None:
+        raise SystemExit(f"{cell}: {advice.strategy}, which is advised, was not run; give more --minutes")
     every_s = sum(standing.seconds for standing in compared.standings)
     return {
         "size_px": size_px,
@@ -140,6 +142,7 @@ def publish(cells: dict[str, Any], options: Any, busy: float) -> None:
                     **{key: spread(value) for key, value in cell["strategies"].items()},
                     "advice": cell["advice"]["strategy"],
                     "points behind the best": round(100 * cell["behind_best"], 1),
+                    "what that shows": against_best(cell),
                 },
             )
             for name, cell in cells.items()
@@ -161,6 +164,15 @@ def publish(cells: dict[str, Any], options: Any, busy: float) -> None:
         started_load=busy,
         tiny=options.tiny,
     )  # fmt: skip
+
+
+def against_best(cell: dict[str, Any]) -> str:
+    """The paired difference of the advised strategy from the leading one, with its verdict."""
+    versus = cell["strategies"][cell["advice"]["strategy"]]["versus_best"]
+    if versus is None:
+        return "it leads"
+    low, high = (100 * versus["difference"][end] for end in ("low", "high"))
+    return f"{low:+.1f} to {high:+.1f} points from {versus['other']}: {versus['verdict']}"
 
 
 def spread(standing: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ def _matrix(advice: Advice, language: str) -> Iterator[str]:
     header = ["", *(word("amount", size, language) for size in _SIZES)]
     table = [header]
     for similarity in ("similar", "different"):
-        row = [word("likeness", similarity, language)]
+        row = [word("advice", similarity, language)]
         for size in _SIZES:
             name = strategies_of(size, similarity)[0]
             here = (size, similarity) == (advice.size, advice.similarity)

@@ -36,8 +36,8 @@ CELLS: Mapping[tuple[Size, Similarity], tuple[tuple[str, ...], Notice]] = {
     ("little", "similar"): (("probe", "finetune"), Notice("advice_little_similar")),
     ("little", "different"): (("probe", "finetune", "gradual"), Notice("advice_little_different")),
     ("between", "similar"): (("finetune", "probe"), Notice("advice_between_similar")),
-    ("between", "different"): (("finetune", "plain"), Notice("advice_between_different")),
-    ("much", "similar"): (("finetune", "gradual"), Notice("advice_much_similar")),
+    ("between", "different"): (("finetune", "probe", "plain"), Notice("advice_between_different")),
+    ("much", "similar"): (("finetune", "probe", "gradual"), Notice("advice_much_similar")),
     ("much", "different"): (("plain", "finetune", "scratch"), Notice("advice_much_different")),
 }
 """What each cell names, what it is worth racing it against, and why."""
