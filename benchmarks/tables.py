@@ -23,6 +23,7 @@ ORDER = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "strategies",
 )
 INTRODUCTION = """\
 # Benchmarks

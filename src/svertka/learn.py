@@ -20,9 +20,10 @@ from svertka import run_folder
 from svertka.config import FineTune, RunConfig, StrategyName
 from svertka.data.loader import ImageSource, batches
 from svertka.errors import TrainingError
-from svertka.evaluate import fit_temperature, probabilities
+from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predictions, Split, SplitName, StepStarted
+from svertka.transfer.choice import paired_gain
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
@@ -67,13 +68,17 @@ class Candidate:
             class_names=class_names,
         )
 
+    def losses(self) -> NDArray[np.float64]:
+        """Log loss of each validation image at the fitted temperature, [N]."""
+        p_NK = probabilities(self.val, self.temperature)
+        losses_N: NDArray[np.float64] = -np.log(np.maximum(p_NK[np.arange(len(self.val)), self.val.labels_N], 1e-12))
+        return losses_N
+
     def scores(self) -> dict[str, float]:
         """Log loss (at the fitted temperature) and accuracy on validation."""
-        p_NK = probabilities(self.val, self.temperature)
-        right_N = p_NK[np.arange(len(self.val)), self.val.labels_N]
         return {
-            "log_loss": float(-np.log(np.maximum(right_N, 1e-12)).mean()),
-            "accuracy": float((p_NK.argmax(1) == self.val.labels_N).mean()),
+            "log_loss": float(self.losses().mean()),
+            "accuracy": float((predicted_labels(self.val) == self.val.labels_N).mean()),
         }
 
 
@@ -126,9 +131,23 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     if lesson.config.strategy == "finetune":
         decision = _decide((tuned, probe), Notice("fine_tuning_asked"), why)
         return Learned(chosen=tuned, probe=probe, decision=decision)
-    better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
-    lower = Notice("lower_log_loss", {"strategy": better.strategy, "n": len(better.val)})
-    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), lower, why))
+    better, shown = choose(probe, tuned, np.array(lesson.split.units)[list(lesson.split.val)])
+    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why))
+
+
+def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:
+    """The costlier one only if it lowers the log loss, in pairs, by more than one standard error; and the reason.
+
+    Args:
+        cheap: usually the probe.
+        costly: judged on the same validation images.
+        units_N: of these images; see ``Split.units``.
+    """
+    gain = paired_gain(-cheap.losses(), -costly.losses(), units_N)
+    strategy, error = costly.strategy, gain.standard_error
+    if gain.worth_it:
+        return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
+    return cheap, Notice("gain_not_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
 
 
 def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:

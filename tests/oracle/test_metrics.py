@@ -5,11 +5,12 @@ import pytest
 from sklearn import metrics
 
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.evaluate.bootstrap import resamples, share
+from svertka.evaluate.bootstrap import resamples
 from svertka.evaluate.calibration import NUM_BINS
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
+from svertka.intervals import share
 from svertka.schema import Predictions
 
 

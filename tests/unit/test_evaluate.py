@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json, why_not_fitted
-from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.evaluate.bootstrap import percentile_interval, resamples
+from svertka.intervals import share
 from svertka.schema import Notice, Predictions
 
 NAMES = {

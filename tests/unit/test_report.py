@@ -293,7 +293,8 @@ def test_russian_report_speaks_russian(root, tmp_path):
     value = f"{100 * run.evaluation.metrics['accuracy'].value:.1f}".replace(".", ",")
     assert f"{value}\u202f%" in page.text
     assert (
-        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря меньше у дообученной" in page.text
+        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря у дообученной сети меньше"
+        in page.text
     )
     assert "Среди проверочных изображений нет класса «Собака»" in page.text
     assert "Из таблицы метки.csv взяты столбцы (файл: «файл», класс: «порода»)" in page.text

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import ConfigError
-from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.evaluate.bootstrap import percentile_interval, resamples
 from svertka.evaluate.calibration import reliability
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge
+from svertka.intervals import share
 from svertka.schema import ClassScores, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"

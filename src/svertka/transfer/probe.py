@@ -91,7 +91,7 @@ def _choose_strength(
     """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice."""
     from sklearn.linear_model import LogisticRegression
 
-    folds = _folds(y_N, units_N, seed)
+    folds = stratified_folds(y_N, units_N, seed)
     if not folds:
         return 0.01, {}
     labels, column_N = np.unique(y_N, return_inverse=True)
@@ -109,7 +109,7 @@ def _choose_strength(
     return min(losses, key=lambda strength: losses[strength]), losses
 
 
-def _folds(
+def stratified_folds(
     y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Rows to fit and rows to hold out, units whole wherever each class can then be learnt; none for tiny classes."""
