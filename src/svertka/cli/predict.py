@@ -61,9 +61,7 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     return 0 if read else 2
 
 
-def _write_rows(
-    stream: TextIO, bundle: Bundle, inputs: Sequence[Input], results: Iterator[FilePrediction]
-) -> int:
+def _write_rows(stream: TextIO, bundle: Bundle, inputs: Sequence[Input], results: Iterator[FilePrediction]) -> int:
     """Writes the table; returns how many files were read."""
     class_names = bundle.class_names
     abstains = ["answer"] if bundle.conformal else []

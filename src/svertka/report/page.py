@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.charts import learning_charts
@@ -65,6 +66,7 @@ def render(run: RunRecord) -> str:
         classes=make_class_table(voice, run.evaluation),
         curves=curves,
         reliability=reliability_charts(voice, run.evaluation),
+        abstention=make_abstention(voice, run.evaluation),
         mistakes=make_mistakes(voice, run),
         metric_baselines=metric_baselines,
         metric_rows=metric_rows,
