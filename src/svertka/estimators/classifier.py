@@ -12,7 +12,7 @@ from svertka.errors import BundleError, ConfigError, DataError, MissingExtraErro
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
+    from sklearn.utils import assert_all_finite, check_random_state
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, column_or_1d
 except ImportError:
@@ -23,7 +23,7 @@ except ImportError:
 from svertka.config import FineTune, Resize, RunConfig, StrategyName
 from svertka.estimators.images import Images, as_images
 from svertka.estimators.trained import Loaded, Trained, as_predictions, train_on
-from svertka.evaluate import fit_conformal, probabilities
+from svertka.evaluate import fit_conformal, predicted_labels, probabilities
 from svertka.export.bundle import load_bundle
 from svertka.schema import Bundle, Conformal, Estimate, EventSink, Predictions, ignore_events
 
@@ -122,12 +122,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each image, [N]."""
-        best_N: NDArray[Any] = self.classes_[self._judge(X).logits_NK.argmax(axis=1)]
-        return best_N
+        best_N = predicted_labels(self._judge(X))
+        labels_N: NDArray[Any] = self.classes_[best_N]
+        return labels_N
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probability of each class, [N, K]; rows sum to 1."""
-        return probabilities(self._judge(X), self.trained_.temperature)
+        found = self._judge(X)
+        return probabilities(found, self.trained_.temperature)
 
     def save(self, directory: Path | str, metrics: dict[str, Estimate] | None = None) -> Bundle:
         """Writes the bundle that ``svertka train`` writes, for ``svertka predict`` and for ``load``.
@@ -216,8 +218,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if y is None:
             raise DataError("requires y to be passed, but the target y is None: give one label an image.")
-        check_classification_targets(y)
         labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
         if len(labels) != n:
             raise DataError(f"y has {len(labels)} labels for {n} images; expected one each.")
         classes, labels_N = np.unique(labels, return_inverse=True)

@@ -167,8 +167,9 @@ class MedicalImageClassifier(ImageClassifier):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each image at the operating point, [N]."""
-        label_N: NDArray[Any] = self.classes_[self._called(self._judge(X))]
-        return label_N
+        label_N = self._called(self._judge(X))
+        labels_N: NDArray[Any] = self.classes_[label_N]
+        return labels_N
 
     def predict_set(self, X: Any) -> NDArray[np.bool_]:
         """Which classes are possible, [N, K] in the order of ``classes_``.
@@ -176,7 +177,8 @@ class MedicalImageClassifier(ImageClassifier):
         Raises:
             DataError: there are no thresholds; the message says why.
         """
-        return possible_classes(self._judge(X).logits_NK, self._thresholds())
+        found = self._judge(X)
+        return possible_classes(found.logits_NK, self._thresholds())
 
     def predict_or_abstain(self, X: Any) -> NDArray[np.object_]:
         """The class of each image where no other is possible, else None ("unsure"), [N].
