@@ -25,7 +25,7 @@ from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
 from svertka.learn import Learned, Lesson, learn
 from svertka.messages import sentences
-from svertka.report import build_report
+from svertka.report import build_report, write_card
 from svertka.schema import (
     SPLIT_NAMES,
     Bundle,
@@ -146,6 +146,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))
+        write_card(record, folder / run_folder.CARD)
     run_folder.save_run(folder, record)
     return record
 
