@@ -122,7 +122,7 @@ def test_labels_that_teach_nothing_are_refused(y, message, photos):
 def test_wrong_parameters_are_refused_when_they_are_used(photos):
     with pytest.raises(ConfigError, match=r"strategy is 'prob'; expected one of .* Did you mean probe"):
         ImageClassifier("prob", **TINY).fit(*photos)
-    with pytest.raises(ConfigError, match="validation_fraction is 0.9; expected 0.02 to 0.6"):
+    with pytest.raises(ConfigError, match=r"validation_fraction is 0\.9; expected 0\.02 to 0\.6"):
         ImageClassifier("finetune", validation_fraction=0.9, **TINY).fit(*photos)
     with pytest.raises(NotFittedError):
         ImageClassifier(**TINY).predict(photos[0])
@@ -292,5 +292,5 @@ def test_what_diagnosis_needs_is_asked_for(arrays, medical):
     few = MedicalImageClassifier(positive="ill", validation_fraction=0.1, **TINY).fit(X[:60], y[:60], patients[:60])
     assert few.conformal_ is None
     assert few.evaluate(X, y, patients).abstention is None
-    with pytest.raises(DataError, match='There is no "unsure".* at least 9 validation images in every class'):
+    with pytest.raises(DataError, match=r"There is no \"unsure\".* at least 9 validation images in every class"):
         few.predict_or_abstain(X)
