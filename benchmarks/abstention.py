@@ -101,7 +101,7 @@ def main() -> None:
             what=f"accuracy of the answers, {splits}",
             against="without abstaining",
             measured=ours["accuracy of the answers"],
-            target=float(np.mean(accuracy)),
+            target=round(float(np.mean(accuracy)), 3),
             unit="",
             note=f"{ours['answered']:.3f} of the images answered",
         ),

@@ -38,6 +38,11 @@ def test_threshold_finds_what_was_asked_with_the_fewest_false_alarms(sensitivity
     assert choose_threshold(PROBABILITY, POSITIVE, sensitivity) == pytest.approx(threshold)
 
 
+def test_finding_more_of_the_class_without_a_further_false_alarm_is_taken():
+    probability = np.array([1.0, 0.999, 0.9, 0.8, 0.2, 0.1])
+    assert choose_threshold(probability, np.arange(6) < 4, 0.5) == pytest.approx(0.5)  # the classes lie apart
+
+
 def test_youden_maximises_the_sum_over_all_thresholds():
     rng = np.random.default_rng(0)
     positive = rng.random(200) < 0.3

@@ -64,13 +64,14 @@ def choose_threshold(
             "and others, otherwise no threshold can be chosen. Add images, or hold out more of them."
         )
     found_P = np.sort(probability_N[positive_N])[::-1]
+    others_M = np.sort(probability_N[~positive_N])
+    false_alarms_P = len(others_M) - np.searchsorted(others_M, found_P, side="left")
     if sensitivity is None:
-        others_M = np.sort(probability_N[~positive_N])
-        false_alarms_P = len(others_M) - np.searchsorted(others_M, found_P, side="left")
         youden_P = np.searchsorted(-found_P, -found_P, side="right") / positives - false_alarms_P / len(others_M)
         edge = found_P[np.flatnonzero(youden_P == youden_P.max())[-1]]
     else:
-        edge = found_P[math.ceil(round(sensitivity * positives, 6)) - 1]
+        least = math.ceil(round(sensitivity * positives, 6)) - 1
+        edge = found_P[np.flatnonzero(false_alarms_P == false_alarms_P[least])[-1]]
     lower = probability_N[probability_N < edge]
     return float((edge + (lower.max() if len(lower) else 0.0)) / 2)
 
