@@ -25,6 +25,7 @@ SCRIPTS = (
     "lenet",
     "true_convolution",
     "strategies",
+    "abstention",
 )
 
 

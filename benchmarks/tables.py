@@ -13,6 +13,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 ORDER = (
     "learning",
     "finetune_accuracy",
+    "abstention",
     "finetune_epoch",
     "predict",
     "decode",

@@ -427,6 +427,42 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conformal:
+    """When a class may be the true one: where 1 minus its probability (without temperature) is at most its threshold.
+
+    Attributes:
+        target: the share of each class's images whose set of possible classes shall hold the true one.
+        thresholds: one a class, from the validation images.
+        counts: validation images behind each.
+    """
+
+    target: float
+    thresholds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abstention:
+    """How sets of possible classes did on the test images. A set of one class, the predicted one, is an answer.
+
+    Attributes:
+        target: of the coverage.
+        coverage: share of images whose set holds the true class.
+        per_class: the same of each class.
+        answered: share of images with an answer; the others are "unsure".
+        accuracy: share of the answers that are right.
+        counts: validation images of each class, which set the thresholds.
+    """
+
+    target: float
+    coverage: Estimate
+    per_class: tuple[Estimate, ...]
+    answered: Estimate
+    accuracy: Estimate
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
     """Every figure with its interval.
 
@@ -445,6 +481,7 @@ class Evaluation:
         reliability_uncalibrated: likewise.
         baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
         notices: what limits these figures (a class without images, few images …).
+        abstention: how often "unsure" would have been said, and what it is worth; None without thresholds.
     """
 
     n: int
@@ -459,6 +496,7 @@ class Evaluation:
     reliability_uncalibrated: tuple[ReliabilityBin, ...]
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +548,7 @@ class Bundle:
         temperature: already inside the graph.
         parity: measured when it was written.
         manifest: the whole parsed manifest.
+        conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
     """
 
     directory: Path
@@ -518,6 +557,7 @@ class Bundle:
     temperature: float
     parity: Parity
     manifest: dict[str, object]
+    conformal: Conformal | None = None
 
 
 # --- the run ----------------------------------------------------------------------------------------------------

@@ -102,6 +102,8 @@ def test_bootstrap_equals_a_plain_loop_over_the_same_resamples(classes):
         for name, values in loop.items():
             values.append(figures[name][0])
     evaluation = evaluate(predictions, seed=0)
+    if classes == 2:
+        del loop["roc_auc"]  # its interval is DeLong's, see test_delong
     for name, values in loop.items():
         low, high = np.quantile(values, [0.025, 0.975])
         assert evaluation.metrics[name].low == pytest.approx(low, rel=1e-5), name

@@ -97,7 +97,7 @@ def test_ordinary_predictions_have_every_figure_and_baselines():
 def test_equal_seeds_give_equal_intervals_and_others_differ():
     predictions = drawn(120, 2, 0)
     assert evaluate(predictions, seed=3) == evaluate(predictions, seed=3)
-    assert evaluate(predictions, seed=3).metrics["roc_auc"] != evaluate(predictions, seed=4).metrics["roc_auc"]
+    assert evaluate(predictions, seed=3).metrics["log_loss"] != evaluate(predictions, seed=4).metrics["log_loss"]
 
 
 def test_temperature_changes_no_predicted_label_and_no_ranking_of_two_classes():

@@ -13,7 +13,9 @@ VERBS = {
         "report": "Build a run's report.html again from its files.",
         "demo": "Train on 2,624 real images of solar cells, which come with a package.",
     },
-    "Understand": {
+    "Choose and understand": {
+        "advise": "ADV",
+        "compare": "CMP",
         "models": "List networks; show every layer of one; compare several.",
         "lab": "Experiments: look inside a convolution.",
     },

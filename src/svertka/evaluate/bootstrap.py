@@ -3,6 +3,8 @@
 Shares of images (accuracy, precision, recall) get Wilson's interval. It stays honest where the bootstrap is not:
 3 of 3 right is not "100 % for certain" but 44 to 100 %.
 
+The area under the ROC curve of two classes gets DeLong's interval (``clusters.roc_auc``), as diagnostics is used to.
+
 Everything else gets a percentile bootstrap: draw as many images as there are, with replacement, a thousand times,
 and take the middle 95 % of the figure's values. The draw is not stratified: a new test set would vary in its mix of
 classes too. A rare class may be missing from some draws; figures that need it are then taken over the other draws.

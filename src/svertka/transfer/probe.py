@@ -149,7 +149,8 @@ def _rotated(x_ND: FloatArray) -> tuple[FloatArray, NDArray[np.float64] | None]:
     if d <= n:
         return x_ND, None
     gram_NN: NDArray[np.float64] = (x_ND @ x_ND.T).astype(np.float64)
-    gram_NN[np.diag_indices(n)] += 1e-4 * np.trace(gram_NN) / n
+    # At least a little: of images that are all the same nothing is left but zeros.
+    gram_NN[np.diag_indices(n)] += max(1e-4 * np.trace(gram_NN) / n, 1e-12)
     factor_NN = np.linalg.cholesky(gram_NN).astype(np.float64, copy=False)
     return factor_NN.astype(np.float32), factor_NN
 
