@@ -14,8 +14,8 @@ VERBS = {
         "demo": "Train on 2,624 real images of solar cells, which come with a package.",
     },
     "Choose and understand": {
-        "advise": "ADV",
-        "compare": "CMP",
+        "advise": "Say which strategy suits the data, and why; trains nothing.",
+        "compare": "Compare strategies or networks on the same folds: differences with a verdict.",
         "models": "List networks; show every layer of one; compare several.",
         "lab": "Experiments: look inside a convolution.",
     },
