@@ -23,6 +23,8 @@ from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
+from svertka.explain.insight import look_inside
+from svertka.explain.network import open_network
 from svertka.learn import Learned, Lesson, learn
 from svertka.messages import sentences
 from svertka.report import build_report
@@ -32,6 +34,7 @@ from svertka.schema import (
     Catalog,
     Evaluation,
     EventSink,
+    Insight,
     Predictions,
     RunRecord,
     RunStarted,
@@ -118,6 +121,9 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     with log.step("hand over") as step:
         bundle = hand_over(learned, catalog, split, sources["test"], evaluation, engine, folder)
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
+    with log.step("explain") as step:
+        insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
+        step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
     record = RunRecord(
         name=folder.name,
         command=command,
@@ -141,6 +147,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *uncalibrated,
             *evaluation.notices,
         ),
+        insight=insight,
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))
@@ -199,6 +206,32 @@ def hand_over(
         metrics=evaluation.metrics,
         versions=runtime.versions(PACKAGES),
         threads=engine.threads,
+    )
+
+
+def explain(
+    learned: Learned,
+    bundle: Bundle,
+    catalog: Catalog,
+    split: Split,
+    sources: dict[SplitName, ImageSource],
+    test: Predictions,
+    evaluation: Evaluation,
+    seed: int,
+    engine: FeatureEngine,
+    cache: Path,
+) -> Insight:
+    """Looks into what was handed over; a probe's features are in the cache already."""
+    known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
+    return look_inside(
+        open_network(bundle, engine.threads),
+        catalog=catalog,
+        split=split,
+        sources=sources,
+        test=test,
+        evaluation=evaluation,
+        seed=seed,
+        features=known,
     )
 
 

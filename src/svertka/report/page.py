@@ -19,6 +19,7 @@ from svertka.report.results import (
     make_decision,
     make_metric_rows,
 )
+from svertka.report.seeing import make_seeing
 from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
@@ -48,7 +49,7 @@ def build_report(run: RunRecord, path: Path) -> Path:
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
     voice = Voice(run.config.language)
-    environment = _environment(voice)
+    environment = page_environment(voice)
     curves = [
         chart for chart in (roc_chart(voice, run.evaluation), precision_recall_chart(voice, run.evaluation)) if chart
     ]
@@ -66,6 +67,7 @@ def render(run: RunRecord) -> str:
         curves=curves,
         reliability=reliability_charts(voice, run.evaluation),
         mistakes=make_mistakes(voice, run),
+        seeing=make_seeing(voice, run),
         metric_baselines=metric_baselines,
         metric_rows=metric_rows,
         costs=make_costs(voice, run.costs),
@@ -75,7 +77,8 @@ def render(run: RunRecord) -> str:
     )
 
 
-def _environment(voice: Voice) -> "Environment":
+def page_environment(voice: Voice) -> "Environment":
+    """Templates that escape what isn't ours, speaking with a voice."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
