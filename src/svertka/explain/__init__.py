@@ -8,6 +8,7 @@ module            what it holds
 ``network``       the graph, open: features, maps, probabilities
 ``cam``           class activation maps (Grad-CAM), exact, without a backward pass
 ``occlusion``     what changes where a square is covered
+``activations``   the most active channels for one image
 ``patches``       what channels respond to most
 ``feature_map``   all images on a plane
 ``sanity``        do explanations change when the weights are shuffled?

@@ -57,7 +57,7 @@ def top_patches(
         found.append(
             StagePatches(
                 stage=stage, level=level_of(stage, network.stages), size=looks[0].maps[0][stage].shape[1],
-                channels=rows, field_px=_field_side(network, stage),
+                channels=rows, field_px=field_side(network, stage),
             )
         )
     return tuple(found)
@@ -76,6 +76,7 @@ def _patch(network: Network, look: Look, stage: int, channel: int, path: str) ->
     return Patch(path=path, box=box, value=float(plane.max()))
 
 
-def _field_side(network: Network, stage: int) -> int:
+def field_side(network: Network, stage: int) -> int:
+    """Side in pixels of what one number of a stage sees, were the image endless; 0 means the whole image."""
     field = network.anatomy.fields[stage]
     return 0 if field is None else max(field.size_px)
