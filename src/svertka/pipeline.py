@@ -20,11 +20,11 @@ from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
 from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_fitted
+from svertka.explain.insight import look_inside
+from svertka.explain.network import open_network
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
-from svertka.explain.insight import look_inside
-from svertka.explain.network import open_network
 from svertka.learn import Learned, Lesson, learn
 from svertka.messages import sentences
 from svertka.report import build_report

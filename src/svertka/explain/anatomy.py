@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from svertka.engine.twin.graph import Graph, Node
 from svertka.engine.twin.onnx_file import read
 from svertka.errors import BundleError
-from svertka.export.session import FEATURES
 from svertka.explain.field import Field, receptive_fields
+from svertka.export.session import FEATURES
 from svertka.transfer.head import LinearHead
 
 # Operators that only reshape or join what is pooled already.
@@ -110,7 +110,9 @@ def _weights(graph: Graph) -> Iterator[str]:
             yield from (
                 name
                 for name in node.inputs[1:]
-                if name in graph.constants and graph.constants[name].dtype == np.float32 and name.split(".")[0] != "head"
+                if name in graph.constants
+                and graph.constants[name].dtype == np.float32
+                and name.split(".")[0] != "head"
             )
 
 

@@ -37,13 +37,14 @@ def stage_maps(network: Network, look: Look, label: int) -> tuple[Map, ...]:
         raise ConfigError(
             "this network's features are no means of feature maps, so it has no class activation map; use occlusion."
         )
-    parts = []
+    parts: list[Map] = []
     for stage, weights_C in enumerate(split_by_stage(_row(network, label), look)):
         views = [
             np.flip(np.tensordot(weights_C, view[stage], axes=1), axes)
             for view, axes in zip(look.maps, network.flips, strict=True)
         ]
-        parts.append(np.mean(views, axis=0, dtype=np.float32) / np.float32(views[0].size))
+        mean: Map = np.stack(views).mean(axis=0, dtype=np.float32)
+        parts.append(mean / np.float32(mean.size))
     return tuple(parts)
 
 

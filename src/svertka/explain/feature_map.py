@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.schema import FeatureMap, Predictions
 from svertka.evaluate import predicted_labels
+from svertka.schema import FeatureMap, Predictions
 from svertka.transfer.head import LinearHead
 
 FEWEST, MOST = 20, 400
@@ -13,7 +13,9 @@ FEWEST, MOST = 20, 400
 _COMPONENTS, _PERPLEXITY, _NEIGHBOURS = 30, 30.0, 10
 
 
-def map_features(x_ND: NDArray[np.float32], head: LinearHead, test: Predictions, rows: NDArray[np.int64], seed: int) -> FeatureMap | None:
+def map_features(
+    x_ND: NDArray[np.float32], head: LinearHead, test: Predictions, rows: NDArray[np.int64], seed: int
+) -> FeatureMap | None:
     """Places images by t-SNE (van der Maaten and Hinton 2008) on the first principal components of their features.
 
     t-SNE rather than principal components alone: those of image features hold brightness and sharpness first, the

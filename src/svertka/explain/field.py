@@ -26,7 +26,9 @@ class Field:
 
     def window(self, row: int, column: int, side_px: int) -> tuple[int, int, int, int]:
         """Top, left, bottom, right of what the number at a place sees, within an image of a side."""
-        at = [start + step * index for start, step, index in zip(self.start_px, self.step_px, (row, column), strict=True)]
+        at = [
+            start + step * index for start, step, index in zip(self.start_px, self.step_px, (row, column), strict=True)
+        ]
         ends = [low + size for low, size in zip(at, self.size_px, strict=True)]
         top, left = (min(max(0, value), side_px - 1) for value in at)
         bottom, right = (max(1, min(side_px, value)) for value in ends)
@@ -79,7 +81,9 @@ def _union(fields: Sequence[Field]) -> Field:
     return Field((end[0] - start[0], end[1] - start[1]), step, start)
 
 
-def _windowed(field: Field, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Pair) -> Field:
+def _windowed(
+    field: Field, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Pair
+) -> Field:
     axes = range(2)
     return Field(
         size_px=_pair(field.size_px[a] + (kernel[a] - 1) * dilations[a] * field.step_px[a] for a in axes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.explain.network import F32, Image, Look, Network
+from svertka.explain.network import F32, Look, Network
 
 FINE, COARSE = 12, 6
 """Cells a side of the map, for a page and for a run's report; a square of 2 × 2 cells is covered at a time."""
@@ -76,4 +76,3 @@ def log_odds(network: Network, features_ND: F32) -> NDArray[np.float64]:
         top = others.max(axis=1)
         found[:, label] = z_NK[:, label] - top - np.log(np.exp(others - top[:, None]).sum(axis=1))
     return found
-

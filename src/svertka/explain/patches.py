@@ -16,14 +16,16 @@ from svertka.schema import FeatureLevel, Patch, StagePatches
 
 
 def level_of(stage: int, stages: int) -> FeatureLevel:
-    """The level of the requirement's hierarchy of features: first, middle or last layers, a third of the stages each."""
+    """Level in the hierarchy of features: first, middle or last layers, a third of the stages each."""
     third = 3 * stage // max(1, stages)
     return ("first", "middle", "last")[third]
 
 
 def shown_stages(stages: int) -> tuple[int, ...]:
-    """One stage a level: the last of each third."""
-    return tuple(sorted({(stages * third + 2) // 3 - 1 for third in (1, 2, 3)} - {-1}))
+    """One stage a level, where patches tell most: the last of the first layers, the first middle one, the last."""
+    levels = [level_of(stage, stages) for stage in range(stages)]
+    chosen = [levels.count("first") - 1, levels.count("first"), stages - 1]
+    return tuple(sorted({stage for stage in chosen if 0 <= stage < stages}))
 
 
 def top_patches(
@@ -56,8 +58,11 @@ def top_patches(
             rows[int(channel)] = tuple(_patch(network, looks[int(row)], stage, int(channel), paths[row]) for row in top)
         found.append(
             StagePatches(
-                stage=stage, level=level_of(stage, network.stages), size=looks[0].maps[0][stage].shape[1],
-                channels=rows, field_px=field_side(network, stage),
+                stage=stage,
+                level=level_of(stage, network.stages),
+                size=looks[0].maps[0][stage].shape[1],
+                channels=rows,
+                field_px=field_side(network, stage),
             )
         )
     return tuple(found)

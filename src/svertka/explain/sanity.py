@@ -48,7 +48,7 @@ METHODS = (
     Method(
         "occlusion",
         _ask_with_squares_covered,
-        lambda network, asked, label: occlusion_map(network, *asked, label),
+        lambda network, asked, label: occlusion_map(network, asked[0], asked[1], label),
     ),
 )
 
@@ -123,5 +123,5 @@ def _ranks(values: F32) -> F32:
     """Ranks, equal values sharing the mean of theirs."""
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    means: F32 = (last - (counts - 1) / 2)[where]
+    means: F32 = (last - (counts - 1) / 2)[where].astype(np.float32)
     return means

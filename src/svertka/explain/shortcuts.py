@@ -7,7 +7,8 @@ frame), and a network may have learnt that instead: Geirhos et al. 2020, Shortcu
 Shapes: N images, S side in pixels, D features, K classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ from PIL import Image
 from svertka.data.loader import ImageSource, batches
 from svertka.data.pillow import OPEN_ERRORS, quiet_pillow
 from svertka.evaluate import evaluate
-from svertka.schema import Catalog, Estimate, Predictions, ShortcutProbe, ShortcutVerdict, Split
+from svertka.schema import (
+    Catalog,
+    Estimate,
+    ImageRecord,
+    Predictions,
+    ShortcutProbe,
+    ShortcutVerdict,
+    Split,
+    SplitName,
+)
 
 MOST = 1_000
 """Images of a part; more change little and cost time."""
@@ -26,6 +36,7 @@ MOST = 1_000
 NEAR = 0.5
 """Share of the model's lead over guessing (ROC AUC above 1/2) from which a probe counts as near the model."""
 
+_PARTS: tuple[SplitName, SplitName] = ("train", "test")
 _CELLS = 16  # a side; the outermost of them are the border
 _STRENGTH = 0.03  # inverse regularisation of the border's logistic regression on standardised columns
 _TAGS = {"make": 0x010F, "model": 0x0110, "software": 0x0131, "date": 0x0132}
@@ -34,7 +45,7 @@ Columns = NDArray[np.float64]
 
 
 def probe_shortcuts(
-    catalog: Catalog, split: Split, sources: dict[Any, ImageSource], model: Estimate | None, seed: int
+    catalog: Catalog, split: Split, sources: Mapping[SplitName, ImageSource], model: Estimate | None, seed: int
 ) -> tuple[ShortcutProbe, ...]:
     """Fits and judges every probe.
 
@@ -45,42 +56,43 @@ def probe_shortcuts(
         model: ROC AUC of the model on the test images.
         seed: of the choice of images and of the probes.
     """
-    train, test = (_some(len(split.of(name)), seed) for name in ("train", "test"))
-    labels = catalog.labels()
-    y_train = labels[np.array(split.train)[train]]
-    y_test = labels[np.array(split.test)[test]]
-    records = [[catalog.records[split.of(name)[row]] for row in rows] for name, rows in (("train", train), ("test", test))]
-    files = [[catalog.file(record) for record in part] for part in records]
+    parts = [_Part.of(catalog, split, name, sources[name], seed) for name in _PARTS]
     codes = _Codes()
-    columns: dict[str, Callable[[int], Columns]] = {
-        "border": lambda part: _borders(sources[("train", "test")[part]], (train, test)[part]),
-        "size": lambda part: np.array([_size(r.width_px, r.height_px) for r in records[part]], np.float64),
-        "file": lambda part: np.array(
-            [
-                _file(file, r.mode, r.width_px * r.height_px, codes)
-                for file, r in zip(files[part], records[part], strict=True)
-            ],
-            np.float64,
-        ),
+    columns: dict[str, Callable[[_Part], Columns]] = {
+        "border": lambda part: _borders(part.source),
+        "size": lambda part: np.array([_size(r.width_px, r.height_px) for r in part.records], np.float64),
+        "file": lambda part: np.array([_file(catalog.file(r), r, codes) for r in part.records], np.float64),
     }
     found = []
     for name, make in columns.items():
-        answers = _fit(name, make(0), y_train, make(1), len(catalog.class_names), seed)
-        found.append(_judge(name, answers, y_test, catalog.class_names, model, seed))
+        train, test = parts
+        answers = _fit(name, make(train), train.source.labels, make(test), len(catalog.class_names), seed)
+        found.append(_judge(name, answers, test.source.labels, catalog.class_names, model, seed))
     return tuple(found)
 
 
-def _some(count: int, seed: int) -> NDArray[np.int64]:
-    rows = np.arange(count)
-    return rows if count <= MOST else np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some images of one part of the split: what is known of their files, and their pixels."""
+
+    records: list[ImageRecord]
+    source: ImageSource
+
+    @classmethod
+    def of(cls, catalog: Catalog, split: Split, name: SplitName, source: ImageSource, seed: int) -> "_Part":
+        count = len(source)
+        rows = np.arange(count)
+        if count > MOST:
+            rows = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+        return cls([catalog.records[split.of(name)[row]] for row in rows], source.rows(rows))
 
 
-def _borders(source: ImageSource, rows: NDArray[np.int64]) -> Columns:
+def _borders(source: ImageSource) -> Columns:
     """Mean and spread of each colour in each cell of the outermost ring."""
     ring = np.zeros((_CELLS, _CELLS), bool)
     ring[[0, -1], :] = ring[:, [0, -1]] = True
     parts = []
-    for _, whole_NSSC in batches(source, rows, 32):
+    for _, whole_NSSC in batches(source, np.arange(len(source)), 32):
         images_NSSC = whole_NSSC[:, ::2, ::2]  # a quarter of the pixels says the same
         edges = np.linspace(0, images_NSSC.shape[1], _CELLS + 1).round().astype(int)
         cells = [
@@ -113,7 +125,7 @@ class _Codes(dict[str, int]):
         return self[word]
 
 
-def _file(file: Path, mode: str, pixels: int, codes: _Codes) -> tuple[float, ...]:
+def _file(file: Path, record: ImageRecord, codes: _Codes) -> tuple[float, ...]:
     """Size in bytes, bytes a pixel, kind, and what the camera has noted."""
     try:
         size = file.stat().st_size
@@ -122,7 +134,8 @@ def _file(file: Path, mode: str, pixels: int, codes: _Codes) -> tuple[float, ...
     except OPEN_ERRORS:
         size, exif = 0, {}
     tags = [codes[f"{name}:{exif.get(tag, '')}"] for name, tag in _TAGS.items()]
-    return size, size / pixels, codes[f"mode:{mode}"], codes[f"suffix:{file.suffix.lower()}"], len(exif), *tags
+    kind = codes[f"mode:{record.mode}"], codes[f"suffix:{file.suffix.lower()}"]
+    return size, size / (record.width_px * record.height_px), *kind, len(exif), *tags
 
 
 def _exif(image: Image.Image) -> dict[int, object]:

@@ -51,7 +51,7 @@ def _graph(
 
 
 def _name(tensor: memoryview) -> str:
-    return next((bytes(value).decode() for number, value in fields(tensor) if number == _NAME), "")  # type: ignore[arg-type]
+    return next((bytes(value).decode() for number, value in fields(tensor) if number == _NAME), "")
 
 
 def _tensor(name: str, values: NDArray[np.float32]) -> bytes:

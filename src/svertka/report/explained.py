@@ -14,6 +14,7 @@ from svertka.schema import Explanation, Heat
 
 Pixels = NDArray[np.uint8]
 CLASSES_SHOWN = 3
+_HARDLY = 0.01  # of probability
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +117,8 @@ def _sentence(voice: Voice, explanation: Explanation, heat: Heat, name: str) -> 
         return voice(f"explain.{heat.method}.nothing", name=name)
     if heat.left is not None:
         before = voice.percent(explanation.probabilities[heat.label])
+        if explanation.probabilities[heat.label] - heat.left < _HARDLY:
+            return voice("explain.occlusion.steady", name=name, before=before)
         return voice("explain.occlusion.falls", name=name, before=before, after=voice.percent(heat.left))
     return voice("explain.grad_cam.share", name=name, share=voice.percent(float((plane > 0).mean()), 0))
 

@@ -1,4 +1,4 @@
-"""The page of ``svertka explain``: images with their maps, the hierarchy of features, the first filters; PNGs beside."""
+"""The page of ``svertka explain``: maps over images, the hierarchy of features, the first filters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,13 +88,17 @@ def write_explanation(
         view = make_explained(voice, one.explanation, class_names, one.image_SSC)
         shown.append((view, tuple(_stage(voice, folder, one, number) for number in range(len(one.stages)))))
     filters = None if filters_OCKL is None else _filters(voice, folder, filters_OCKL)
-    html = page_environment(voice).get_template("explanation.html.j2").render(
-        images=shown,
-        bundle=bundle,
-        filters=filters,
-        filters_finding="" if filters_OCKL is None else voice("explain.filters.finding", n=len(filters_OCKL)),
-        skipped=[voice("explain.not_read", path=path, reason=voice.known("reject", why)) for path, why in skipped],
-        bar=bar_style(),
+    html = (
+        page_environment(voice)
+        .get_template("explanation.html.j2")
+        .render(
+            images=shown,
+            bundle=bundle,
+            filters=filters,
+            filters_finding="" if filters_OCKL is None else voice("explain.filters.finding", n=len(filters_OCKL)),
+            skipped=[voice("explain.not_read", path=path, reason=voice.known("reject", why)) for path, why in skipped],
+            bar=bar_style(),
+        )
     )
     path = folder / PAGE
     path.write_bytes(html.encode("utf-8", "replace"))

@@ -93,14 +93,19 @@ def make_seeing(voice: Voice, run: RunRecord) -> Seeing | None:
 
 
 def _patches(voice: Voice, stage: StagePatches, images: _Images) -> PatchesView:
-    sees = voice("seeing.patches.whole") if not stage.field_px or stage.field_px >= images.preprocess.size_px else voice(
-        "seeing.patches.part", n=stage.field_px
+    sees = (
+        voice("seeing.patches.whole")
+        if not stage.field_px or stage.field_px >= images.preprocess.size_px
+        else voice("seeing.patches.part", n=stage.field_px)
     )
     return PatchesView(
         title=voice(f"level.{stage.level}.title"),
         body=f"{voice(f'level.{stage.level}.body')} {sees}",
         rows=tuple(
-            (voice("seeing.patches.channel", channel=str(channel)), tuple(_patch(voice, one, images) for one in patches))
+            (
+                voice("seeing.patches.channel", channel=str(channel)),
+                tuple(_patch(voice, one, images) for one in patches),
+            )
             for channel, patches in stage.channels.items()
         ),
     )
@@ -187,4 +192,3 @@ def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> tuple[str, str, str, st
         voice.known("shortcut_verdict", probe.verdict),
         probe.verdict == "near the model",
     )
-
