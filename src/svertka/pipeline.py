@@ -18,7 +18,7 @@ from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_fitted
 from svertka.explain.insight import look_inside
 from svertka.explain.network import open_network
@@ -35,6 +35,7 @@ from svertka.schema import (
     Evaluation,
     EventSink,
     Insight,
+    Notice,
     Predictions,
     RunRecord,
     RunStarted,
@@ -122,8 +123,14 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         bundle = hand_over(learned, catalog, split, sources["test"], evaluation, engine, folder)
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
     with log.step("explain") as step:
-        insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
-        step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
+        insight, unexplained = None, []
+        try:
+            insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
+            step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
+        except (
+            SvertkaError
+        ) as error:  # the classifier is good without pictures; hours of learning are not lost for them
+            unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
         name=folder.name,
         command=command,
@@ -146,6 +153,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *learned.notices,
             *uncalibrated,
             *evaluation.notices,
+            *unexplained,
         ),
         insight=insight,
     )

@@ -34,7 +34,7 @@ def test_nothing_readable_is_an_exit_code(tiny_bundle, tmp_path, capsys):
 
 
 def test_too_many_images_are_refused(tiny_bundle, photo, tmp_path):
-    with pytest.raises(ConfigError, match="51 images were named; a page holds 50 at most. Choose some of them"):
+    with pytest.raises(ConfigError, match=r"51 images were named; a page holds 50 at most. Choose some of them"):
         explain(str(tiny_bundle.directory), [photo] * 51, str(tmp_path / "out"))
 
 

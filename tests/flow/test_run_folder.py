@@ -34,18 +34,8 @@ def finished(tmp_path_factory, shapes_folder):
 def test_every_record_reads_back(finished):
     folder, record = finished
     found = run_folder.load_run(folder)
-    for name in (
-        "config",
-        "split",
-        "decision",
-        "evaluation",
-        "order",
-        "parity",
-        "sources",
-        "notices",
-        "command",
-        "insight",
-    ):
+    parts = "config split decision evaluation order parity sources notices command insight"
+    for name in parts.split():
         assert getattr(found, name) == getattr(record, name), name
     assert found.catalog == record.catalog
     assert (found.test.logits_NK == record.test.logits_NK).all()
@@ -127,10 +117,11 @@ def test_explain_needs_no_torch_and_draws_everything(finished, tmp_path, languag
     photo = record.catalog.file(record.catalog.records[0])
     Image.open(photo).convert("L").save(tmp_path / "gray.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
+    arguments = f"{str(folder)!r}, [{str(photo)!r}, {str(tmp_path)!r}], {str(tmp_path / 'out')!r}, {language!r}"
     code = (
         "import sys\nfor name in ('torch', 'onnx', 'sklearn', 'scipy'): sys.modules[name] = None\n"
         "from svertka.cli.explain import explain\n"
-        f"sys.exit(explain({str(folder)!r}, [{str(photo)!r}, {str(tmp_path)!r}], {str(tmp_path / 'out')!r}, {language!r}))"
+        f"sys.exit(explain({arguments}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "broken.png could not be read" in done.stderr

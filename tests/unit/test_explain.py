@@ -245,7 +245,7 @@ def test_receptive_fields_are_what_changes_a_number(plain):
 
 
 def test_receptive_fields_by_hand(plain):
-    # Stem for small images 3 × 3; each stage has four 3 × 3 convolutions: 3 + 4·2, then + 1·2 + 3·4 at step 2, and so on.
+    # The stem for small images, 3 × 3, and four 3 × 3 convolutions a stage: 3 + 4·2, then + 2 + 3·4 and so on.
     assert [field.size_px[0] for field in plain.anatomy.fields] == [11, 25, 53, 109]
     assert [field.step_px[0] for field in plain.anatomy.fields] == [1, 2, 4, 8]
 

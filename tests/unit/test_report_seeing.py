@@ -78,7 +78,7 @@ def test_the_section_is_on_the_page(run, language):
     assert 'id="seeing"' not in render(replace(run, insight=None))
 
 
-# --- colours ------------------------------------------------------------------------------------------------------------
+# --- colours ----------------------------------------------------------------------------------------------------
 
 
 def test_colours_grow_lighter_evenly():
