@@ -18,8 +18,10 @@ from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
+from svertka.explain.insight import look_inside
+from svertka.explain.network import open_network
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
@@ -33,6 +35,8 @@ from svertka.schema import (
     Conformal,
     Evaluation,
     EventSink,
+    Insight,
+    Notice,
     Predictions,
     RunRecord,
     RunStarted,
@@ -120,6 +124,15 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     with log.step("hand over") as step:
         bundle = hand_over(learned, catalog, split, sources["test"], evaluation, conformal, engine, folder)
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
+    with log.step("explain") as step:
+        insight, unexplained = None, []
+        try:
+            insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
+            step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
+        except (
+            SvertkaError
+        ) as error:  # the classifier is good without pictures; hours of learning are not lost for them
+            unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
         name=folder.name,
         command=command,
@@ -142,7 +155,9 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *learned.notices,
             *doubts,
             *evaluation.notices,
+            *unexplained,
         ),
+        insight=insight,
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))
@@ -209,6 +224,32 @@ def hand_over(
         versions=runtime.versions(PACKAGES),
         conformal=conformal,
         threads=engine.threads,
+    )
+
+
+def explain(
+    learned: Learned,
+    bundle: Bundle,
+    catalog: Catalog,
+    split: Split,
+    sources: dict[SplitName, ImageSource],
+    test: Predictions,
+    evaluation: Evaluation,
+    seed: int,
+    engine: FeatureEngine,
+    cache: Path,
+) -> Insight:
+    """Looks into what was handed over; a probe's features are in the cache already."""
+    known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
+    return look_inside(
+        open_network(bundle, engine.threads),
+        catalog=catalog,
+        split=split,
+        sources=sources,
+        test=test,
+        evaluation=evaluation,
+        seed=seed,
+        features=known,
     )
 
 

@@ -16,6 +16,7 @@ VERBS = {
     "Choose and understand": {
         "advise": "Say which strategy suits the data, and why; trains nothing.",
         "compare": "Compare strategies or networks on the same folds: differences with a verdict.",
+        "explain": "Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch.",
         "models": "List networks; show every layer of one; compare several.",
         "lab": "Experiments: look inside a convolution.",
     },

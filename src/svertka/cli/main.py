@@ -153,6 +153,20 @@ def compare(
 
 
 @app.command()
+def explain(
+    bundle: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
+    out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")],
+    language: Annotated[str, typer.Option(help="Of the page: en or ru.")] = "en",
+    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+) -> None:
+    """Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch."""
+    from svertka.cli.explain import explain as verb
+
+    raise typer.Exit(verb(bundle, paths, out, language, threads))
+
+
+@app.command()
 def report(run: Annotated[str, typer.Argument(help="Run folder.")]) -> None:
     """Build a run's report.html again from its files."""
     from svertka.cli.report import report as verb

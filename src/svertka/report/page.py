@@ -19,11 +19,13 @@ from svertka.report.results import (
     make_decision,
     make_metric_rows,
 )
+from svertka.report.seeing import make_seeing
 from svertka.report.templating import make_environment, minute
 from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 
@@ -48,8 +50,7 @@ def build_report(run: RunRecord, path: Path) -> Path:
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
     voice = Voice(run.config.language)
-    environment = make_environment(voice, html=True)
-    environment.filters["code"] = _code_filter()
+    environment = page_environment(voice)
     curves = [
         chart for chart in (roc_chart(voice, run.evaluation), precision_recall_chart(voice, run.evaluation)) if chart
     ]
@@ -68,6 +69,7 @@ def render(run: RunRecord) -> str:
         reliability=reliability_charts(voice, run.evaluation),
         abstention=make_abstention(voice, run.evaluation),
         mistakes=make_mistakes(voice, run),
+        seeing=make_seeing(voice, run),
         metric_baselines=metric_baselines,
         metric_rows=metric_rows,
         costs=make_costs(voice, run.costs),
@@ -75,6 +77,13 @@ def render(run: RunRecord) -> str:
         commands=make_commands(run),
         methods=make_methods(voice, run),
     )
+
+
+def page_environment(voice: Voice) -> "Environment":
+    """Templates of a page, speaking with a voice, in which backticks set code."""
+    environment = make_environment(voice, html=True)
+    environment.filters["code"] = _code_filter()
+    return environment
 
 
 def _code_filter() -> Callable[[str], "Markup"]:
