@@ -24,6 +24,7 @@ SCRIPTS = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "unlike",
 )
 
 

@@ -23,6 +23,7 @@ ORDER = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "unlike",
 )
 INTRODUCTION = """\
 # Benchmarks

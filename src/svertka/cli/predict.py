@@ -12,6 +12,7 @@ from svertka.cli.inputs import Input, find_inputs
 from svertka.errors import ConfigError, NotFoundError
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import FilePrediction, open_predictor, predict_files
+from svertka.schema import Bundle
 
 # File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
 _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
@@ -19,6 +20,9 @@ _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
     """Writes one row a file, in the order of the files: path, label, confidence, every class's probability, error.
+
+    Where the bundle remembers its training images there are two more columns before the error: ``unlike_training``
+    (yes or no), and ``distance_percentile``, the share of validation images that are nearer to the training images.
 
     A file that cannot be read is a row with its error; the job goes on.
 
@@ -45,7 +49,7 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     results = predict_files(predictor, (found.file for found in inputs))
     try:
         with _written_whole(Path(out)) if out else _standard_output() as stream:
-            read = _write_rows(stream, predictor.bundle.class_names, inputs, results)
+            read, unlike = _write_rows(stream, predictor.bundle, inputs, results)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,27 +57,43 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     _say(f"{read} of {len(inputs)} files predicted{f', written to {out}' if out else ''}.")
     if read < len(inputs):
         _say(f"{len(inputs) - read} could not be read; the column 'error' says why.")
+    _say_unlike(unlike)
     return 0 if read else 2
 
 
 def _write_rows(
-    stream: TextIO, class_names: Sequence[str], inputs: Sequence[Input], results: Iterator[FilePrediction]
-) -> int:
-    """Writes the table; returns how many files were read."""
-    rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(["path", "label", "confidence", *(f"p:{name}" for name in class_names), "error"])
-    read = 0
+    stream: TextIO, bundle: Bundle, inputs: Sequence[Input], results: Iterator[FilePrediction]
+) -> tuple[int, list[str]]:
+    """Writes the table; returns how many files were read, and the names of those unlike the training images."""
+    rows, novelty, class_names = csv.writer(stream, lineterminator="\n"), bundle.novelty, bundle.class_names
+    columns = ["label", "confidence", *(f"p:{name}" for name in class_names)]
+    columns += ["unlike_training", "distance_percentile"] if novelty else []
+    rows.writerow(["path", *columns, "error"])
+    read, unlike = 0, []
     for found, result in zip(inputs, results, strict=True):
         if result.probabilities_K is None:
-            rows.writerow([found.name, "", "", *("" for _ in class_names), result.error])
+            rows.writerow([found.name, *("" for _ in columns), result.error])
             continue
         read += 1
         probabilities = result.probabilities_K.tolist()
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         figures = [f"{p:.7g}" for p in probabilities]
-        rows.writerow([found.name, class_names[best], figures[best], *figures, ""])
+        cells = [found.name, class_names[best], figures[best], *figures]
+        if novelty and result.distance is not None:
+            far = novelty.is_unlike(result.distance)
+            cells += ["yes" if far else "no", f"{novelty.percentile(result.distance):.1f}"]
+            unlike += [found.name] * far
+        rows.writerow([*cells, ""])
     stream.flush()
-    return read
+    return read, unlike
+
+
+def _say_unlike(names: Sequence[str]) -> None:
+    if names:
+        _say(
+            f"{len(names)} {'is' if len(names) == 1 else 'are'} unlike the training images (the first: {names[0]}): "
+            "don't rely on what is said of them."
+        )
 
 
 @contextmanager
