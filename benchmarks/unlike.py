@@ -15,6 +15,7 @@ arXiv 1610.02136).
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ def _digits(count: int, rng: np.random.Generator) -> Pictures:
 
 
 def _photographs(count: int, rng: np.random.Generator) -> Pictures:
-    import skimage
-
-    folder, patches = Path(skimage.__file__).parent / "data", []
+    found = find_spec("skimage")
+    if found is None or found.origin is None:
+        raise SystemExit("The photographs come with scikit-image: pip install scikit-image")
+    folder, patches = Path(found.origin).parent / "data", []
     for number in range(count):
         photograph = Image.open(folder / PHOTOGRAPHS[number % len(PHOTOGRAPHS)]).convert("RGB")
         side = min(PATCH_PX, *photograph.size)
@@ -204,7 +206,7 @@ def bundle_cost(folder: Path) -> int:
 
 def told(of: dict[str, Any]) -> dict[str, Any]:
     """Figures of a side."""
-    shares = {f"{name} flagged": share for name, share in of.get("flagged", {}).items()}
+    shares = of.get("flagged", {})
     return {"AUROC": of["auroc"]} | ({"share flagged": shares, "cells flagged": of["cells flagged"]} if shares else {})
 
 
