@@ -75,8 +75,14 @@ def predict(
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
     engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
+    sample_submission: Annotated[str, typer.Option(help="A competition's sample: write a submission like it.")] = "",
+    wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
+    if sample_submission or wanted:
+        from svertka.cli.submission import submit
+
+        raise typer.Exit(submit(bundle, paths, sample_submission, out or None, wanted, threads, engine))
     from svertka.cli.predict import predict as verb
 
     raise typer.Exit(verb(bundle, paths, out or None, threads, engine))

@@ -4,18 +4,14 @@ import csv
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.errors import ConfigError, NotFoundError
+from svertka.cli.output import refuse_inputs, say, say_unlike, standard_output, written_whole
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import FilePrediction, open_predictor, predict_files
 from svertka.schema import Bundle
-
-# File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
-_ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
 def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
@@ -44,20 +40,19 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     """
     predictor = open_predictor(load_bundle(bundle), threads, engine)
     inputs = find_inputs(paths)
-    if out and Path(out).resolve() in {path.resolve() for path in (*map(Path, paths), *(one.file for one in inputs))}:
-        raise ConfigError(f"--out {out} is one of the inputs and would be overwritten; name another file.")
+    refuse_inputs(out, [*map(Path, paths), *(one.file for one in inputs)])
     results = predict_files(predictor, (found.file for found in inputs))
     try:
-        with _written_whole(Path(out)) if out else _standard_output() as stream:
+        with written_whole(Path(out)) if out else standard_output() as stream:
             read, unlike = _write_rows(stream, predictor.bundle, inputs, results)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    _say(f"{read} of {len(inputs)} files predicted{f', written to {out}' if out else ''}.")
+    say(f"{read} of {len(inputs)} files predicted{f', written to {out}' if out else ''}.")
     if read < len(inputs):
-        _say(f"{len(inputs) - read} could not be read; the column 'error' says why.")
-    _say_unlike(unlike)
+        say(f"{len(inputs) - read} could not be read; the column 'error' says why.")
+    say_unlike(unlike)
     return 0 if read else 2
 
 
@@ -86,41 +81,3 @@ def _write_rows(
         rows.writerow([*cells, ""])
     stream.flush()
     return read, unlike
-
-
-def _say_unlike(names: Sequence[str]) -> None:
-    if names:
-        _say(
-            f"{len(names)} {'is' if len(names) == 1 else 'are'} unlike the training images (the first: {names[0]}): "
-            "don't rely on what is said of them."
-        )
-
-
-@contextmanager
-def _standard_output() -> Iterator[TextIO]:
-    stream = sys.stdout
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8", errors=_ENCODING_ERRORS)
-    yield stream
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name only once it is complete."""
-    if not path.parent.is_dir():
-        raise NotFoundError(
-            f"{path.parent} does not exist; expected a folder to write {path.name} into. Create it first."
-        )
-    if path.is_dir():
-        raise NotFoundError(f"{path} is a folder; expected the name of a CSV file to write.")
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", errors=_ENCODING_ERRORS, newline="") as stream:
-            yield stream
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
