@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(lab, name="lab")
+kaggle = typer.Typer(help="Competitions: get the files, send a submission.", no_args_is_help=True)
+app.add_typer(kaggle, name="kaggle")
 
 
 @app.callback(invoke_without_command=True)
@@ -135,6 +137,29 @@ def models(
     from svertka.cli.models import models as verb
 
     verb(names or [], format, input, small, diagram, measure, out)
+
+
+@kaggle.command()
+def download(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    out: Annotated[str, typer.Option(help="A new folder [default: the competition's name].")] = "",
+) -> None:
+    """Download and unpack a competition's files; nothing is overwritten."""
+    from svertka.cli.kaggle import download as verb
+
+    verb(competition, out)
+
+
+@kaggle.command()
+def submit(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    file: Annotated[str, typer.Argument(help="What predict --sample-submission wrote.")],
+    message: Annotated[str, typer.Option(help="Shown beside it in the list of submissions.")] = "made with svertka",
+) -> None:
+    """Send a submission."""
+    from svertka.cli.kaggle import submit as verb
+
+    verb(competition, file, message)
 
 
 def main() -> None:
