@@ -26,6 +26,7 @@ SCRIPTS = (
     "true_convolution",
     "strategies",
     "abstention",
+    "unlike",
 )
 
 

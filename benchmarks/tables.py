@@ -25,6 +25,7 @@ ORDER = (
     "lenet",
     "true_convolution",
     "strategies",
+    "unlike",
 )
 INTRODUCTION = """\
 # Benchmarks

@@ -7,7 +7,7 @@ validation and test is thus the graph that is handed over, not the torch module 
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -42,7 +42,7 @@ class Candidate:
         head: on the features.
         val: predictions on the validation images.
         temperature: fitted on them.
-        logits: of a source's images [N, K].
+        features: of a source's images, in blocks [n, D].
         reference: the same by torch, for the parity check.
         graph: of the features.
         weights: parameters by name, the head's included.
@@ -53,7 +53,7 @@ class Candidate:
     head: LinearHead
     val: Predictions
     temperature: float
-    logits: Callable[[ImageSource], NDArray[np.float32]]
+    features: Callable[[ImageSource], Iterator[NDArray[np.float32]]]
     reference: Callable[[ImageSource], NDArray[np.float32]]
     graph: Callable[[], "onnx.ModelProto"]
     weights: Callable[[], dict[str, NDArray[Any]]]
@@ -73,6 +73,10 @@ class Candidate:
         p_NK = probabilities(self.val, self.temperature)
         losses_N: NDArray[np.float64] = -np.log(np.maximum(p_NK[np.arange(len(self.val)), self.val.labels_N], 1e-12))
         return losses_N
+
+    def logits(self, source: ImageSource) -> NDArray[np.float32]:
+        """Logits of a source's images, [N, K]."""
+        return np.concatenate([self.head.logits(x_ND) for x_ND in self.features(source)])
 
     def scores(self) -> dict[str, float]:
         """Log loss (at the fitted temperature) and accuracy on validation."""
@@ -179,7 +183,7 @@ def _probe(lesson: Lesson) -> Candidate:
         head=head,
         val=val,
         temperature=fit_temperature(val),
-        logits=lambda source: _logits(head, extract(engine, source, cache)),
+        features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
         weights=lambda: engine.weights() | _head_weights(head),
@@ -278,25 +282,24 @@ def _fine_tune(lesson: Lesson, probe: Candidate, strategy: FineTune, on_event: E
     session = open_session(graph.SerializeToString(), engine.threads)
     head = model.head()
 
-    def logits(source: ImageSource, embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> NDArray[np.float32]:
-        rows = np.arange(len(source))
-        return np.concatenate([head.logits(embed(images)) for _, images in batches(source, rows, 32)])
-
-    def by_onnx(source: ImageSource) -> NDArray[np.float32]:
-        return logits(source, lambda images: run_in_batches(session, images, [FEATURES])[0])
+    def by_onnx(source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        for _, images in batches(source, np.arange(len(source)), 32):
+            yield run_in_batches(session, images, [FEATURES])[0]
 
     def by_torch(source: ImageSource) -> NDArray[np.float32]:
-        return logits(source, lambda images: torch_features(module, engine.preprocess, images))
+        parts = batches(source, np.arange(len(source)), 32)
+        return np.concatenate([head.logits(torch_features(module, engine.preprocess, images)) for _, images in parts])
 
     candidate = Candidate(
         strategy="finetune",
         head=head,
-        val=replace(probe.val, logits_NK=by_onnx(lesson.sources["val"])),
+        val=probe.val,
         temperature=1.0,
-        logits=by_onnx,
+        features=by_onnx,
         reference=by_torch,
         graph=lambda: graph,
         weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
         history=history,
     )
-    return replace(candidate, temperature=fit_temperature(candidate.val))
+    val = replace(probe.val, logits_NK=candidate.logits(lesson.sources["val"]))
+    return replace(candidate, val=val, temperature=fit_temperature(val))

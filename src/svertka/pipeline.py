@@ -24,8 +24,8 @@ from svertka.explain.insight import look_inside
 from svertka.explain.network import open_network
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
-from svertka.export.graph import attach_head
-from svertka.learn import Learned, Lesson, learn
+from svertka.export.graph import attach_distance, attach_head
+from svertka.learn import Candidate, Learned, Lesson, learn
 from svertka.messages import sentences
 from svertka.report import build_report, write_card
 from svertka.schema import (
@@ -37,6 +37,7 @@ from svertka.schema import (
     EventSink,
     Insight,
     Notice,
+    Novelty,
     Predictions,
     RunRecord,
     RunStarted,
@@ -46,7 +47,8 @@ from svertka.schema import (
 )
 from svertka.step_log import StepLog
 from svertka.transfer.features import FeatureTable, extract
-from svertka.transfer.probe import check_order
+from svertka.transfer.novelty import POINTS, Neighbourhood, told
+from svertka.transfer.probe import ENOUGH, check_order, stratified
 
 CHECKED_IMAGES = 32
 """Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
@@ -117,12 +119,17 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         conformal = fit_conformal(learned.chosen.val)
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
-        test, evaluation = judge(learned, catalog, split, sources["test"], conformal, config.seed)
+        known, novelty = remember(learned.chosen, sources, engine.widths, config.seed)
+        test, evaluation, unlike = judge(
+            learned, catalog, split, sources["test"], conformal, known, novelty, config.seed
+        )
         save_predictions(test, folder / run_folder.PREDICTIONS, temperature=evaluation.temperature)
         accuracy = evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
-        bundle = hand_over(learned, catalog, split, sources["test"], evaluation, conformal, engine, folder)
+        bundle = hand_over(
+            learned, catalog, split, sources["test"], evaluation, conformal, engine, known, novelty, folder
+        )
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
     with log.step("explain") as step:
         insight, unexplained = None, []
@@ -154,6 +161,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *split.notices,
             *learned.notices,
             *doubts,
+            unlike,
             *evaluation.notices,
             *unexplained,
         ),
@@ -166,12 +174,37 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     return record
 
 
+def remember(
+    chosen: Candidate, sources: dict[SplitName, ImageSource], widths: tuple[int, ...], seed: int
+) -> tuple[Neighbourhood, Novelty]:
+    """Some training images, and how far from them the validation images lie."""
+    train, val = sources["train"], sources["val"]
+    some = train.rows(stratified(train.labels, POINTS, seed))
+    judges = val.rows(stratified(val.labels, ENOUGH, seed))
+    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), widths)
+    return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
+
+
 def judge(
-    learned: Learned, catalog: Catalog, split: Split, source: ImageSource, conformal: Conformal | None, seed: int
-) -> tuple[Predictions, Evaluation]:
-    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
+    learned: Learned,
+    catalog: Catalog,
+    split: Split,
+    source: ImageSource,
+    conformal: Conformal | None,
+    known: Neighbourhood,
+    novelty: Novelty,
+    seed: int,
+) -> tuple[Predictions, Evaluation, Notice]:
+    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe.
+
+    Returns:
+        Predictions, their evaluation, and how many of the images are unlike those of training.
+    """
     paths = tuple(catalog.records[index].path for index in split.test)
-    test = learned.chosen.predict(source, catalog.class_names, paths)
+    head = learned.chosen.head
+    seen = [(head.logits(x_ND), known.distances(x_ND)) for x_ND in learned.chosen.features(source)]
+    logits_NK, distances_N = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    test = Predictions(logits_NK=logits_NK, labels_N=source.labels, paths=paths, class_names=catalog.class_names)
     baselines = {}
     if learned.chosen is not learned.probe:
         probe = learned.probe.predict(source, catalog.class_names, paths)
@@ -185,7 +218,7 @@ def judge(
         conformal=conformal,
         seed=seed,
     )
-    return test, evaluation
+    return test, evaluation, told(novelty, distances_N)
 
 
 def hand_over(
@@ -196,6 +229,8 @@ def hand_over(
     evaluation: Evaluation,
     conformal: Conformal | None,
     engine: FeatureEngine,
+    known: Neighbourhood,
+    novelty: Novelty,
     folder: Path,
 ) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
@@ -210,7 +245,7 @@ def hand_over(
     learnt_from = (*split.train, *split.val)
     return write_bundle(
         folder / run_folder.BUNDLE,
-        graph=attach_head(chosen.graph(), chosen.head, chosen.temperature),
+        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), known),
         weights=chosen.weights(),
         class_names=catalog.class_names,
         preprocess=engine.preprocess,
@@ -223,6 +258,7 @@ def hand_over(
         metrics=evaluation.metrics,
         versions=runtime.versions(PACKAGES),
         conformal=conformal,
+        novelty=novelty,
         threads=engine.threads,
     )
 

@@ -674,6 +674,29 @@ class Parity:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Novelty:
+    """From which distance on an image is unlike the training images; see ``transfer.novelty``.
+
+    Attributes:
+        threshold: larger distances are flagged.
+        quantiles: of the validation images' distances, 0 to 100 %, in equal steps.
+        n: validation images behind both.
+    """
+
+    threshold: float
+    quantiles: tuple[float, ...]
+    n: int
+
+    def is_unlike(self, distance: float) -> bool:
+        """Whether a distance is flagged."""
+        return bool(distance > self.threshold)
+
+    def percentile(self, distance: float) -> float:
+        """Which share of the validation images is nearer, 0 to 100."""
+        return float(np.interp(distance, self.quantiles, np.linspace(0, 100, len(self.quantiles))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
     """A model as it is handed over: a folder with ``model.onnx``, ``weights.safetensors`` and ``manifest.json``.
 
@@ -685,6 +708,7 @@ class Bundle:
         parity: measured when it was written.
         manifest: the whole parsed manifest.
         conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
+        novelty: which distances are far; None where the graph gives none.
     """
 
     directory: Path
@@ -694,6 +718,7 @@ class Bundle:
     parity: Parity
     manifest: dict[str, object]
     conformal: Conformal | None = None
+    novelty: Novelty | None = None
 
 
 # --- the run ----------------------------------------------------------------------------------------------------

@@ -201,8 +201,8 @@ def test_a_graph_that_changes_after_loading_is_not_opened(copied):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2, "svertka": "9.1"}, r"is of format 2, written by svertka 9\.1; .* Install a newer svertka"),
-        ({"format": 0}, "is of format 0; expected 1 to 1"),
+        ({"format": 3, "svertka": "9.1"}, r"is of format 3, written by svertka 9\.1; .* Install a newer svertka"),
+        ({"format": 0}, "is of format 0; expected 1 to 2"),
         ({"format": "1"}, "format is '1'; expected int"),
         ({"format": True}, "format is True; expected int"),
         ({"class_names": ["a"]}, r"class_names is \['a'\]; expected a list of two or more"),

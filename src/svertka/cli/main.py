@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(lab, name="lab")
+kaggle = typer.Typer(help="Competitions: get the files, send a submission.", no_args_is_help=True)
+app.add_typer(kaggle, name="kaggle")
 
 
 @app.callback(invoke_without_command=True)
@@ -75,8 +77,14 @@ def predict(
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
     engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
+    sample_submission: Annotated[str, typer.Option(help="A competition's sample: write a submission like it.")] = "",
+    wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
+    if sample_submission or wanted:
+        from svertka.cli.submission import submit
+
+        raise typer.Exit(submit(bundle, paths, sample_submission, out or None, wanted, threads, engine))
     from svertka.cli.predict import predict as verb
 
     raise typer.Exit(verb(bundle, paths, out or None, threads, engine))
@@ -199,6 +207,29 @@ def models(
     from svertka.cli.models import models as verb
 
     verb(names or [], format, input, small, diagram, measure, out)
+
+
+@kaggle.command()
+def download(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    out: Annotated[str, typer.Option(help="A new folder [default: the competition's name].")] = "",
+) -> None:
+    """Download and unpack a competition's files; nothing is overwritten."""
+    from svertka.cli.kaggle import download as verb
+
+    verb(competition, out)
+
+
+@kaggle.command()
+def submit(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    file: Annotated[str, typer.Argument(help="What predict --sample-submission wrote.")],
+    message: Annotated[str, typer.Option(help="Shown beside it in the list of submissions.")] = "made with svertka",
+) -> None:
+    """Send a submission."""
+    from svertka.cli.kaggle import submit as verb
+
+    verb(competition, file, message)
 
 
 def main() -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from svertka.errors import BundleError, ConfigError
-from svertka.schema import Bundle, Conformal, Parity, Preprocess
+from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess
 
-FORMAT = 1
-"""Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle."""
+FORMAT = 2
+"""Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle.
+
+1 has no distance to the training images; it is still read.
+"""
 
 MANIFEST, MODEL, WEIGHTS, TRAINING_HASHES = "manifest.json", "model.onnx", "weights.safetensors", "training_hashes.txt"
 HASHED_FILES = (MODEL, WEIGHTS, TRAINING_HASHES)
@@ -46,6 +49,7 @@ def read_manifest(directory: Path) -> Bundle:
         parity=_parity(manifest, path),
         manifest=manifest,
         conformal=_conformal(manifest, path) if "conformal" in manifest else None,
+        novelty=_novelty(manifest, path),
     )
 
 
@@ -128,6 +132,20 @@ def _conformal(manifest: Mapping[str, object], path: Path) -> Conformal:
         raise BundleError(f"{path}: thresholds is {thresholds!r:.200}; expected {classes} numbers from 0 to 1.")
     return Conformal(
         target=float(_field(fields, "target", (int, float), path)), thresholds=tuple(thresholds), counts=tuple(counts)
+    )
+
+
+def _novelty(manifest: Mapping[str, object], path: Path) -> Novelty | None:
+    if manifest.get("novelty") is None:
+        return None
+    fields = _field(manifest, "novelty", dict, path)
+    quantiles = _field(fields, "quantiles", list, path)
+    if len(quantiles) < 2 or not all(type(q) in (int, float) for q in quantiles) or sorted(quantiles) != quantiles:
+        raise BundleError(f"{path}: novelty has quantiles {quantiles!r:.100}; expected two or more rising numbers.")
+    return Novelty(
+        threshold=float(_field(fields, "threshold", (int, float), path)),
+        quantiles=tuple(map(float, quantiles)),
+        n=_field(fields, "n", int, path),
     )
 
 

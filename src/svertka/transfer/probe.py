@@ -53,7 +53,7 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
         units_N: images with equal numbers stay in one fold (see ``Split.units``); None means that none belong together.
     """
     units_N = np.arange(len(table)) if units_N is None else units_N
-    some = _subset(table.y_N, seed)
+    some = stratified(table.y_N, ENOUGH, seed)
     x_ND = table.read(some)
     mean_D, scale_D = standardisation(x_ND, table.widths)
     x_ND = (x_ND - mean_D) / scale_D
@@ -209,15 +209,15 @@ def _fit_in_blocks(
     return found.x[: k * d].reshape(k, d).astype(np.float32), found.x[k * d :].astype(np.float32)
 
 
-def _subset(y_N: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """At most ``ENOUGH`` rows with the classes in proportion; rare classes keep at least ``FOLDS``."""
-    if len(y_N) <= ENOUGH:
+def stratified(y_N: NDArray[np.int64], enough: int, seed: int) -> NDArray[np.int64]:
+    """About ``enough`` rows (or all) with the classes in proportion; rare classes keep at least ``FOLDS``."""
+    if len(y_N) <= enough:
         return np.arange(len(y_N))
     rng = np.random.default_rng(seed)
     rows = []
     for label in np.unique(y_N):
         members = np.flatnonzero(y_N == label)
-        count = min(len(members), max(FOLDS, round(ENOUGH * len(members) / len(y_N))))
+        count = min(len(members), max(FOLDS, round(enough * len(members) / len(y_N))))
         rows.append(rng.choice(members, count, replace=False))
     return np.sort(np.concatenate(rows))
 
