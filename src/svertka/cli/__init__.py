@@ -9,7 +9,7 @@ VERBS = {
     "The main job": {
         "train": "Train on a folder of images; leaves a run folder with metrics, report and bundle.",
         "predict": "Predict images with a bundle, as CSV; needs no torch.",
-        "kaggle": "Fetch a competition's folder, send a submission.",
+        "kaggle": "Competitions: get the files, send a submission.",
         "evaluate": "Judge a bundle on new labelled images: every figure with its interval.",
         "report": "Build a run's report.html again from its files.",
         "demo": "Train on 2,624 real images of solar cells, which come with a package.",
