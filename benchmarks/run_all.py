@@ -24,6 +24,9 @@ SCRIPTS = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "strategies",
+    "abstention",
+    "unlike",
 )
 
 

@@ -10,6 +10,7 @@ SvertkaError
 ├── TrainingError (ValueError)        training came to nothing
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
 ├── GraphError (ValueError)           the twin cannot run an ONNX graph: it says which operator, and why
+├── RemoteError (ConnectionError)     a service elsewhere refuses, or cannot be reached
 └── MissingExtraError (ImportError)   an optional part is not installed
 
 A message says what went wrong, what was received, what was expected, and what to do next. The command line
@@ -68,6 +69,10 @@ class BundleError(SvertkaError, ValueError):
 
 class GraphError(SvertkaError, ValueError):
     """The twin cannot run an ONNX graph: it says which operator, and why."""
+
+
+class RemoteError(SvertkaError, ConnectionError):
+    """A service elsewhere refuses, or cannot be reached."""
 
 
 class MissingExtraError(SvertkaError, ImportError):

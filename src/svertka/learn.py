@@ -7,7 +7,7 @@ validation and test is thus the graph that is handed over, not the torch module 
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -20,9 +20,10 @@ from svertka import run_folder
 from svertka.config import FineTune, RunConfig, StrategyName
 from svertka.data.loader import ImageSource, batches
 from svertka.errors import TrainingError
-from svertka.evaluate import fit_temperature, probabilities
+from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predictions, Split, SplitName, StepStarted
+from svertka.transfer.choice import paired_gain
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
@@ -41,7 +42,7 @@ class Candidate:
         head: on the features.
         val: predictions on the validation images.
         temperature: fitted on them.
-        logits: of a source's images [N, K].
+        features: of a source's images, in blocks [n, D].
         reference: the same by torch, for the parity check.
         graph: of the features.
         weights: parameters by name, the head's included.
@@ -52,7 +53,7 @@ class Candidate:
     head: LinearHead
     val: Predictions
     temperature: float
-    logits: Callable[[ImageSource], NDArray[np.float32]]
+    features: Callable[[ImageSource], Iterator[NDArray[np.float32]]]
     reference: Callable[[ImageSource], NDArray[np.float32]]
     graph: Callable[[], "onnx.ModelProto"]
     weights: Callable[[], dict[str, NDArray[Any]]]
@@ -67,13 +68,21 @@ class Candidate:
             class_names=class_names,
         )
 
+    def losses(self) -> NDArray[np.float64]:
+        """Log loss of each validation image at the fitted temperature, [N]."""
+        p_NK = probabilities(self.val, self.temperature)
+        losses_N: NDArray[np.float64] = -np.log(np.maximum(p_NK[np.arange(len(self.val)), self.val.labels_N], 1e-12))
+        return losses_N
+
+    def logits(self, source: ImageSource) -> NDArray[np.float32]:
+        """Logits of a source's images, [N, K]."""
+        return np.concatenate([self.head.logits(x_ND) for x_ND in self.features(source)])
+
     def scores(self) -> dict[str, float]:
         """Log loss (at the fitted temperature) and accuracy on validation."""
-        p_NK = probabilities(self.val, self.temperature)
-        right_N = p_NK[np.arange(len(self.val)), self.val.labels_N]
         return {
-            "log_loss": float(-np.log(np.maximum(right_N, 1e-12)).mean()),
-            "accuracy": float((p_NK.argmax(1) == self.val.labels_N).mean()),
+            "log_loss": float(self.losses().mean()),
+            "accuracy": float((predicted_labels(self.val) == self.val.labels_N).mean()),
         }
 
 
@@ -126,9 +135,23 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     if lesson.config.strategy == "finetune":
         decision = _decide((tuned, probe), Notice("fine_tuning_asked"), why)
         return Learned(chosen=tuned, probe=probe, decision=decision)
-    better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
-    lower = Notice("lower_log_loss", {"strategy": better.strategy, "n": len(better.val)})
-    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), lower, why))
+    better, shown = choose(probe, tuned, np.array(lesson.split.units)[list(lesson.split.val)])
+    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why))
+
+
+def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:
+    """The costlier one only if it lowers the log loss, in pairs, by more than one standard error; and the reason.
+
+    Args:
+        cheap: usually the probe.
+        costly: judged on the same validation images.
+        units_N: of these images; see ``Split.units``.
+    """
+    gain = paired_gain(-cheap.losses(), -costly.losses(), units_N)
+    strategy, error = costly.strategy, gain.standard_error
+    if gain.worth_it:
+        return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
+    return cheap, Notice("gain_not_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
 
 
 def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:
@@ -160,7 +183,7 @@ def _probe(lesson: Lesson) -> Candidate:
         head=head,
         val=val,
         temperature=fit_temperature(val),
-        logits=lambda source: _logits(head, extract(engine, source, cache)),
+        features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
         weights=lambda: engine.weights() | _head_weights(head),
@@ -259,25 +282,24 @@ def _fine_tune(lesson: Lesson, probe: Candidate, strategy: FineTune, on_event: E
     session = open_session(graph.SerializeToString(), engine.threads)
     head = model.head()
 
-    def logits(source: ImageSource, embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> NDArray[np.float32]:
-        rows = np.arange(len(source))
-        return np.concatenate([head.logits(embed(images)) for _, images in batches(source, rows, 32)])
-
-    def by_onnx(source: ImageSource) -> NDArray[np.float32]:
-        return logits(source, lambda images: run_in_batches(session, images, [FEATURES])[0])
+    def by_onnx(source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        for _, images in batches(source, np.arange(len(source)), 32):
+            yield run_in_batches(session, images, [FEATURES])[0]
 
     def by_torch(source: ImageSource) -> NDArray[np.float32]:
-        return logits(source, lambda images: torch_features(module, engine.preprocess, images))
+        parts = batches(source, np.arange(len(source)), 32)
+        return np.concatenate([head.logits(torch_features(module, engine.preprocess, images)) for _, images in parts])
 
     candidate = Candidate(
         strategy="finetune",
         head=head,
-        val=replace(probe.val, logits_NK=by_onnx(lesson.sources["val"])),
+        val=probe.val,
         temperature=1.0,
-        logits=by_onnx,
+        features=by_onnx,
         reference=by_torch,
         graph=lambda: graph,
         weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
         history=history,
     )
-    return replace(candidate, temperature=fit_temperature(candidate.val))
+    val = replace(probe.val, logits_NK=candidate.logits(lesson.sources["val"]))
+    return replace(candidate, val=val, temperature=fit_temperature(val))

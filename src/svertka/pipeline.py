@@ -18,20 +18,26 @@ from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
-from svertka.errors import ConfigError
-from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_fitted
+from svertka.errors import ConfigError, SvertkaError
+from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
+from svertka.explain.insight import look_inside
+from svertka.explain.network import open_network
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
-from svertka.export.graph import attach_head
-from svertka.learn import Learned, Lesson, learn
+from svertka.export.graph import attach_distance, attach_head
+from svertka.learn import Candidate, Learned, Lesson, learn
 from svertka.messages import sentences
-from svertka.report import build_report
+from svertka.report import build_report, write_card
 from svertka.schema import (
     SPLIT_NAMES,
     Bundle,
     Catalog,
+    Conformal,
     Evaluation,
     EventSink,
+    Insight,
+    Notice,
+    Novelty,
     Predictions,
     RunRecord,
     RunStarted,
@@ -41,7 +47,8 @@ from svertka.schema import (
 )
 from svertka.step_log import StepLog
 from svertka.transfer.features import FeatureTable, extract
-from svertka.transfer.probe import check_order
+from svertka.transfer.novelty import POINTS, Neighbourhood, told
+from svertka.transfer.probe import ENOUGH, check_order, stratified
 
 CHECKED_IMAGES = 32
 """Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
@@ -108,16 +115,31 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         )
         learned = learn(lesson, log)
         del tables, lesson
-        uncalibrated = [notice for notice in [why_not_fitted(learned.chosen.val)] if notice]
+        doubts = [notice for notice in (why_not_fitted(learned.chosen.val), too_few(learned.chosen.val)) if notice]
+        conformal = fit_conformal(learned.chosen.val)
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
-        test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
+        known, novelty = remember(learned.chosen, sources, engine.widths, config.seed)
+        test, evaluation, unlike = judge(
+            learned, catalog, split, sources["test"], conformal, known, novelty, config.seed
+        )
         save_predictions(test, folder / run_folder.PREDICTIONS, temperature=evaluation.temperature)
         accuracy = evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
-        bundle = hand_over(learned, catalog, split, sources["test"], evaluation, engine, folder)
+        bundle = hand_over(
+            learned, catalog, split, sources["test"], evaluation, conformal, engine, known, novelty, folder
+        )
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
+    with log.step("explain") as step:
+        insight, unexplained = None, []
+        try:
+            insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
+            step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
+        except (
+            SvertkaError
+        ) as error:  # the classifier is good without pictures; hours of learning are not lost for them
+            unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
         name=folder.name,
         command=command,
@@ -138,31 +160,65 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *catalog.notices,
             *split.notices,
             *learned.notices,
-            *uncalibrated,
+            *doubts,
+            unlike,
             *evaluation.notices,
+            *unexplained,
         ),
+        insight=insight,
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))
+        write_card(record, folder / run_folder.CARD)
     run_folder.save_run(folder, record)
     return record
 
 
+def remember(
+    chosen: Candidate, sources: dict[SplitName, ImageSource], widths: tuple[int, ...], seed: int
+) -> tuple[Neighbourhood, Novelty]:
+    """Some training images, and how far from them the validation images lie."""
+    train, val = sources["train"], sources["val"]
+    some = train.rows(stratified(train.labels, POINTS, seed))
+    judges = val.rows(stratified(val.labels, ENOUGH, seed))
+    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), widths)
+    return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
+
+
 def judge(
-    learned: Learned, catalog: Catalog, split: Split, source: ImageSource, seed: int
-) -> tuple[Predictions, Evaluation]:
-    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
+    learned: Learned,
+    catalog: Catalog,
+    split: Split,
+    source: ImageSource,
+    conformal: Conformal | None,
+    known: Neighbourhood,
+    novelty: Novelty,
+    seed: int,
+) -> tuple[Predictions, Evaluation, Notice]:
+    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe.
+
+    Returns:
+        Predictions, their evaluation, and how many of the images are unlike those of training.
+    """
     paths = tuple(catalog.records[index].path for index in split.test)
-    test = learned.chosen.predict(source, catalog.class_names, paths)
+    head = learned.chosen.head
+    seen = [(head.logits(x_ND), known.distances(x_ND)) for x_ND in learned.chosen.features(source)]
+    logits_NK, distances_N = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    test = Predictions(logits_NK=logits_NK, labels_N=source.labels, paths=paths, class_names=catalog.class_names)
     baselines = {}
     if learned.chosen is not learned.probe:
         probe = learned.probe.predict(source, catalog.class_names, paths)
         baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(learned.probe.temperature))
     majority = int(np.bincount(catalog.labels()[list(split.train)]).argmax())
     evaluation = evaluate(
-        test, temperature=learned.chosen.temperature, baselines=baselines, majority_class=majority, seed=seed
+        test,
+        temperature=learned.chosen.temperature,
+        baselines=baselines,
+        majority_class=majority,
+        conformal=conformal,
+        seed=seed,
     )
-    return test, evaluation
+    return test, evaluation, told(novelty, distances_N)
 
 
 def hand_over(
@@ -171,7 +227,10 @@ def hand_over(
     split: Split,
     source: ImageSource,
     evaluation: Evaluation,
+    conformal: Conformal | None,
     engine: FeatureEngine,
+    known: Neighbourhood,
+    novelty: Novelty,
     folder: Path,
 ) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
@@ -186,7 +245,7 @@ def hand_over(
     learnt_from = (*split.train, *split.val)
     return write_bundle(
         folder / run_folder.BUNDLE,
-        graph=attach_head(chosen.graph(), chosen.head, chosen.temperature),
+        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), known),
         weights=chosen.weights(),
         class_names=catalog.class_names,
         preprocess=engine.preprocess,
@@ -198,7 +257,35 @@ def hand_over(
         data_hash=catalog.hash,
         metrics=evaluation.metrics,
         versions=runtime.versions(PACKAGES),
+        conformal=conformal,
+        novelty=novelty,
         threads=engine.threads,
+    )
+
+
+def explain(
+    learned: Learned,
+    bundle: Bundle,
+    catalog: Catalog,
+    split: Split,
+    sources: dict[SplitName, ImageSource],
+    test: Predictions,
+    evaluation: Evaluation,
+    seed: int,
+    engine: FeatureEngine,
+    cache: Path,
+) -> Insight:
+    """Looks into what was handed over; a probe's features are in the cache already."""
+    known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
+    return look_inside(
+        open_network(bundle, engine.threads),
+        catalog=catalog,
+        split=split,
+        sources=sources,
+        test=test,
+        evaluation=evaluation,
+        seed=seed,
+        features=known,
     )
 
 

@@ -1,8 +1,8 @@
 """A run folder: plain files that a person can open, from which every record reads back.
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
-``history.csv``, ``predictions.csv``, ``start.json``, ``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``,
-``log.txt``.
+``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``, ``bundle/``,
+``report.html``, ``model_card.md``, ``log.txt``.
 """
 
 import csv
@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 from svertka.config import RunConfig
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.evaluate import from_json, load_predictions, to_json
+from svertka.plain import from_plain
 from svertka.schema import (
     SPLIT_NAMES,
     Catalog,
     Decision,
     EpochRow,
     ImageRecord,
+    Insight,
     Leak,
     Notice,
     OrderCheck,
@@ -36,12 +38,14 @@ from svertka.schema import (
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
-START, PLAN, CHECKPOINTS, BUNDLE, REPORT, LOG = (
+EXPLAIN = "explain.json"
+START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
     "start.json",
     "plan.json",
     "checkpoints",
     "bundle",
     "report.html",
+    "model_card.md",
     "log.txt",
 )
 
@@ -325,6 +329,8 @@ def save_run(folder: Path, run: RunRecord) -> None:
         "notices": [asdict(notice) for notice in run.notices],
     }
     write_json(folder / RUN, facts)
+    if run.insight is not None:
+        write_text(folder / EXPLAIN, json.dumps(asdict(run.insight), ensure_ascii=False) + "\n")
     write_json(folder / METRICS, to_json(run.evaluation))  # last: its presence says that the run is whole
 
 
@@ -357,6 +363,7 @@ def load_run(folder: Path) -> RunRecord:
             sources=_all(Source, facts["sources"]),
             versions=facts["versions"],
             notices=_all(Notice, facts["notices"]),
+            insight=from_plain(Insight, read_json(folder / EXPLAIN)) if (folder / EXPLAIN).is_file() else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error}); train again.") from error

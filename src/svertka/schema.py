@@ -239,6 +239,140 @@ class Decision:
     val_scores: dict[str, dict[str, float]]
 
 
+# --- advising and comparing ---------------------------------------------------------------------------------------
+
+Size = Literal["little", "between", "much"]
+Similarity = Literal["similar", "different"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval and the number of images behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureScore:
+    """How well some frozen features tell the classes apart: cross-validated accuracy.
+
+    Attributes:
+        width: number of features.
+        probe: of a linear probe.
+        neighbours: of the nearest neighbours.
+    """
+
+    width: int
+    probe: Estimate
+    neighbours: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advice:
+    """A cell of the matrix (how much data, how similar to what the network has learnt), and what follows from it.
+
+    Attributes:
+        size: of the data.
+        similarity: of the images to what the network has learnt.
+        strategy: that the cell names.
+        rivals: what it is worth racing it against, the likeliest first.
+        reasons: two sentences, evidence and conclusion.
+        images: to learn from, test images not counted.
+        smallest_class: images of the rarest class.
+        taps: scores of each tap alone, early to late.
+        whole: score of all taps together.
+        random: the same with random weights.
+        gain: accuracy of the probe on ``whole`` minus that on ``random``, in pairs.
+        errors_removed: share of the errors on ``random`` that ``whole`` doesn't make; negative where it makes more.
+        late: accuracy of the probe on the last tap minus that on the best one, in pairs.
+    """
+
+    size: Size
+    similarity: Similarity
+    strategy: StrategyName
+    rivals: tuple[StrategyName, ...]
+    reasons: tuple[Notice, ...]
+    images: int
+    smallest_class: int
+    taps: tuple[FeatureScore, ...]
+    whole: FeatureScore
+    random: FeatureScore
+    gain: Estimate
+    errors_removed: float
+    late: Estimate
+
+
+Verdict = Literal["better", "worse", "no difference shown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versus:
+    """Accuracy of a candidate minus another's, on the images that both judged, and what that shows."""
+
+    other: str
+    difference: Estimate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How one candidate stands.
+
+    Attributes:
+        name: of the candidate, unique in its comparison.
+        backbone: by name.
+        strategy: by name.
+        folds: that it was judged on, in order; the rest was not run.
+        accuracy: over all images of those folds; None where nothing was run.
+        log_loss: likewise, in nats.
+        seconds: a fold, wall time, features not counted; 0 where nothing was run.
+        epochs: fewest and most of its folds; (0, 0) for what has no epochs.
+        versus_cheapest: None for the cheapest itself and where nothing was run.
+        versus_best: None for the best itself and where nothing was run.
+        error: why it failed, if it did.
+    """
+
+    name: str
+    backbone: str
+    strategy: StrategyName
+    folds: tuple[int, ...] = ()
+    accuracy: Estimate | None = None
+    log_loss: Estimate | None = None
+    seconds: float = 0.0
+    epochs: tuple[int, int] = (0, 0)
+    versus_cheapest: Versus | None = None
+    versus_best: Versus | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Candidates on the same folds.
+
+    Attributes:
+        standings: best first; what was not run comes last.
+        images: to learn from and to judge, by folds.
+        set_aside: test images, which nobody has looked at.
+        folds: how many.
+        seed: of split, folds and learning.
+        minutes: budget.
+        seconds: used.
+        complete: whether every candidate was judged on every fold.
+    """
+
+    standings: tuple[Standing, ...]
+    images: int
+    set_aside: int
+    folds: int
+    seed: int
+    minutes: float
+    seconds: float
+    complete: bool
+
+
 # --- judging ----------------------------------------------------------------------------------------------------
 
 
@@ -260,16 +394,6 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels_N)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its 95 % interval and the number of images behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,6 +427,42 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conformal:
+    """When a class may be the true one: where 1 minus its probability (without temperature) is at most its threshold.
+
+    Attributes:
+        target: the share of each class's images whose set of possible classes shall hold the true one.
+        thresholds: one a class, from the validation images.
+        counts: validation images behind each.
+    """
+
+    target: float
+    thresholds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abstention:
+    """How sets of possible classes did on the test images. A set of one class, the predicted one, is an answer.
+
+    Attributes:
+        target: of the coverage.
+        coverage: share of images whose set holds the true class.
+        per_class: the same of each class.
+        answered: share of images with an answer; the others are "unsure".
+        accuracy: share of the answers that are right.
+        counts: validation images of each class, which set the thresholds.
+    """
+
+    target: float
+    coverage: Estimate
+    per_class: tuple[Estimate, ...]
+    answered: Estimate
+    accuracy: Estimate
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
     """Every figure with its interval.
 
@@ -321,6 +481,7 @@ class Evaluation:
         reliability_uncalibrated: likewise.
         baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
         notices: what limits these figures (a class without images, few images …).
+        abstention: how often "unsure" would have been said, and what it is worth; None without thresholds.
     """
 
     n: int
@@ -335,6 +496,7 @@ class Evaluation:
     reliability_uncalibrated: tuple[ReliabilityBin, ...]
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +514,142 @@ class OrderCheck:
     contiguous: float
     standard_error: float
     suspicious: bool
+
+
+# --- explaining ---------------------------------------------------------------------------------------------------
+
+
+MethodName = Literal["grad_cam", "occlusion"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heat:
+    """Which places of an image speak for a class.
+
+    Attributes:
+        method: how it was found.
+        label: the class.
+        rows: a square map over the image, row by row; above 0 where a place speaks for the class, below 0 against.
+            Its unit is the logit for Grad-CAM (the map's mean is the logit) and the loss of log-odds for occlusion.
+        left: occlusion: the probability of the class that is left where covering one square hurts most.
+    """
+
+    method: MethodName
+    label: int
+    rows: tuple[tuple[float, ...], ...]
+    left: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """One image with what the network saw in it: its true class, its probabilities, and maps of the best two classes.
+
+    ``why`` says why this image was chosen; ``truth`` is None where nobody has labelled it.
+    """
+
+    path: str
+    why: Literal["right", "wrong", "unsure", "asked"]
+    truth: int | None
+    probabilities: tuple[float, ...]
+    heats: tuple[Heat, ...]
+
+
+FeatureLevel = Literal["first", "middle", "last"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patch:
+    """A part of a prepared image (top, left, bottom, right in pixels) and how strongly a channel responds to it."""
+
+    path: str
+    box: tuple[int, int, int, int]
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagePatches:
+    """What some channels of a stage respond to most.
+
+    Attributes:
+        stage: its number, from 0.
+        level: in the hierarchy of features.
+        size: rows of its maps.
+        field_px: side of what one number sees, were the image endless; 0 means all of it.
+        channels: number of the channel to its patches, strongest image first.
+    """
+
+    stage: int
+    level: FeatureLevel
+    size: int
+    field_px: int
+    channels: dict[int, tuple[Patch, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureMap:
+    """Test images as points on a plane; ``trustworthiness`` (0 to 1) says how far near points were near before."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    labels: tuple[int, ...]
+    predicted: tuple[int, ...]
+    paths: tuple[str, ...]
+    trustworthiness: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SanityCheck:
+    """Rank correlation of explanations of the network and of the same with weights shuffled; low is good.
+
+    Attributes:
+        method: of explaining.
+        shuffled: the head's weights, or all.
+        correlation: Spearman's, mean over images.
+        standard_error: of that mean.
+        n: images.
+        passed: the explanation depends on what was learnt.
+    """
+
+    method: MethodName
+    shuffled: Literal["head", "all"]
+    correlation: float
+    standard_error: float
+    n: int
+    passed: bool
+
+
+ShortcutVerdict = Literal["nothing to learn", "chance", "better than chance", "near the model"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShortcutProbe:
+    """A classifier that sees only what should not matter, judged on the test images; None: nothing to learn from."""
+
+    name: str
+    verdict: ShortcutVerdict
+    accuracy: Estimate | None
+    roc_auc: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Insight:
+    """What was seen of a trained classifier.
+
+    Attributes:
+        preprocess: of its images; boxes and maps refer to them.
+        examples: some test images, explained.
+        patches: what channels respond to; empty where the network's features are no means of maps.
+        feature_map: None with too few images.
+        sanity: of the explanations.
+        shortcuts: probes that must not succeed.
+    """
+
+    preprocess: Preprocess
+    examples: tuple[Explanation, ...]
+    patches: tuple[StagePatches, ...]
+    feature_map: FeatureMap | None
+    sanity: tuple[SanityCheck, ...]
+    shortcuts: tuple[ShortcutProbe, ...]
 
 
 # --- handing over -----------------------------------------------------------------------------------------------
@@ -376,6 +674,29 @@ class Parity:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Novelty:
+    """From which distance on an image is unlike the training images; see ``transfer.novelty``.
+
+    Attributes:
+        threshold: larger distances are flagged.
+        quantiles: of the validation images' distances, 0 to 100 %, in equal steps.
+        n: validation images behind both.
+    """
+
+    threshold: float
+    quantiles: tuple[float, ...]
+    n: int
+
+    def is_unlike(self, distance: float) -> bool:
+        """Whether a distance is flagged."""
+        return bool(distance > self.threshold)
+
+    def percentile(self, distance: float) -> float:
+        """Which share of the validation images is nearer, 0 to 100."""
+        return float(np.interp(distance, self.quantiles, np.linspace(0, 100, len(self.quantiles))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
     """A model as it is handed over: a folder with ``model.onnx``, ``weights.safetensors`` and ``manifest.json``.
 
@@ -386,6 +707,8 @@ class Bundle:
         temperature: already inside the graph.
         parity: measured when it was written.
         manifest: the whole parsed manifest.
+        conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
+        novelty: which distances are far; None where the graph gives none.
     """
 
     directory: Path
@@ -394,6 +717,8 @@ class Bundle:
     temperature: float
     parity: Parity
     manifest: dict[str, object]
+    conformal: Conformal | None = None
+    novelty: Novelty | None = None
 
 
 # --- the run ----------------------------------------------------------------------------------------------------
@@ -429,6 +754,7 @@ class RunRecord:
         sources: weights and data with licences.
         versions: package to version, and the machine.
         notices: what the user should know, loudest first.
+        insight: what was seen of the classifier; None in a run that couldn't, or of an older svertka.
     """
 
     name: str
@@ -447,6 +773,7 @@ class RunRecord:
     sources: tuple[Source, ...]
     versions: dict[str, str]
     notices: tuple[Notice, ...]
+    insight: Insight | None = None
 
 
 # --- events: the library never prints -----------------------------------------------------------------------------

@@ -1,15 +1,18 @@
 """A finished run reads back whole from its files, and its report builds again without torch."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from svertka import run_folder
 from svertka.config import RunConfig
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, DataError
 from svertka.pipeline import run
+from svertka.report import build_report
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,8 @@ def finished(tmp_path_factory, shapes_folder):
 def test_every_record_reads_back(finished):
     folder, record = finished
     found = run_folder.load_run(folder)
-    for name in ("config", "split", "decision", "evaluation", "order", "parity", "sources", "notices", "command"):
+    parts = "config split decision evaluation order parity sources notices command insight"
+    for name in parts.split():
         assert getattr(found, name) == getattr(record, name), name
     assert found.catalog == record.catalog
     assert (found.test.logits_NK == record.test.logits_NK).all()
@@ -78,3 +82,54 @@ def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(fini
     ):
         with pytest.raises(ConfigError, match="have changed since it was started"):
             run_folder.begin(tmp_path, *changed, "third", "wednesday")
+
+
+def test_a_run_of_an_older_svertka_has_no_insight(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "old", ignore=shutil.ignore_patterns("explain.json", "bundle"))
+    found = run_folder.load_run(tmp_path / "old")
+    assert found.insight is None
+    assert 'id="seeing"' not in build_report(found, tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_explanation_is_named(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "bad", ignore=shutil.ignore_patterns("bundle"))
+    (tmp_path / "bad" / run_folder.EXPLAIN).write_text('{"examples": []}')
+    with pytest.raises(DataError, match="is damaged"):
+        run_folder.load_run(tmp_path / "bad")
+
+
+def test_the_network_is_explained(finished):
+    _, record = finished
+    insight = record.insight
+    assert {one.why for one in insight.examples} >= {"right", "unsure"}
+    assert [stage.level for stage in insight.patches] == ["first", "middle", "last"]
+    assert {probe.name: probe.verdict for probe in insight.shortcuts}["size"] == "nothing to learn"
+    assert {(check.method, check.shuffled) for check in insight.sanity} == {
+        (method, depth) for method in ("grad_cam", "occlusion") for depth in ("head", "all")
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_explain_needs_no_torch_and_draws_everything(finished, tmp_path, language):
+    folder, record = finished
+    photo = record.catalog.file(record.catalog.records[0])
+    Image.open(photo).convert("L").save(tmp_path / "gray.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    arguments = f"{str(folder)!r}, [{str(photo)!r}, {str(tmp_path)!r}], {str(tmp_path / 'out')!r}, {language!r}"
+    code = (
+        "import sys\nfor name in ('torch', 'onnx', 'sklearn', 'scipy'): sys.modules[name] = None\n"
+        "from svertka.cli.explain import explain\n"
+        f"sys.exit(explain({arguments}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "broken.png could not be read" in done.stderr
+    html = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert html.count("<article") == 2 and "http" not in html.replace("http://www.w3.org", "")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    stem = photo.stem
+    assert {f"{stem}.png", f"{stem}-grad-cam-1.png", f"{stem}-grad-cam-2.png", f"{stem}-occlusion-1.png"} <= names
+    assert {f"{stem}-occlusion-2.png", f"{stem}-stage1.png", "first-layer-filters.png", "gray-stage1.png"} <= names
+    wanted = {"en": "First layers: edges, corners, textures", "ru": "Первые слои: границы, углы, текстуры"}
+    assert wanted[language] in html

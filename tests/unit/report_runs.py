@@ -13,14 +13,24 @@ from svertka.schema import (
     Catalog,
     Decision,
     EpochRow,
+    Estimate,
+    Explanation,
+    FeatureMap,
+    Heat,
     ImageRecord,
+    Insight,
     Notice,
     OrderCheck,
     Parity,
+    Patch,
     Predictions,
+    Preprocess,
     RunRecord,
+    SanityCheck,
+    ShortcutProbe,
     Source,
     Split,
+    StagePatches,
     StepCost,
 )
 
@@ -62,7 +72,10 @@ def make_run(
         history=HISTORY,
         decision=Decision(
             strategy="finetune",
-            reasons=(Notice("lower_log_loss", {"strategy": "finetune", "n": 20}), Notice("epochs_all", {"n": 4})),
+            reasons=(
+                Notice("gain_shown", {"strategy": "finetune", "n": 20, "gain": 0.05, "error": 0.02}),
+                Notice("epochs_all", {"n": 4}),
+            ),
             val_scores={
                 "finetune": {"log_loss": 0.31, "accuracy": 0.875},
                 "probe": {"log_loss": 0.42, "accuracy": 0.812},
@@ -128,4 +141,50 @@ HISTORY = (
     _epoch(2, 0.50, 0.45, 0.80),
     _epoch(3, 0.30, 0.31, 0.875),
     _epoch(4, 0.20, 0.38, 0.86),
+)
+
+INSIGHT = Insight(
+    preprocess=Preprocess(size_px=32),
+    examples=(
+        Explanation(
+            path="class0/image000.png",
+            why="wrong",
+            truth=1,
+            probabilities=(0.7, 0.3),
+            heats=(
+                Heat(method="grad_cam", label=0, rows=((0.1, -0.2), (2.0, 0.0))),
+                Heat(method="occlusion", label=1, rows=((0.0, 0.5), (0.5, 0.1)), left=0.1),
+            ),
+        ),
+    ),
+    patches=(
+        StagePatches(
+            stage=0,
+            level="first",
+            size=16,
+            field_px=7,
+            channels={3: (Patch(path="class0/image000.png", box=(0, 1, 7, 8), value=2.5),)},
+        ),
+    ),
+    feature_map=FeatureMap(
+        x=(0.0, 1.0),
+        y=(1.0, 0.0),
+        labels=(0, 1),
+        predicted=(0, 0),
+        paths=("class0/image000.png", "class1/image000.png"),
+        trustworthiness=0.9,
+    ),
+    sanity=(
+        SanityCheck(method="grad_cam", shuffled="all", correlation=0.1, standard_error=0.05, n=8, passed=True),
+        SanityCheck(method="occlusion", shuffled="head", correlation=0.8, standard_error=0.05, n=3, passed=False),
+    ),
+    shortcuts=(
+        ShortcutProbe(
+            name="border",
+            verdict="near the model",
+            accuracy=Estimate(0.8, 0.7, 0.9, 60),
+            roc_auc=Estimate(0.85, 0.8, 0.9, 60),
+        ),
+        ShortcutProbe(name="size", verdict="nothing to learn", accuracy=None, roc_auc=None),
+    ),
 )

@@ -1,10 +1,12 @@
 """What a time budget allows: the strategy, and the reason as it is told."""
 
+import numpy as np
 import pytest
 
 from svertka.config import FineTune, RunConfig
-from svertka.learn import allowed
+from svertka.learn import Candidate, allowed, choose
 from svertka.messages import sentences
+from svertka.schema import Predictions
 
 CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, min_epochs=4))
 
@@ -31,3 +33,29 @@ def test_epochs_that_were_run_without_time_for_them_are_told():
     strategy, why = allowed(plan, CONFIG)
     assert strategy.max_epochs == 4
     assert sentences(why).startswith("The time given (2.5\u00a0min) was too short: 4 epochs")
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
+def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
+    rng = np.random.default_rng(0)
+    labels_N = rng.integers(0, 2, 40)
+
+    def candidate(strategy, gain):
+        right_N = rng.normal(1 + gain, 1.0, 40)
+        logits_NK = np.zeros((40, 2), np.float32)
+        logits_NK[np.arange(40), labels_N] = right_N
+        val = Predictions(logits_NK=logits_NK, labels_N=labels_N, paths=("",) * 40, class_names=("a", "b"))
+        return Candidate(
+            strategy=strategy,
+            head=None,
+            val=val,
+            temperature=1.0,
+            logits=None,
+            reference=None,
+            graph=None,
+            weights=None,
+        )
+
+    better, why = choose(candidate("probe", 0.0), candidate("finetune", margin), np.arange(40))
+    assert better.strategy == kept
+    assert ("more than one standard error" in sentences(why)) and ("stays" in sentences(why)) == (kept == "probe")

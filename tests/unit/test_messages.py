@@ -39,8 +39,8 @@ def test_plural_entries_have_every_form_and_only_those(language):
 
 
 def test_russian_is_written_in_russian():
-    # Names of metrics that are the same in both languages, and values alone.
-    same = {"classes.f1", "roc.title", "metric.roc_auc.name", "data.samples.alt"}
+    # Names of metrics and methods that are the same in both languages, and values alone.
+    same = {"classes.f1", "roc.title", "metric.roc_auc.name", "data.samples.alt", "explain.method.grad_cam"}
     latin = {
         key
         for key, entry in catalogue("ru").items()
@@ -108,9 +108,9 @@ def test_tables_that_sentences_take_words_from_are_there(language):
         for entry in catalogue(language).values()
         for sentence in ([entry] if isinstance(entry, str) else entry.values())
         for _, _, specification, _ in string.Formatter().parse(sentence)
-        if specification and not re.fullmatch(r"[.0-9]*[dfg]", specification)
+        if specification and not re.fullmatch(r"\+?[.0-9]*[dfg]", specification)
     }
-    assert {"among", "model", "reject", "role", "suffix"} == tables
+    assert {"among", "amount", "likeness", "model", "reject", "role", "suffix"} == tables
     assert {key.split(".")[0] for key in catalogue(language)} >= tables
 
 

@@ -16,6 +16,7 @@ from svertka.export.predictor import Predictor, open_predictor, predict_files
 from svertka.messages import sentences
 from svertka.run_folder import config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
+from svertka.transfer.novelty import told
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -59,9 +60,9 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     catalog = scan(data, config=config, for_training=False)
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
-    predictions = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
-    notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records)]
-    evaluation = judging.evaluate(predictions, temperature=bundle.temperature)
+    predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
+    notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records), *unlike]
+    evaluation = judging.evaluate(predictions, temperature=bundle.temperature, conformal=bundle.conformal)
     evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
     print("\n".join(_lines(evaluation, catalog)))
     if folder is not None:
@@ -96,18 +97,23 @@ def _to_judge(catalog: Catalog) -> tuple[list[ImageRecord], list[Notice]]:
     return test, [Notice("test_part_only", {"test": len(test), "images": len(catalog.records)})]
 
 
-def _predict(predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord], max_pixels: int) -> Predictions:
-    names = predictor.bundle.class_names
+def _predict(
+    predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord], max_pixels: int
+) -> tuple[Predictions, list[Notice]]:
+    """What the bundle says of labelled images, and how many of them are unlike those of training."""
+    names, novelty = predictor.bundle.class_names, predictor.bundle.novelty
     results = list(predict_files(predictor, (catalog.file(record) for record in records), max_pixels=max_pixels))
     failed = [result for result in results if result.logits_K is None]
     if failed:
         raise DataError(f"{failed[0].path} could be read a moment ago, but not now ({failed[0].error}). Try again.")
-    return Predictions(
+    distances_N = np.array([result.distance for result in results])
+    predictions = Predictions(
         logits_NK=np.stack([result.logits_K for result in results if result.logits_K is not None]),
         labels_N=np.array([names.index(catalog.class_names[record.label]) for record in records], dtype=np.int64),
         paths=tuple(record.path for record in records),
         class_names=names,
     )
+    return predictions, [told(novelty, distances_N)] if novelty else []
 
 
 def _missing_classes(predictions: Predictions) -> Iterator[Notice]:

@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(lab, name="lab")
+kaggle = typer.Typer(help="Competitions: get the files, send a submission.", no_args_is_help=True)
+app.add_typer(kaggle, name="kaggle")
 
 
 @app.callback(invoke_without_command=True)
@@ -75,8 +77,14 @@ def predict(
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
     engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
+    sample_submission: Annotated[str, typer.Option(help="A competition's sample: write a submission like it.")] = "",
+    wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
+    if sample_submission or wanted:
+        from svertka.cli.submission import submit
+
+        raise typer.Exit(submit(bundle, paths, sample_submission, out or None, wanted, threads, engine))
     from svertka.cli.predict import predict as verb
 
     raise typer.Exit(verb(bundle, paths, out or None, threads, engine))
@@ -94,6 +102,76 @@ def evaluate(
     from svertka.cli.evaluate import evaluate as verb
 
     raise typer.Exit(verb(model, data, out or None, config, threads))
+
+
+@app.command()
+def advise(
+    data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")],
+    backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
+    group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
+    group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of split and folds [default: 0].")] = None,
+    language: Annotated[str, typer.Option(help="en or ru.")] = "",
+    config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Say which strategy suits the data, and why; trains nothing."""
+    from svertka.cli.advise import advise as verb
+
+    given = {
+        "data": data,
+        "backbone": backbone,
+        "group_column": group_column,
+        "group_regex": group_regex,
+        "seed": seed,
+        "language": language,
+    }
+    verb({name: value for name, value in given.items() if value not in (None, "")}, config, format)
+
+
+@app.command()
+def compare(
+    data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")],
+    strategies: Annotated[
+        str, typer.Option(help="all, or names: probe,finetune [default: all; of several backbones: probe].")
+    ] = "",
+    backbones: Annotated[str, typer.Option(help="Networks by name: a,b,c [default: efficientnet_lite0].")] = "",
+    folds: Annotated[int, typer.Option(help="Every image but the test images is judged once.")] = 5,
+    minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 30.0,
+    out: Annotated[str, typer.Option(help="Folder for table, figures and picture [default: runs/<name>-<n>].")] = "",
+    group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
+    group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of split, folds and learning [default: 0].")] = None,
+    config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
+) -> None:
+    """Compare strategies or networks on the same folds: differences with a verdict."""
+    from svertka.cli.compare import compare as verb
+
+    given = {
+        "data": data,
+        "minutes": minutes,
+        "out": out,
+        "group_column": group_column,
+        "group_regex": group_regex,
+        "seed": seed,
+    }
+    verb(
+        {name: value for name, value in given.items() if value not in (None, "")}, config, strategies, backbones, folds
+    )
+
+
+@app.command()
+def explain(
+    bundle: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
+    out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")],
+    language: Annotated[str, typer.Option(help="Of the page: en or ru.")] = "en",
+    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+) -> None:
+    """Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch."""
+    from svertka.cli.explain import explain as verb
+
+    raise typer.Exit(verb(bundle, paths, out, language, threads))
 
 
 @app.command()
@@ -129,6 +207,29 @@ def models(
     from svertka.cli.models import models as verb
 
     verb(names or [], format, input, small, diagram, measure, out)
+
+
+@kaggle.command()
+def download(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    out: Annotated[str, typer.Option(help="A new folder [default: the competition's name].")] = "",
+) -> None:
+    """Download and unpack a competition's files; nothing is overwritten."""
+    from svertka.cli.kaggle import download as verb
+
+    verb(competition, out)
+
+
+@kaggle.command()
+def submit(
+    competition: Annotated[str, typer.Argument(help="Its name, as in its address.")],
+    file: Annotated[str, typer.Argument(help="What predict --sample-submission wrote.")],
+    message: Annotated[str, typer.Option(help="Shown beside it in the list of submissions.")] = "made with svertka",
+) -> None:
+    """Send a submission."""
+    from svertka.cli.kaggle import submit as verb
+
+    verb(competition, file, message)
 
 
 def main() -> None:

@@ -37,11 +37,11 @@ def train(given: dict[str, Any], config_file: str, resume: str) -> None:
     tell(run(config, resume))
 
 
-def make_config(given: dict[str, Any], config_file: str) -> RunConfig:
+def make_config(given: dict[str, Any], config_file: str, verb: str = "train") -> RunConfig:
     """The configuration from a file and the command line."""
     values = (run_folder.config_fields(Path(config_file)) if config_file else {}) | given
     if not values.get("data"):
-        raise ConfigError("no data were named; expected a folder of images or a table: svertka train FOLDER")
+        raise ConfigError(f"no data were named; expected a folder of images or a table: svertka {verb} FOLDER")
     return RunConfig(**{field.name: values[field.name] for field in fields(RunConfig) if field.name in values})
 
 

@@ -4,6 +4,7 @@
 ``root/<class>/…``         class folders; folders below a class belong to it
 ``root/train/<class>/…``   split folders (train, val | valid | validation | dev, test), one class map for all
 ``table.csv`` or a folder   with ``train.csv`` or ``labels.csv`` and no class folders: see ``table``
+a competition's folder      with a sample submission: see ``competition``
 ========================= ==========================================================================
 """
 
@@ -63,7 +64,11 @@ def list_files(root: Path | str, config: RunConfig | None = None) -> Listing:
         DataError: neither class folders nor a usable table.
         ConfigError: a column that the configuration names is not in the table.
     """
-    from svertka.data.table import list_table  # the two modules know each other's Entry and Listing
+    from svertka.data.competition import (
+        find_competition,
+        is_test_folder,
+    )  # these modules know each other's Entry and Listing
+    from svertka.data.table import list_table
 
     root = Path(root).expanduser().absolute()
     if not root.exists():
@@ -73,8 +78,14 @@ def list_files(root: Path | str, config: RunConfig | None = None) -> Listing:
             raise DataError(
                 f"{root} is a single file; expected a folder with one folder a class, or a .csv/.tsv table."
             )
-        return list_table(root, config)
+        beside = find_competition(root.parent)
+        return list_table(root, config, beside if beside is not None and beside.train == root else None)
     folders = _visible_folders(root)
+    competition = find_competition(root)
+    if competition is not None and competition.train is not None:
+        return list_table(competition.train, config, competition)
+    if competition is not None:  # its test images have no labels, whatever folders they lie in
+        folders = [folder for folder in folders if not is_test_folder(folder.name)]
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS and _visible_folders(folder)]
     has_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in splits)
     if splits and (has_train or len(splits) == len(folders)):

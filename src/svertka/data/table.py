@@ -2,12 +2,13 @@
 
 import csv
 import io
-import os
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from svertka.config import RunConfig
-from svertka.data.decode import READABLE_SUFFIXES
-from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key, walk
+from svertka.data.competition import Competition, plain
+from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key
+from svertka.data.finder import Finder
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.schema import Notice, Rejection, SplitName
 
@@ -22,12 +23,13 @@ _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "train_images", "train", "da
 _UNLABELLED_FOLDERS = ("test_images", "test", *_IMAGE_FOLDERS)  # as competitions name them
 
 
-def list_table(table: Path, config: RunConfig | None = None) -> Listing:
+def list_table(table: Path, config: RunConfig | None = None, competition: Competition | None = None) -> Listing:
     """Lists the images that a table names. Files beside them that it doesn't name are left alone.
 
     Args:
         table: CSV or TSV; the delimiter is found, UTF-8 (with or without BOM) or Windows-1251.
         config: may name the columns and the folder of the images.
+        competition: that the table is the training table of; its sample submission then says which column is the label.
 
     Raises:
         DataError: no header, no rows, or no column of paths or labels.
@@ -35,7 +37,11 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
         NotFoundError: the folder of images that the configuration names is not there.
     """
     config = config or RunConfig(data=str(table))
-    header, rows = _read(table)
+    header, rows = read_rows(table)
+    notices: list[Notice] = []
+    if competition is not None:
+        header, rows, config = _as_the_sample_says(competition, header, rows, config)
+        notices.append(Notice("competition", {"table": table.name, "sample": competition.sample.name}))
     columns = {
         "path": _column(table, header, "path", config.path_column),
         "label": _column(table, header, "label", config.label_column),
@@ -45,14 +51,13 @@ def list_table(table: Path, config: RunConfig | None = None) -> Listing:
     for role in ("path", "label"):
         if columns[role] is None:
             raise _no_column(table, header, role, f"Name it with {role}_column.")
-    notices: list[Notice] = []
     if columns["split"] is not None and not config.split_column:
         values = {_cell(row, columns["split"]).casefold() for row in rows} - {""}
         if values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
             notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
             columns["split"] = None
     root = _image_root(table, config)
-    find = _Finder(root, table.parent, _IMAGE_FOLDERS)
+    find = Finder(root, table.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
     entries: list[Entry] = []
     rejected: list[Rejection] = []
     first_rows: dict[str, Entry] = {}
@@ -82,12 +87,12 @@ def list_paths(table: Path) -> list[tuple[str, Path]]:
     Raises:
         DataError: the table cannot be read, or has no column of paths.
     """
-    header, rows = _read(table)
+    header, rows = read_rows(table)
     column = _column(table, header, "path", "")
     if column is None:
         raise _no_column(table, header, "path", "Rename the column that holds the paths to 'path'.")
     folder = table.absolute().parent
-    find = _Finder(folder, folder, _UNLABELLED_FOLDERS)
+    find = Finder(folder, folder, _UNLABELLED_FOLDERS)
     return [(name, folder / (find(name) or name)) for row in rows if (name := _cell(row, column))]
 
 
@@ -98,7 +103,12 @@ def _no_column(table: Path, header: list[str], role: str, advice: str) -> DataEr
     )
 
 
-def _read(table: Path) -> tuple[list[str], list[list[str]]]:
+def read_rows(table: Path) -> tuple[list[str], list[list[str]]]:
+    """Header (without spaces around the names) and rows of a CSV or TSV table.
+
+    Raises:
+        DataError: it cannot be read, or is empty.
+    """
     try:
         data = table.read_bytes()
     except OSError as error:
@@ -120,8 +130,43 @@ def _read(table: Path) -> tuple[list[str], list[list[str]]]:
     return [cell.strip() for cell in rows[0]], rows[1:]
 
 
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+def _as_the_sample_says(
+    competition: Competition, header: list[str], rows: list[list[str]], config: RunConfig
+) -> tuple[list[str], list[list[str]], RunConfig]:
+    """A competition's training table with one column of labels, and a configuration that names its columns.
+
+    The columns that the sample submission asks for are the labels: one column holds them as they are; of several, one
+    for each class, the one that holds 1 names the class.
+    """
+    asked, _ = read_rows(competition.sample)
+    path_column, label_column = config.path_column, config.label_column
+    if not path_column and asked[0] in header and _column(competition.sample, header, "path", "") is None:
+        path_column = asked[0]
+    shared = [name for name in asked[1:] if name in header]
+    if not label_column and len(shared) == 1:
+        label_column = shared[0]
+    elif not label_column and len(shared) > 1:
+        places = [header.index(name) for name in shared]
+        label_column = "class named by a column"
+        header = [*header, label_column]
+        rows = [[*row, _named_class(competition, row, places, shared, n)] for n, row in enumerate(rows, start=2)]
+    return header, rows, replace(config, path_column=path_column, label_column=label_column)
+
+
+def _named_class(competition: Competition, row: list[str], places: list[int], names: list[str], number: int) -> str:
+    cells = [_cell(row, place) for place in places]
+    try:
+        chosen = [name for name, cell in zip(names, cells, strict=True) if float(cell) == 1]
+        others = [cell for cell in cells if float(cell) not in (0, 1)]
+    except ValueError:
+        chosen, others = [], cells
+    if len(chosen) != 1 or others:
+        raise DataError(
+            f"row {number} of the training table has {', '.join(cells)} in the columns {', '.join(names)} that "
+            f"{competition.sample.name} asks for; expected one 1 and otherwise 0, for one class an image. Images of "
+            "several classes at once cannot be learnt; name another column as label_column, or drop such rows."
+        )
+    return chosen[0]
 
 
 def _column(table: Path, header: list[str], role: str, named: str) -> int | None:
@@ -132,15 +177,15 @@ def _column(table: Path, header: list[str], role: str, named: str) -> int | None
         listed = ", ".join(header)
         hint = did_you_mean(named, header)
         raise ConfigError(f"{role}_column is {named!r}, but {table.name} has the columns {listed}.{hint}")
-    plain = [_plain(name) for name in header]
-    return next((plain.index(name) for name in _USUAL_NAMES[role].split() if name in plain), None)
+    names = [plain(name) for name in header]
+    return next((names.index(name) for name in _USUAL_NAMES[role].split() if name in names), None)
 
 
 def _cell(row: list[str], index: int | None) -> str:
     return row[index].strip() if index is not None and index < len(row) else ""
 
 
-def _entry(find: "_Finder", cells: dict[str, str], number: int) -> Entry | Rejection:
+def _entry(find: Finder, cells: dict[str, str], number: int) -> Entry | Rejection:
     named = cells["path"]
     if not named:
         return Rejection(path=f"row {number}", reason="no_path", detail=f"row {number} of the table names no file")
@@ -176,56 +221,3 @@ def _image_root(table: Path, config: RunConfig) -> Path:
         if folder.is_dir():
             return folder.absolute()
     raise NotFoundError(f"images is {config.images!r}, but there is no such folder; name the folder of the images.")
-
-
-def _ways_to_name(path: str) -> set[str]:
-    """Every end of a path, with and without its suffix: a/b.png is found by b.png, by b and by a/b too."""
-    parts = path.split("/")
-    ends = {"/".join(parts[start:]) for start in range(len(parts))}
-    return ends | {str(PurePosixPath(end).with_suffix("")) for end in ends}
-
-
-class _Finder:
-    """From what a table says to a path relative to the root: as written, in the usual folders, by name or stem."""
-
-    def __init__(self, root: Path, table_folder: Path, usual: tuple[str, ...]) -> None:
-        self._root = root
-        self._usual = [folder for name in usual if (folder := root / name).is_dir()]
-        self._folders = [root, table_folder, *self._usual]
-        self._by_name: dict[str, str] | None = None
-
-    def __call__(self, named: str) -> str | None:
-        named = named.replace("\\", "/")
-        for folder in self._folders:
-            path = folder / named
-            try:
-                if path.is_file():
-                    return self._relative(path)
-            except (OSError, ValueError):  # too long, or a null byte: no such file
-                return None
-        if self._by_name is None:
-            self._by_name = self._index()
-        return self._by_name.get(named)
-
-    def _index(self) -> dict[str, str]:
-        """Every end of every image's path, with and without suffix; the usual folders come first.
-
-        A name that two files bear finds neither: guessing would give an image another's label.
-        """
-        index: dict[str, str] = {}
-        for folder in [*self._usual, self._root]:
-            here: dict[str, str] = {}
-            twice: set[str] = set()
-            for path in walk(folder):
-                if path.suffix.lower() not in READABLE_SUFFIXES:
-                    continue
-                relative = self._relative(path)
-                for key in _ways_to_name(relative):
-                    if here.setdefault(key, relative) != relative:
-                        twice.add(key)
-            index = {key: path for key, path in here.items() if key not in twice} | index
-        return index
-
-    def _relative(self, path: Path) -> str:
-        path = Path(os.path.normpath(path))
-        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.as_posix()

@@ -3,7 +3,8 @@
 ==========================  ==================================================================================
 file                        what it holds
 ==========================  ==================================================================================
-``model.onnx``              uint8 RGB images in; logits and probabilities out (normalisation and temperature inside)
+``model.onnx``              uint8 RGB images in; logits, probabilities and the distance to the nearest known image out
+                            (normalisation and temperature inside)
 ``weights.safetensors``     the same network's parameters under their torch names, to go on training from
 ``training_hashes.txt``     16 hex digits for each image that the model learnt from: finds leaks, tells nothing else
 ``manifest.json``           class names, preprocessing, versions, licences, metrics, parity; size and hash of the rest
@@ -35,8 +36,8 @@ from svertka.export.manifest import (
     read_manifest,
 )
 from svertka.export.protobuf import check_self_contained
-from svertka.export.session import IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
-from svertka.schema import Bundle, Estimate, Parity, Preprocess, Source
+from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.schema import Bundle, Conformal, Estimate, Novelty, Parity, Preprocess, Source
 
 if TYPE_CHECKING:
     import onnx
@@ -64,6 +65,8 @@ def write_bundle(
     data_hash: str = "",
     metrics: Mapping[str, Estimate] | None = None,
     versions: Mapping[str, str] | None = None,
+    conformal: Conformal | None = None,
+    novelty: Novelty | None = None,
     threads: int = 0,
 ) -> Bundle:
     """Writes a bundle after comparing its graph with the network that it was made from.
@@ -72,7 +75,7 @@ def write_bundle(
 
     Args:
         directory: of the bundle.
-        graph: the classifier graph, see ``graph.attach_head``.
+        graph: the classifier graph, see ``graph.attach_head`` and ``graph.attach_distance``.
         weights: parameters by name.
         class_names: order of the probabilities.
         preprocess: how files become the graph's input.
@@ -84,6 +87,8 @@ def write_bundle(
         data_hash: ``Catalog.hash``.
         metrics: on the test images.
         versions: of packages and machine, see ``runtime.versions``.
+        conformal: when to say "unsure"; None: never.
+        novelty: which of the graph's distances are far; None if it gives none.
         threads: for the comparison; 0 means all processors.
 
     Returns:
@@ -107,12 +112,14 @@ def write_bundle(
             **preprocess_fields(preprocess),
             "temperature": float(temperature),
             "input": {"name": IMAGE, "kind": "uint8 RGB", "shape": ["N", preprocess.size_px, preprocess.size_px, 3]},
-            "outputs": [LOGITS, PROBABILITIES],
+            "outputs": [LOGITS, PROBABILITIES, *([DISTANCE] if novelty else [])],
+            "novelty": asdict(novelty) if novelty else None,
             "parity": asdict(parity),
             "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},
             "sources": [asdict(source) for source in sources],
             "data_hash": data_hash,
             "versions": dict(versions or {}),
+            **({"conformal": asdict(conformal)} if conformal else {}),
             "files": {name: _facts(beside / name) for name in HASHED_FILES},
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False)

@@ -1,9 +1,10 @@
 """Edits of ONNX graphs that need the ``onnx`` package alone: a second run appends a new head without torch.
 
 A *features graph* takes ``image`` (uint8 RGB, [N, S, S, 3]) and gives ``features`` (float32, [N, D]). A *classifier
-graph* is the same graph with a head: it gives ``logits`` and ``probabilities``, both [N, K].
+graph* is the same graph with a head: it gives ``logits`` and ``probabilities``, both [N, K], and, where it remembers
+training images, ``distance`` [N] to the nearest of them.
 
-Shapes: N images, S side in pixels, D features, K classes.
+Shapes: N images, S side in pixels, D features, K classes, A axes, R remembered images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import BundleError
-from svertka.export.session import FEATURES, LOGITS, PROBABILITIES, open_session, run
+from svertka.export.session import DISTANCE, FEATURES, LOGITS, PROBABILITIES, open_session, run
 from svertka.transfer.head import LinearHead
+from svertka.transfer.novelty import SHORTEST, Neighbourhood
 
 if TYPE_CHECKING:
     import onnx
@@ -77,6 +79,57 @@ def attach_head(
     model.graph.output.extend(
         helper.make_tensor_value_info(x, TensorProto.FLOAT, size) for x in (LOGITS, PROBABILITIES)
     )
+    onnx.checker.check_model(model)
+    return model
+
+
+def attach_distance(classifier: "onnx.ModelProto", known: Neighbourhood) -> "onnx.ModelProto":
+    """Appends ``distance``: of each image's features to the nearest remembered training image, float32 [N].
+
+    Args:
+        classifier: from ``attach_head``; it isn't changed.
+        known: what ``Neighbourhood.distances`` computes, the graph computes too.
+
+    Returns:
+        The classifier graph, checked.
+
+    Raises:
+        BundleError: a number isn't finite.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants: dict[str, NDArray[np.float32]] = {
+        "known.mean": known.mean_D,
+        "known.scale": known.scale_D,
+        "known.axes": known.axes_DA,
+        "known.points": np.ascontiguousarray(known.points_RA.T),
+        "known.shortest": np.array(SHORTEST, np.float32),
+        "known.one": np.array(1, np.float32),
+    }
+    if not all(np.isfinite(value).all() for value in constants.values()):
+        raise BundleError("The remembered images hold numbers that are not finite (have features overflowed?).")
+    model = onnx.ModelProto()
+    model.CopyFrom(classifier)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+    )
+    steps: list[tuple[str, list[str], str, dict[str, object]]] = [
+        ("Sub", [FEATURES, "known.mean"], "known.centred", {}),
+        ("Div", ["known.centred", "known.scale"], "known.scaled", {}),
+        ("ReduceL2", ["known.scaled"], "known.length", {"axes": [1], "keepdims": 1}),
+        ("Max", ["known.length", "known.shortest"], "known.safe_length", {}),
+        ("Div", ["known.scaled", "known.safe_length"], "known.unit", {}),
+        ("MatMul", ["known.unit", "known.axes"], "known.projected", {}),
+        ("MatMul", ["known.projected", "known.points"], "known.likeness", {}),
+        ("ReduceMax", ["known.likeness"], "known.nearest", {"axes": [1], "keepdims": 0}),
+        ("Sub", ["known.one", "known.nearest"], DISTANCE, {}),
+    ]
+    model.graph.node.extend(
+        helper.make_node(operator, inputs, [output], name=output.replace(".", "/"), **attributes)
+        for operator, inputs, output, attributes in steps
+    )
+    model.graph.output.append(helper.make_tensor_value_info(DISTANCE, TensorProto.FLOAT, ["N"]))
     onnx.checker.check_model(model)
     return model
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from svertka.errors import BundleError, ConfigError
-from svertka.schema import Bundle, Parity, Preprocess
+from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess
 
-FORMAT = 1
-"""Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle."""
+FORMAT = 2
+"""Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle.
+
+1 has no distance to the training images; it is still read.
+"""
 
 MANIFEST, MODEL, WEIGHTS, TRAINING_HASHES = "manifest.json", "model.onnx", "weights.safetensors", "training_hashes.txt"
 HASHED_FILES = (MODEL, WEIGHTS, TRAINING_HASHES)
@@ -45,6 +48,8 @@ def read_manifest(directory: Path) -> Bundle:
         temperature=float(temperature),
         parity=_parity(manifest, path),
         manifest=manifest,
+        conformal=_conformal(manifest, path) if "conformal" in manifest else None,
+        novelty=_novelty(manifest, path),
     )
 
 
@@ -116,6 +121,31 @@ def _parity(manifest: Mapping[str, object], path: Path) -> Parity:
         n=_field(fields, "n", int, path),
         max_probability_difference=float(_field(fields, "max_probability_difference", (int, float), path)),
         same_labels=_field(fields, "same_labels", int, path),
+    )
+
+
+def _conformal(manifest: Mapping[str, object], path: Path) -> Conformal:
+    fields = _field(manifest, "conformal", dict, path)
+    thresholds, counts = _field(fields, "thresholds", list, path), _field(fields, "counts", list, path)
+    classes = len(_class_names(manifest, path))
+    if len(thresholds) != classes or not all(isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds):
+        raise BundleError(f"{path}: thresholds is {thresholds!r:.200}; expected {classes} numbers from 0 to 1.")
+    return Conformal(
+        target=float(_field(fields, "target", (int, float), path)), thresholds=tuple(thresholds), counts=tuple(counts)
+    )
+
+
+def _novelty(manifest: Mapping[str, object], path: Path) -> Novelty | None:
+    if manifest.get("novelty") is None:
+        return None
+    fields = _field(manifest, "novelty", dict, path)
+    quantiles = _field(fields, "quantiles", list, path)
+    if len(quantiles) < 2 or not all(type(q) in (int, float) for q in quantiles) or sorted(quantiles) != quantiles:
+        raise BundleError(f"{path}: novelty has quantiles {quantiles!r:.100}; expected two or more rising numbers.")
+    return Novelty(
+        threshold=float(_field(fields, "threshold", (int, float), path)),
+        quantiles=tuple(map(float, quantiles)),
+        n=_field(fields, "n", int, path),
     )
 
 

@@ -16,23 +16,32 @@ from svertka.errors import BundleError, ConfigError, ImageRejected, did_you_mean
 from svertka.export.bundle import read_checked
 from svertka.export.manifest import MODEL
 from svertka.export.protobuf import check_self_contained
-from svertka.export.session import BATCH, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.export.session import BATCH, DISTANCE, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
 from svertka.schema import Bundle, Preprocess
 
 # Images that may wait, decoded, for the network: enough that neither side starves, 150 kB each at 224 px.
 _AHEAD = 8 * BATCH
 
 Images = NDArray[np.uint8]
-Infer = Callable[[Images], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Infer = Callable[[Images], tuple[NDArray[np.float32], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class FilePrediction:
-    """What the model said of one file: logits and probabilities [K], or why the file couldn't be read."""
+    """What the model said of one file, or why the file couldn't be read.
+
+    Attributes:
+        path: of the file.
+        logits_K: before temperature.
+        probabilities_K: one a class.
+        distance: to the nearest training image (see ``Bundle.novelty``); None where the bundle remembers none.
+        error: empty where the file was read.
+    """
 
     path: Path
     logits_K: NDArray[np.float32] | None = None
     probabilities_K: NDArray[np.float32] | None = None
+    distance: float | None = None
     error: str = ""
 
 
@@ -42,7 +51,8 @@ class Predictor:
 
     Attributes:
         bundle: it.
-        infer: prepared images (uint8 [N, S, S, 3]) to logits (before temperature) and probabilities, both [N, K].
+        infer: prepared images (uint8 [N, S, S, 3]) to logits (before temperature) and probabilities, both [N, K], and
+            distances [N] where the bundle has them.
         threads: for decoding and for the network.
     """
 
@@ -79,9 +89,8 @@ def _onnx_runtime(content: bytes, threads: int, bundle: Bundle) -> Infer:
     inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
     _check_fits(inputs, {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}, bundle)
 
-    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        logits_NK, probabilities_NK = run_in_batches(session, images_NSSC, (LOGITS, PROBABILITIES))
-        return logits_NK, probabilities_NK
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
+        return run_in_batches(session, images_NSSC, _outputs(bundle))
 
     return infer
 
@@ -96,14 +105,10 @@ def _numpy_twin(content: bytes, threads: int, bundle: Bundle) -> Infer:
     outputs = {name: list(value.shape[1:]) for name, value in twin(blank, twin.graph.outputs).items()}
     _check_fits([(port.name, f"tensor({port.dtype})", [size or side for size in port.shape[1:]])], outputs, bundle)
 
-    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        classes = len(bundle.class_names)
-        logits_NK, probabilities_NK = (np.empty((len(images_NSSC), classes), np.float32) for _ in range(2))
-        for start in range(0, len(images_NSSC), BATCH):
-            part = slice(start, start + BATCH)
-            found = twin(images_NSSC[part], (LOGITS, PROBABILITIES))
-            logits_NK[part], probabilities_NK[part] = found[LOGITS], found[PROBABILITIES]
-        return logits_NK, probabilities_NK
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
+        names = _outputs(bundle)
+        found = [twin(images_NSSC[i : i + BATCH], names) for i in range(0, len(images_NSSC), BATCH)]
+        return tuple(np.concatenate([part[name] for part in found]) for name in names)
 
     return infer
 
@@ -168,7 +173,12 @@ def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[File
         if isinstance(image, ImageRejected):
             yield FilePrediction(path, error=str(image))
         else:
-            yield FilePrediction(path, *next(answers))
+            logits_K, probabilities_K, *distance = next(answers)
+            yield FilePrediction(path, logits_K, probabilities_K, float(distance[0]) if distance else None)
+
+
+def _outputs(bundle: Bundle) -> tuple[str, ...]:
+    return (LOGITS, PROBABILITIES, DISTANCE) if bundle.novelty else (LOGITS, PROBABILITIES)
 
 
 def _check_fits(inputs: list[tuple[str, str, list[int]]], outputs: dict[str, list[int]], bundle: Bundle) -> None:
@@ -179,8 +189,8 @@ def _check_fits(inputs: list[tuple[str, str, list[int]]], outputs: dict[str, lis
             f"{bundle.directory / MODEL} takes {inputs}; expected one input, {IMAGE!r}, uint8 [N, {side}, {side}, 3], "
             "as the manifest's preprocess says. The files belong to different bundles."
         )
-    if outputs != {LOGITS: [classes], PROBABILITIES: [classes]}:
+    if outputs != {name: [] if name == DISTANCE else [classes] for name in _outputs(bundle)}:
         raise BundleError(
-            f"{bundle.directory / MODEL} gives {outputs}; expected {LOGITS} and {PROBABILITIES} for the manifest's "
+            f"{bundle.directory / MODEL} gives {outputs}; expected {', '.join(_outputs(bundle))} for the manifest's "
             f"{classes} classes. The files belong to different bundles."
         )

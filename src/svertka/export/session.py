@@ -12,7 +12,7 @@ from svertka.errors import BundleError
 if TYPE_CHECKING:
     import onnxruntime
 
-IMAGE, FEATURES, LOGITS, PROBABILITIES = "image", "features", "logits", "probabilities"
+IMAGE, FEATURES, LOGITS, PROBABILITIES, DISTANCE = "image", "features", "logits", "probabilities", "distance"
 """Names of the graphs' input and outputs."""
 
 BATCH = 4

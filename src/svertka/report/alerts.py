@@ -41,6 +41,7 @@ def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
         *_order(voice, run),
         *_usefulness(voice, run),
         *_few_images(voice, run),
+        *_shortcuts(voice, run),
         *_rejected(voice, run),
         *_parity(voice, run),
         *_notices(voice, run),
@@ -122,6 +123,27 @@ def _rejected(voice: Voice, run: RunRecord) -> Iterator[Alert]:
             title=voice("alert.rejected.title", n=rejected),
             body=voice("alert.rejected.body", share=voice.percent(share)),
             link="rejected",
+        )
+
+
+def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    """Probes that learn from what should not matter: a warning where one comes near the model."""
+    model = run.evaluation.metrics.get("roc_auc")
+    for probe in run.insight.shortcuts if run.insight else ():
+        near = probe.verdict == "near the model"
+        if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
+            continue
+        yield Alert(
+            level="warning" if near else "info",
+            title=voice(f"alert.shortcut.{probe.name}.title"),
+            body=voice(
+                f"alert.shortcut.{probe.name}.body",
+                probe=voice.decimal(probe.roc_auc.value),
+                low=voice.decimal(probe.roc_auc.low),
+                high=voice.decimal(probe.roc_auc.high),
+                model="–" if model is None else voice.decimal(model.value),
+            ),
+            link="seeing",
         )
 
 

@@ -53,7 +53,7 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
         units_N: images with equal numbers stay in one fold (see ``Split.units``); None means that none belong together.
     """
     units_N = np.arange(len(table)) if units_N is None else units_N
-    some = _subset(table.y_N, seed)
+    some = stratified(table.y_N, ENOUGH, seed)
     x_ND = table.read(some)
     mean_D, scale_D = standardisation(x_ND, table.widths)
     x_ND = (x_ND - mean_D) / scale_D
@@ -91,7 +91,7 @@ def _choose_strength(
     """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice."""
     from sklearn.linear_model import LogisticRegression
 
-    folds = _folds(y_N, units_N, seed)
+    folds = stratified_folds(y_N, units_N, seed)
     if not folds:
         return 0.01, {}
     labels, column_N = np.unique(y_N, return_inverse=True)
@@ -109,7 +109,7 @@ def _choose_strength(
     return min(losses, key=lambda strength: losses[strength]), losses
 
 
-def _folds(
+def stratified_folds(
     y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Rows to fit and rows to hold out, units whole wherever each class can then be learnt; none for tiny classes."""
@@ -149,7 +149,8 @@ def _rotated(x_ND: FloatArray) -> tuple[FloatArray, NDArray[np.float64] | None]:
     if d <= n:
         return x_ND, None
     gram_NN: NDArray[np.float64] = (x_ND @ x_ND.T).astype(np.float64)
-    gram_NN[np.diag_indices(n)] += 1e-4 * np.trace(gram_NN) / n
+    # At least a little: of images that are all the same nothing is left but zeros.
+    gram_NN[np.diag_indices(n)] += max(1e-4 * np.trace(gram_NN) / n, 1e-12)
     factor_NN = np.linalg.cholesky(gram_NN).astype(np.float64, copy=False)
     return factor_NN.astype(np.float32), factor_NN
 
@@ -208,15 +209,15 @@ def _fit_in_blocks(
     return found.x[: k * d].reshape(k, d).astype(np.float32), found.x[k * d :].astype(np.float32)
 
 
-def _subset(y_N: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """At most ``ENOUGH`` rows with the classes in proportion; rare classes keep at least ``FOLDS``."""
-    if len(y_N) <= ENOUGH:
+def stratified(y_N: NDArray[np.int64], enough: int, seed: int) -> NDArray[np.int64]:
+    """About ``enough`` rows (or all) with the classes in proportion; rare classes keep at least ``FOLDS``."""
+    if len(y_N) <= enough:
         return np.arange(len(y_N))
     rng = np.random.default_rng(seed)
     rows = []
     for label in np.unique(y_N):
         members = np.flatnonzero(y_N == label)
-        count = min(len(members), max(FOLDS, round(ENOUGH * len(members) / len(y_N))))
+        count = min(len(members), max(FOLDS, round(enough * len(members) / len(y_N))))
         rows.append(rng.choice(members, count, replace=False))
     return np.sort(np.concatenate(rows))
 

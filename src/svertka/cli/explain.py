@@ -1,0 +1,123 @@
+"""``svertka explain``: a bundle and images in, a page with what the network sees in them out. Needs no torch."""
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from svertka.cli.inputs import find_inputs
+from svertka.data import decode
+from svertka.errors import ConfigError, ImageRejected, MissingExtraError, NotFoundError, did_you_mean
+from svertka.explain.activations import describe, most_active
+from svertka.explain.insight import explain_image
+from svertka.explain.network import Image, Network, open_network
+from svertka.explain.occlusion import FINE
+from svertka.export.bundle import load_bundle
+from svertka.messages import LANGUAGES
+from svertka.report.explanation import Activations, Explained, write_explanation
+
+MOST = 50
+"""Images of a page: each takes about 150 passes through the network and 400 kB of the page."""
+
+_CHANNELS = 8
+_GRID = 56
+
+
+def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", threads: int = 0) -> int:
+    """Writes ``index.html`` and a PNG of every picture.
+
+    Args:
+        bundle: a bundle folder or a run folder.
+        paths: files, folders, quoted globs, or tables with a column of paths.
+        out: a folder; it is made if its parent is there.
+        language: of the page.
+        threads: 0 means all processors.
+
+    Returns:
+        The exit code: 0 if at least one image was explained, 2 if none could be read.
+
+    Raises:
+        ConfigError: too many images, or a language that isn't spoken.
+        NotFoundError: a path means no file, or ``out`` cannot be made.
+        BundleError: the bundle is damaged.
+        MissingExtraError: the page needs Jinja2.
+    """
+    if language not in LANGUAGES:
+        hint = did_you_mean(language, LANGUAGES)
+        raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
+    if find_spec("jinja2") is None:
+        raise MissingExtraError("the page needs jinja2, not installed here; run: pip install jinja2")
+    folder = _folder(out)
+    inputs = find_inputs(paths)
+    if len(inputs) > MOST:
+        raise ConfigError(f"{len(inputs)} images were named; a page holds {MOST} at most. Choose some of them.")
+    network = open_network(load_bundle(bundle), threads)
+    found, skipped, names = [], [], set[str]()
+    for one in inputs:
+        try:
+            image_SSC = decode.load(one.file, network.preprocess)
+        except ImageRejected as rejected:
+            skipped.append((one.name, rejected.reason))
+            print(f"{one.name} could not be read: {rejected}", file=sys.stderr)
+            continue
+        name = _free_name(one.file.stem, names)
+        names.add(name)
+        found.append(_explained(network, image_SSC, one.name, name))
+    if not found:
+        return 2
+    folder.mkdir(exist_ok=True)
+    page = write_explanation(
+        folder,
+        found,
+        class_names=network.class_names,
+        bundle=bundle,
+        filters_OCKL=network.anatomy.first_filters_OCKL,
+        skipped=skipped,
+        language=language,
+    )
+    for each in found:
+        p_K = each.explanation.probabilities
+        best = max(range(len(p_K)), key=p_K.__getitem__)
+        print(f"{each.explanation.path}: {network.class_names[best]} {p_K[best]:.3f}")
+    print(f"Page: {page}")
+    return 0
+
+
+def _folder(out: str) -> Path:
+    folder = Path(out).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise NotFoundError(f"--out {out} is a file; expected a folder for the page and its pictures.")
+    if not folder.absolute().parent.is_dir():
+        raise NotFoundError(f"{folder.parent} does not exist; expected a folder to make {folder.name} in.")
+    return folder
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    """A file's own name, numbered where another folder has the same."""
+    number = 1
+    name = stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _explained(network: Network, image_SSC: Image, path: str, name: str) -> Explained:
+    look = network.look(image_SSC)
+    stages = []
+    for stage in range(network.stages):
+        numbers = most_active(look, stage, _CHANNELS)
+        level, field_px = describe(network, stage)
+        maps_CHW = look.maps[0][stage]
+        stages.append(
+            Activations(
+                stage=stage + 1,
+                level=level,
+                channels=len(maps_CHW),
+                field_px=field_px,
+                numbers=numbers,
+                maps_CHW=maps_CHW[list(numbers)],
+            )
+        )
+    explanation = explain_image(network, image_SSC, path, grid=_GRID, cells=FINE)
+    return Explained(name=name, image_SSC=image_SSC, explanation=explanation, stages=tuple(stages))

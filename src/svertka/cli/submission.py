@@ -1,0 +1,263 @@
+"""A submission that fits: the sample's ids, columns and order, with labels or probabilities as it wants. No torch."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.cli.inputs import Input, find_inputs
+from svertka.cli.output import refuse_inputs, say, say_unlike, standard_output, written_whole
+from svertka.data.competition import is_test_image, plain
+from svertka.data.finder import ways_to_name
+from svertka.data.table import read_rows
+from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
+from svertka.export.bundle import load_bundle
+from svertka.export.predictor import open_predictor, predict_files
+
+LABELS = "labels"
+_POSITIVE = {"1": "0", "true": "false", "yes": "no", "positive": "negative"}
+_NAMED = 5  # in a message; of the rest it says how many
+
+Cells = Callable[[NDArray[np.float32]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample submission: header, rows, and which column holds the ids."""
+
+    path: Path
+    header: list[str]
+    rows: list[list[str]]
+    id_column: int
+
+    @property
+    def ids(self) -> list[str]:
+        """As they are written, one a row."""
+        return [row[self.id_column] for row in self.rows]
+
+    @property
+    def asked(self) -> list[str]:
+        """Names of the columns that are to be filled."""
+        return [name for column, name in enumerate(self.header) if column != self.id_column]
+
+    def held(self, name: str) -> set[str]:
+        """What the sample has in a column: an example of what is wanted."""
+        return {row[self.header.index(name)].strip() for row in self.rows} - {""}
+
+
+def submit(
+    bundle: str,
+    paths: Sequence[str],
+    sample_file: str,
+    out: str | None = None,
+    wanted: str = "",
+    threads: int = 0,
+    engine: str = "onnx",
+) -> int:
+    """Writes a submission; only images that the sample asks for are read.
+
+    Args:
+        bundle: a bundle folder or a run folder.
+        paths: files, folders, globs or tables among which the images are.
+        sample_file: the competition's sample submission.
+        out: the CSV to write, complete or not at all; None means standard output.
+        wanted: ``"labels"``, or the class whose probability a single column wants; "" decides by the sample.
+        threads: 0 means all processors.
+        engine: see ``open_predictor``.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        ConfigError: the sample's columns don't fit the classes.
+        DataError: ids without an image, with several, or with one that cannot be read.
+        NotFoundError: there is no sample, or a path means no file.
+    """
+    if not sample_file:
+        raise ConfigError(f"--wanted is {wanted!r}, but it goes with --sample-submission FILE only.")
+    predictor = open_predictor(load_bundle(bundle), threads, engine)
+    inputs = find_inputs(paths)
+    refuse_inputs(out, [Path(sample_file), *map(Path, paths), *(one.file for one in inputs)])
+    index = _Index(inputs)
+    sample = read_sample(Path(sample_file), index)
+    cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
+    images = find_images(sample, index)
+    distinct = list(dict.fromkeys(images))
+    answers, novelty, unlike, broken = {}, predictor.bundle.novelty, [], []
+    for image, result in zip(distinct, predict_files(predictor, (one.file for one in distinct)), strict=True):
+        if result.probabilities_K is None:
+            broken.append(f"{image.name} ({result.error})")
+            continue
+        answers[image] = cells(result.probabilities_K)
+        if novelty and result.distance is not None and novelty.is_unlike(result.distance):
+            unlike.append(image.name)
+    if broken:
+        raise DataError(f"{_listed(broken, 'image')} cannot be read, so their rows would be missing. Replace them.")
+    with written_whole(Path(out)) if out else standard_output() as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(sample.header)
+        for written, image in zip(sample.ids, images, strict=True):
+            row = list(answers[image])
+            row.insert(sample.id_column, written)
+            rows.writerow(row)
+    say(f"{len(images)} rows{f' written to {out}' if out else ''}: {said}.")
+    say_unlike(unlike)
+    return 0
+
+
+def read_sample(path: Path, index: "_Index") -> Sample:
+    """Reads a sample submission; the ids are in the column that means most images, the first if none does.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: no rows, rows of unequal length, or nothing to fill.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} is no file; expected the competition's sample submission, a CSV.")
+    header, rows = read_rows(path)
+    if not rows or len(header) < 2:
+        raise DataError(
+            f"{path.name} has {len(header)} columns and {len(rows)} rows; expected a column of ids, at least one to "
+            "fill, and one row an image."
+        )
+    uneven = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    if uneven:
+        raise DataError(f"{path.name}, row {uneven}: expected {len(header)} cells as in the header. Download it again.")
+    first = rows[:100]
+    known = [sum(bool(index.find(row[column])) for row in first) for column in range(len(header))]
+    return Sample(path, header, rows, known.index(max(known)))
+
+
+def find_images(sample: Sample, index: "_Index") -> list[Input]:
+    """The image of each id, in the sample's order.
+
+    Raises:
+        DataError: it lists the ids that no image, or more than one, answers to.
+    """
+    found = [index.find(name) for name in sample.ids]
+    missing = [name for name, images in zip(sample.ids, found, strict=True) if not images]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(found)} ids of {sample.path.name} have no image among the {len(index)} that were "
+            f"named: {_listed(missing)}. Name the folder of the competition's test images."
+        )
+    several = [(name, images) for name, images in zip(sample.ids, found, strict=True) if len(images) > 1]
+    if several:
+        name, images = several[0]
+        raise DataError(
+            f"{len(several)} of {len(found)} ids of {sample.path.name} have several images; {name}: "
+            f"{_listed([image.name for image in images])}. Name the folder of the competition's test images alone."
+        )
+    return [images[0] for images in found]
+
+
+class _Index:
+    """Images by every end of their path, with and without suffix."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._by_name: dict[str, dict[Path, Input]] = defaultdict(dict)
+        self._count = len(inputs)
+        for one in inputs:
+            for name in ways_to_name(one.file.as_posix()) | ways_to_name(one.name.replace("\\", "/")):
+                self._by_name[name].setdefault(one.file, one)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, name: str) -> list[Input]:
+        """Images that an id means; of several, those in a folder of test images come alone."""
+        images = list(self._by_name.get(name.strip().replace("\\", "/"), {}).values())
+        if len(images) < 2:
+            return images
+        return [one for one in images if is_test_image(one.file)] or images
+
+
+def choose_cells(sample: Sample, class_names: Sequence[str], wanted: str) -> tuple[Cells, str]:
+    """How probabilities become the sample's columns, and that in words.
+
+    Raises:
+        ConfigError: the columns don't fit the classes.
+    """
+    if len(sample.asked) > 1:
+        if wanted:
+            raise ConfigError(
+                f"--wanted is {wanted!r}, but {sample.path.name} has a column for each class and so wants every "
+                "probability; leave --wanted out."
+            )
+        return _a_column_each(sample, class_names)
+    (column,) = sample.asked
+    if not wanted:
+        wanted = _as_shown(sample, column, class_names)
+    if wanted == LABELS:
+        hint = f" (for a probability: --wanted {class_names[-1]})" if len(class_names) == 2 else ""
+        return lambda p_K: [class_names[int(p_K.argmax())]], f"column {column!r} holds the labels{hint}"
+    if wanted not in class_names:
+        raise ConfigError(
+            f"--wanted is {wanted!r}; expected {LABELS}, or one of the model's classes: {_listed(class_names)}."
+            f"{did_you_mean(wanted, [LABELS, *class_names])}"
+        )
+    place = class_names.index(wanted)
+    return lambda p_K: [f"{p_K[place]:.7g}"], f"column {column!r} holds the probability of {wanted!r}"
+
+
+def _as_shown(sample: Sample, column: str, class_names: Sequence[str]) -> str:
+    """What a single column wants: labels, or the probability of a class."""
+    held = sample.held(column)
+    strange = sorted(held - set(class_names))
+    if not strange:
+        return LABELS
+    if not all(_is_probability(value) for value in held):
+        raise ConfigError(
+            f"{sample.path.name} has {strange[0]!r} in the column {column!r}; the model knows the classes "
+            f"{_listed(class_names)}.{did_you_mean(strange[0], class_names)} Was it trained on this competition?"
+        )
+    by_name = {plain(name): name for name in class_names}
+    if plain(column) in by_name:
+        return by_name[plain(column)]
+    if len(class_names) == 2:
+        for yes, no in _POSITIVE.items():
+            if by_name.keys() == {yes, no}:
+                return by_name[yes]
+    raise ConfigError(
+        f"{sample.path.name} wants one probability in the column {column!r}, but not plainly of which class; the model "
+        f"knows {_listed(class_names)}. Say it with --wanted CLASS."
+    )
+
+
+def _is_probability(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
+def _a_column_each(sample: Sample, class_names: Sequence[str]) -> tuple[Cells, str]:
+    places: dict[str, int] = {}
+    for column in sample.asked:
+        alike = [place for place, name in enumerate(class_names) if name == column] or [
+            place for place, name in enumerate(class_names) if plain(name) == plain(column)
+        ]
+        if len(alike) == 1:
+            places[column] = alike[0]
+    strange = [column for column in sample.asked if column not in places]
+    left = [name for place, name in enumerate(class_names) if place not in places.values()]
+    if strange or left:
+        parts = [f"columns that are no class of the model: {_listed(strange)}"] if strange else []
+        parts += [f"classes of the model without a column: {_listed(left)}"] if left else []
+        hint = did_you_mean(strange[0], left) if strange else ""
+        raise ConfigError(
+            f"{sample.path.name} doesn't fit the model; {'; '.join(parts)}.{hint} Was it trained on this competition?"
+        )
+    order = [places[column] for column in sample.asked]
+    return lambda p_K: [f"{p:.7g}" for p in p_K[order].tolist()], "one column of probabilities a class"
+
+
+def _listed(names: Sequence[str], what: str = "") -> str:
+    """The first names, and how many more there are."""
+    count = f"{len(names)} {what}{'s' if len(names) > 1 else ''}: " if what else ""
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return count + ", ".join(names[:_NAMED]) + rest

@@ -1,0 +1,197 @@
+"""Probes that must not succeed: classifiers that see only the border of an image, only its size, only its file.
+
+Where one of them does well, the classes differ in something beside what is shown (another camera, a ruler, a hospital's
+frame), and a network may have learnt that instead: Geirhos et al. 2020, Shortcut Learning in Deep Neural Networks
+(arXiv 2004.07780). They are fitted on training images and judged on the test images; nothing is chosen by them.
+
+Shapes: N images, S side in pixels, D features, K classes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from svertka.data.loader import ImageSource, batches
+from svertka.data.pillow import OPEN_ERRORS, quiet_pillow
+from svertka.evaluate import evaluate
+from svertka.schema import (
+    Catalog,
+    Estimate,
+    ImageRecord,
+    Predictions,
+    ShortcutProbe,
+    ShortcutVerdict,
+    Split,
+    SplitName,
+)
+
+MOST = 1_000
+"""Images of a part; more change little and cost time."""
+
+NEAR = 0.5
+"""Share of the model's lead over guessing (ROC AUC above 1/2) from which a probe counts as near the model."""
+
+_PARTS: tuple[SplitName, SplitName] = ("train", "test")
+_CELLS = 16  # a side; the outermost of them are the border
+_STRENGTH = 0.03  # inverse regularisation of the border's logistic regression on standardised columns
+_TAGS = {"make": 0x010F, "model": 0x0110, "software": 0x0131, "date": 0x0132}
+
+Columns = NDArray[np.float64]
+
+
+def probe_shortcuts(
+    catalog: Catalog, split: Split, sources: Mapping[SplitName, ImageSource], model: Estimate | None, seed: int
+) -> tuple[ShortcutProbe, ...]:
+    """Fits and judges every probe.
+
+    Args:
+        catalog: of all images.
+        split: who trains and judges.
+        sources: prepared images of ``"train"`` and ``"test"``.
+        model: ROC AUC of the model on the test images.
+        seed: of the choice of images and of the probes.
+    """
+    parts = [_Part.of(catalog, split, name, sources[name], seed) for name in _PARTS]
+    codes = _Codes()
+    columns: dict[str, Callable[[_Part], Columns]] = {
+        "border": lambda part: _borders(part.source),
+        "size": lambda part: np.array([_size(r.width_px, r.height_px) for r in part.records], np.float64),
+        "file": lambda part: np.array([_file(catalog.file(r), r, codes) for r in part.records], np.float64),
+    }
+    found = []
+    for name, make in columns.items():
+        train, test = parts
+        answers = _fit(name, make(train), train.source.labels, make(test), len(catalog.class_names), seed)
+        found.append(_judge(name, answers, test.source.labels, catalog.class_names, model, seed))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some images of one part of the split: what is known of their files, and their pixels."""
+
+    records: list[ImageRecord]
+    source: ImageSource
+
+    @classmethod
+    def of(cls, catalog: Catalog, split: Split, name: SplitName, source: ImageSource, seed: int) -> "_Part":
+        count = len(source)
+        rows = np.arange(count)
+        if count > MOST:
+            rows = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+        return cls([catalog.records[split.of(name)[row]] for row in rows], source.rows(rows))
+
+
+def _borders(source: ImageSource) -> Columns:
+    """Mean and spread of each colour in each cell of the outermost ring."""
+    ring = np.zeros((_CELLS, _CELLS), bool)
+    ring[[0, -1], :] = ring[:, [0, -1]] = True
+    parts = []
+    for _, whole_NSSC in batches(source, np.arange(len(source)), 32):
+        images_NSSC = whole_NSSC[:, ::2, ::2]  # a quarter of the pixels says the same
+        edges = np.linspace(0, images_NSSC.shape[1], _CELLS + 1).round().astype(int)
+        cells = [
+            images_NSSC[:, edges[row] : edges[row + 1], edges[column] : edges[column + 1]].astype(np.float32)
+            for row, column in zip(*np.nonzero(ring), strict=True)
+        ]
+        parts.append(np.concatenate([figure(cell) for cell in cells for figure in (_mean, _spread)], axis=1))
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _mean(cell: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = cell.mean(axis=(1, 2))
+    return mean
+
+
+def _spread(cell: NDArray[np.float32]) -> NDArray[np.float32]:
+    spread: NDArray[np.float32] = cell.std(axis=(1, 2))
+    return spread
+
+
+def _size(width_px: int, height_px: int) -> tuple[float, ...]:
+    return width_px, height_px, width_px / height_px, width_px * height_px
+
+
+class _Codes(dict[str, int]):
+    """Numbers for words, in the order in which they come."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = len(self)
+        return self[word]
+
+
+def _file(file: Path, record: ImageRecord, codes: _Codes) -> tuple[float, ...]:
+    """Size in bytes, bytes a pixel, kind, and what the camera has noted."""
+    try:
+        size = file.stat().st_size
+        with quiet_pillow(), Image.open(file) as image:
+            exif = _exif(image)
+    except OPEN_ERRORS:
+        size, exif = 0, {}
+    tags = [codes[f"{name}:{exif.get(tag, '')}"] for name, tag in _TAGS.items()]
+    kind = codes[f"mode:{record.mode}"], codes[f"suffix:{file.suffix.lower()}"]
+    return size, size / (record.width_px * record.height_px), *kind, len(exif), *tags
+
+
+def _exif(image: Image.Image) -> dict[int, object]:
+    """What the header holds. Pillow would decode a whole PNG to look behind its pixels as well."""
+    if image.format != "PNG":
+        return dict(image.getexif())
+    found = Image.Exif()
+    found.load(image.info.get("exif", b""))
+    return dict(found)
+
+
+def _fit(
+    name: str, x_ND: Columns, y_N: NDArray[np.int64], x_test_ND: Columns, classes: int, seed: int
+) -> NDArray[np.float32] | None:
+    """Logits [N, K] of the test images; None where no column differs between the training images."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    varies = np.ptp(x_ND, axis=0) > 0
+    if not varies.any() or len(np.unique(y_N)) < 2:
+        return None
+    x_ND, x_test_ND = x_ND[:, varies], x_test_ND[:, varies]
+    if name == "border":
+        mean, spread = x_ND.mean(axis=0), x_ND.std(axis=0)
+        model: Any = LogisticRegression(C=_STRENGTH, max_iter=300, tol=1e-3)
+        x_ND, x_test_ND = (x_ND - mean) / spread, (x_test_ND - mean) / spread
+    else:
+        model = RandomForestClassifier(50, min_samples_leaf=3, random_state=seed, n_jobs=1)
+    model.fit(x_ND, y_N)
+    p_NK = np.full((len(x_test_ND), classes), 1e-4)
+    p_NK[:, model.classes_] = np.maximum(model.predict_proba(x_test_ND), 1e-4)
+    logits_NK: NDArray[np.float32] = np.log(p_NK).astype(np.float32)
+    return logits_NK
+
+
+def _judge(
+    name: str,
+    logits_NK: NDArray[np.float32] | None,
+    labels_N: NDArray[np.int64],
+    class_names: Sequence[str],
+    model: Estimate | None,
+    seed: int,
+) -> ShortcutProbe:
+    if logits_NK is None:
+        return ShortcutProbe(name=name, verdict="nothing to learn", accuracy=None, roc_auc=None)
+    said = Predictions(
+        logits_NK=logits_NK, labels_N=labels_N, paths=("",) * len(labels_N), class_names=tuple(class_names)
+    )
+    metrics = evaluate(said, seed=seed).metrics
+    auc = metrics.get("roc_auc")
+    return ShortcutProbe(name=name, verdict=verdict(auc, model), accuracy=metrics["accuracy"], roc_auc=auc)
+
+
+def verdict(probe: Estimate | None, model: Estimate | None) -> ShortcutVerdict:
+    """What a probe's ROC AUC says: no better than guessing, better than it, or near the model."""
+    if probe is None or probe.low <= 0.5:
+        return "chance"
+    near = model is not None and probe.value - 0.5 >= NEAR * (model.value - 0.5)
+    return "near the model" if near else "better than chance"

@@ -1,0 +1,194 @@
+"""The section about what the network looks at, and the reasons to doubt it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from svertka.data import decode
+from svertka.errors import ImageRejected
+from svertka.report.charts import Chart, Dot, Key, Line
+from svertka.report.dataset import Sample, picture_problem
+from svertka.report.explained import ExplainedView, make_explained
+from svertka.report.heat import bar_style, data_address
+from svertka.report.pictures import Thumbnail
+from svertka.report.scales import Axis
+from svertka.report.voice import Voice
+from svertka.schema import FeatureMap, Patch, Preprocess, RunRecord, SanityCheck, ShortcutProbe, StagePatches
+
+_PATCH_PX = 112
+_COLOURS = 4  # classes with a colour of their own; s5 is kept for wrong answers
+_MAP_PX = 348
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchesView:
+    """One stage: its level and what that is, how much of the image a number sees, and rows of patches by channel."""
+
+    title: str
+    body: str
+    rows: tuple[tuple[str, tuple[Sample, ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seeing:
+    """All that the section shows."""
+
+    examples: tuple[ExplainedView, ...]
+    patches: tuple[PatchesView, ...]
+    map: Chart | None
+    sanity: tuple[tuple[str, str, str, str, bool], ...]
+    sanity_finding: str
+    shortcuts: tuple[tuple[str, str, str, str, str, bool], ...]
+    bar: str
+
+
+@dataclass(slots=True)
+class _Images:
+    """Prepared images of a run, read once; one that is gone or damaged is a reason."""
+
+    root: Path
+    preprocess: Preprocess
+    max_pixels: int
+    known: dict[str, Pixels | str] = field(default_factory=dict)
+
+    def of(self, path: str) -> Pixels | str:
+        if path not in self.known:
+            try:
+                file = self.root / path
+                here = file.is_file()
+                self.known[path] = decode.load(file, self.preprocess, max_pixels=self.max_pixels) if here else "missing"
+            except ImageRejected as rejected:
+                self.known[path] = rejected.reason
+        return self.known[path]
+
+
+def make_seeing(voice: Voice, run: RunRecord) -> Seeing | None:
+    """Builds the section; reads its images from disk. None for a run without an insight."""
+    insight = run.insight
+    if insight is None:
+        return None
+    images = _Images(run.catalog.root, insight.preprocess, round(run.config.max_megapixels * 1e6))
+    names = run.catalog.class_names
+    examples = []
+    for one in insight.examples:
+        image = images.of(one.path)
+        gone = image if isinstance(image, str) else ""
+        problem = picture_problem(voice, Thumbnail(source="", reason=gone))
+        examples.append(make_explained(voice, one, names, None if isinstance(image, str) else image, problem))
+    return Seeing(
+        examples=tuple(examples),
+        patches=tuple(_patches(voice, stage, images) for stage in insight.patches),
+        map=_map(voice, insight.feature_map, names) if insight.feature_map else None,
+        sanity=tuple(_sanity_row(voice, check) for check in insight.sanity),
+        sanity_finding=_sanity_finding(voice, insight.sanity),
+        shortcuts=tuple(_shortcut_row(voice, probe) for probe in insight.shortcuts),
+        bar=bar_style(),
+    )
+
+
+def _patches(voice: Voice, stage: StagePatches, images: _Images) -> PatchesView:
+    sees = (
+        voice("seeing.patches.whole")
+        if not stage.field_px or stage.field_px >= images.preprocess.size_px
+        else voice("seeing.patches.part", n=stage.field_px)
+    )
+    return PatchesView(
+        title=voice(f"level.{stage.level}.title"),
+        body=f"{voice(f'level.{stage.level}.body')} {sees}",
+        rows=tuple(
+            (
+                voice("seeing.patches.channel", channel=str(channel)),
+                tuple(_patch(voice, one, images) for one in patches),
+            )
+            for channel, patches in stage.channels.items()
+        ),
+    )
+
+
+def _patch(voice: Voice, patch: Patch, images: _Images) -> Sample:
+    image = images.of(patch.path)
+    alt = voice("seeing.patches.alt", path=patch.path)
+    if isinstance(image, str):
+        thumbnail = Thumbnail(source="", reason=image)
+        return Sample(picture=thumbnail, alt=alt, problem=picture_problem(voice, thumbnail))
+    top, left, bottom, right = patch.box
+    crop = Image.fromarray(image[top:bottom, left:right]).resize((_PATCH_PX, _PATCH_PX), Image.Resampling.BICUBIC)
+    return Sample(picture=Thumbnail(source=data_address(crop)), alt=alt, problem="")
+
+
+# --- the map of the features ------------------------------------------------------------------------------------
+
+
+def _map(voice: Voice, found: FeatureMap, names: Sequence[str]) -> Chart:
+    axes = [_axis(values, flip) for values, flip in ((found.x, False), (found.y, True))]
+    styles = [f"s{1 + label % _COLOURS}" if len(names) <= _COLOURS else "grey" for label in range(len(names))]
+    dots: dict[str, list[Dot]] = {style: [] for style in [*dict.fromkeys(styles), "wrong"]}
+    for x, y, label, said, path in zip(found.x, found.y, found.labels, found.predicted, found.paths, strict=True):
+        wrong = label != said
+        title = f"{path}: {names[label]}" + (f" → {names[said]}" if wrong else "")
+        dots["wrong" if wrong else styles[label]].append(
+            Dot(x=axes[0].at(x), y=axes[1].at(y), r=3.6 if wrong else 2.6, title=title)
+        )
+    wrong_count = len(dots["wrong"])
+    legend = [Key(style=styles[label], name=name, value="") for label, name in enumerate(names)]
+    legend = legend if len(names) <= _COLOURS else [Key(style="grey", name=voice("seeing.map.right"), value="")]
+    return Chart(
+        id="feature-map",
+        title=voice("seeing.map.title"),
+        finding=voice("seeing.map.finding", n=len(found.x), wrong=wrong_count),
+        reading=voice("seeing.map.reading", value=voice.decimal(found.trustworthiness, 2)),
+        x_label="",
+        y_label="",
+        x_ticks=(),
+        y_ticks=(),
+        lines=tuple(Line(path="", style=style, dots=tuple(members)) for style, members in dots.items()),
+        legend=(*legend, Key(style="wrong", name=voice("seeing.map.wrong"), value=voice.count(wrong_count))),
+        left_px=4,
+        top_px=4,
+        bottom_px=_MAP_PX,
+    )
+
+
+def _axis(values: Sequence[float], flip: bool) -> Axis:
+    low, high = min(values), max(values)
+    ends = (12.0, _MAP_PX - 8.0)
+    return Axis(low=low, high=max(high, low + 1e-6), start_px=ends[flip], end_px=ends[not flip])
+
+
+# --- doubts -----------------------------------------------------------------------------------------------------
+
+
+def _sanity_row(voice: Voice, check: SanityCheck) -> tuple[str, str, str, str, bool]:
+    return (
+        voice(f"explain.method.{check.method}"),
+        voice(f"seeing.sanity.{check.shuffled}"),
+        f"{voice.decimal(check.correlation, 2)} ± {voice.decimal(2 * check.standard_error, 2)}",
+        voice.count(check.n),
+        check.passed,
+    )
+
+
+def _sanity_finding(voice: Voice, checks: Sequence[SanityCheck]) -> str:
+    failed = sorted({voice(f"explain.method.{check.method}") for check in checks if not check.passed})
+    return voice("seeing.sanity.failed", names=failed) if failed else voice("seeing.sanity.passed")
+
+
+def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> tuple[str, str, str, str, str, bool]:
+    accuracy, auc = (
+        ("–", "") if one is None else (voice.metric(name, one.value), voice.interval(name, one))
+        for name, one in (("accuracy", probe.accuracy), ("roc_auc", probe.roc_auc))
+    )
+    return (
+        voice(f"shortcut.{probe.name}"),
+        accuracy[0],
+        auc[0],
+        auc[1],
+        voice.known("shortcut_verdict", probe.verdict),
+        probe.verdict == "near the model",
+    )

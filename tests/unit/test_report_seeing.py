@@ -1,0 +1,105 @@
+"""The report's section about what the network looks at: pictures, points, figures, warnings."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_runs import INSIGHT, make_run
+
+from svertka.report.alerts import make_alerts
+from svertka.report.heat import feature_tile, filter_tile, overlay, viridis
+from svertka.report.page import render
+from svertka.report.seeing import make_seeing
+from svertka.report.voice import Voice
+
+EN = Voice("en")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return replace(make_run(tmp_path_factory.mktemp("pets")), insight=INSIGHT)
+
+
+def pixels(sample):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(sample.picture.source.split(",")[1]))))
+
+
+def test_examples_say_what_was_said_and_what_is_true(run):
+    (example,) = make_seeing(EN, run).examples
+    assert (example.title, example.truth, example.wrong) == ("Wrong and sure", "dog", True)
+    assert example.classes == (("cat", "70.0\u202f%", 70.0), ("dog", "30.0\u202f%", 30.0))
+    cam, occlusion = example.heats
+    assert (cam.top, cam.sentence) == ("2.0", "Speaks for “cat” in 50\u202f% of the area.")
+    assert occlusion.sentence == "With the worst square covered, “dog” goes from 30.0\u202f% to 10.0\u202f%."
+    assert pixels(example.sample).shape == pixels(cam.sample).shape == (32, 32, 3)
+
+
+def test_an_image_that_is_gone_is_a_tile_that_says_so(run, tmp_path):
+    gone = replace(run, catalog=replace(run.catalog, root=tmp_path))
+    seeing = make_seeing(EN, gone)
+    assert seeing.examples[0].sample.picture.source == ""
+    assert seeing.examples[0].heats[0].sample.problem != ""
+    assert seeing.patches[0].rows[0][1][0].problem != ""
+
+
+def test_wrong_points_are_marked(run):
+    chart = make_seeing(EN, run).map
+    marked = {line.style: [dot.title for dot in line.dots] for line in chart.lines}
+    assert marked["wrong"] == ["class1/image000.png: dog → cat"]
+    assert chart.finding == "2 test images, 1 of them wrongly named."
+
+
+def test_a_failed_sanity_check_is_told(run):
+    seeing = make_seeing(EN, run)
+    assert seeing.sanity_finding.startswith("Not shown for “Occlusion”")
+    assert [row[-1] for row in seeing.sanity] == [True, False]
+
+
+def test_a_shortcut_near_the_model_is_a_warning_and_a_weak_one_is_not(run):
+    def levels(verdict):
+        border = replace(INSIGHT.shortcuts[0], verdict=verdict)
+        alerts = make_alerts(EN, replace(run, insight=replace(INSIGHT, shortcuts=(border, INSIGHT.shortcuts[1]))))
+        return [alert.level for alert in alerts if "border" in alert.title]
+
+    assert levels("near the model") == ["warning"]
+    assert levels("better than chance") == ["info"]
+    assert levels("chance") == []
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_section_is_on_the_page(run, language):
+    html = render(replace(run, config=replace(run.config, language=language)))
+    section = re.search(r'<section id="seeing">.*?</section>', html, re.DOTALL)[0]
+    assert section.count("<article") == 1 and 'href="#seeing"' in html
+    assert 'id="seeing"' not in render(replace(run, insight=None))
+
+
+# --- colours ----------------------------------------------------------------------------------------------------
+
+
+def test_colours_grow_lighter_evenly():
+    """CIE lightness of viridis rises by near equal steps: that is what perceptually uniform means here."""
+    rgb = viridis(np.linspace(0, 1, 21)) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    y = linear @ np.array([0.2126, 0.7152, 0.0722])
+    steps = np.diff(116 * np.cbrt(y) - 16)
+    assert steps.min() > 0 and steps.max() < 1.6 * np.median(steps)
+
+
+def test_colour_lies_only_where_a_place_speaks_for_the_class():
+    image = np.full((32, 32, 3), 100, np.uint8)
+    plane = np.full((8, 8), -1.0)
+    plane[:, :3] = 2.0
+    shown = np.asarray(overlay(image, plane, 2.0)).astype(int)
+    assert (np.ptp(shown[:, 20:], axis=2) <= 1).all()
+    assert np.ptp(shown[:, :6], axis=2).min() > 60
+
+
+def test_tiles():
+    assert feature_tile(np.zeros((4, 4), np.float32)).shape == (4, 4, 3)
+    gray = filter_tile(np.zeros((3, 5, 5), np.float32))
+    assert gray.shape == (5, 5, 3) and (gray == 128).all()
