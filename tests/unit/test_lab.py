@@ -213,7 +213,10 @@ def test_degradation_is_claimed_only_beyond_chance():
         "After 5 epochs plain-56 gets 20.0% of 1,000 training images wrong and plain-20 10.0%: the deeper net learns "
         "worse."
     )
-    assert residual.endswith("residual-20 10.0%: the difference is within chance (their 95 % intervals overlap).")
+    assert residual.endswith(
+        "residual-20 10.0%: the difference is within chance (their 95 % intervals overlap); what depth costs is 0.5 "
+        "percentage points instead of 10.0."
+    )
     assert "learns better" in degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
 
 

@@ -17,7 +17,7 @@ from svertka import runtime
 from svertka.architectures import Architecture, find
 from svertka.architectures.drawing import Drawing
 from svertka.errors import ConfigError, SvertkaError, TrainingError
-from svertka.evaluate.bootstrap import share
+from svertka.intervals import share
 from svertka.lab.chart import COLOURS, Line, Panel, chart
 from svertka.lab.images import SIDE_PX, Images
 from svertka.lab.training import Epoch, Recipe, images_seen, train
