@@ -238,6 +238,8 @@ def test_results_of_a_race():
     first, second = race.sentences([quick, slow], 0.6)
     assert first.startswith("LeNet-5 takes 2.0 s an epoch and VGG-11 6.0 s (3.0 times as long)")
     assert "LeNet-5 after 2.0 s, VGG-11 after 12.0 s" in second and second.endswith("more than chance explains.")
+    tied = race.sentences([quick, replace(quick, network="vgg11")], 0.6)[1]
+    assert "at the end VGG-11 has 95.0% and LeNet-5 95.0%, which is within chance" in tied
     never = race.sentences(race.results(laps, 0.9), 0.9)[1]
     assert "LeNet-5 after 4.0 s; VGG-11 never in this race" in never
     svg = to_svg(race.picture(laps, 0.9, "squares", 24))

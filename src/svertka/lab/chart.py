@@ -92,9 +92,10 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     ys = [y for _, points in lines for _, y in points] or [0.0, 1.0]
     if panel.y_span:
         ys = [math.log10(value) if panel.log_y else value for value in panel.y_span]
-    x_ticks = [tick for tick in _ticks(min(xs), max(xs), whole=True) if tick <= max(xs)]
+    x_ticks = _ticks(min(xs), max(xs), whole=True)
+    furthest = max(max(xs), x_ticks[0] + 1)
     y_ticks = _ticks(min(ys), max(ys), whole=panel.log_y)
-    x_axis = Axis(low=x_ticks[0], high=max(xs), start_px=corner[0], end_px=end[0])
+    x_axis = Axis(low=x_ticks[0], high=furthest, start_px=corner[0], end_px=end[0])
     y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start_px=end[1], end_px=corner[1])
     shapes: list[Shape] = [
         Words(x=corner[0] - _LEFT + 8, y=corner[1] - 36, text=panel.title, size=14, bold=True),
@@ -105,7 +106,7 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
         text = write_power(round(tick)) if panel.log_y else f"{tick:g}"
         shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=_GRID, width=1))
         shapes.append(Words(x=corner[0] - 8, y=y + 4, text=text, size=11, anchor="end", fill=MUTED))
-    for tick in x_ticks:
+    for tick in (tick for tick in x_ticks if tick <= furthest):
         x = x_axis.at(tick)
         shapes.append(Path_(points=((x, end[1]), (x, end[1] + 5)), stroke=LINE, width=1))
         shapes.append(Words(x=x, y=end[1] + 18, text=f"{tick:g}", size=11, anchor="middle", fill=MUTED))
