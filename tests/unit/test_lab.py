@@ -213,7 +213,10 @@ def test_degradation_is_claimed_only_beyond_chance():
         "After 5 epochs plain-56 gets 20.0% of 1,000 training images wrong and plain-20 10.0%: the deeper net learns "
         "worse."
     )
-    assert residual.endswith("residual-20 10.0%: the difference is within chance (their 95 % intervals overlap).")
+    assert residual.endswith(
+        "residual-20 10.0%: the difference is within chance (their 95 % intervals overlap); what depth costs is 0.5 "
+        "percentage points instead of 10.0."
+    )
     assert "learns better" in degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
 
 
@@ -235,6 +238,8 @@ def test_results_of_a_race():
     first, second = race.sentences([quick, slow], 0.6)
     assert first.startswith("LeNet-5 takes 2.0 s an epoch and VGG-11 6.0 s (3.0 times as long)")
     assert "LeNet-5 after 2.0 s, VGG-11 after 12.0 s" in second and second.endswith("more than chance explains.")
+    tied = race.sentences([quick, replace(quick, network="vgg11")], 0.6)[1]
+    assert "at the end VGG-11 has 95.0% and LeNet-5 95.0%, which is within chance" in tied
     never = race.sentences(race.results(laps, 0.9), 0.9)[1]
     assert "LeNet-5 after 4.0 s; VGG-11 never in this race" in never
     svg = to_svg(race.picture(laps, 0.9, "squares", 24))

@@ -19,7 +19,7 @@ VERBS = {
         "compare": "Compare strategies or networks on the same folds: differences with a verdict.",
         "explain": "Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch.",
         "models": "List networks; show every layer of one; compare several.",
-        "lab": "Experiments: look inside a convolution.",
+        "lab": "Experiments: look inside a convolution, and at whole networks.",
     },
 }
 """Every verb with the one line that says what it does, in the order of ``svertka --help``."""

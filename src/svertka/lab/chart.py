@@ -13,14 +13,14 @@ from svertka.report.scales import Axis, round_ticks, spread
 # Okabe and Ito's colours (Color Universal Design, 2008), which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER)
-_MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 46.0, 50.0, 13.0
+_MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 56.0, 50.0, 13.0
 _GRID = "#e5e7eb"
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """Points from left to right, and the name that stands at the last one.
+    """Points from left to right, and the name that stands behind the last one, or above it if others go on.
 
     Points without a finite y, and on a logarithmic axis those at 0 and below, are left out.
     """
@@ -93,19 +93,20 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     if panel.y_span:
         ys = [math.log10(value) if panel.log_y else value for value in panel.y_span]
     x_ticks = _ticks(min(xs), max(xs), whole=True)
+    furthest = max(max(xs), x_ticks[0] + 1)
     y_ticks = _ticks(min(ys), max(ys), whole=panel.log_y)
-    x_axis = Axis(low=min(min(xs), x_ticks[0]), high=max(max(xs), x_ticks[-1]), start_px=corner[0], end_px=end[0])
+    x_axis = Axis(low=x_ticks[0], high=furthest, start_px=corner[0], end_px=end[0])
     y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start_px=end[1], end_px=corner[1])
     shapes: list[Shape] = [
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 26, text=panel.title, size=14, bold=True),
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 10, text=panel.y_label, size=11, fill=MUTED),
+        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 36, text=panel.title, size=14, bold=True),
+        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 20, text=panel.y_label, size=11, fill=MUTED),
     ]
     for tick in y_ticks:
         y = y_axis.at(tick)
         text = write_power(round(tick)) if panel.log_y else f"{tick:g}"
         shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=_GRID, width=1))
         shapes.append(Words(x=corner[0] - 8, y=y + 4, text=text, size=11, anchor="end", fill=MUTED))
-    for tick in x_ticks:
+    for tick in (tick for tick in x_ticks if tick <= furthest):
         x = x_axis.at(tick)
         shapes.append(Path_(points=((x, end[1]), (x, end[1] + 5)), stroke=LINE, width=1))
         shapes.append(Words(x=x, y=end[1] + 18, text=f"{tick:g}", size=11, anchor="middle", fill=MUTED))
@@ -122,7 +123,7 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
 def _draw_lines(
     lines: Sequence[tuple[Line, list[tuple[float, float]]]], x_axis: Axis, y_axis: Axis, top: float, bottom: float
 ) -> list[Shape]:
-    """Lines and dots, then the names at the lines' ends; names that would touch stand apart."""
+    """Lines and dots, then the names at the lines' ends; names on the right that would touch stand apart."""
     shapes: list[Shape] = []
     ends = []
     for line, points in lines:
@@ -133,9 +134,14 @@ def _draw_lines(
         shown = places if line.dots else places[-1:]
         shapes += [Disc(x=x, y=y, radius=line.width + 0.8, fill=line.colour) for x, y in shown]
         ends.append((line, places[-1]))
-    heights = spread([y for _, (_, y) in ends], _LABEL_PX, top + 4, bottom - 2)
-    for (line, (x, _)), y in zip(ends, heights, strict=True):
-        shapes.append(Words(x=x + 7, y=y + 4, text=line.name, fill=line.colour, bold=True, halo=True))
+    furthest = max((x for _, (x, _) in ends), default=0.0)
+    for line, (x, y) in ends:
+        if x < furthest:
+            shapes.append(Words(x=x, y=y - 7, text=line.name, anchor="middle", fill=line.colour, bold=True, halo=True))
+    behind = [(line, y) for line, (x, y) in ends if x == furthest]
+    heights = spread([y for _, y in behind], _LABEL_PX, top + 4, bottom - 2)
+    for (line, _), y in zip(behind, heights, strict=True):
+        shapes.append(Words(x=furthest + 7, y=y + 4, text=line.name, fill=line.colour, bold=True, halo=True))
     return shapes
 
 
@@ -149,5 +155,5 @@ def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
     """Round values over a span; only whole ones where there is nothing between (epochs, layers, powers of ten)."""
     if whole and high - low < 1:
         return [math.floor(low), math.floor(low) + 1]
-    ticks = round_ticks(low, high, 4)
+    ticks = round_ticks(low, high, 5)
     return [tick for tick in ticks if tick == round(tick)] if whole else list(ticks)

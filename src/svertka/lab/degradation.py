@@ -11,7 +11,7 @@ import torch
 
 from svertka.architectures.drawing import Drawing
 from svertka.architectures.resnet import cifar_resnet
-from svertka.evaluate.bootstrap import share
+from svertka.intervals import share
 from svertka.lab.chart import BLUE, ORANGE, Line, Panel, chart
 from svertka.lab.images import Images
 from svertka.lab.training import Recipe, images_seen, sgd, train
@@ -100,7 +100,7 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
     highest = max(row.train_error.value for row in rows)
     panels = [
         Panel(
-            title=f"{title} nets" if kind == "plain" else f"{title}s",
+            title=heading,
             x_label="epoch",
             y_label="training error, %",
             lines=[
@@ -119,7 +119,10 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
             ],
             y_span=(0.0, 100 * highest),
         )
-        for kind, title in (("plain", "plain"), ("residual", "ResNet"))
+        for kind, title, heading in (
+            ("plain", KINDS["plain"], "Plain nets"),
+            ("residual", KINDS["residual"], "Residual nets"),
+        )
     ]
     return chart(
         "Degradation: training error of deeper nets", (differences(rows, data),), panels, columns=2, panel_px=(330, 260)
@@ -137,9 +140,13 @@ def differences(rows: Sequence[Row], data: str) -> str:
 def sentences(rows: Sequence[Row]) -> tuple[str, str]:
     """Whether the deeper net learns worse, without shortcuts and with them."""
     last = {(row.kind, row.depth): row for row in rows}
+    plain, residual = (
+        100 * (last[kind, DEEP].train_error.value - last[kind, SHALLOW].train_error.value) for kind in KINDS
+    )
     return (
         f"After {rows[-1].epoch} epochs {_compare(last['plain', DEEP], last['plain', SHALLOW])}.",
-        f"With shortcuts {_compare(last['residual', DEEP], last['residual', SHALLOW])}.",
+        f"With shortcuts {_compare(last['residual', DEEP], last['residual', SHALLOW])}; what depth costs is "
+        f"{residual:.1f} percentage points instead of {plain:.1f}.",
     )
 
 

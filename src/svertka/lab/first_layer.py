@@ -106,11 +106,10 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
             mean, variance = norm.running_mean.numpy(), norm.running_var.numpy()
             gain = norm.weight.detach().numpy() / np.sqrt(variance + norm.eps)
             kernels, biases = kernels * gain[:, None, None, None], (biases - mean) * gain + norm.bias.detach().numpy()
-    mean_C, std_C = (np.asarray(values, np.float32) for values in (backbone.preprocess.mean, backbone.preprocess.std))
+    mean_C, std_C = np.array(backbone.preprocess.mean), np.array(backbone.preprocess.std)
 
     def see(pixels: Pixels) -> F32:
-        seen: F32 = ((pixels.astype(np.float32) / 255 - mean_C) / std_C).transpose(2, 0, 1)
-        return seen
+        return np.asarray((pixels / 255 - mean_C) / std_C, np.float32).transpose(2, 0, 1)
 
     return FirstLayer(
         network=f"{name} ({backbone.source.name})",

@@ -17,7 +17,7 @@ from svertka import runtime
 from svertka.architectures import Architecture, find
 from svertka.architectures.drawing import Drawing
 from svertka.errors import ConfigError, SvertkaError, TrainingError
-from svertka.evaluate.bootstrap import share
+from svertka.intervals import share
 from svertka.lab.chart import COLOURS, Line, Panel, chart
 from svertka.lab.images import SIDE_PX, Images
 from svertka.lab.training import Epoch, Recipe, images_seen, train
@@ -252,7 +252,7 @@ def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
     times = ", ".join(f"{_title(r.network)} after {_seconds(r.to_target_s or 0.0)}" for r in reached)
     told = [times] if times else []
     told += [f"{', '.join(missed)} never in this race"] if missed else []
-    best, worst = (f(found, key=lambda result: result.accuracy.value) for f in (max, min))
+    worst, *_, best = sorted(found, key=lambda result: result.accuracy.value)
     overlap = best.accuracy.low <= worst.accuracy.high
     verdict = "which is within chance (95 % intervals overlap)" if overlap else "more than chance explains"
     second = (
