@@ -57,6 +57,8 @@ class FineTune:
         warmup: share of all steps in which the rate rises linearly; then it falls as a half cosine to zero.
         label_smoothing: share of the target spread over all classes.
         average_decay: of the exponential moving average of the weights, which is what is judged and kept.
+        clip_norm: a step's gradients are scaled down to this L2 norm over all parameters where theirs is greater
+            (Pascanu et al. 2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are.
         batch_norm: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and updates them.
         patience: epochs without a better validation loss before stopping, counted from half time at the earliest.
         measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
@@ -75,6 +77,7 @@ class FineTune:
     warmup: float = 0.1
     label_smoothing: float = 0.1
     average_decay: float = 0.98
+    clip_norm: float = 0.0
     batch_norm: Literal["frozen", "batch"] = "frozen"
     patience: int = 6
     measure_flips: bool = True
@@ -93,6 +96,8 @@ class FineTune:
         for name in ("weight_decay", "warmup", "label_smoothing", "average_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
+        if not 0 <= self.clip_norm < math.inf:
+            raise ConfigError(f"clip_norm is {self.clip_norm}; expected a finite norm above 0, or 0 for no clipping.")
         if self.batch_norm not in ("frozen", "batch"):
             raise ConfigError(f"batch_norm is {self.batch_norm!r}; expected frozen or batch.")
 

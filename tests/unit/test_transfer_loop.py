@@ -1,5 +1,6 @@
 """The training loop on a tiny network: what changes, what must not, and flips that are measured."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,19 @@ def test_batch_norm_policy(task):
     assert not any(module.training for module in norms)
     set_mode(model, FineTune(batch_norm="batch"))
     assert all(module.training for module in norms)
+
+
+def test_gradients_are_clipped_to_a_norm_where_one_is_asked_for(task, tmp_path):
+    def last_norm(clip_norm):
+        one = replace(task, strategy=replace(task.strategy, max_epochs=1, clip_norm=clip_norm))
+        model = copy.deepcopy(classifier(one))
+        loop.train(model, one, tmp_path / f"{clip_norm:g}")
+        return float(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).norm())
+
+    untouched = last_norm(0)
+    assert untouched > 0.02
+    assert last_norm(0.01) == pytest.approx(0.01, rel=1e-3)
+    assert last_norm(100) == untouched
 
 
 def test_nothing_drawn_changes_nothing():

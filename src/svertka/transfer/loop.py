@@ -192,6 +192,8 @@ def _step(
     loss = cross_entropy(logits, labels, label_smoothing=strategy.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if strategy.clip_norm:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), strategy.clip_norm)
     steps = math.ceil(len(task.train) / strategy.batch_size)
     factor = learning_rate(strategy, (epoch * steps + step + 0.5) / (strategy.max_epochs * steps))
     for group in optimizer.param_groups:
