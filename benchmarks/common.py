@@ -88,9 +88,9 @@ def _one_core() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def python(script: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Finished:
-    """Runs one of our scripts on one core with this interpreter."""
-    return run([sys.executable, script, *map(str, arguments)], env)
+def python(script: Path, *arguments: object, env: Mapping[str, str] | None = None, one_core: bool = True) -> Finished:
+    """Runs one of our scripts with this interpreter, on one core unless said otherwise."""
+    return run([sys.executable, script, *map(str, arguments)], env, one_core=one_core)
 
 
 def svertka(*arguments: object, cache: Path | None = None, one_core: bool = True) -> Finished:

@@ -45,8 +45,7 @@ def write_digits(path: Path, every: int) -> Path:
 
 def compare(data: Path, threads: int, epochs: int, rounds: int) -> tuple[dict[str, Side], list[Row]]:
     """Trains both sides, a seed a round."""
-    env = ALLOCATOR_KEPT | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    env["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's: as `svertka lab scratch` sets it, for matrices so small
+    env = ALLOCATOR_KEPT | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     seeds = {"svertka": iter(range(rounds)), "torch": iter(range(rounds))}
     scripts = {"svertka": (OURS / "numpy_lenet.py", ()), "torch": (PEERS / "torch_lenet.py", (threads,))}
 
@@ -60,7 +59,6 @@ def compare(data: Path, threads: int, epochs: int, rounds: int) -> tuple[dict[st
         f"{name}, threads {threads}": Side(
             unit="s an epoch",
             samples=[result["epoch_s"] for result in results],
-            note="one BLAS thread" if name == "svertka" else "",
             figures={"accuracy": [result["accuracy"] for result in results]},
         )
         for name, results in samples.items()

@@ -24,6 +24,8 @@ SCRIPTS = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "strategies",
+    "abstention",
 )
 
 

@@ -13,6 +13,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 ORDER = (
     "learning",
     "finetune_accuracy",
+    "abstention",
     "finetune_epoch",
     "predict",
     "decode",
@@ -23,6 +24,7 @@ ORDER = (
     "conv2d",
     "lenet",
     "true_convolution",
+    "strategies",
 )
 INTRODUCTION = """\
 # Benchmarks

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from svertka.config import Augment, FineTune, RunConfig
     from svertka.data.scan import scan
     from svertka.data.split import make_split
+    from svertka.estimators.classifier import ImageClassifier
+    from svertka.estimators.medical import MedicalImageClassifier
     from svertka.export.bundle import load_bundle
     from svertka.export.predictor import open_predictor, predict_files
     from svertka.pipeline import run
@@ -21,6 +23,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Augment": "config",
     "FineTune": "config",
+    "ImageClassifier": "estimators.classifier",
+    "MedicalImageClassifier": "estimators.medical",
     "RunConfig": "config",
     "build_report": "report",
     "load_bundle": "export.bundle",
@@ -34,6 +38,8 @@ _HOMES = {
 __all__ = [
     "Augment",
     "FineTune",
+    "ImageClassifier",
+    "MedicalImageClassifier",
     "RunConfig",
     "build_report",
     "load_bundle",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from svertka import run_folder
 from svertka.config import RunConfig, StrategyName
 from svertka.data.loader import ImageSource, batches
-from svertka.evaluate import fit_temperature, probabilities
+from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.schema import (
     Catalog,
@@ -81,13 +81,17 @@ class Candidate:
             class_names=class_names,
         )
 
+    def losses(self) -> NDArray[np.float64]:
+        """Log loss of each validation image at the fitted temperature, [N]."""
+        p_NK = probabilities(self.val, self.temperature)
+        losses_N: NDArray[np.float64] = -np.log(np.maximum(p_NK[np.arange(len(self.val)), self.val.labels_N], 1e-12))
+        return losses_N
+
     def scores(self) -> dict[str, float]:
         """Log loss (at the fitted temperature) and accuracy on validation."""
-        p_NK = probabilities(self.val, self.temperature)
-        right_N = p_NK[np.arange(len(self.val)), self.val.labels_N]
         return {
-            "log_loss": float(-np.log(np.maximum(right_N, 1e-12)).mean()),
-            "accuracy": float((p_NK.argmax(1) == self.val.labels_N).mean()),
+            "log_loss": float(self.losses().mean()),
+            "accuracy": float((predicted_labels(self.val) == self.val.labels_N).mean()),
         }
 
 

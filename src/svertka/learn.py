@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from operator import attrgetter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from svertka import candidates
 from svertka.candidates import Candidate, Lesson
 from svertka.config import StrategyName
 from svertka.errors import TrainingError
 from svertka.schema import Decision, EventSink, Notice, StepStarted
+from svertka.transfer.choice import paired_gain
 
-__all__ = ["Candidate", "Learned", "Lesson", "learn", "run_strategy"]
+__all__ = ["Candidate", "Learned", "Lesson", "choose", "learn", "run_strategy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +79,23 @@ def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
     except TrainingError as error:
         why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
-    better = min((probe, tuned), key=lambda candidate: candidate.scores()["log_loss"])
-    lower = Notice("lower_log_loss", {"strategy": better.strategy, "n": len(better.val)})
-    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), lower, why))
+    better, shown = choose(probe, tuned, np.array(lesson.split.units)[list(lesson.split.val)])
+    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why))
+
+
+def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:
+    """The costlier one only if it lowers the log loss, in pairs, by more than one standard error; and the reason.
+
+    Args:
+        cheap: usually the probe.
+        costly: judged on the same validation images.
+        units_N: of these images; see ``Split.units``.
+    """
+    gain = paired_gain(-cheap.losses(), -costly.losses(), units_N)
+    strategy, error = costly.strategy, gain.standard_error
+    if gain.worth_it:
+        return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
+    return cheap, Notice("gain_not_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
 
 
 def _decide(kept_first: tuple[Candidate, ...], *reasons: Notice) -> Decision:

@@ -20,17 +20,18 @@ from svertka.data.scan import scan
 from svertka.data.sizes import natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
-from svertka.evaluate import evaluate, probabilities, save_predictions, why_not_fitted
+from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine
 from svertka.export.graph import attach_head
 from svertka.learn import Learned, Lesson, learn
 from svertka.messages import sentences
-from svertka.report import build_report
+from svertka.report import build_report, write_card
 from svertka.schema import (
     SPLIT_NAMES,
     Bundle,
     Catalog,
+    Conformal,
     Evaluation,
     EventSink,
     Predictions,
@@ -111,15 +112,16 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         )
         learned = learn(lesson, log)
         del tables, lesson
-        uncalibrated = [notice for notice in [why_not_fitted(learned.chosen.val)] if notice]
+        doubts = [notice for notice in (why_not_fitted(learned.chosen.val), too_few(learned.chosen.val)) if notice]
+        conformal = fit_conformal(learned.chosen.val)
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
-        test, evaluation = judge(learned, catalog, split, sources["test"], config.seed)
+        test, evaluation = judge(learned, catalog, split, sources["test"], conformal, config.seed)
         save_predictions(test, folder / run_folder.PREDICTIONS, temperature=evaluation.temperature)
         accuracy = evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
-        bundle = hand_over(learned, catalog, split, sources["test"], evaluation, engine, folder)
+        bundle = hand_over(learned, catalog, split, sources["test"], evaluation, conformal, engine, folder)
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
     record = RunRecord(
         name=folder.name,
@@ -142,18 +144,19 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *catalog.notices,
             *split.notices,
             *learned.notices,
-            *uncalibrated,
+            *doubts,
             *evaluation.notices,
         ),
     )
     with log.step("report") as step:
         step.summary = str(build_report(record, folder / run_folder.REPORT))
+        write_card(record, folder / run_folder.CARD)
     run_folder.save_run(folder, record)
     return record
 
 
 def judge(
-    learned: Learned, catalog: Catalog, split: Split, source: ImageSource, seed: int
+    learned: Learned, catalog: Catalog, split: Split, source: ImageSource, conformal: Conformal | None, seed: int
 ) -> tuple[Predictions, Evaluation]:
     """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
     paths = tuple(catalog.records[index].path for index in split.test)
@@ -164,7 +167,12 @@ def judge(
         baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(learned.probe.temperature))
     majority = int(np.bincount(catalog.labels()[list(split.train)]).argmax())
     evaluation = evaluate(
-        test, temperature=learned.chosen.temperature, baselines=baselines, majority_class=majority, seed=seed
+        test,
+        temperature=learned.chosen.temperature,
+        baselines=baselines,
+        majority_class=majority,
+        conformal=conformal,
+        seed=seed,
     )
     return test, evaluation
 
@@ -175,6 +183,7 @@ def hand_over(
     split: Split,
     source: ImageSource,
     evaluation: Evaluation,
+    conformal: Conformal | None,
     engine: FeatureEngine,
     folder: Path,
 ) -> Bundle:
@@ -202,6 +211,7 @@ def hand_over(
         data_hash=catalog.hash,
         metrics=evaluation.metrics,
         versions=runtime.versions(PACKAGES),
+        conformal=conformal,
         threads=engine.threads,
     )
 

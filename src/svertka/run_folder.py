@@ -2,7 +2,7 @@
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
 ``phases.csv``, ``history.csv``, ``predictions.csv``, ``start.json``, ``plan.json``, ``checkpoints/``, ``bundle/``,
-``report.html``, ``log.txt``.
+``report.html``, ``model_card.md``, ``log.txt``.
 """
 
 import csv
@@ -38,12 +38,13 @@ from svertka.schema import (
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
 PHASES = "phases.csv"
-START, PLAN, CHECKPOINTS, BUNDLE, REPORT, LOG = (
+START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
     "start.json",
     "plan.json",
     "checkpoints",
     "bundle",
     "report.html",
+    "model_card.md",
     "log.txt",
 )
 

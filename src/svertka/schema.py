@@ -264,6 +264,140 @@ class Decision:
     val_scores: dict[str, dict[str, float]]
 
 
+# --- advising and comparing ---------------------------------------------------------------------------------------
+
+Size = Literal["little", "between", "much"]
+Similarity = Literal["similar", "different"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval and the number of images behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureScore:
+    """How well some frozen features tell the classes apart: cross-validated accuracy.
+
+    Attributes:
+        width: number of features.
+        probe: of a linear probe.
+        neighbours: of the nearest neighbours.
+    """
+
+    width: int
+    probe: Estimate
+    neighbours: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advice:
+    """A cell of the matrix (how much data, how similar to what the network has learnt), and what follows from it.
+
+    Attributes:
+        size: of the data.
+        similarity: of the images to what the network has learnt.
+        strategy: that the cell names.
+        rivals: what it is worth racing it against, the likeliest first.
+        reasons: two sentences, evidence and conclusion.
+        images: to learn from, test images not counted.
+        smallest_class: images of the rarest class.
+        taps: scores of each tap alone, early to late.
+        whole: score of all taps together.
+        random: the same with random weights.
+        gain: accuracy of the probe on ``whole`` minus that on ``random``, in pairs.
+        errors_removed: share of the errors on ``random`` that ``whole`` doesn't make; negative where it makes more.
+        late: accuracy of the probe on the last tap minus that on the best one, in pairs.
+    """
+
+    size: Size
+    similarity: Similarity
+    strategy: StrategyName
+    rivals: tuple[StrategyName, ...]
+    reasons: tuple[Notice, ...]
+    images: int
+    smallest_class: int
+    taps: tuple[FeatureScore, ...]
+    whole: FeatureScore
+    random: FeatureScore
+    gain: Estimate
+    errors_removed: float
+    late: Estimate
+
+
+Verdict = Literal["better", "worse", "no difference shown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versus:
+    """Accuracy of a candidate minus another's, on the images that both judged, and what that shows."""
+
+    other: str
+    difference: Estimate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How one candidate stands.
+
+    Attributes:
+        name: of the candidate, unique in its comparison.
+        backbone: by name.
+        strategy: by name.
+        folds: that it was judged on, in order; the rest was not run.
+        accuracy: over all images of those folds; None where nothing was run.
+        log_loss: likewise, in nats.
+        seconds: a fold, wall time, features not counted; 0 where nothing was run.
+        epochs: fewest and most of its folds; (0, 0) for what has no epochs.
+        versus_cheapest: None for the cheapest itself and where nothing was run.
+        versus_best: None for the best itself and where nothing was run.
+        error: why it failed, if it did.
+    """
+
+    name: str
+    backbone: str
+    strategy: StrategyName
+    folds: tuple[int, ...] = ()
+    accuracy: Estimate | None = None
+    log_loss: Estimate | None = None
+    seconds: float = 0.0
+    epochs: tuple[int, int] = (0, 0)
+    versus_cheapest: Versus | None = None
+    versus_best: Versus | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Candidates on the same folds.
+
+    Attributes:
+        standings: best first; what was not run comes last.
+        images: to learn from and to judge, by folds.
+        set_aside: test images, which nobody has looked at.
+        folds: how many.
+        seed: of split, folds and learning.
+        minutes: budget.
+        seconds: used.
+        complete: whether every candidate was judged on every fold.
+    """
+
+    standings: tuple[Standing, ...]
+    images: int
+    set_aside: int
+    folds: int
+    seed: int
+    minutes: float
+    seconds: float
+    complete: bool
+
+
 # --- judging ----------------------------------------------------------------------------------------------------
 
 
@@ -285,16 +419,6 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels_N)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its 95 % interval and the number of images behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -328,6 +452,42 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conformal:
+    """When a class may be the true one: where 1 minus its probability (without temperature) is at most its threshold.
+
+    Attributes:
+        target: the share of each class's images whose set of possible classes shall hold the true one.
+        thresholds: one a class, from the validation images.
+        counts: validation images behind each.
+    """
+
+    target: float
+    thresholds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abstention:
+    """How sets of possible classes did on the test images. A set of one class, the predicted one, is an answer.
+
+    Attributes:
+        target: of the coverage.
+        coverage: share of images whose set holds the true class.
+        per_class: the same of each class.
+        answered: share of images with an answer; the others are "unsure".
+        accuracy: share of the answers that are right.
+        counts: validation images of each class, which set the thresholds.
+    """
+
+    target: float
+    coverage: Estimate
+    per_class: tuple[Estimate, ...]
+    answered: Estimate
+    accuracy: Estimate
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
     """Every figure with its interval.
 
@@ -346,6 +506,7 @@ class Evaluation:
         reliability_uncalibrated: likewise.
         baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
         notices: what limits these figures (a class without images, few images …).
+        abstention: how often "unsure" would have been said, and what it is worth; None without thresholds.
     """
 
     n: int
@@ -360,6 +521,7 @@ class Evaluation:
     reliability_uncalibrated: tuple[ReliabilityBin, ...]
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +573,7 @@ class Bundle:
         temperature: already inside the graph.
         parity: measured when it was written.
         manifest: the whole parsed manifest.
+        conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
     """
 
     directory: Path
@@ -419,6 +582,7 @@ class Bundle:
     temperature: float
     parity: Parity
     manifest: dict[str, object]
+    conformal: Conformal | None = None
 
 
 # --- the run ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from PIL import Image
 from svertka.cli.inputs import find_inputs
 from svertka.cli.predict import predict
 from svertka.errors import BundleError, ConfigError, DataError, NotFoundError
+from svertka.schema import Conformal
 
 HEADER = ["path", "label", "confidence", "p:blue", "p:green", "p:red", "error"]
 
@@ -52,6 +53,23 @@ def test_every_class_gets_its_probability(bundle, inside, capsys):
         assert sum(probabilities) == pytest.approx(1, abs=1e-5)
         assert row[6] == ""
     assert captured.err == "3 of 3 files predicted.\n"
+
+
+def test_thresholds_of_the_bundle_say_when_it_is_unsure(
+    write_tiny_bundle, colour_folder, tmp_path, monkeypatch, capsys
+):
+    # Blue is always possible, green and red only where they are sure.
+    conformal = Conformal(target=0.9, thresholds=(1.0, 0.2, 0.2), counts=(9, 9, 9))
+    directory = write_tiny_bundle(tmp_path / "bundle", conformal=conformal).directory
+    monkeypatch.chdir(colour_folder)
+    Image.new("RGB", (32, 32), (90, 90, 80)).save(tmp_path / "gray.png")
+    (tmp_path / "broken.png").write_bytes(b"")
+    files = ["blue/blue2.png", "red/red2.png", str(tmp_path / "gray.png"), str(tmp_path / "broken.png")]
+    assert predict(str(directory), files, threads=1) == 0
+    header, *rows = rows_of(capsys.readouterr().out)
+    assert header == [*HEADER[:3], "answer", *HEADER[3:]]
+    assert [row[3] for row in rows] == ["blue", "unsure: blue | red", "unsure: blue", ""]
+    assert [row[1] for row in rows] == ["blue", "red", "green", ""]
 
 
 def test_rows_go_to_a_file_that_is_whole_or_absent(bundle, inside, tmp_path, capsys):

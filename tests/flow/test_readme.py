@@ -44,9 +44,13 @@ def test_make_targets_exist():
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_python_example_runs(tmp_path, shapes_folder):
+def test_python_examples_run(tmp_path, shapes_folder):
     shapes_folder(tmp_path / "photos", count=24)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Estimate(value=")
+    said = []
+    for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert len(said) == 2
+    assert said[0].startswith("Estimate(value=")
+    assert said[1].startswith("[")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from svertka.engine import layers as L
-from svertka.engine.lenet import digit_bitmaps, lenet5, lenet5_1998
+from svertka.engine.lenet import lenet5, lenet5_1998
 from svertka.engine.network import Network, Residual, Sequential
+from svertka.lenet_1998 import digit_codes
 
 STEP = 1e-6
 rng = np.random.default_rng(0)
@@ -32,7 +33,7 @@ def build(name):
             L.Conv2d(2, 3, 1, r, stride=2),
         ),
         "linear": lambda: Sequential(L.Flatten(), L.Linear(60, 4, r)),
-        "radial": lambda: Sequential(L.Flatten(), L.Linear(60, 84, r), L.Rbf(digit_bitmaps())),
+        "radial": lambda: Sequential(L.Flatten(), L.Linear(60, 84, r), L.Rbf(np.array(digit_codes()))),
     }[name]()
 
 

@@ -58,7 +58,9 @@ def test_convolutions(height, width, groups, per_group, kernel, strides, dilatio
         pads=pads,
         group=groups,
     )
-    check(nodes, numbers(3, channels, height, width, seed=2), constants, threads=threads)
+    # Winograd's method rounds more than a direct sum (see test_winograd).
+    tolerance = 1e-5 if kernel == (3, 3) and per_group[0] >= 16 else 2e-6
+    check(nodes, numbers(3, channels, height, width, seed=2), constants, threads=threads, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (4, 8), (7, 7), (14, 13), (30, 41)])
@@ -82,7 +84,7 @@ def test_both_tile_sizes_with_a_shortcut(m, activation):
     kernel = winograd(transform_kernels(weight, m), bias, (1, 1), (3, 16, 10, 9), activation, workers=1)
     views = [array.transpose(0, 3, 1, 2) for array in (x, shortcut, out)]
     for block in kernel.bind(views[:2], views[2], [np.full(kernel.scratch, np.nan, np.float32)]):
-        block(0)
+        block.run(0)
     parts = [torch.from_numpy(array.astype(np.float64)) for array in (np.ascontiguousarray(views[0]), weight, bias)]
     expected = torch.nn.functional.conv2d(*parts, padding=1).numpy() + views[1]
     expected = np.maximum(expected, 0) if activation else expected

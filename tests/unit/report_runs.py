@@ -62,7 +62,10 @@ def make_run(
         history=HISTORY,
         decision=Decision(
             strategy="finetune",
-            reasons=(Notice("lower_log_loss", {"strategy": "finetune", "n": 20}), Notice("epochs_all", {"n": 4})),
+            reasons=(
+                Notice("gain_shown", {"strategy": "finetune", "n": 20, "gain": 0.05, "error": 0.02}),
+                Notice("epochs_all", {"n": 4}),
+            ),
             val_scores={
                 "finetune": {"log_loss": 0.31, "accuracy": 0.875},
                 "probe": {"log_loss": 0.42, "accuracy": 0.812},

@@ -12,6 +12,8 @@ def test_public_names_are_pinned():
     assert svertka.__all__ == [
         "Augment",
         "FineTune",
+        "ImageClassifier",
+        "MedicalImageClassifier",
         "RunConfig",
         "build_report",
         "load_bundle",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json, why_not_fitted
-from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.evaluate.bootstrap import percentile_interval, resamples
+from svertka.intervals import share
 from svertka.schema import Notice, Predictions
 
 NAMES = {
@@ -96,7 +97,7 @@ def test_ordinary_predictions_have_every_figure_and_baselines():
 def test_equal_seeds_give_equal_intervals_and_others_differ():
     predictions = drawn(120, 2, 0)
     assert evaluate(predictions, seed=3) == evaluate(predictions, seed=3)
-    assert evaluate(predictions, seed=3).metrics["roc_auc"] != evaluate(predictions, seed=4).metrics["roc_auc"]
+    assert evaluate(predictions, seed=3).metrics["log_loss"] != evaluate(predictions, seed=4).metrics["log_loss"]
 
 
 def test_temperature_changes_no_predicted_label_and_no_ranking_of_two_classes():

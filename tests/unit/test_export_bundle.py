@@ -10,7 +10,7 @@ from svertka.errors import BundleError, ConfigError, NotFoundError
 from svertka.export.bundle import compare, load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import open_predictor
 from svertka.export.session import open_session
-from svertka.schema import Preprocess
+from svertka.schema import Conformal, Preprocess
 
 
 @pytest.fixture
@@ -297,3 +297,14 @@ def test_a_model_of_another_bundle_is_not_opened(copied, tiny_bundle):
     edit_manifest(copied, class_names=["a", "b"])
     with pytest.raises(BundleError, match=r"for the manifest's 2 classes"):
         open_predictor(load_bundle(copied))
+
+
+def test_thresholds_for_unsure_come_back_and_are_checked(write_tiny_bundle, tmp_path):
+    conformal = Conformal(target=0.9, thresholds=(0.4, 0.5, 1.0), counts=(9, 12, 30))
+    bundle = write_tiny_bundle(tmp_path / "bundle", conformal=conformal)
+    assert bundle.conformal == conformal
+    assert write_tiny_bundle(tmp_path / "plain").conformal is None
+    path = bundle.directory / "manifest.json"
+    path.write_text(path.read_text().replace('"thresholds": [', '"thresholds": [7, '))
+    with pytest.raises(BundleError, match=r"thresholds is \[7, .*; expected 3 numbers from 0 to 1"):
+        load_bundle(bundle.directory)

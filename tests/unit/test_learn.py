@@ -1,12 +1,16 @@
 """What a time budget allows: the strategy, and the reason as it is told."""
 
+import numpy as np
 import pytest
 
-from svertka.config import FineTune, RunConfig
-from svertka.learn import allowed
+from svertka.candidates import Candidate, allowed
+from svertka.config import FineTune
+from svertka.learn import choose
 from svertka.messages import sentences
+from svertka.schema import Predictions
+from svertka.transfer.strategies import make_strategy
 
-CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, min_epochs=4))
+ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
 
 
 @pytest.mark.parametrize(
@@ -18,16 +22,48 @@ CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, mi
     ],
 )
 def test_budget_decides_the_epochs_and_says_so(epochs, said):
-    plan = {"epochs": epochs, "forced": False, "epoch_s": 41.6, "left_s": 300.0, "mirror": True, "upside_down": False}
-    strategy, why = allowed(plan, CONFIG)
-    assert (strategy.max_epochs if strategy else 0) == epochs
+    plan = {
+        "epochs": [epochs] if epochs else [],
+        "forced": False,
+        "epoch_s": 41.6,
+        "mirror": True,
+        "upside_down": False,
+    }
+    strategy, why = allowed(plan, ASKED, 2.5)
+    assert (strategy.epochs if strategy else 0) == epochs
     assert sentences(why).startswith(said)
     if strategy:
-        assert (strategy.augment.mirror, strategy.augment.upside_down) == (True, False)
+        assert (strategy.settings.augment.mirror, strategy.settings.augment.upside_down) == (True, False)
 
 
 def test_epochs_that_were_run_without_time_for_them_are_told():
-    plan = {"epochs": 4, "forced": True, "epoch_s": 41.6, "left_s": 3.0, "mirror": False, "upside_down": False}
-    strategy, why = allowed(plan, CONFIG)
-    assert strategy.max_epochs == 4
+    plan = {"epochs": [4], "forced": True, "epoch_s": 41.6, "mirror": False, "upside_down": False}
+    strategy, why = allowed(plan, ASKED, 2.5)
+    assert strategy.epochs == 4
     assert sentences(why).startswith("The time given (2.5\u00a0min) was too short: 4 epochs")
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
+def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
+    rng = np.random.default_rng(0)
+    labels_N = rng.integers(0, 2, 40)
+
+    def candidate(strategy, gain):
+        right_N = rng.normal(1 + gain, 1.0, 40)
+        logits_NK = np.zeros((40, 2), np.float32)
+        logits_NK[np.arange(40), labels_N] = right_N
+        val = Predictions(logits_NK=logits_NK, labels_N=labels_N, paths=("",) * 40, class_names=("a", "b"))
+        return Candidate(
+            strategy=strategy,
+            head=None,
+            val=val,
+            temperature=1.0,
+            logits=None,
+            reference=None,
+            graph=None,
+            weights=None,
+        )
+
+    better, why = choose(candidate("probe", 0.0), candidate("finetune", margin), np.arange(40))
+    assert better.strategy == kept
+    assert ("more than one standard error" in sentences(why)) and ("stays" in sentences(why)) == (kept == "probe")

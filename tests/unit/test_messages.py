@@ -108,9 +108,9 @@ def test_tables_that_sentences_take_words_from_are_there(language):
         for entry in catalogue(language).values()
         for sentence in ([entry] if isinstance(entry, str) else entry.values())
         for _, _, specification, _ in string.Formatter().parse(sentence)
-        if specification and not re.fullmatch(r"[.0-9]*[dfg]", specification)
+        if specification and not re.fullmatch(r"\+?[.0-9]*[dfg]", specification)
     }
-    assert {"among", "model", "reject", "role", "suffix"} == tables
+    assert {"among", "amount", "likeness", "model", "reject", "role", "suffix"} == tables
     assert {key.split(".")[0] for key in catalogue(language)} >= tables
 
 

@@ -115,7 +115,7 @@ def test_links_lead_somewhere_and_ids_are_unique(page):
 def test_building_needs_no_heavy_package():
     code = (
         "import sys, svertka.report.page as page; from svertka.report.voice import Voice;"
-        "page._environment(Voice('en')).get_template('page.html.j2');"
+        "page.make_environment(Voice('en'), html=True).get_template('page.html.j2');"
         "print(sorted({'torch', 'matplotlib', 'sklearn', 'scipy', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -293,7 +293,8 @@ def test_russian_report_speaks_russian(root, tmp_path):
     value = f"{100 * run.evaluation.metrics['accuracy'].value:.1f}".replace(".", ",")
     assert f"{value}\u202f%" in page.text
     assert (
-        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря меньше у дообученной" in page.text
+        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря у дообученной сети меньше"
+        in page.text
     )
     assert "Среди проверочных изображений нет класса «Собака»" in page.text
     assert "Из таблицы метки.csv взяты столбцы (файл: «файл», класс: «порода»)" in page.text

@@ -117,7 +117,7 @@ def test_order_check_needs_images_enough(tmp_path):
 )
 def test_folds_keep_units_whole_where_each_class_can_be_learnt(units, whole):
     y_N = np.arange(60) // 15 % 2 if whole else np.arange(60) // 31
-    folds = probe._folds(y_N, units, seed=0)
+    folds = probe.stratified_folds(y_N, units, seed=0)
     assert sorted(np.concatenate([held for _, held in folds])) == list(range(60))
     torn = [set(units[fitted]) & set(units[held]) for fitted, held in folds]
     assert all(not shared for shared in torn) == whole

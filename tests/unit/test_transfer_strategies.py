@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training_data import bright_half, classifier
 
 from svertka.backbones import load_backbone
 from svertka.config import STRATEGY_NAMES, Augment, FineTune, Scratch
@@ -13,7 +14,6 @@ from svertka.errors import ConfigError
 from svertka.transfer import loop
 from svertka.transfer.network import fresh_head
 from svertka.transfer.strategies import as_text, describe, make_strategy, merged, stage_rates
-from tests.unit.training_data import bright_half, classifier, stepless
 
 SIZE = 32
 TRAINING = [name for name in STRATEGY_NAMES if name not in ("auto", "probe")]
@@ -25,9 +25,7 @@ SHORT = FineTune(
 
 @pytest.fixture(scope="module")
 def backbones():
-    return {
-        name: load_backbone(name, "none", size_px=160 if name == "timm:test_vit" else SIZE) for name in BACKBONES
-    }
+    return {name: load_backbone(name, "none", size_px=160 if name == "timm:test_vit" else SIZE) for name in BACKBONES}
 
 
 def task_for(backbone, name, settings=SHORT):
@@ -106,7 +104,7 @@ def test_rates_a_stage():
 
 
 def test_a_name_that_trains_nothing_is_refused():
-    with pytest.raises(ConfigError, match="'gradul' trains no weights; expected finetune, .* Did you mean gradual"):
+    with pytest.raises(ConfigError, match=r"'gradul' trains no weights; expected finetune, .* Did you mean gradual"):
         make_strategy("gradul", FineTune(), 3)
 
 
@@ -120,7 +118,10 @@ def test_the_table_says_what_trains():
     rows = describe(make_strategy("two-stage", FineTune(), 3), [("stage0", 10), ("stage1", 1000), ("stage2", 5)], 7)
     assert len(rows) == 8
     assert [(row.part, row.parameters) for row in merged(rows)] == [
-        ("stage0–stage2", 1015), ("head", 7), ("stage0–stage2", 1015), ("head", 7)
+        ("stage0–stage2", 1015),
+        ("head", 7),
+        ("stage0–stage2", 1015),
+        ("head", 7),
     ]
     text = as_text(rows)
     assert "1 head           10  stage0–stage2       1,015  frozen  frozen     once" in text
@@ -137,4 +138,4 @@ def test_from_scratch_learns_every_stage_alike_with_batch_statistics():
     (phase,) = make_strategy("scratch", Scratch(), 5).phases
     assert phase.batch_norm == "batch"
     assert len(set(phase.stage_rates)) == 1
-    assert stepless(phase)
+    assert not phase.frozen

@@ -9,8 +9,9 @@ import onnx
 import pytest
 from onnx import helper
 
+from svertka.engine.blas import _openblas, one_thread
+from svertka.engine.threads import Team
 from svertka.engine.twin import Twin
-from svertka.engine.twin.blas import _openblas, one_thread
 from svertka.engine.twin.layout import Buffer, place
 from svertka.engine.twin.trace import layers, trace
 from svertka.errors import GraphError, NotFoundError, ShapeError
@@ -126,17 +127,32 @@ def test_calls_from_several_threads_wait_for_each_other(residual_model):
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_error_in_a_worker_reaches_the_caller(residual_model):
-    twin = Twin.from_onnx(residual_model, threads=2)
-    steps = twin.program(IMAGES.shape).steps
+def test_an_error_in_a_worker_reaches_the_caller():
+    """Whichever worker fails in whichever stage, the others come to an end, and the team works on."""
+    done = []
 
     def fails(worker):
         raise MemoryError("no memory left")
 
-    name, blocks = steps[0]
-    steps[0] = (name, [*blocks, fails])
-    with pytest.raises(MemoryError, match="no memory left"):
-        twin(IMAGES)
+    for failing in (0, 1, 2):
+        team = Team(3)
+        stages = [[[done.append] for _ in range(3)] for _ in range(4)]
+        stages[1][failing] = [fails, done.append]
+        with pytest.raises(MemoryError, match="no memory left"):
+            team.run(stages)
+        assert done.count(failing) == 1
+        assert all(done.count(worker) == 4 for worker in range(3) if worker != failing)
+        done.clear()
+        team.run(stages[:1])
+        assert sorted(done) == [0, 1, 2]
+        done.clear()
+
+
+def test_threads_wait_only_where_they_meet_in_memory(residual_model):
+    """Each with images of its own, they hardly meet; sharing one image, wherever a kernel looks at its neighbour."""
+    one, many = (Twin.from_onnx(residual_model, threads=2).program((n, *IMAGES.shape[1:])) for n in (1, 4))
+    alone = Twin.from_onnx(residual_model).program(IMAGES.shape)
+    assert len(alone.stages) == 1 < len(many.stages) + 1 <= len(one.stages)
 
 
 def test_memory_is_reused(residual_model):

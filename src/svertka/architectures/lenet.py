@@ -11,28 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from svertka.architectures.network import Network
-
-# Table I of the paper: which of the six maps of S2 each of the sixteen maps of C3 sees.
-C3_TABLE = (
-    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
-    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
-    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
-    (0, 1, 2, 3, 4, 5),
-)  # fmt: skip
-
-# Targets of the output layer: each digit as a picture of 7 by 12 pixels, as in figure 3 (drawn anew here).
-DIGITS = (
-    "....... ..###.. .##.##. ##...## ##...## ##...## ##...## ##...## ##...## .##.##. ..###.. .......",
-    "....... ...##.. ..###.. .####.. ...##.. ...##.. ...##.. ...##.. ...##.. ...##.. .###### .......",
-    "....... .#####. ##...## .....## .....## ....##. ...##.. ..##... .##.... ##..... ####### .......",
-    "....... .#####. ##...## .....## .....## ..####. .....## .....## .....## ##...## .#####. .......",
-    "....... ....##. ...###. ..####. .##.##. ##..##. ##..##. ####### ....##. ....##. ....##. .......",
-    "....... ####### ##..... ##..... ######. .....## .....## .....## .....## ##...## .#####. .......",
-    "....... ..####. .##.... ##..... ##..... ######. ##...## ##...## ##...## ##...## .#####. .......",
-    "....... ####### .....## .....## ....##. ....##. ...##.. ...##.. ..##... ..##... ..##... .......",
-    "....... .#####. ##...## ##...## ##...## .#####. ##...## ##...## ##...## ##...## .#####. .......",
-    "....... .#####. ##...## ##...## ##...## ##...## .###### .....## .....## ....##. .####.. .......",
-)
+from svertka.lenet_1998 import C3_TABLE, digit_codes
 
 
 class ScaledTanh(nn.Module):
@@ -154,7 +133,7 @@ def lenet5_1998(num_classes: int = 10, in_channels: int = 1) -> LeNet5:
     sizes than 32 px the maps of S4 are averaged to 5×5.
     """
     pools = (nn.Sequential(Subsampling(6), ScaledTanh()), nn.Sequential(Subsampling(16), ScaledTanh()))
-    codes = _digit_codes() if num_classes == 10 else _random_codes(num_classes)
+    codes = torch.tensor(digit_codes()) if num_classes == 10 else _random_codes(num_classes)
     network = LeNet5(TableConv2d(C3_TABLE, 6, 5), pools, ScaledTanh, RadialBasis(codes), in_channels)
     _initialise(network)
     return network
@@ -170,10 +149,6 @@ def _initialise(network: nn.Module) -> None:
                 module.kernels.detach(), (o for o, row in enumerate(C3_TABLE) for _ in row), strict=True
             ):
                 kernel.uniform_(-2.4 / module.fan_in[output], 2.4 / module.fan_in[output])
-
-
-def _digit_codes() -> Tensor:
-    return torch.tensor([[1.0 if pixel == "#" else -1.0 for pixel in digit.replace(" ", "")] for digit in DIGITS])
 
 
 def _random_codes(num_classes: int) -> Tensor:

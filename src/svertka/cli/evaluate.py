@@ -61,7 +61,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     records, notices = _to_judge(catalog)
     predictions = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
     notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records)]
-    evaluation = judging.evaluate(predictions, temperature=bundle.temperature)
+    evaluation = judging.evaluate(predictions, temperature=bundle.temperature, conformal=bundle.conformal)
     evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
     print("\n".join(_lines(evaluation, catalog)))
     if folder is not None:

@@ -102,6 +102,62 @@ def evaluate(
 
 
 @app.command()
+def advise(
+    data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")],
+    backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
+    group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
+    group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of split and folds [default: 0].")] = None,
+    language: Annotated[str, typer.Option(help="en or ru.")] = "",
+    config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Say which strategy suits the data, and why; trains nothing."""
+    from svertka.cli.advise import advise as verb
+
+    given = {
+        "data": data,
+        "backbone": backbone,
+        "group_column": group_column,
+        "group_regex": group_regex,
+        "seed": seed,
+        "language": language,
+    }
+    verb({name: value for name, value in given.items() if value not in (None, "")}, config, format)
+
+
+@app.command()
+def compare(
+    data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")],
+    strategies: Annotated[
+        str, typer.Option(help="all, or names: probe,finetune [default: all; of several backbones: probe].")
+    ] = "",
+    backbones: Annotated[str, typer.Option(help="Networks by name: a,b,c [default: efficientnet_lite0].")] = "",
+    folds: Annotated[int, typer.Option(help="Every image but the test images is judged once.")] = 5,
+    minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 30.0,
+    out: Annotated[str, typer.Option(help="Folder for table, figures and picture [default: runs/<name>-<n>].")] = "",
+    group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
+    group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of split, folds and learning [default: 0].")] = None,
+    config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
+) -> None:
+    """Compare strategies or networks on the same folds: differences with a verdict."""
+    from svertka.cli.compare import compare as verb
+
+    given = {
+        "data": data,
+        "minutes": minutes,
+        "out": out,
+        "group_column": group_column,
+        "group_regex": group_regex,
+        "seed": seed,
+    }
+    verb(
+        {name: value for name, value in given.items() if value not in (None, "")}, config, strategies, backbones, folds
+    )
+
+
+@app.command()
 def report(run: Annotated[str, typer.Argument(help="Run folder.")]) -> None:
     """Build a run's report.html again from its files."""
     from svertka.cli.report import report as verb

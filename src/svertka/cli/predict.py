@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from svertka.cli.inputs import Input, find_inputs
 from svertka.errors import ConfigError, NotFoundError
+from svertka.evaluate.conformal import is_answer, possible_classes
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import FilePrediction, open_predictor, predict_files
+from svertka.schema import Bundle, Conformal
 
 # File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
 _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
@@ -20,7 +24,8 @@ _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
     """Writes one row a file, in the order of the files: path, label, confidence, every class's probability, error.
 
-    A file that cannot be read is a row with its error; the job goes on.
+    Where the bundle has thresholds, the column ``answer`` follows the confidence: the label, or "unsure" with the
+    classes that are possible. A file that cannot be read is a row with its error; the job goes on.
 
     Args:
         bundle: a bundle folder or a run folder.
@@ -45,7 +50,7 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     results = predict_files(predictor, (found.file for found in inputs))
     try:
         with _written_whole(Path(out)) if out else _standard_output() as stream:
-            read = _write_rows(stream, predictor.bundle.class_names, inputs, results)
+            read = _write_rows(stream, predictor.bundle, inputs, results)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,24 +61,35 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
     return 0 if read else 2
 
 
-def _write_rows(
-    stream: TextIO, class_names: Sequence[str], inputs: Sequence[Input], results: Iterator[FilePrediction]
-) -> int:
+def _write_rows(stream: TextIO, bundle: Bundle, inputs: Sequence[Input], results: Iterator[FilePrediction]) -> int:
     """Writes the table; returns how many files were read."""
+    class_names = bundle.class_names
+    abstains = ["answer"] if bundle.conformal else []
     rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(["path", "label", "confidence", *(f"p:{name}" for name in class_names), "error"])
+    rows.writerow(["path", "label", "confidence", *abstains, *(f"p:{name}" for name in class_names), "error"])
     read = 0
     for found, result in zip(inputs, results, strict=True):
         if result.probabilities_K is None:
-            rows.writerow([found.name, "", "", *("" for _ in class_names), result.error])
+            rows.writerow([found.name, "", "", *("" for _ in (*abstains, *class_names)), result.error])
             continue
         read += 1
         probabilities = result.probabilities_K.tolist()
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         figures = [f"{p:.7g}" for p in probabilities]
-        rows.writerow([found.name, class_names[best], figures[best], *figures, ""])
+        answer = [_answer(bundle.conformal, class_names, result, best)] if bundle.conformal else []
+        rows.writerow([found.name, class_names[best], figures[best], *answer, *figures, ""])
     stream.flush()
     return read
+
+
+def _answer(conformal: Conformal, class_names: Sequence[str], result: FilePrediction, best: int) -> str:
+    """The label where no other class is possible, else ``unsure`` and what is: ``unsure: cat | dog``."""
+    assert result.logits_K is not None
+    possible_NK = possible_classes(result.logits_K[None], conformal)
+    if is_answer(possible_NK, np.array([best]))[0]:
+        return class_names[best]
+    possible = [name for name, inside in zip(class_names, possible_NK[0], strict=True) if inside]
+    return f"unsure: {' | '.join(possible)}" if possible else "unsure"
 
 
 @contextmanager

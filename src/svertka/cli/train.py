@@ -35,18 +35,18 @@ def train(given: dict[str, Any], config_file: str, resume: str, recipe_name: str
             raise ConfigError(f"--resume goes on with a run as it was started; it takes no other option, got {names}.")
         config = run_folder.load_config(Path(resume))
     else:
-        config = make_config(given, config_file, recipe_name)
+        config = make_config(given, config_file, recipe_name=recipe_name)
     tell(run(config, resume))
 
 
-def make_config(given: dict[str, Any], config_file: str, recipe_name: str = "") -> RunConfig:
+def make_config(given: dict[str, Any], config_file: str, verb: str = "train", recipe_name: str = "") -> RunConfig:
     """The configuration from a recipe, a file and the command line; the later win."""
     values = recipe(recipe_name)
     if config_file:
         values |= run_folder.config_fields(Path(config_file), RunConfig(data="-", **values))
     values |= given
     if not values.get("data"):
-        raise ConfigError("no data were named; expected a folder of images or a table: svertka train FOLDER")
+        raise ConfigError(f"no data were named; expected a folder of images or a table: svertka {verb} FOLDER")
     return RunConfig(**{field.name: values[field.name] for field in fields(RunConfig) if field.name in values})
 
 

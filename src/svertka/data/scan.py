@@ -54,16 +54,29 @@ def scan(
         ConfigError: a column that the configuration names is not there.
     """
     config = config or RunConfig(data=str(root))
-    cache = cache_dir() if cache is None else cache
-    max_pixels = int(config.max_megapixels * 1e6)
     listing = list_files(root, config)
     _check_class_names({entry.label for entry in listing.entries})
+    catalog = scan_listing(
+        listing, config, preprocess=preprocess, cache=cache_dir() if cache is None else cache, on_event=on_event
+    )
+    _check_usable(catalog, for_training)
+    return catalog
+
+
+def scan_listing(
+    listing: Listing,
+    config: RunConfig,
+    *,
+    preprocess: Preprocess | None,
+    cache: Path,
+    on_event: EventSink = ignore_events,
+) -> Catalog:
+    """The same for files that are known already, whatever came of them. Arguments as in ``scan``."""
+    max_pixels = int(config.max_megapixels * 1e6)
     store = None if preprocess is None else PixelStore(cache, preprocess)
     with ScanIndex(cache, listing.root, max_pixels) as index:
         known, decoded = _examine(listing, index, store, max_pixels, config.threads, on_event)
-    catalog = _catalog(listing, known, decoded)
-    _check_usable(catalog, for_training)
-    return catalog
+    return _catalog(listing, known, decoded)
 
 
 def _check_class_names(names: set[str]) -> None:
@@ -97,7 +110,7 @@ def _examine(
         return *item, _look_at(listing.root / item[0], store, max_pixels)
 
     try:
-        for path, when, found in _in_threads(examine, unknown, threads):
+        for path, when, found in in_threads(examine, unknown, threads):
             known[path] = found
             on_event(Advanced(len(known)))
             if when is not None and found.reason not in _TRANSIENT_REASONS:
@@ -110,7 +123,7 @@ def _examine(
     return known, sum(known[path].reason not in _TRANSIENT_REASONS for path, _ in unknown)
 
 
-def _in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
+def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
     """Results in order. At most two items a thread are under way, so memory doesn't grow with the folder."""
     threads = threads or available_cores()
     with ThreadPoolExecutor(threads) as pool, quiet_pillow():

@@ -57,6 +57,32 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
     )
 
 
+def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
+    """Deals the records into train and val alone, for a caller who keeps the test images to himself.
+
+    Args:
+        catalog: whose records carry their groups.
+        fraction: of the images that go to val; 0 holds nothing out.
+        config: its ``seed`` and ``near_duplicate_bits`` count.
+
+    Raises:
+        DataError: a class has no image left to learn from, or nothing could be held out.
+    """
+    groups = [record.group for record in catalog.records]
+    pairs = [*exact_pairs(catalog.records), *near_pairs(catalog.records, config.near_duplicate_bits)]
+    units = _units(len(catalog.records), [*pairs, *_neighbours(groups)])
+    parts = deal(catalog, units, {"val": fraction} if fraction else {}, config.seed)
+    _check_classes(catalog, {name: tuple(parts[name]) for name in parts})
+    return Split(
+        train=tuple(parts["train"]),
+        val=tuple(parts.get("val", ())),
+        test=(),
+        seed=config.seed,
+        grouped=any(group is not None for group in groups),
+        units=_unit_of_each(units, len(catalog.records)),
+    )
+
+
 def groups_of(records: Sequence[ImageRecord], config: RunConfig) -> list[str | None]:
     """The group of each record: from ``group_regex`` over the file name where it is given, else from the table.
 
@@ -145,8 +171,8 @@ def _check_classes(catalog: Catalog, parts: dict[SplitName, tuple[int, ...]]) ->
             f"No training image is left for {', '.join(missing)}; a class must have images in train. "
             "Add some, take the class out, or make the groups smaller."
         )
-    for part in SPLIT_NAMES:
-        if not parts[part]:
+    for part, kept in parts.items():
+        if not kept:
             raise DataError(
                 f"No image is left for the {part} part; all images hang together by groups or duplicates, or were "
                 "dropped as leaks. Add images, or make the groups smaller."

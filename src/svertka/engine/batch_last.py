@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
+from svertka.engine.threads import runs, share, total
 
 AXES = (1, 2, 3, 0)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -24,8 +25,12 @@ def forward(x_CHWN: Array, w_OCKL: Array, window: Window) -> Array:
     w_OD = w_OCKL.reshape(O, -1)
     y_OPM = np.empty((O, P, Q * N), x_CHWN.dtype)
     windows = _windows(x_CHWN, window, (P, Q))
-    for p in range(P):
-        np.matmul(w_OD, windows[p].reshape(-1, Q * N), out=y_OPM[:, p])
+
+    def some_rows(rows: slice) -> None:
+        for p in range(rows.start, rows.stop):
+            np.matmul(w_OD, windows[p].reshape(-1, Q * N), out=y_OPM[:, p])
+
+    share(some_rows, runs(P, y_OPM.size))
     return y_OPM.reshape(O, P, Q, N)
 
 
@@ -34,16 +39,27 @@ def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair, pa
     O, P, Q, N = dy_OPQN.shape
     C, K, L = w_OCKL.shape[1:]
     w_DO = np.ascontiguousarray(w_OCKL.reshape(O, -1).T)
-    dx_CHWN = np.zeros((C, *size, N), dy_OPQN.dtype)
     dy_OPM = dy_OPQN.reshape(O, P, Q * N)
     (down, across), (deep, wide) = window.stride, window.dilation
-    d_windows = np.empty((C, K, L, Q, N), dy_OPQN.dtype)
-    for p in range(P):
-        np.matmul(w_DO, dy_OPM[:, p], out=d_windows.reshape(-1, Q * N))
-        rows = slice(p * down, p * down + deep * (K - 1) + 1, deep)
-        for l in range(L):
-            columns = slice(l * wide, l * wide + (Q - 1) * across + 1, across)
-            dx_CHWN[:, rows, columns] += d_windows[:, :, l]
+    dx_CHWN = np.zeros((C, *size, N), dy_OPQN.dtype)
+
+    def some_rows(run: slice) -> Array:
+        """Fills the first rows of dx in place; later rows overlap with them, so they come in an array of their own."""
+        first = run.start * down
+        height = window.span(0, run.stop - run.start)
+        part = np.zeros((C, height, size[1], N), dx_CHWN.dtype) if first else dx_CHWN
+        d_windows = np.empty((C, K, L, Q, N), dx_CHWN.dtype)
+        for p in range(run.start, run.stop):
+            np.matmul(w_DO, dy_OPM[:, p], out=d_windows.reshape(-1, Q * N))
+            rows = slice(p * down - first, p * down - first + deep * (K - 1) + 1, deep)
+            for l in range(L):
+                columns = slice(l * wide, l * wide + (Q - 1) * across + 1, across)
+                part[:, rows, columns] += d_windows[:, :, l]
+        return part
+
+    parts = runs(P, dy_OPQN.size)
+    for run, part in list(zip(parts, share(some_rows, parts), strict=True))[1:]:
+        dx_CHWN[:, run.start * down : run.start * down + part.shape[1]] += part
     return crop(dx_CHWN, pads)
 
 
@@ -52,10 +68,15 @@ def weight_gradient(dy_OPQN: Array, x_CHWN: Array, window: Window) -> Array:
     O, P, Q, N = dy_OPQN.shape
     C, (K, L) = len(x_CHWN), window.kernel
     dy_OPM = dy_OPQN.reshape(O, P, Q * N)
-    dw_OD = np.zeros((O, C * K * L), dy_OPQN.dtype)
     windows = _windows(x_CHWN, window, (P, Q))
-    for p in range(P):
-        dw_OD += dy_OPM[:, p] @ windows[p].reshape(-1, Q * N).T
+
+    def some_rows(rows: slice) -> Array:
+        dw_OD = np.zeros((O, C * K * L), dy_OPQN.dtype)
+        for p in range(rows.start, rows.stop):
+            dw_OD += dy_OPM[:, p] @ windows[p].reshape(-1, Q * N).T
+        return dw_OD
+
+    dw_OD = total(share(some_rows, runs(P, dy_OPM.size)))
     return dw_OD.reshape(O, C, K, L)
 
 

@@ -8,6 +8,7 @@ Source: Chellapilla, Puri, Simard, "High Performance Convolutional Neural Networ
 Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out, K/L kernel, D = K·L·C.
 """
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,6 +18,7 @@ from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
+from svertka.engine.threads import hands, share, total
 
 AXES = (0, 2, 3, 1)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -29,8 +31,11 @@ def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     w_DO = _kernel_matrix(w_OCKL)
     y_NPQO = np.empty((len(x_NHWC), P, Q, len(w_OCKL)), x_NHWC.dtype)
     windows = _windows(x_NHWC, window, (P, Q))
-    for images, rows in _blocks(windows):
-        np.matmul(_matrix(windows[images, rows]), w_DO, out=y_NPQO[images, rows].reshape(-1, len(w_OCKL)))
+
+    def block(part: tuple[slice, slice]) -> None:
+        np.matmul(_matrix(windows[part]), w_DO, out=y_NPQO[part].reshape(-1, len(w_OCKL)))
+
+    share(block, _blocks(windows))
     return y_NPQO
 
 
@@ -42,12 +47,18 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pa
     if _is_pointwise(window):
         return crop((dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C), pads)
     dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
-    for images, rows in blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES):
-        part = dy_NPQO[images, rows]
-        d_windows = (part.reshape(-1, O) @ w_OD).reshape(*part.shape[:3], K, L, C)
-        below = dx_NHWC[images, rows.start * window.stride[0] :]
-        for k, l, down, across in window.taps((part.shape[1], Q)):
-            below[:, down, across] += d_windows[:, :, :, k, l]
+
+    def some_images(parts: Iterable[tuple[slice, slice]]) -> None:
+        for images, rows in parts:
+            part = dy_NPQO[images, rows]
+            d_windows = (part.reshape(-1, O) @ w_OD).reshape(*part.shape[:3], K, L, C)
+            below = dx_NHWC[images, rows.start * window.stride[0] :]
+            for k, l, down, across in window.taps((part.shape[1], Q)):
+                below[:, down, across] += d_windows[:, :, :, k, l]
+
+    # Blocks of one image overlap in dx, so they stay together.
+    every = blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES)
+    share(some_images, [list(parts) for _, parts in itertools.groupby(every, lambda part: part[0].start)])
     return crop(dx_NHWC, pads)
 
 
@@ -55,10 +66,15 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     """Returns [O, C, K, L]; ``x_NHWC`` is already padded."""
     P, Q, O = dy_NPQO.shape[1:]
     C, (K, L) = x_NHWC.shape[3], window.kernel
-    dw_OD = np.zeros((O, K * L * C), dy_NPQO.dtype)
     windows = _windows(x_NHWC, window, (P, Q))
-    for images, rows in _blocks(windows):
-        dw_OD += dy_NPQO[images, rows].reshape(-1, O).T @ _matrix(windows[images, rows])
+
+    def some_blocks(parts: Iterable[tuple[slice, slice]]) -> Array:
+        dw_OD = np.zeros((O, K * L * C), dy_NPQO.dtype)
+        for part in parts:
+            dw_OD += dy_NPQO[part].reshape(-1, O).T @ _matrix(windows[part])
+        return dw_OD
+
+    dw_OD = total(share(some_blocks, hands(_blocks(windows))))
     return np.ascontiguousarray(dw_OD.reshape(O, K, L, C).transpose(0, 3, 1, 2))
 
 
@@ -82,8 +98,8 @@ def _matrix(windows: Array) -> Array:
     return windows.reshape(-1, int(np.prod(windows.shape[3:])))
 
 
-def _blocks(windows: Array) -> Iterable[tuple[slice, slice]]:
+def _blocks(windows: Array) -> list[tuple[slice, slice]]:
     N, P, Q, K, L, C = windows.shape
     if K == L == 1 and windows.flags.c_contiguous:
         return [(slice(None), slice(None))]  # a plain matrix product; BLAS cuts it by itself
-    return blocks(N, P, Q * K * L * C * windows.itemsize, _BLOCK_BYTES)
+    return list(blocks(N, P, Q * K * L * C * windows.itemsize, _BLOCK_BYTES))

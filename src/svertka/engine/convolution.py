@@ -16,6 +16,7 @@ from svertka.engine import paths
 from svertka.engine.arrays import Array, floats, same_shape
 from svertka.engine.geometry import Padding, PaddingMode
 from svertka.engine.padding import pad, pad_gradient
+from svertka.engine.threads import runs, share, total
 
 
 class ConvGradients(NamedTuple):
@@ -63,7 +64,7 @@ def conv2d(
         return np.empty((0, len(w), *plan.output), x.dtype)
     y = paths.forward(pad(x, plan.border, plan.mode), w, plan)
     if b is not None:
-        y += b[:, None, None]
+        _add_bias(y, b)
     return y
 
 
@@ -102,7 +103,7 @@ def conv2d_backward(
         return ConvGradients(np.zeros_like(x) if input_gradient else None, np.zeros_like(w), np.zeros(len(w), w.dtype))
     dx = pad_gradient(paths.input_gradient(dy, w, plan), plan.border, plan.mode) if input_gradient else None
     dw = paths.weight_gradient(dy, pad(x, plan.border, plan.mode), w.shape, plan)
-    return ConvGradients(dx, dw, dy.sum(axis=(0, 2, 3)))
+    return ConvGradients(dx, dw, _bias_gradient(dy))
 
 
 def conv_transpose2d(
@@ -169,7 +170,7 @@ def conv_transpose2d_backward(
     dx = paths.forward(dy, w, plan)[
         :, :, : x.shape[2], : x.shape[3]
     ]  # output padding as wide as the stride lets in one more
-    return ConvGradients(dx, paths.weight_gradient(x, dy, w.shape, plan), dy.sum(axis=(0, 2, 3)))
+    return ConvGradients(dx, paths.weight_gradient(x, dy, w.shape, plan), _bias_gradient(dy))
 
 
 def cross_correlate2d(
@@ -212,6 +213,17 @@ def convolve2d(
     """
     (kernel,) = floats(kernel=(kernel_KL, 2))
     return cross_correlate2d(plane_HW, kernel[::-1, ::-1], stride=stride, padding=padding, padding_mode=padding_mode)
+
+
+def _add_bias(y_NOPQ: Array, b_O: Array) -> None:
+    def add(images: slice) -> None:
+        y_NOPQ[images] += b_O[:, None, None]
+
+    share(add, runs(len(y_NOPQ), y_NOPQ.size))
+
+
+def _bias_gradient(dy_NOPQ: Array) -> Array:
+    return total(share(lambda images: dy_NOPQ[images].sum(axis=(0, 2, 3)), runs(len(dy_NOPQ), dy_NOPQ.size)))
 
 
 def _bias(b_O: ArrayLike, channels: int, dtype: np.dtype[Any]) -> Array:

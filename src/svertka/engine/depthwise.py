@@ -9,6 +9,7 @@ from svertka.engine.arrays import Array
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
+from svertka.engine.threads import runs, share, total
 
 __all__ = ["AXES", "forward", "input_gradient", "weight_gradient"]
 
@@ -17,11 +18,15 @@ def forward(x_NHWC: Array, w_C1KL: Array, window: Window) -> Array:
     """Returns [N, P, Q, C]; ``x_NHWC`` is already padded. Image by image, to stay in the cache."""
     P, Q = window.output_size(x_NHWC.shape[1:3])
     y_NPQC = np.zeros((len(x_NHWC), P, Q, x_NHWC.shape[3]), x_NHWC.dtype)
-    product = np.empty(y_NPQC.shape[1:], x_NHWC.dtype)
-    for x_HWC, y_PQC in zip(x_NHWC, y_NPQC, strict=True):
-        for k, l, rows, columns in window.taps((P, Q)):
-            np.multiply(x_HWC[rows, columns], w_C1KL[:, 0, k, l], out=product)
-            y_PQC += product
+
+    def some_images(images: slice) -> None:
+        product = np.empty(y_NPQC.shape[1:], x_NHWC.dtype)
+        for x_HWC, y_PQC in zip(x_NHWC[images], y_NPQC[images], strict=True):
+            for k, l, rows, columns in window.taps((P, Q)):
+                np.multiply(x_HWC[rows, columns], w_C1KL[:, 0, k, l], out=product)
+                y_PQC += product
+
+    share(some_images, runs(len(x_NHWC), y_NPQC.size))
     return y_NPQC
 
 
@@ -29,19 +34,27 @@ def input_gradient(dy_NPQC: Array, w_C1KL: Array, window: Window, size: Pair, pa
     """Returns [N, H, W, C], the gradient of the input that was padded by ``pads`` to ``size``."""
     N, P, Q, C = dy_NPQC.shape
     dx_NHWC = np.zeros((N, *size, C), dy_NPQC.dtype)
-    product = np.empty((P, Q, C), dy_NPQC.dtype)
-    for dy_PQC, dx_HWC in zip(dy_NPQC, dx_NHWC, strict=True):
-        for k, l, rows, columns in window.taps((P, Q)):
-            np.multiply(dy_PQC, w_C1KL[:, 0, k, l], out=product)
-            dx_HWC[rows, columns] += product
+
+    def some_images(images: slice) -> None:
+        product = np.empty((P, Q, C), dy_NPQC.dtype)
+        for dy_PQC, dx_HWC in zip(dy_NPQC[images], dx_NHWC[images], strict=True):
+            for k, l, rows, columns in window.taps((P, Q)):
+                np.multiply(dy_PQC, w_C1KL[:, 0, k, l], out=product)
+                dx_HWC[rows, columns] += product
+
+    share(some_images, runs(N, dy_NPQC.size))
     return crop(dx_NHWC, pads)
 
 
 def weight_gradient(dy_NPQC: Array, x_NHWC: Array, window: Window) -> Array:
     """Returns [C, 1, K, L]; ``x_NHWC`` is already padded."""
     P, Q, C = dy_NPQC.shape[1:]
-    dw_C1KL = np.zeros((C, 1, *window.kernel), dy_NPQC.dtype)
-    for dy_PQC, x_HWC in zip(dy_NPQC, x_NHWC, strict=True):
-        for k, l, rows, columns in window.taps((P, Q)):
-            dw_C1KL[:, 0, k, l] += np.einsum("pqc,pqc->c", dy_PQC, x_HWC[rows, columns])
-    return dw_C1KL
+
+    def some_images(images: slice) -> Array:
+        dw_C1KL = np.zeros((C, 1, *window.kernel), dy_NPQC.dtype)
+        for dy_PQC, x_HWC in zip(dy_NPQC[images], x_NHWC[images], strict=True):
+            for k, l, rows, columns in window.taps((P, Q)):
+                dw_C1KL[:, 0, k, l] += np.einsum("pqc,pqc->c", dy_PQC, x_HWC[rows, columns])
+        return dw_C1KL
+
+    return total(share(some_images, runs(len(x_NHWC), dy_NPQC.size)))

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, is_finite
-from svertka.engine.geometry import NO_PADS, Padding, PaddingMode, Pair, Window, check_mode
-from svertka.engine.padding import pad
+from svertka.engine.geometry import Padding, PaddingMode, Pair, Window, check_mode
+from svertka.engine.padding import Pads, pad
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 
 _STRIP_BYTES = 256 << 10
@@ -154,11 +154,7 @@ def correlate(
         return np.stack(planes, axis=2)
     if pixels.ndim != 2:
         raise ShapeError(f"image has shape {list(pixels.shape)}; expected [H, W] or [H, W, C].")
-    check_mode(padding_mode)
-    pads = Window.of(kernel.shape, 1, padding).pads
-    window = Window.of(kernel.shape, stride)
-    padded = pad(pixels[None, None], pads, padding_mode)[0, 0] if pads != NO_PADS else pixels
-    window.output_size(padded.shape)
+    padded, window, _ = _prepared(pixels, kernel, stride, padding, padding_mode)
     return np.ascontiguousarray(_valid(padded, kernel)[:: window.stride[0], :: window.stride[1]])
 
 
@@ -181,6 +177,17 @@ def _operands(image: ArrayLike, kernel_KL: ArrayLike) -> tuple[Array, Array]:
     (pixels,) = floats(image=(image, np.ndim(image)))
     (kernel,) = floats(kernel=(kernel_KL, 2))
     return pixels, kernel.astype(pixels.dtype)
+
+
+def _prepared(
+    plane_HW: Array, kernel_KL: Array, stride: int | Sequence[int], padding: Padding, padding_mode: PaddingMode
+) -> tuple[Array, Window, Pads]:
+    """The padded plane, how the kernel moves over it, and the pads; checked: at least one window fits."""
+    check_mode(padding_mode)
+    pads, window = Window.of(kernel_KL.shape, 1, padding).pads, Window.of(kernel_KL.shape, stride)
+    padded = pad(plane_HW[None, None], pads, padding_mode)[0, 0]
+    window.output_size(padded.shape)
+    return padded, window, pads
 
 
 def factors(kernel_KL: Array) -> tuple[Array, Array] | None:
@@ -311,9 +318,7 @@ def explain(
     """
     (plane,) = floats(plane=(plane_HW, 2))
     plane, kernel = _operands(plane, kernel_KL)
-    pads = Window.of(kernel.shape, 1, padding).pads
-    padded = pad(plane[None, None], pads, padding_mode)[0, 0]
-    window = Window.of(kernel.shape, stride)
+    padded, window, pads = _prepared(plane, kernel, stride, padding, padding_mode)
     P, Q = window.output_size(padded.shape)
     if not (0 <= at[0] < P and 0 <= at[1] < Q):
         raise ShapeError(f"there is no output pixel {at[0]},{at[1]}; expected rows 0 to {P - 1}, columns 0 to {Q - 1}.")

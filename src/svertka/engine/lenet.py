@@ -22,14 +22,9 @@ from svertka.engine.layers import (
     TableConv2d,
 )
 from svertka.engine.network import Network, Sequential
+from svertka.lenet_1998 import C3_TABLE, digit_codes
 
 CLASSES = 10
-C3_TABLE = tuple(
-    tuple(map(int, row))
-    for row in "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345".split()
-)
-"""Which maps of S2 each map of C3 sees (table I): 60 connections instead of 96."""
-
 criterion_1998 = partial(map_criterion, rubbish=1.0)
 """The loss of the 1998 network."""
 
@@ -79,7 +74,7 @@ def lenet5_1998(seed: int = 0) -> Network:
             Flatten(),
             _uniform(Linear(120, 84, rng), 120, rng),
             Activation("scaled_tanh"),
-            Rbf(digit_bitmaps()),
+            Rbf(np.array(digit_codes(), np.float32)),
         )
     )
 
@@ -98,30 +93,3 @@ def _uniform(layer: Layer, fan_in: int, rng: np.random.Generator) -> Layer:
     weight = layer.parameters["weight"].value
     weight[...] = rng.uniform(-2.4 / fan_in, 2.4 / fan_in, weight.shape)
     return layer
-
-
-def digit_bitmaps() -> Array:
-    """The targets of the radial output: each digit drawn on 7 × 12 pixels, +1 for ink and -1 beside it, [10, 84].
-
-    The drawings are ours, in the spirit of the paper's figure 3: alike digits get alike codes.
-    """
-    rows = [line.split() for line in _DRAWINGS.strip().splitlines()]
-    assert len(rows) == 12 and all(len(row) == CLASSES and {len(cell) for cell in row} == {7} for row in rows)
-    pixels = [[1.0 if pixel == "#" else -1.0 for row in rows for pixel in row[digit]] for digit in range(CLASSES)]
-    return np.array(pixels, np.float32)
-
-
-_DRAWINGS = """
-....... ....... ....... ....... ....... ....... ....... ....... ....... .......
-..###.. ...##.. ..###.. #######  #....## ####### ..####. ####### ..###.. ..####.
-.##.##. ..###.. .#...#. ....##. #....## #...... .##.... ##...## .##.##. .##..##
-.#...#. .####.. ##...## ...##.. #....## #...... ##..... ....##. .#...#. ##...##
-##...## ...##.. .....## ..###.. #....## ###.... #...... ....##. ##...## ##...##
-##...## ...##.. ....##. ....##. ##...## ..####. #.####. ...###. .##.##. .#..###
-##...## ...##.. ...##.. .....## .###### .....## ##...## ..####. ..###.. ..####.
-##...## ...##.. ..##... .....## .....## .....## ##...## ...##.. .##.##. .....##
-.#...#. ...##.. .##.... .....## .....## .....## ##...## ..##... ##...## .....##
-.##.##. ...##.. ##..... ##...## .....## ##...## .#...#. ..##... ##...## ....##.
-..###.. .####.. ####### .#####. .....## .#####. ..###.. ..##... .#####. ..###..
-....... ....... ....... ....... ....... ....... ....... ....... ....... .......
-"""

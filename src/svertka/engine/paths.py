@@ -25,6 +25,7 @@ from svertka.engine.geometry import (
     transposed_output_size,
 )
 from svertka.engine.padding import Pads, fill_border, inside
+from svertka.engine.threads import share_copy
 from svertka.errors import ShapeError
 
 _FEW_CHANNELS = 8
@@ -152,15 +153,16 @@ def _is_depthwise(w_shape: tuple[int, ...], plan: Plan) -> bool:
     return plan.groups == w_shape[0] > 1 and w_shape[1] == 1
 
 
-def _laid_out(x_NCHW: Array, axes: tuple[int, ...], plan: Plan) -> Array:
+def _laid_out(x_NCHW: Array, axes: tuple[int, ...], pads: Pads) -> Array:
     """Padded with zeros, and contiguous in the order of axes that a path wants; copied at most once."""
-    if plan.pads == NO_PADS:
-        return np.ascontiguousarray(x_NCHW.transpose(axes))
-    shape = (*x_NCHW.shape[:2], *plan.padded_size)
+    laid: Array = x_NCHW.transpose(axes)
+    if pads == NO_PADS and laid.flags.c_contiguous:
+        return laid
+    shape = (*x_NCHW.shape[:2], *(size + sum(pair) for size, pair in zip(x_NCHW.shape[2:], pads, strict=True)))
     padded = np.empty([shape[axis] for axis in axes], x_NCHW.dtype)
     as_NCHW = _as_NCHW(padded, axes)
-    fill_border(as_NCHW, plan.pads, 0.0)
-    inside(as_NCHW, plan.pads)[...] = x_NCHW
+    fill_border(as_NCHW, pads, 0.0)
+    share_copy(inside(as_NCHW, pads), x_NCHW)
     return padded
 
 
@@ -177,7 +179,7 @@ def forward(x_NCHW: Array, w_OCKL: Array, plan: Plan) -> Array:
         return _in_groups(plan, lambda c, o, alone: forward(x_NCHW[:, c], w_OCKL[o], alone), w_OCKL.shape, 1)
     else:
         path = _path(w_OCKL.shape, plan, x_NCHW, w_OCKL)
-    return _as_NCHW(path.forward(_laid_out(x_NCHW, path.AXES, plan), w_OCKL, plan.window), path.AXES)
+    return _as_NCHW(path.forward(_laid_out(x_NCHW, path.AXES, plan.pads), w_OCKL, plan.window), path.AXES)
 
 
 def input_gradient(dy_NOPQ: Array, w_OCKL: Array, plan: Plan) -> Array:
@@ -188,7 +190,7 @@ def input_gradient(dy_NOPQ: Array, w_OCKL: Array, plan: Plan) -> Array:
         return _in_groups(plan, lambda c, o, alone: input_gradient(dy_NOPQ[:, o], w_OCKL[o], alone), w_OCKL.shape, 1)
     else:
         path = _path(w_OCKL.shape, plan, dy_NOPQ, w_OCKL)
-    dy = np.ascontiguousarray(dy_NOPQ.transpose(path.AXES))
+    dy = _laid_out(dy_NOPQ, path.AXES, NO_PADS)
     return _as_NCHW(path.input_gradient(dy, w_OCKL, plan.window, plan.padded_size, plan.pads), path.AXES)
 
 
@@ -205,6 +207,6 @@ def weight_gradient(dy_NOPQ: Array, x_NCHW: Array, w_shape: tuple[int, ...], pla
         )
     else:
         path = _path(w_shape, plan, dy_NOPQ, x_NCHW)
-    dy = np.ascontiguousarray(dy_NOPQ.transpose(path.AXES))
-    dw: Array = path.weight_gradient(dy, _laid_out(x_NCHW, path.AXES, plan), plan.window)
+    dy = _laid_out(dy_NOPQ, path.AXES, NO_PADS)
+    dw: Array = path.weight_gradient(dy, _laid_out(x_NCHW, path.AXES, plan.pads), plan.window)
     return dw

@@ -11,7 +11,7 @@ Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out; tiles: I/J rows 
 i/j position in an input tile (6 × 6), p/q in an output tile (4 × 4).
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -22,9 +22,12 @@ from svertka.engine.blocks import blocks
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
+from svertka.engine.threads import hands, runs, share, share_copy, total
 
 __all__ = ["AXES", "A_T", "B_T", "G", "forward", "input_gradient", "suits", "weight_gradient"]
 
+Block = tuple[slice, slice]
+"""Images, and rows of their tiles."""
 _OUT, _IN = 4, 6  # side of an output tile and of the input tile that it needs
 _BLOCK_BYTES, _BLOCK_TILES = 4 << 20, 256
 _MIN_CHANNELS, _MIN_TILES = 16, 24
@@ -54,7 +57,7 @@ def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     """Returns [N, P, Q, O]; ``x_NHWC`` is already padded."""
     P, Q = window.output_size(x_NHWC.shape[1:3])
     x_NHWC = _fill_tiles(x_NHWC, (_whole(P) + 2, _whole(Q) + 2))
-    return _convolve(x_NHWC, _transform_kernels(w_OCKL.swapaxes(0, 1)), (P, Q))
+    return _convolve(x_NHWC, w_OCKL.swapaxes(0, 1), (P, Q))
 
 
 def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
@@ -63,8 +66,8 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pa
     (top, bottom), (left, right) = ((min(2, before), min(2, after)) for before, after in pads)
     H, W = size[0] - top - bottom, size[1] - left - right
     padded = np.zeros((N, _whole(H) + 2, _whole(W) + 2, O), dy_NPQO.dtype)
-    padded[:, 2 - top : 2 - top + P, 2 - left : 2 - left + Q] = dy_NPQO
-    dx_NHWC = _convolve(padded, _transform_kernels(w_OCKL[:, :, ::-1, ::-1]), (H, W))
+    share_copy(padded[:, 2 - top : 2 - top + P, 2 - left : 2 - left + Q], dy_NPQO)
+    dx_NHWC = _convolve(padded, w_OCKL[:, :, ::-1, ::-1], (H, W))
     return crop(dx_NHWC, ((pads[0][0] - top, pads[0][1] - bottom), (pads[1][0] - left, pads[1][1] - right)))
 
 
@@ -74,26 +77,50 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     C = x_NHWC.shape[3]
     x_NHWC = _fill_tiles(x_NHWC, (_whole(P) + 2, _whole(Q) + 2))
     dy_NPQO = _fill_tiles(dy_NPQO, (_whole(P), _whole(Q)))
-    dw_jiOC = np.zeros((_IN, _IN, O, C), dy_NPQO.dtype)
-    for images, tiles in _blocks(len(x_NHWC), _whole(P) // _OUT, _whole(Q) // _OUT, C + O, x_NHWC.itemsize):
-        d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
-        rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
-        dy_jiTO = _transform_gradients(dy_NPQO[images, rows]).reshape(_IN, _IN, -1, O)
-        dw_jiOC += np.matmul(dy_jiTO.swapaxes(2, 3), d_jiTC)
-    dw_MK: Array = dw_jiOC.reshape(_IN * _IN, -1).T @ _kernel_transform(dw_jiOC.dtype)
-    return dw_MK.reshape(O, C, 3, 3)
+
+    def gradient(parts: Sequence[Block], kernels: slice) -> Array:
+        dw_jiOC = np.zeros((_IN, _IN, len(range(O)[kernels]), C), dy_NPQO.dtype)
+        for images, tiles in parts:
+            d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles)).reshape(_IN, _IN, -1, C)
+            rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
+            dy_jiNIJO = _transform_gradients(dy_NPQO[images, rows, :, kernels])
+            dy_jiTO = dy_jiNIJO.reshape(_IN, _IN, -1, dy_jiNIJO.shape[-1])
+            dw_jiOC += np.matmul(dy_jiTO.swapaxes(2, 3), d_jiTC)
+        dw_MK: Array = dw_jiOC.reshape(_IN * _IN, -1).T @ _kernel_transform(dw_jiOC.dtype)
+        return dw_MK.reshape(-1, C, 3, 3)
+
+    every = _blocks(len(x_NHWC), _whole(P) // _OUT, _whole(Q) // _OUT, C + O, x_NHWC.itemsize)
+    some_kernels = runs(O, _IN * _IN * C * O)
+    if len(every) < len(some_kernels):  # as in _convolve
+        return np.concatenate(share(lambda kernels: gradient(every, kernels), some_kernels))
+    return total(share(lambda parts: gradient(parts, slice(None)), hands(every)))
 
 
-def _convolve(x_NHWC: Array, w_jiCO: Array, output: Pair) -> Array:
-    """Convolves inputs that fill whole tiles with transformed kernels; [N, P, Q, O] of the ``output`` size."""
+def _convolve(x_NHWC: Array, w_COKL: Array, output: Pair) -> Array:
+    """Convolves inputs that fill whole tiles; [N, P, Q, O] of the ``output`` size."""
     N, H, W, C = x_NHWC.shape
-    O = w_jiCO.shape[3]
+    O = w_COKL.shape[1]
     y_NPQO = np.empty((N, *output, O), x_NHWC.dtype)
-    for images, tiles in _blocks(N, H // _OUT, W // _OUT, C + O, x_NHWC.itemsize):
+
+    def block(part: Block, w_jiCO: Array, kernels: slice) -> None:
+        images, tiles = part
         d_jiTC = _transform_inputs(_rows_of(x_NHWC[images], tiles))
         products = np.matmul(d_jiTC.reshape(_IN, _IN, -1, C), w_jiCO)
         rows = slice(tiles.start * _OUT, tiles.stop * _OUT)
-        _transform_outputs(products.reshape(*d_jiTC.shape[:-1], O), y_NPQO[images, rows])
+        _transform_outputs(products.reshape(*d_jiTC.shape[:-1], -1), y_NPQO[images, rows, :, kernels])
+
+    def some_kernels(kernels: slice) -> None:
+        w_jiCO = _transform_kernels(w_COKL[:, kernels])
+        for part in every:
+            block(part, w_jiCO, kernels)
+
+    every = _blocks(N, H // _OUT, W // _OUT, C + O, x_NHWC.itemsize)
+    parts = runs(O, _IN * _IN * C * O)
+    if len(every) < len(parts):  # few tiles and many kernels: threads share these
+        share(some_kernels, parts)
+    else:
+        w_jiCO = _transform_kernels(w_COKL)
+        share(lambda part: block(part, w_jiCO, slice(None)), every)
     return y_NPQO
 
 
@@ -106,10 +133,10 @@ def _rows_of(x_NHWC: Array, tiles: slice) -> Array:
     return x_NHWC[:, tiles.start * _OUT : tiles.stop * _OUT + 2]
 
 
-def _blocks(N: int, I: int, J: int, channels: int, itemsize: int) -> Iterator[tuple[slice, slice]]:
+def _blocks(N: int, I: int, J: int, channels: int, itemsize: int) -> list[Block]:
     """Rows of tiles that fit into the cache, but enough tiles to make each pass over the kernels worth its while."""
     tile_bytes = _IN * _IN * channels * itemsize
-    return blocks(N, I, J * tile_bytes, max(_BLOCK_BYTES, _BLOCK_TILES * tile_bytes))
+    return list(blocks(N, I, J * tile_bytes, max(_BLOCK_BYTES, _BLOCK_TILES * tile_bytes)))
 
 
 def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
@@ -118,7 +145,7 @@ def _fill_tiles(x_NHWC: Array, size: Pair) -> Array:
     if (H, W) == size:
         return x_NHWC
     filled = np.zeros((N, *size, C), x_NHWC.dtype)
-    filled[:, :H, :W] = x_NHWC
+    share_copy(filled[:, :H, :W], x_NHWC)
     return filled
 
 

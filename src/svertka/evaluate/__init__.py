@@ -1,11 +1,13 @@
 """Judging: predictions in, every figure with its interval out. NumPy only.
 
 ``predictions`` saves and reads what a model said; ``metrics`` defines the figures, ``bootstrap`` their intervals,
-``calibration`` how far confidences can be trusted, ``curves`` the lines of a report; ``judgement`` puts them
-together, ``metrics_json`` writes the result down.
+``clusters`` those of images in groups and DeLong's, ``calibration`` how far confidences can be trusted, ``conformal``
+when to say "unsure", ``operating_point`` when to call a test positive, ``curves`` the lines of a report; ``judgement``
+puts them together, ``metrics_json`` writes the result down.
 """
 
 from svertka.evaluate.calibration import fit_temperature, why_not_fitted
+from svertka.evaluate.conformal import fit_conformal, too_few
 from svertka.evaluate.judgement import MAJORITY, evaluate
 from svertka.evaluate.metrics_json import from_json, to_json
 from svertka.evaluate.predictions import load_predictions, predicted_labels, probabilities, save_predictions
@@ -13,6 +15,7 @@ from svertka.evaluate.predictions import load_predictions, predicted_labels, pro
 __all__ = [
     "MAJORITY",
     "evaluate",
+    "fit_conformal",
     "fit_temperature",
     "from_json",
     "load_predictions",
@@ -20,5 +23,6 @@ __all__ = [
     "probabilities",
     "save_predictions",
     "to_json",
+    "too_few",
     "why_not_fitted",
 ]

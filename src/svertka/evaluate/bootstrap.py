@@ -3,6 +3,8 @@
 Shares of images (accuracy, precision, recall) get Wilson's interval. It stays honest where the bootstrap is not:
 3 of 3 right is not "100 % for certain" but 44 to 100 %.
 
+The area under the ROC curve of two classes gets DeLong's interval (``clusters.roc_auc``), as diagnostics is used to.
+
 Everything else gets a percentile bootstrap: draw as many images as there are, with replacement, a thousand times,
 and take the middle 95 % of the figure's values. The draw is not stratified: a new test set would vary in its mix of
 classes too. A rare class may be missing from some draws; figures that need it are then taken over the other draws.
@@ -10,11 +12,10 @@ classes too. A rare class may be missing from some draws; figures that need it a
 The interval speaks of the luck of drawing these test images, not of another training run or another camera, and it
 counts images as independent.
 
-Sources: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference; Efron and Tibshirani 1993,
+Source: Efron and Tibshirani 1993,
 An Introduction to the Bootstrap, chapter 13.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,18 +24,7 @@ from numpy.typing import NDArray
 from svertka.schema import Estimate
 
 RESAMPLES = 1000
-_Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 _CHUNK = 32  # resamples at a time: a chunk of a few thousand images then stays in the processor's cache
-
-
-def share(successes: int, n: int) -> Estimate:
-    """A share of images with Wilson's 95 % interval. Of no images nothing is known: 0, from 0 to 1, n = 0."""
-    if n == 0:
-        return Estimate(0.0, 0.0, 1.0, 0)
-    p, z2 = successes / n, _Z_95**2
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Estimate(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), n)
 
 
 def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[NDArray[np.float32]]:

@@ -1,16 +1,21 @@
 """``evaluate``: from predictions to every figure with its interval, beside its baselines."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import ConfigError
-from svertka.evaluate.bootstrap import percentile_interval, resamples, share
+from svertka.evaluate.bootstrap import percentile_interval, resamples
 from svertka.evaluate.calibration import reliability
+from svertka.evaluate.clusters import roc_auc
+from svertka.evaluate.conformal import judge_abstention
 from svertka.evaluate.curves import roc_and_precision_recall
-from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge
-from svertka.schema import ClassScores, Estimate, Evaluation, Notice, Predictions
+from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge, log_odds
+from svertka.evaluate.predictions import scaled_logits
+from svertka.intervals import share
+from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"
 FEW_IMAGES = 100
@@ -29,6 +34,7 @@ def evaluate(
     temperature: float = 1.0,
     baselines: Mapping[str, Predictions] | None = None,
     majority_class: int | None = None,
+    conformal: Conformal | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judges predictions: every figure with a 95 % interval and the number of images behind it.
@@ -43,6 +49,7 @@ def evaluate(
         baselines: what other models said of the same images (the probe); judged with temperature 1.
         majority_class: the most frequent label of the training images. Predicting it always is the first baseline;
             it has no probabilities, so no log loss and no calibration error.
+        conformal: thresholds of ``fit_conformal`` on validation, for sets of possible classes.
         seed: of the bootstrap; equal seeds give equal intervals.
 
     Raises:
@@ -50,8 +57,8 @@ def evaluate(
         ConfigError: ``majority_class`` is no class.
     """
     judged = judge(predictions, temperature)
-    metrics, f1 = _estimates(judged, seed)
-    others = {name: _estimates(judge(other), seed)[0] for name, other in (baselines or {}).items()}
+    metrics, f1 = _estimates(judged, predictions, seed)
+    others = {name: _estimates(judge(other), other, seed)[0] for name, other in (baselines or {}).items()}
     if majority_class is not None:
         others = {MAJORITY: _majority(predictions, majority_class, seed)} | others
     roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
@@ -69,10 +76,11 @@ def evaluate(
         reliability_uncalibrated=reliability(judged.uncalibrated),
         baselines=others,
         notices=_notices(predictions.class_names, confusion_KK, metrics),
+        abstention=None if conformal is None else judge_abstention(predictions, conformal),
     )
 
 
-def _estimates(judged: Judged, seed: int) -> tuple[dict[str, Estimate], list[Estimate]]:
+def _estimates(judged: Judged, predictions: Predictions, seed: int) -> tuple[dict[str, Estimate], list[Estimate]]:
     """Every metric that exists, and F1 of each class, with intervals."""
     n = len(judged.labels_N)
     value_of, f1_K1 = all_metrics(judged, np.ones((n, 1)))
@@ -84,6 +92,9 @@ def _estimates(judged: Judged, seed: int) -> tuple[dict[str, Estimate], list[Est
             centred = name.startswith("calibration_error")
             metrics[name] = percentile_interval(float(value[0]), draws_B, n, centred=centred)
     metrics["accuracy"] = share(int((judged.labels_N == judged.predicted_N).sum()), n)
+    if judged.num_classes == 2 and "roc_auc" in metrics:
+        delong = roc_auc(log_odds(scaled_logits(predictions))[:, 1], judged.labels_N == 1)
+        metrics["roc_auc"] = replace(metrics["roc_auc"], low=delong.low, high=delong.high)
     f1_KB = np.concatenate([f1 for _, f1 in draws], axis=1).astype(np.float64)
     f1 = [
         percentile_interval(float(np.nan_to_num(f1_K1[k, 0])), f1_KB[k], int(involved))
@@ -112,7 +123,7 @@ def _majority(predictions: Predictions, majority_class: int, seed: int) -> dict[
         paths=predictions.paths,
         class_names=predictions.class_names,
     )
-    figures, _ = _estimates(judge(always), seed)
+    figures, _ = _estimates(judge(always), always, seed)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from svertka.errors import DataError
-from svertka.schema import ClassScores, Curve, Estimate, Evaluation, Notice, ReliabilityBin
+from svertka.schema import Abstention, ClassScores, Curve, Estimate, Evaluation, Notice, ReliabilityBin
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def from_json(value: Mapping[str, Any]) -> Evaluation:
                 "reliability_uncalibrated": tuple(ReliabilityBin(**b) for b in value["reliability_uncalibrated"]),
                 "baselines": {name: _estimates(figures) for name, figures in value["baselines"].items()},
                 "notices": tuple(Notice(**notice) for notice in value["notices"]),
+                "abstention": _abstention(value.get("abstention")),
             }
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -56,6 +57,19 @@ def _estimates(value: Mapping[str, Any]) -> dict[str, Estimate]:
 
 def _class_scores(value: Mapping[str, Any]) -> ClassScores:
     return ClassScores(**{**value, **{key: Estimate(**value[key]) for key in ("precision", "recall", "f1")}})
+
+
+def _abstention(value: Mapping[str, Any] | None) -> Abstention | None:
+    if value is None:  # also in metrics.json of older runs
+        return None
+    return Abstention(
+        **{
+            **value,
+            **{name: Estimate(**value[name]) for name in ("coverage", "answered", "accuracy")},
+            "per_class": tuple(Estimate(**figure) for figure in value["per_class"]),
+            "counts": tuple(value["counts"]),
+        }
+    )
 
 
 def _curve(value: Mapping[str, Any]) -> Curve:

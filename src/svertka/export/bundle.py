@@ -36,7 +36,7 @@ from svertka.export.manifest import (
 )
 from svertka.export.protobuf import check_self_contained
 from svertka.export.session import IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
-from svertka.schema import Bundle, Estimate, Parity, Preprocess, Source
+from svertka.schema import Bundle, Conformal, Estimate, Parity, Preprocess, Source
 
 if TYPE_CHECKING:
     import onnx
@@ -64,6 +64,7 @@ def write_bundle(
     data_hash: str = "",
     metrics: Mapping[str, Estimate] | None = None,
     versions: Mapping[str, str] | None = None,
+    conformal: Conformal | None = None,
     threads: int = 0,
 ) -> Bundle:
     """Writes a bundle after comparing its graph with the network that it was made from.
@@ -84,6 +85,7 @@ def write_bundle(
         data_hash: ``Catalog.hash``.
         metrics: on the test images.
         versions: of packages and machine, see ``runtime.versions``.
+        conformal: when to say "unsure"; None: never.
         threads: for the comparison; 0 means all processors.
 
     Returns:
@@ -113,6 +115,7 @@ def write_bundle(
             "sources": [asdict(source) for source in sources],
             "data_hash": data_hash,
             "versions": dict(versions or {}),
+            **({"conformal": asdict(conformal)} if conformal else {}),
             "files": {name: _facts(beside / name) for name in HASHED_FILES},
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False)

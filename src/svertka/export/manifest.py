@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from svertka.errors import BundleError, ConfigError
-from svertka.schema import Bundle, Parity, Preprocess
+from svertka.schema import Bundle, Conformal, Parity, Preprocess
 
 FORMAT = 1
 """Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle."""
@@ -45,6 +45,7 @@ def read_manifest(directory: Path) -> Bundle:
         temperature=float(temperature),
         parity=_parity(manifest, path),
         manifest=manifest,
+        conformal=_conformal(manifest, path) if "conformal" in manifest else None,
     )
 
 
@@ -116,6 +117,17 @@ def _parity(manifest: Mapping[str, object], path: Path) -> Parity:
         n=_field(fields, "n", int, path),
         max_probability_difference=float(_field(fields, "max_probability_difference", (int, float), path)),
         same_labels=_field(fields, "same_labels", int, path),
+    )
+
+
+def _conformal(manifest: Mapping[str, object], path: Path) -> Conformal:
+    fields = _field(manifest, "conformal", dict, path)
+    thresholds, counts = _field(fields, "thresholds", list, path), _field(fields, "counts", list, path)
+    classes = len(_class_names(manifest, path))
+    if len(thresholds) != classes or not all(isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds):
+        raise BundleError(f"{path}: thresholds is {thresholds!r:.200}; expected {classes} numbers from 0 to 1.")
+    return Conformal(
+        target=float(_field(fields, "target", (int, float), path)), thresholds=tuple(thresholds), counts=tuple(counts)
     )
 
 

@@ -34,20 +34,27 @@ class Mistakes:
     shown: tuple[Mistake, ...]
 
 
+def surest_mistakes(run: RunRecord, count: int) -> list[tuple[int, float]]:
+    """Rows of the wrong answers on the test images and their calibrated confidence, surest first."""
+    predicted_N = predicted_labels(run.test)
+    confidence_N = probabilities(run.test, run.evaluation.temperature)[np.arange(len(predicted_N)), predicted_N]
+    wrong = np.flatnonzero(predicted_N != run.test.labels_N)
+    surest = wrong[np.argsort(-confidence_N[wrong], kind="stable")][:count]
+    return [(int(row), float(confidence_N[row])) for row in surest]
+
+
 def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
     """Finds the wrong answers with the highest calibrated confidence; reads their images from disk."""
-    probabilities_NK = probabilities(run.test, run.evaluation.temperature)
     predicted_N = predicted_labels(run.test)
-    confidence_N = probabilities_NK[np.arange(len(predicted_N)), predicted_N]
-    wrong = np.flatnonzero(predicted_N != run.test.labels_N)
-    if not len(wrong):
+    wrong = surest_mistakes(run, len(run.test))
+    if not wrong:
         return Mistakes(finding=voice("mistakes.none"), shown=())
-    surest = wrong[np.argsort(-confidence_N[wrong], kind="stable")][:_MISTAKES_SHOWN]
+    surest = wrong[:_MISTAKES_SHOWN]
     names = run.test.class_names
-    files = [run.catalog.root / run.test.paths[row] for row in surest]
+    files = [run.catalog.root / run.test.paths[row] for row, _ in surest]
     pictures = thumbnails(files, _MISTAKE_PX, run.config.max_megapixels)
     shown = []
-    for row, picture in zip(surest, pictures, strict=True):
+    for (row, confidence), picture in zip(surest, pictures, strict=True):
         true, said = names[int(run.test.labels_N[row])], names[int(predicted_N[row])]
         alt = voice("mistakes.alt", path=run.test.paths[row], true=true, said=said)
         shown.append(
@@ -56,14 +63,14 @@ def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
                 path=run.test.paths[row],
                 true=true,
                 said=said,
-                confidence=voice.percent(float(confidence_N[row])),
+                confidence=voice.percent(confidence),
             )
         )
     finding = voice(
         "mistakes.finding",
         n=len(wrong),
         total=len(run.test),
-        sure=int((confidence_N[wrong] > _SURE).sum()),
+        sure=sum(confidence > _SURE for _, confidence in wrong),
         limit=voice.percent(_SURE, 0),
     )
     return Mistakes(finding=finding, shown=tuple(shown))

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.charts import learning_charts
@@ -20,11 +20,11 @@ from svertka.report.results import (
     make_decision,
     make_metric_rows,
 )
+from svertka.report.templating import make_environment, minute
 from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from markupsafe import Markup
 
 
@@ -49,14 +49,15 @@ def build_report(run: RunRecord, path: Path) -> Path:
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
     voice = Voice(run.config.language)
-    environment = _environment(voice)
+    environment = make_environment(voice, html=True)
+    environment.filters["code"] = _code_filter()
     curves = [
         chart for chart in (roc_chart(voice, run.evaluation), precision_recall_chart(voice, run.evaluation)) if chart
     ]
     metric_baselines, metric_rows = make_metric_rows(voice, run.evaluation)
     return environment.get_template("page.html.j2").render(
         run=run,
-        date=_date(run.started),
+        date=minute(run.started),
         headline=make_headline(voice, run),
         alerts=make_alerts(voice, run),
         decision=make_decision(voice, run.decision),
@@ -67,6 +68,7 @@ def render(run: RunRecord) -> str:
         classes=make_class_table(voice, run.evaluation),
         curves=curves,
         reliability=reliability_charts(voice, run.evaluation),
+        abstention=make_abstention(voice, run.evaluation),
         mistakes=make_mistakes(voice, run),
         metric_baselines=metric_baselines,
         metric_rows=metric_rows,
@@ -77,22 +79,6 @@ def render(run: RunRecord) -> str:
     )
 
 
-def _environment(voice: Voice) -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("svertka.report"),
-        autoescape=True,  # file and class names are other people's text
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-    )
-    environment.globals["t"] = voice
-    environment.filters["code"] = _code_filter()
-    return environment
-
-
 def _code_filter() -> Callable[[str], "Markup"]:
     """A filter that escapes a sentence, then sets what stands between backticks as code."""
     from markupsafe import Markup, escape
@@ -101,11 +87,3 @@ def _code_filter() -> Callable[[str], "Markup"]:
         return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
     return code
-
-
-def _date(started: str) -> str:
-    """The start as date and minute, or as it was given where it is no ISO 8601 time."""
-    try:
-        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return started

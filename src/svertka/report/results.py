@@ -10,7 +10,7 @@ from svertka.schema import ClassScores, Decision, Estimate, Evaluation
 MATRIX_CLASSES = 30
 _SHARES_IN_CELLS = 12
 _PAIRS_SHOWN = 25
-_CLASS_ROWS_SHOWN = 200
+CLASS_ROWS_SHOWN = 200
 _SORT_CLASSES_FROM = 13
 
 
@@ -161,15 +161,17 @@ def make_class_table(voice: Voice, evaluation: Evaluation) -> ClassTable:
     return ClassTable(
         finding=_class_finding(voice, evaluation.per_class),
         rows=tuple(
-            (s.name, s.support, tuple(_score(voice, e) for e in (s.precision, s.recall, s.f1)))
-            for s in scores[:_CLASS_ROWS_SHOWN]
+            (s.name, s.support, tuple(make_score(voice, e) for e in (s.precision, s.recall, s.f1)))
+            for s in scores[:CLASS_ROWS_SHOWN]
         ),
-        left_out=max(0, len(scores) - _CLASS_ROWS_SHOWN),
+        left_out=max(0, len(scores) - CLASS_ROWS_SHOWN),
         weakest_first=weakest_first,
     )
 
 
-def _score(voice: Voice, estimate: Estimate) -> ScoreView:
+def make_score(voice: Voice, estimate: Estimate) -> ScoreView:
+    """A share with its interval, in words and on a scale of percent."""
+
     def at(value: float) -> float:
         return round(100 * min(1.0, max(0.0, value)), 2) if math.isfinite(value) else 0.0
 

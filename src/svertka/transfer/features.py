@@ -7,8 +7,8 @@ again. Rows lie in shards that are written whole or not at all, so a killed extr
 import hashlib
 import uuid
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +39,10 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return len(self.y_N)
+
+    def rows(self, rows: Sequence[int]) -> "FeatureTable":
+        """Some of the images, as a table of their own."""
+        return replace(self, places=[self.places[row] for row in rows], y_N=self.y_N[list(rows)])
 
     def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Features [n, D] of some rows (all by default), one shard in memory at a time."""

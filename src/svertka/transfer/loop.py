@@ -104,10 +104,13 @@ def train(
     saved, progress = _read(directory)
     while progress.phase < len(task.strategy.phases):
         phase = task.strategy.phases[progress.phase]
-        if not saved and progress.best_epoch:
+        begins = not saved and progress.phase > 0
+        if begins and progress.best_epoch:
             for module in (model, average):
                 module.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
         session = open_session(model, average, task, progress.phase, saved)
+        if begins:  # kept before this phase finds better weights, which are not those that it began with
+            _save(directory, progress, session)
         saved = {}
         while not _finished(progress, phase, task.strategy.settings.patience):
             finite = _epoch(session, task, progress, directory, on_event, save_every_s)

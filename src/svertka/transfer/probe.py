@@ -91,7 +91,7 @@ def _choose_strength(
     """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice."""
     from sklearn.linear_model import LogisticRegression
 
-    folds = _folds(y_N, units_N, seed)
+    folds = stratified_folds(y_N, units_N, seed)
     if not folds:
         return 0.01, {}
     labels, column_N = np.unique(y_N, return_inverse=True)
@@ -109,7 +109,7 @@ def _choose_strength(
     return min(losses, key=lambda strength: losses[strength]), losses
 
 
-def _folds(
+def stratified_folds(
     y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Rows to fit and rows to hold out, units whole wherever each class can then be learnt; none for tiny classes."""
@@ -149,7 +149,8 @@ def _rotated(x_ND: FloatArray) -> tuple[FloatArray, NDArray[np.float64] | None]:
     if d <= n:
         return x_ND, None
     gram_NN: NDArray[np.float64] = (x_ND @ x_ND.T).astype(np.float64)
-    gram_NN[np.diag_indices(n)] += 1e-4 * np.trace(gram_NN) / n
+    # At least a little: of images that are all the same nothing is left but zeros.
+    gram_NN[np.diag_indices(n)] += max(1e-4 * np.trace(gram_NN) / n, 1e-12)
     factor_NN = np.linalg.cholesky(gram_NN).astype(np.float64, copy=False)
     return factor_NN.astype(np.float32), factor_NN
 

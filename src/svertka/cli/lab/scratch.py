@@ -18,7 +18,7 @@ from svertka.engine.network import Network
 from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
 from svertka.errors import ConfigError, did_you_mean
-from svertka.evaluate.bootstrap import share
+from svertka.intervals import share
 
 _VALIDATION_EVERY = 10
 _MISTAKES = 12

@@ -12,7 +12,7 @@ file             what it holds
 ``plan``         which kernel computes what
 ``kernels/``     Winograd, matrix products, depthwise, pooling, elementwise
 ``blas``         one BLAS thread for each thread of ours
-``program``      a plan with memory and threads
+``program``      a plan with memory, shared by threads
 ``network``      ``Twin``
 ===============  ================================================================================================
 """

@@ -10,11 +10,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from svertka.engine.threads import Team
 from svertka.engine.twin.graph import F32, Array, Graph
 from svertka.engine.twin.onnx_file import read
 from svertka.engine.twin.passes import optimise
 from svertka.engine.twin.plan import make_plan
-from svertka.engine.twin.program import Program, Workers
+from svertka.engine.twin.program import Program
 from svertka.engine.twin.shapes import Sizes
 from svertka.errors import GraphError, NotFoundError, ShapeError, did_you_mean
 
@@ -44,7 +45,7 @@ class Twin:
         self.threads = threads
         self._load, self.tensors = load, tuple(graph.tensors())
         self.graph = optimise(graph, graph.outputs)
-        self._workers = Workers(threads)
+        self._team = Team(threads)
         self._packs: dict[str, F32] = {}
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self._lock = threading.Lock()
@@ -123,7 +124,7 @@ class Twin:
         graph = self.graph if usual else optimise(self._load(), self._known(names))
         port = graph.inputs[0]
         sizes = {port.name: Sizes(x.shape, port.dtype)}
-        return Program(make_plan(graph, sizes, self.threads, self._packs if usual else {}), self._workers)
+        return Program(make_plan(graph, sizes, self.threads, self._packs if usual else {}), self._team)
 
     def _known(self, names: Iterable[str]) -> list[str]:
         known = set(self.tensors)

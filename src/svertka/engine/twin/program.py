@@ -1,45 +1,16 @@
-"""A plan with memory behind it, and the threads that run it."""
+"""A plan with memory behind it, and the order in which threads go through its steps."""
 
-import itertools
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from svertka.engine.twin.blas import one_thread
+from svertka.engine.threads import Stage, Team, deal
 from svertka.engine.twin.graph import Array
-from svertka.engine.twin.kernels.base import Block
+from svertka.engine.twin.kernels.base import Block, Run
 from svertka.engine.twin.layout import Layout, aligned, place
 from svertka.engine.twin.plan import Plan
-
-
-class Workers:
-    """Threads that share blocks; the caller is one of them."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._pool = ThreadPoolExecutor(count - 1, thread_name_prefix="svertka-twin") if count > 1 else None
-
-    def run(self, blocks: Sequence[Block]) -> None:
-        """Runs all blocks, each once, and returns when the last is done."""
-        if self._pool is None or len(blocks) == 1:
-            for block in blocks:
-                block(0)
-            return
-        coming = itertools.count()  # next() on it is atomic: whoever is free takes the next block
-
-        def work(worker: int) -> None:
-            while (number := next(coming)) < len(blocks):
-                blocks[number](worker)
-
-        helpers = [self._pool.submit(work, worker) for worker in range(1, min(self.count, len(blocks)))]
-        try:
-            work(0)
-        finally:
-            wait(helpers)  # whatever happened: nobody may still write when the next call begins
-        for helper in helpers:
-            helper.result()
 
 
 class Program:
@@ -47,31 +18,84 @@ class Program:
 
     Attributes:
         bytes: of that memory, scratch included.
+        stages: between them the threads wait for each other.
     """
 
-    def __init__(self, plan: Plan, workers: Workers) -> None:
-        self._workers, self._lock = workers, threading.Lock()
+    def __init__(self, plan: Plan, team: Team) -> None:
+        self._team, self._lock = team, threading.Lock()
         starts, total = place(plan.buffers)
         floats = max((step.kernel.scratch for step in plan.steps), default=0)
-        self.bytes = total + workers.count * 4 * floats
+        self.bytes = total + team.count * 4 * floats
         memory = aligned(total)
-        scratch = [aligned(4 * floats).view(np.float32) for _ in range(workers.count)]
+        scratch = [aligned(4 * floats).view(np.float32) for _ in range(team.count)]
 
         def array(tensor: Layout | Array) -> Array:
             return tensor.view(memory, starts[tensor.buffer]) if isinstance(tensor, Layout) else tensor
 
         self._inputs = {name: array(layout) for name, layout in plan.inputs.items()}
         self._outputs = {name: array(layout) for name, layout in plan.outputs.items()}
-        self.steps = [
-            (step.name, step.kernel.bind([array(x) for x in step.inputs], array(step.output), scratch))
-            for step in plan.steps
-        ]
+        steps = [step.kernel.bind([array(x) for x in step.inputs], array(step.output), scratch) for step in plan.steps]
+        self.stages = stages(steps, team.count)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs all steps; the results are arrays of their own."""
-        with self._lock, one_thread():
+        with self._lock:
             for name, value in inputs.items():
                 np.copyto(self._inputs[name], value, casting="unsafe")
-            for _, blocks in self.steps:
-                self._workers.run(blocks)
+            self._team.run(self.stages)
             return {name: np.array(value, order="C") for name, value in self._outputs.items()}
+
+
+def stages(steps: Sequence[Sequence[Block]], workers: int) -> Sequence[Stage]:
+    """Deals the blocks of each step out, and begins a new stage only where workers would meet in memory.
+
+    Two workers meet if one writes where the other has read or written since the last stage began. With several images
+    each worker mostly stays among its own; with one image, only kernels wider than a pixel look at the neighbour's.
+    """
+    found: list[list[list[Run]]] = [[[] for _ in range(workers)]]
+    reads, writes = [_Ranges() for _ in range(workers)], [_Ranges() for _ in range(workers)]
+    for blocks in steps:
+        hands = deal(blocks, workers)
+        will_read = [_Ranges(x for block in hand for x in block.reads) for hand in hands]
+        will_write = [_Ranges(block.writes for block in hand) for hand in hands]
+        if any(
+            will_write[w].meets(reads[v]) or will_write[w].meets(writes[v]) or will_read[w].meets(writes[v])
+            for w in range(workers)
+            for v in range(workers)
+            if w != v
+        ):
+            found.append([[] for _ in range(workers)])
+            reads, writes = will_read, will_write
+        else:
+            reads = [a.joined(b) for a, b in zip(reads, will_read, strict=True)]
+            writes = [a.joined(b) for a, b in zip(writes, will_write, strict=True)]
+        for worker, hand in enumerate(hands):
+            found[-1][worker] += [block.run for block in hand]
+    return found
+
+
+class _Ranges:
+    """Runs of addresses, sorted and merged."""
+
+    def __init__(self, arrays: Iterable[Array] = ()) -> None:
+        self._ranges = _merged(byte_bounds(x) for x in arrays if x.size)
+
+    def joined(self, other: "_Ranges") -> "_Ranges":
+        """Both together."""
+        both = _Ranges()
+        both._ranges = _merged([*self._ranges, *other._ranges])
+        return both
+
+    def meets(self, other: "_Ranges") -> bool:
+        """Whether any address is in both."""
+        return any(a < d and c < b for a, b in self._ranges for c, d in other._ranges)
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((begin, end))
+    return merged

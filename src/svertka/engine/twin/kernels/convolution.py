@@ -6,7 +6,7 @@ import numpy as np
 
 from svertka.engine.geometry import NO_PADS, Window
 from svertka.engine.twin.graph import F32, Array, Node
-from svertka.engine.twin.kernels.base import Block, Kernel, on_pixels
+from svertka.engine.twin.kernels.base import Block, Kernel, on_pixels, shares_outputs
 from svertka.engine.twin.kernels.depthwise import depthwise
 from svertka.engine.twin.kernels.gemm import gathered_windows, rows_by_matrix
 from svertka.engine.twin.kernels.winograd import transform_kernels, winograd
@@ -42,9 +42,10 @@ def convolution(
     return gathered_windows(weight_OCKL, bias_O, window, out_shape, activation, workers)
 
 
-def _seconds(flops: float, rows: float) -> float:
-    """Of matrix products, up to a factor: with few rows, packing the weights takes longer than multiplying."""
-    return flops * (1 + 21 / rows)
+def _seconds(products: int, rows: int, channels: int, outputs: int, workers: int) -> float:
+    """Of so many matrix products, up to a factor: with few rows, packing the weights takes longer than multiplying."""
+    together = rows if shares_outputs(rows, outputs, workers) else rows / workers
+    return products * rows * channels * outputs * (1 + 21 / together)
 
 
 def winograd_tile(weight: tuple[int, ...], window: Window, out_shape: tuple[int, ...], workers: int) -> int:
@@ -57,10 +58,10 @@ def winograd_tile(weight: tuple[int, ...], window: Window, out_shape: tuple[int,
     if window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1) or channels < 16:
         return 0
     pixels = n * rows * columns
-    cost = {0: _seconds(9 * pixels * channels * out_channels, pixels / workers) + 9 * 10 * pixels * channels}
+    cost = {0: _seconds(9, pixels, channels, out_channels, workers) + 9 * 10 * pixels * channels}
     for m in (2, 4):
         tiles, t = n * -(-rows // m) * -(-columns // m), m + 2
-        products = _seconds(t * t * tiles * channels * out_channels, tiles / workers)
+        products = _seconds(t * t, tiles, channels, out_channels, workers)
         cost[m] = products + 20 * t * t * tiles * (channels + out_channels)
     return min(cost, key=lambda m: cost[m])
 

@@ -19,8 +19,8 @@ from svertka.engine.twin.kernels.base import (
     Carver,
     Kernel,
     copy_padded,
-    cuts,
     finisher,
+    image_cuts,
     nhwc,
     round_up,
     size_of,
@@ -56,7 +56,7 @@ def depthwise(
     finish = finisher(bias_C if bias_C.any() else None, activation)
     width = window.span(1, columns)
     block_rows = max(1, _BLOCK // (columns * channels))
-    pieces = cuts(rows, block_rows, -(-workers // n))
+    pieces = image_cuts(n, rows, block_rows, workers)
     height = window.span(0, block_rows)
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
@@ -88,7 +88,8 @@ def depthwise(
                 out_PQC[...] = np.einsum("pqklx,klx->pqx", seen, weight_KLX).reshape(out_PQC.shape)
             finish(out_PQC, residual)
 
-        return run
+        seen_rows = x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]
+        return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out_PQC)
 
     return Kernel(round_up(size_of(height, width, channels)), bind)
 

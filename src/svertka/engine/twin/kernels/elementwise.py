@@ -34,7 +34,7 @@ def elementwise(compute: Callable[..., None], workers: int) -> Kernel:
 
 
 def _piece(compute: Callable[..., None], views: list[Array]) -> Block:
-    return lambda worker: compute(*views)
+    return Block(lambda worker: compute(*views), views[:-1], views[-1])
 
 
 def activation_alone(activation: Activation, workers: int) -> Kernel:
@@ -97,7 +97,7 @@ def spatial_mean(workers: int) -> Kernel:
                 np.add.reduce(x, axis=(2, 3), out=y, keepdims=True)
                 np.multiply(y, scale, out=y)
 
-            return run
+            return Block(run, [x], y)
 
         return [piece(inputs[0][a:b], out[a:b]) for a, b in cuts(len(out), 1)]
 
@@ -108,6 +108,6 @@ def plain(run: Callable[[Sequence[Array]], Array]) -> Kernel:
     """A step that makes a new array, which is copied to its place."""
 
     def blocks(inputs: Sequence[Array], out: Array) -> list[Block]:
-        return [lambda worker: np.copyto(out, run(inputs))]
+        return [Block(lambda worker: np.copyto(out, run(inputs)), inputs, out)]
 
     return no_scratch(blocks)

@@ -20,8 +20,11 @@ from svertka.engine.twin.kernels.base import (
     copy_padded,
     cuts,
     finisher,
+    image_cuts,
     nhwc,
+    output_cuts,
     round_up,
+    shares_outputs,
     size_of,
     windows,
 )
@@ -45,17 +48,26 @@ def rows_by_matrix(
         pre: factor [C], shift [C] and activation that rows go through before, in scratch memory.
     """
     channels, out_channels = weight_CO.shape
-    finish = finisher(bias_O if bias_O.any() else None, activation)
     block_rows = max(_FEWEST_ROWS, _BLOCK // (channels + out_channels))
     act = in_place(pre[2]) if pre else None
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_RC, out_RO = _as_rows(inputs[0]), _as_rows(out)
         residual_RO = _as_rows(inputs[1]) if len(inputs) > 1 else None
-        return [block(x_RC[a:b], out_RO[a:b], None if residual_RO is None else residual_RO[a:b], scratch)
-                for a, b in cuts(len(x_RC), block_rows, workers if len(x_RC) >= 8 * workers else 1)]  # fmt: skip
+        by_columns = shares_outputs(len(x_RC), out_channels, workers)
+        columns = output_cuts(out_channels, workers) if by_columns else [(0, out_channels)]
+        row_workers = workers if not by_columns and len(x_RC) >= 8 * workers else 1
+        return [
+            block(x_RC[a:b], out_RO[a:b, c:d], None if residual_RO is None else residual_RO[a:b, c:d], (c, d), scratch)
+            for c, d in columns
+            for a, b in cuts(len(x_RC), block_rows, row_workers)
+        ]
 
-    def block(x_RC: Array, out_RO: Array, residual_RO: Array | None, scratch: Sequence[F32]) -> Block:
+    def block(
+        x_RC: Array, out_RO: Array, residual_RO: Array | None, columns: tuple[int, int], scratch: Sequence[F32]
+    ) -> Block:
+        part = slice(*columns)
+        weight, finish = weight_CO[:, part], finisher(bias_O[part] if bias_O.any() else None, activation)
         ready = [memory[: x_RC.size].reshape(x_RC.shape) for memory in scratch] if pre else []
 
         def run(worker: int) -> None:
@@ -66,10 +78,10 @@ def rows_by_matrix(
                 np.add(rows, pre[1], out=rows)
                 if act:
                     act(rows)
-            np.matmul(rows, weight_CO, out=out_RO)
+            np.matmul(rows, weight, out=out_RO)
             finish(out_RO, residual_RO)
 
-        return run
+        return Block(run, [x_RC] if residual_RO is None else [x_RC, residual_RO], out_RO)
 
     return Kernel(block_rows * channels if pre else 0, bind)
 
@@ -106,42 +118,58 @@ def gathered_windows(
     n, out_channels, rows, columns = out_shape
     channels, kernel = weight_OCKL.shape[1], window.kernel
     weight_KLCO = np.ascontiguousarray(weight_OCKL.transpose(2, 3, 1, 0)).reshape(-1, out_channels)
-    finish = finisher(bias_O if bias_O.any() else None, activation)
-    depth = len(weight_KLCO)
+    depth, by_outputs = len(weight_KLCO), shares_outputs(n * rows * columns, out_channels, workers)
+    row_workers = 1 if by_outputs else workers
     block_rows = min(rows, max(-(-_FEWEST_ROWS // columns), _BLOCK // (columns * (depth + out_channels))))
     strip = window.span(0, block_rows), window.span(1, columns)
-    pieces = cuts(rows, block_rows, -(-workers // n))
+    # Small images go together: one product with all their rows.
+    groups = cuts(n, max(1, _FEWEST_ROWS // (rows * columns)) if block_rows == rows else 1, row_workers)
+    most_images = max(b - a for a, b in groups)
+    pieces = image_cuts(len(groups), rows, block_rows, row_workers)
+    outputs = output_cuts(out_channels, workers) if by_outputs else [(0, out_channels)]
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
         blocks = []
-        for image in range(n):
-            for a, b in pieces:
-                shortcut = None if residual is None else residual[image, a:b]
-                blocks.append(block(x_NHWC[image], out_NPQO[image, a:b], shortcut, a, scratch))
+        for o, p in outputs:
+            for i, j in groups:
+                for a, b in pieces:
+                    shortcut = None if residual is None else residual[i:j, a:b, :, o:p]
+                    blocks.append(block(x_NHWC[i:j], out_NPQO[i:j, a:b, :, o:p], shortcut, a, (o, p), scratch))
         return blocks
 
-    def block(x_HWC: Array, out_PQO: Array, residual: Array | None, first: int, scratch: Sequence[F32]) -> Block:
-        top, left, count = first * window.stride[0] - window.before[0], -window.before[1], len(out_PQO)
+    def block(
+        x_NHWC: Array,
+        out_NPQO: Array,
+        residual: Array | None,
+        first: int,
+        outputs: tuple[int, int],
+        scratch: Sequence[F32],
+    ) -> Block:
+        part, images, count = slice(*outputs), *out_NPQO.shape[:2]
+        weight, finish = weight_KLCO[:, part], finisher(bias_O[part] if bias_O.any() else None, activation)
+        top, left = first * window.stride[0] - window.before[0], -window.before[1]
         height = window.span(0, count)
         parts = []
         for memory in scratch:
             carver = Carver(memory)
             padded = carver.take(height, strip[1], channels)
             seen = windows(padded, count, columns, kernel, window.stride, window.dilation)
-            gathered = carver.take(*seen.shape)
-            parts.append((padded, _merge(seen), _merge(gathered), gathered.reshape(-1, depth)))
-        product = _as_rows(out_PQO)
+            gathered = carver.take(images, *seen.shape)
+            parts.append((padded, _merge(seen), [_merge(image) for image in gathered], gathered.reshape(-1, depth)))
+        product = _as_rows(out_NPQO)
 
         def run(worker: int) -> None:
             padded, seen, gathered, matrix_RD = parts[worker]
-            copy_padded(padded, x_HWC, top, left)
-            np.copyto(gathered, seen)
-            np.matmul(matrix_RD, weight_KLCO, out=product)
-            finish(out_PQO, residual)
+            for x_HWC, image in zip(x_NHWC, gathered, strict=True):
+                copy_padded(padded, x_HWC, top, left)
+                np.copyto(image, seen)
+            np.matmul(matrix_RD, weight, out=product)
+            finish(out_NPQO, residual)
 
-        return run
+        seen_rows = x_NHWC[:, max(top, 0) : max(top + height, 0)]
+        return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out_NPQO)
 
     def _merge(seen: Array) -> Array:
         """Columns of a window are neighbours in memory: [P, Q, K, L, C] as [P, Q, K, L·C] copies in longer runs."""
@@ -150,4 +178,4 @@ def gathered_windows(
         shape = (*seen.shape[:3], seen.shape[3] * seen.shape[4])
         return np.lib.stride_tricks.as_strided(seen, shape, (*seen.strides[:3], seen.itemsize))
 
-    return Kernel(round_up(size_of(*strip, channels)) + block_rows * columns * depth, bind)
+    return Kernel(round_up(size_of(*strip, channels)) + most_images * block_rows * columns * depth, bind)

@@ -10,7 +10,17 @@ import numpy as np
 
 from svertka.engine.geometry import NO_PADS, Window
 from svertka.engine.twin.graph import F32, Array
-from svertka.engine.twin.kernels.base import BLOCK, Block, Carver, Kernel, copy_padded, cuts, nhwc, round_up, size_of
+from svertka.engine.twin.kernels.base import (
+    BLOCK,
+    Block,
+    Carver,
+    Kernel,
+    copy_padded,
+    image_cuts,
+    nhwc,
+    round_up,
+    size_of,
+)
 
 _FEW = 4
 
@@ -77,7 +87,7 @@ def _pool(
         return [
             block(x_NHWC[i], out_NPQC[i, a:b], a, scratch)
             for i in range(n)
-            for a, b in cuts(rows, block_rows, -(-workers // n))
+            for a, b in image_cuts(n, rows, block_rows, workers)
         ]
 
     def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Block:
@@ -102,7 +112,7 @@ def _pool(
             if scale is not None:
                 np.multiply(out_PQC, scale, out=out_PQC)
 
-        return run
+        return Block(run, [x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]], out_PQC)
 
     return Kernel(
         round_up(size_of(strip_rows, padded_width, channels)) + round_up(size_of(block_rows, used_width, channels)),

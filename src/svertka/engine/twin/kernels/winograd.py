@@ -10,9 +10,14 @@ padding, so both halves of each transform are products of a small matrix with a 
 number (elementwise arithmetic: 0.6 to 1). Products over channels are t² ordinary matrix products. And a block's
 transforms fit into the cache next to the core.
 
+A NaN or an infinity in the input spreads over all outputs of its tile and of the tiles that overlap with it, up to
+m + 1 pixels away, where a direct sum would keep it within the kernel's reach. Looking for one would cost a pass over
+every map, so the twin doesn't; ``engine.functional`` does, and takes another way.
+
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, T tiles, m outputs and t inputs of a tile along an axis.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +25,18 @@ import numpy as np
 
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.activations import Activation, in_place
-from svertka.engine.twin.kernels.base import Block, Carver, Kernel, cuts, nhwc, round_up, size_of
+from svertka.engine.twin.kernels.base import (
+    Block,
+    Carver,
+    Kernel,
+    cuts,
+    image_cuts,
+    nhwc,
+    output_cuts,
+    round_up,
+    shares_outputs,
+    size_of,
+)
 from svertka.engine.winograd import A_T, B_T, G
 
 
@@ -92,7 +108,10 @@ def winograd(
     m = {16: 2, 36: 4}[len(kernels_tCO)]
     t, channels = m + 2, kernels_tCO.shape[1]
     down, across = -(-rows // m), -(-columns // m)
-    pieces, images = _split(n, down, across * t * t * max(channels, out_channels), workers, kernels_tCO.nbytes)
+    by_outputs = shares_outputs(n * down * across, out_channels, workers)
+    numbers = across * t * t * max(channels, out_channels)
+    pieces, images = _split(n, down, numbers, 1 if by_outputs else workers, kernels_tCO.nbytes)
+    outputs = output_cuts(out_channels, workers) if by_outputs else [(0, out_channels)]
     most = max((d - c) * (b - a) for a, b, c, d in pieces) * across
     half = max(
         t * t * most * max(channels, out_channels),
@@ -102,16 +121,16 @@ def winograd(
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
-        shared: dict[tuple[int, int], list[_Tiles]] = {}
+        shared: dict[tuple[int, int, int], list[_Tiles]] = {}
         blocks = []
-        for a, b, c, d in pieces:
-            if (b - a, d - c) not in shared:
-                shared[b - a, d - c] = [
-                    _Tiles(memory, half, b - a, d - c, across, kernels_tCO, bias_O, activation) for memory in scratch
-                ]
-            place = out_NPQO[a:b, c * m : d * m]
-            shortcut = None if residual is None else residual[a:b, c * m : d * m]
-            blocks.append(_block(shared[b - a, d - c], x_NHWC[a:b], place, shortcut, c * m - before[0], -before[1]))
+        for (o, p), (a, b, c, d) in itertools.product(outputs, pieces):
+            size = (b - a, d - c, o)
+            if size not in shared:
+                weights = kernels_tCO[:, :, o:p], bias_O[o:p]
+                shared[size] = [_Tiles(memory, half, b - a, d - c, across, *weights, activation) for memory in scratch]
+            place = out_NPQO[a:b, c * m : d * m, :, o:p]
+            shortcut = None if residual is None else residual[a:b, c * m : d * m, :, o:p]
+            blocks.append(_block(shared[size], x_NHWC[a:b], place, shortcut, c * m - before[0], -before[1]))
         return blocks
 
     return Kernel(2 * round_up(half), bind)
@@ -127,8 +146,8 @@ def _split(
     budget = max(_BLOCK, weight_bytes // 8)
     rows = max(1, budget // numbers)
     if rows < down or n == 1:
-        return [(i, i + 1, *cut) for i in range(n) for cut in cuts(down, rows, -(-workers // n))], 1
-    images = cuts(n, max(1, rows // down), min(workers, n))
+        return [(i, i + 1, *cut) for i in range(n) for cut in image_cuts(n, down, rows, workers)], 1
+    images = cuts(n, max(1, rows // down), workers)
     return [(a, b, 0, down) for a, b in images], max(b - a for a, b in images)
 
 
@@ -235,4 +254,5 @@ def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | N
         if act and residual is not None:
             act(out)
 
-    return run
+    seen_rows = x_NHWC[:, max(top, 0) : max(top + strip_rows, 0)]
+    return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out)

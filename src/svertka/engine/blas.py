@@ -42,6 +42,12 @@ def one_thread() -> Iterator[None]:
                 put(_before)
 
 
+def threads() -> int:
+    """Threads that BLAS may use at the moment; 1 where that can't be told."""
+    library = _openblas()
+    return 1 if library is None else int(library[0]())
+
+
 @cache
 def _openblas() -> tuple[Any, Any] | None:
     """Functions of the OpenBLAS that NumPy has loaded: how many threads it uses, and how many it shall use."""

@@ -1,0 +1,91 @@
+"""From a folder to advice: which strategy suits these data, by what the frozen network sees in them.
+
+Test images, brought or set aside by the split that ``train`` would make, take no part.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import runtime
+from svertka.config import RunConfig
+from svertka.data.loader import ImageSource
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.scan import scan
+from svertka.data.split import make_split
+from svertka.errors import ConfigError
+from svertka.export.engine import FeatureEngine, open_engine
+from svertka.schema import Advanced, Advice, Catalog, EventSink, Split, StepStarted, ignore_events
+from svertka.transfer import advisor
+from svertka.transfer.features import extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materials:
+    """What learning starts from: the frozen network, the images, and who may be learnt from."""
+
+    config: RunConfig
+    engine: FeatureEngine
+    catalog: Catalog
+    split: Split
+    cache: Path
+
+    @property
+    def learnable(self) -> NDArray[np.int64]:
+        """Records that may be looked at: all but the test images."""
+        return np.array(sorted((*self.split.train, *self.split.val)), dtype=np.int64)
+
+    def source(self, indices: NDArray[np.int64] | tuple[int, ...]) -> ImageSource:
+        """Prepared images of some records."""
+        store = PixelStore(self.cache, self.engine.preprocess)
+        return ImageSource.of(self.catalog, list(indices), store, int(self.config.max_megapixels * 1e6))
+
+
+def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Materials:
+    """Opens the network, reads the images, makes the split that ``train`` would make.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    process, cache = runtime.setup(config.threads), cache_dir()
+    on_event(StepStarted("backbone"))
+    engine = open_engine(config, cache, process.threads)
+    on_event(StepStarted("scan"))
+    catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
+    return Materials(config=config, engine=engine, catalog=catalog, split=make_split(catalog, config), cache=cache)
+
+
+def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
+    """Says which cell of the matrix the data are in, and which strategy follows.
+
+    Looks at no more than about a thousand images, twice: through the pretrained network and through the same network
+    with random weights.
+
+    Raises:
+        ConfigError: the network is to start from random weights, so there is nothing to transfer.
+        SvertkaError: with what else is wrong and what to do.
+    """
+    if config.weights == "none":
+        raise ConfigError(
+            "weights is 'none'; expected pretrained weights: advice is on how to transfer what they know."
+        )
+    materials = open_materials(config, on_event)
+    random = open_engine(replace(config, weights="none"), materials.cache, materials.engine.threads)
+    learnable = materials.learnable
+    labels_N = materials.catalog.labels()[learnable]
+    rows = advisor.choose_rows(labels_N, config.seed)
+    source = materials.source(learnable[rows])
+    on_event(StepStarted("features", 2 * len(source)))
+    return advisor.advise(
+        extract(materials.engine, source, materials.cache, on_event),
+        extract(random, source, materials.cache, _after(on_event, len(source))),
+        np.bincount(labels_N, minlength=len(materials.catalog.class_names)),
+        np.array(materials.split.units)[learnable[rows]],
+        config.seed,
+    )
+
+
+def _after(on_event: EventSink, done: int) -> EventSink:
+    return lambda event: on_event(Advanced(done + event.done) if isinstance(event, Advanced) else event)

@@ -1,0 +1,107 @@
+"""``svertka advise``: the cell of the matrix, the strategy, the reason, and the numbers behind it."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from svertka.cli.extras import need_training
+from svertka.cli.progress import Progress
+from svertka.cli.train import make_config
+from svertka.errors import ConfigError, did_you_mean
+from svertka.messages import sentences, text, word
+from svertka.schema import Advice, Estimate, FeatureScore, Size
+
+_FORMATS = ("text", "json")
+_SIZES: tuple[Size, ...] = ("little", "between", "much")
+
+
+def advise(given: dict[str, Any], config_file: str, format: str) -> None:
+    """Prints the advice.
+
+    Args:
+        given: fields of the configuration that stand on the command line.
+        config_file: TOML file with further fields; the command line wins.
+        format: ``text`` or ``json``.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    if format not in _FORMATS:
+        raise ConfigError(f"format is {format!r}; expected {' or '.join(_FORMATS)}.{did_you_mean(format, _FORMATS)}")
+    need_training()
+    config = make_config(given, config_file, verb="advise")
+    from svertka.advising import advise as measure
+
+    started = time.monotonic()
+    with Progress() as progress:
+        advice = measure(config, progress)
+    if format == "json":
+        reasons = [sentences(reason, language=config.language) for reason in advice.reasons]
+        print(json.dumps(asdict(advice) | {"reasons": reasons}, ensure_ascii=False, indent=1))
+        return
+    print("\n".join(lines(advice, config.language)))
+    print("\n" + text("advice.cost", config.language, n=advice.whole.probe.n, seconds=time.monotonic() - started))
+    print(text("advice.next", config.language) + f"\n  svertka train {config.data} --strategy {advice.strategy}")
+    rivals = ",".join((advice.strategy, *advice.rivals))
+    print(f"  svertka compare {config.data} --strategies {rivals}")
+
+
+def lines(advice: Advice, language: str = "en") -> Iterator[str]:
+    """The advice as a person reads it in a terminal."""
+    yield from _matrix(advice, language)
+    yield ""
+    yield text("advice.strategy", language, strategy=word("strategy", advice.strategy, language), name=advice.strategy)
+    yield from (sentences(reason, language=language) for reason in advice.reasons)
+    yield ""
+    yield text("advice.numbers", language)
+    names = [text("advice.tap", language, number=number) for number in range(1, len(advice.taps) + 1)]
+    rows = dict(zip(names, advice.taps, strict=True))
+    rows |= {text("advice.whole", language): advice.whole, text("advice.random", language): advice.random}
+    width = max(map(len, rows))
+    head = (text("advice.probe", language), text("advice.neighbours", language))
+    yield f"  {'':<{width}}  {text('advice.width', language):>9}  {head[0]:<22}  {head[1]}"
+    yield from (f"  {name:<{width}}  {_scores(score, language)}" for name, score in rows.items())
+    yield ""
+    yield text("advice.gain", language, interval=_points(advice.gain, language), share=100 * advice.errors_removed)
+    yield text("advice.late", language, interval=_points(advice.late, language))
+
+
+def _matrix(advice: Advice, language: str) -> Iterator[str]:
+    """The matrix with the data's own cell marked; between little and much stands a column of its own."""
+    from svertka.transfer.advisor import strategies_of
+
+    header = ["", *(word("amount", size, language) for size in _SIZES)]
+    table = [header]
+    for similarity in ("similar", "different"):
+        row = [word("advice", similarity, language)]
+        for size in _SIZES:
+            name = strategies_of(size, similarity)[0]
+            here = (size, similarity) == (advice.size, advice.similarity)
+            row.append(f"[{name}]" if here else f" {name} ")
+        table.append(row)
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    for row in table:
+        yield "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _scores(score: FeatureScore, language: str) -> str:
+    return f"{score.width:>9}  {_percent(score.probe):<22}  {_percent(score.neighbours)}".replace(
+        ".", "," if language == "ru" else "."
+    )
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{estimate.value:6.1%}  {estimate.low:.1%} – {estimate.high:.1%}"
+
+
+def _points(estimate: Estimate, language: str) -> str:
+    return text(
+        "advice.points",
+        language,
+        value=100 * estimate.value,
+        low=100 * estimate.low,
+        high=100 * estimate.high,
+        n=estimate.n,
+    )

@@ -1,0 +1,170 @@
+"""``svertka compare``: candidates on the same folds; a table, the figures as files, and a picture."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from svertka.cli.extras import need_training
+from svertka.cli.progress import Progress
+from svertka.cli.train import make_config
+from svertka.errors import ConfigError
+from svertka.schema import Comparison, Estimate, Event, EventSink, Notice, Standing, Versus
+
+TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
+
+
+def compare(given: dict[str, Any], config_file: str, strategies: str, backbones: str, folds: int) -> None:
+    """Compares, prints how the candidates stand, and leaves a folder with the figures.
+
+    Args:
+        given: fields of the configuration that stand on the command line.
+        config_file: TOML file with further fields; the command line wins.
+        strategies: names with commas between, or ``all``.
+        backbones: names with commas between.
+        folds: how many.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    need_training()
+    config = make_config(given, config_file, verb="compare")
+    if folds < 2:
+        raise ConfigError(f"folds is {folds}; expected 2 or more.")
+    from svertka import run_folder
+    from svertka.comparison import compare as race
+    from svertka.comparison import make_candidates
+    from svertka.data.files import list_files
+
+    candidates = make_candidates(strategies, backbones, config.backbone)
+    list_files(config.data, config)  # a wrong path fails here, before anything is made
+    folder = run_folder.new_run_folder(config)
+    kept: list[Comparison] = []
+
+    def keep(comparison: Comparison) -> None:
+        kept[:] = [comparison]
+        save(comparison, folder, Path(config.data).name)
+
+    stopped = False
+    with Progress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
+        try:
+            keep(race(replace(config, out=""), candidates, folds, Path(work), _told(progress), keep))
+        except KeyboardInterrupt:
+            stopped = True
+    if kept:
+        print("\n".join(lines(kept[0])))
+        print(f"\nTable: {folder / TABLE}\nFigures: {folder / FIGURES}\nPicture: {folder / PICTURE}.svg, .png")
+    if stopped:
+        print("Stopped; what had been judged is kept." if kept else "Stopped before anything was judged.")
+        sys.exit(130)
+
+
+def _told(progress: Progress) -> EventSink:
+    """Passes on what is worth a line; the epochs of dozens of runs are not."""
+    from svertka.messages import sentences
+    from svertka.schema import EpochEnded
+
+    def hear(event: Event) -> None:
+        match event:
+            case EpochEnded():
+                return
+            case Notice("trial"):
+                progress.say(sentences(event))
+            case _:
+                progress(event)
+
+    return hear
+
+
+def save(comparison: Comparison, folder: Path, name: str) -> None:
+    """Writes the table, all figures, and the picture as SVG and PNG."""
+    from svertka.architectures.drawing import save as save_drawing
+    from svertka.comparison.picture import picture
+    from svertka.run_folder import write_json, write_table
+
+    write_json(folder / FIGURES, asdict(comparison))
+    rows = [_record(standing, comparison) for standing in comparison.standings]
+    write_table(folder / TABLE, list(rows[0]), [list(row.values()) for row in rows])
+    drawing = picture(comparison, f"Ways of learning compared: {name}")
+    for end in (".svg", ".png"):
+        save_drawing(drawing, folder / f"{PICTURE}{end}")
+
+
+def _record(standing: Standing, comparison: Comparison) -> dict[str, object]:
+    record: dict[str, object] = {
+        "name": standing.name,
+        "backbone": standing.backbone,
+        "strategy": standing.strategy,
+        "folds": len(standing.folds),
+        "of_folds": comparison.folds,
+    }
+    for name, estimate in (("accuracy", standing.accuracy), ("log_loss", standing.log_loss)):
+        record |= _spread(name, estimate)
+    record |= {"n": standing.accuracy.n if standing.accuracy else 0, "seconds_a_fold": round(standing.seconds, 3)}
+    record |= {"fewest_epochs": standing.epochs[0], "most_epochs": standing.epochs[1]}
+    for name, versus in (("cheapest", standing.versus_cheapest), ("best", standing.versus_best)):
+        record |= {f"versus_{name}": versus.other if versus else ""}
+        record |= _spread(f"difference_from_{name}", versus.difference if versus else None)
+        record |= {f"verdict_against_{name}": versus.verdict if versus else ""}
+    return record | {"error": standing.error}
+
+
+def _spread(name: str, estimate: Estimate | None) -> dict[str, object]:
+    values = (estimate.value, estimate.low, estimate.high) if estimate else ("", "", "")
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def lines(comparison: Comparison) -> Iterator[str]:
+    """The result as a person reads it in a terminal."""
+    from svertka.architectures.cards import write_table
+
+    rows = comparison.standings
+    named = next((row.versus_cheapest.other for row in rows if row.versus_cheapest), "")
+    best = next((row.versus_best.other for row in rows if row.versus_best), "")
+    header = ["", "folds", "accuracy", "95 %", "log loss", "time a fold"]
+    header += [f"from {named}, points"] if named else []
+    header += [f"from {best}, points"] if best and best != named else []
+    cells = []
+    for row in rows:
+        cells.append([row.name, f"{len(row.folds)}/{comparison.folds}", *_figures(row)])
+        if named:
+            cells[-1].append(_difference(row.versus_cheapest))
+        if best and best != named:
+            cells[-1].append(_difference(row.versus_best))
+    yield ""
+    yield write_table(header, cells, "table", right={1, 2, 4, 5})
+    yield ""
+    yield (
+        f"{comparison.images} images in {comparison.folds} folds, seed {comparison.seed}; the {comparison.set_aside} "
+        "test images took no part. Differences are in pairs, with 95 % intervals."
+    )
+    yield from _left_out(comparison)
+
+
+def _left_out(comparison: Comparison) -> Iterator[str]:
+    """What was not run, and why."""
+    for row in comparison.standings:
+        if row.error:
+            yield f"{row.name} failed: {row.error}"
+    short = [row for row in comparison.standings if len(row.folds) < comparison.folds and not row.error]
+    if short:
+        what = ", ".join(
+            f"{row.name} ({comparison.folds - len(row.folds)} of {comparison.folds} folds)" for row in short
+        )
+        yield f"Not run within {comparison.minutes:g} min: {what}. Give more with --minutes."
+
+
+def _figures(row: Standing) -> tuple[str, str, str, str]:
+    if row.accuracy is None or row.log_loss is None:
+        return "–", "failed" if row.error else "not run", "–", "–"
+    interval = f"{row.accuracy.low:.1%} – {row.accuracy.high:.1%}"
+    return f"{row.accuracy.value:.1%}", interval, f"{row.log_loss.value:.3f}", f"{row.seconds:.1f} s"
+
+
+def _difference(versus: Versus | None) -> str:
+    if versus is None:
+        return "–"
+    value, low, high = (100 * v for v in (versus.difference.value, versus.difference.low, versus.difference.high))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f}): {versus.verdict}"

@@ -1,0 +1,312 @@
+"""Learning from images in memory or by path, and what it leaves behind: plain values that pickle, or become a bundle.
+
+The steps are those of ``pipeline.run`` without a test part, which an estimator's caller keeps to himself.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import runtime
+from svertka.config import RunConfig
+from svertka.data.loader import ImageSource, batches
+from svertka.data.pixels import cache_dir
+from svertka.data.split import hold_out
+from svertka.errors import ConfigError
+from svertka.estimators.images import Images, catalog_of, named, source_of
+from svertka.evaluate import probabilities
+from svertka.export.bundle import write_bundle
+from svertka.export.engine import FeatureEngine, open_engine, torch_features
+from svertka.export.graph import attach_head
+from svertka.export.predictor import Predictor, open_predictor
+from svertka.export.session import FEATURES, open_session, run_in_batches
+from svertka.learn import Candidate, Lesson, learn
+from svertka.pipeline import CHECKED_IMAGES, PACKAGES
+from svertka.schema import (
+    Bundle,
+    Conformal,
+    EpochRow,
+    Estimate,
+    EventSink,
+    Notice,
+    Predictions,
+    Preprocess,
+    Source,
+    SplitName,
+)
+from svertka.transfer.features import extract
+from svertka.transfer.head import LinearHead
+from svertka.transfer.probe import fit_probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A fine-tuned network.
+
+    Attributes:
+        graph: of the features, a serialised ONNX model.
+        weights: parameters by name, the head's included.
+        reference_NK: the torch network's probabilities of the checked images.
+    """
+
+    graph: bytes
+    weights: dict[str, NDArray[Any]]
+    reference_NK: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A classifier that has learnt.
+
+    Attributes:
+        config: that it learnt with; opens the frozen backbone again.
+        class_names: one a column.
+        preprocess: of its images.
+        head: on the features.
+        temperature: that logits are divided by before softmax.
+        network: None where the backbone stayed frozen; features then come from the cache.
+        val: predictions on the images that were held out; None where there were none.
+        val_rows: which images these were.
+        checked_NSSC: some prepared images, on which a bundle's engines are compared.
+        strategy: that was kept.
+        history: learning curve, empty for a probe.
+        notices: why it was kept.
+        source: of the pretrained weights.
+        hashes: of the images that it learnt from.
+        data_hash: of all of them.
+    """
+
+    config: RunConfig
+    class_names: tuple[str, ...]
+    preprocess: Preprocess
+    head: LinearHead
+    temperature: float
+    network: Network | None
+    val: Predictions | None
+    val_rows: tuple[int, ...]
+    checked_NSSC: NDArray[np.uint8]
+    strategy: str
+    history: tuple[EpochRow, ...]
+    notices: tuple[Notice, ...]
+    source: Source
+    hashes: tuple[str, ...]
+    data_hash: str
+
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        """Logits [N, K], before temperature."""
+        cache = cache_dir()
+        source = source_of(images, self.config, self.preprocess, cache)
+        if self.network is None:
+            table = extract(self._engine, source, cache)
+            return np.concatenate([self.head.logits(x_ND) for _, x_ND in table.blocks()])
+        parts = (run_in_batches(self._session, batch, [FEATURES])[0] for batch in _prepared(source))
+        return np.concatenate([self.head.logits(x_ND) for x_ND in parts])
+
+    def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
+        """Writes the bundle that ``svertka train`` would write.
+
+        Raises:
+            BundleError: its two engines disagree.
+        """
+        if self.network is None:
+            graph, weights = self._engine.graph(), self._engine.weights()
+            weights |= {f"head.{name}": getattr(self.head, name) for name in self.head.__slots__}
+            features_ND = torch_features(self._engine.backbone.module, self.preprocess, self.checked_NSSC)
+            reference_NK = _probabilities(self.head.logits(features_ND), self.class_names, self.temperature)
+        else:
+            from onnx import load_from_string
+
+            graph = load_from_string(self.network.graph)
+            weights, reference_NK = self.network.weights, self.network.reference_NK
+        return write_bundle(
+            directory,
+            graph=attach_head(graph, self.head, self.temperature),
+            weights=weights,
+            class_names=self.class_names,
+            preprocess=self.preprocess,
+            temperature=self.temperature,
+            check_images_NSSC=self.checked_NSSC,
+            reference_NK=reference_NK,
+            training_hashes=self.hashes,
+            sources=(self.source,),
+            data_hash=self.data_hash,
+            metrics=metrics,
+            versions=runtime.versions(PACKAGES),
+            conformal=conformal,
+            threads=self._engine.threads,
+        )
+
+    @cached_property
+    def _engine(self) -> FeatureEngine:
+        return open_engine(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
+
+    @cached_property
+    def _session(self) -> Any:
+        assert self.network is not None
+        return open_session(self.network.graph, runtime.setup(self.config.threads).threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the open engines, which another process opens for itself."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_engine", "_session")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A classifier from a bundle. It stays in its folder, and is opened when it is first asked."""
+
+    bundle: Bundle
+    config: RunConfig
+    val: Predictions | None = None
+
+    @property
+    def temperature(self) -> float:
+        """That logits are divided by before softmax."""
+        return self.bundle.temperature
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One a column."""
+        return self.bundle.class_names
+
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        """Logits [N, K], before temperature."""
+        source = source_of(images, self.config, self.bundle.preprocess, cache_dir())
+        return np.concatenate([self._predictor.infer(batch)[0] for batch in _prepared(source)])
+
+    def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
+        """Copies the bundle.
+
+        Raises:
+            ConfigError: there is something at ``directory`` already.
+        """
+        if directory.exists():
+            raise ConfigError(f"{directory} is there already; a loaded model is copied, so name another folder.")
+        shutil.copytree(self.bundle.directory, directory)
+        return replace(self.bundle, directory=directory)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return open_predictor(self.bundle, self.config.threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the open engine."""
+        return {name: value for name, value in self.__dict__.items() if name != "_predictor"}
+
+
+def train_on(
+    images: Images,
+    labels_N: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    config: RunConfig,
+    *,
+    validation_fraction: float,
+    groups: Sequence[str] | None,
+    on_event: EventSink,
+) -> Trained:
+    """Learns: features once for each image, the probe, and what else the strategy asks for.
+
+    Args:
+        images: from ``as_images``.
+        labels_N: numbers of ``class_names``; each occurs.
+        class_names: in the order of the columns.
+        config: strategy, backbone, budget, seed.
+        validation_fraction: of the images, held out by group to make choices on; 0 only for the probe alone.
+        groups: of each image; None means that every image stands alone.
+        on_event: hears what happens.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    clock, cache = time.monotonic(), cache_dir()
+    engine = open_engine(config, cache, runtime.setup(config.threads).threads)
+    catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
+    catalog = named(catalog, class_names)
+    split = hold_out(catalog, validation_fraction, config)
+    max_pixels = int(config.max_megapixels * 1e6)
+    names: tuple[SplitName, ...] = ("train", "val", "test")
+    sources = {name: ImageSource.of(catalog, split.of(name), store, max_pixels) for name in names}
+    checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
+    learnt_from = (*split.train, *split.val)
+    common: dict[str, Any] = {
+        "config": config,
+        "class_names": class_names,
+        "preprocess": engine.preprocess,
+        "checked_NSSC": checked.read(np.arange(len(checked))),
+        "val_rows": split.val,
+        "source": engine.source,
+        "hashes": tuple(catalog.records[index].pixel_hash for index in learnt_from),
+        "data_hash": catalog.hash,
+    }
+    if not split.val:
+        units_N = np.array(split.units)
+        probe = fit_probe(extract(engine, sources["train"], cache, on_event), len(class_names), config.seed, units_N)
+        return Trained(
+            head=probe.head, temperature=1.0, network=None, val=None, strategy="probe", history=(), notices=(), **common
+        )
+    with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
+        lesson = Lesson(
+            config=config,
+            engine=engine,
+            catalog=catalog,
+            split=split,
+            sources=sources,
+            tables={name: extract(engine, sources[name], cache, on_event) for name in names[:2]},
+            folder=Path(folder),
+            cache=cache,
+            started=clock,
+        )
+        learned = learn(lesson, on_event)
+        chosen = learned.chosen
+        return Trained(
+            head=chosen.head,
+            temperature=chosen.temperature,
+            network=None if chosen is learned.probe else _network(chosen, checked, class_names),
+            val=chosen.val,
+            strategy=chosen.strategy,
+            history=chosen.history,
+            notices=(*learned.decision.reasons, *learned.notices),
+            **common,
+        )
+
+
+def _network(chosen: Candidate, checked: ImageSource, class_names: tuple[str, ...]) -> Network:
+    return Network(
+        graph=chosen.graph().SerializeToString(),
+        weights=chosen.weights(),
+        reference_NK=_probabilities(chosen.reference(checked), class_names, chosen.temperature),
+    )
+
+
+def as_predictions(
+    logits_NK: NDArray[np.float32], class_names: tuple[str, ...], labels_N: NDArray[np.int64] | None = None
+) -> Predictions:
+    """Logits as the record that judging takes."""
+    return Predictions(
+        logits_NK=logits_NK,
+        labels_N=np.zeros(len(logits_NK), np.int64) if labels_N is None else labels_N,
+        paths=tuple(map(str, range(len(logits_NK)))),
+        class_names=class_names,
+    )
+
+
+def _probabilities(
+    logits_NK: NDArray[np.float32], class_names: tuple[str, ...], temperature: float
+) -> NDArray[np.float64]:
+    return probabilities(as_predictions(logits_NK, class_names), temperature)
+
+
+def _prepared(source: ImageSource) -> Iterator[NDArray[np.uint8]]:
+    return (images for _, images in batches(source, np.arange(len(source)), 32))
+
+
+def _spread(n: int, count: int) -> NDArray[np.int64]:
+    """At most ``count`` rows at even distances."""
+    return np.linspace(0, n - 1, min(count, n)).astype(np.int64)

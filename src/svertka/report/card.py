@@ -1,0 +1,73 @@
+"""The model card: what someone must know who is handed the model, as Markdown.
+
+Its items are those that reporting checklists for diagnostic models ask for: TRIPOD+AI (Collins et al. 2024, BMJ 385,
+e078378) and CLAIM (Mongan, Moy and Kahn 2020, Radiology: Artificial Intelligence 2, e200029), in the form of a model
+card (Mitchell et al. 2019, arXiv 1810.03993). What a run measured is filled in. What only a person can know (where the
+images come from, who named their classes, what the model is for) is asked for, never made up.
+"""
+
+import re
+from pathlib import Path
+
+from svertka import __version__
+from svertka.evaluate.predictions import predicted_labels
+from svertka.report.abstention import make_abstention
+from svertka.report.alerts import make_alerts
+from svertka.report.appendix import make_methods
+from svertka.report.mistakes import surest_mistakes
+from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
+from svertka.report.templating import make_environment, minute
+from svertka.report.voice import Voice
+from svertka.schema import SPLIT_NAMES, RunRecord
+
+_MISTAKES_SHOWN = 5
+
+
+def write_card(run: RunRecord, path: Path) -> Path:
+    """Writes the model card of a run, in the language of ``run.config.language``.
+
+    Args:
+        run: all that is shown.
+        path: of the Markdown file; its folder must exist.
+
+    Returns:
+        The path.
+    """
+    # As in the report: file names that are no valid Unicode cannot be written as they are.
+    path.write_bytes(render_card(run).encode("utf-8", "replace"))
+    return path
+
+
+def render_card(run: RunRecord) -> str:
+    """Returns the model card as Markdown."""
+    voice = Voice(run.config.language)
+    environment = make_environment(voice, html=False)
+    environment.filters["md"] = escaped
+    labels = run.catalog.labels()
+    predicted_N, names = predicted_labels(run.test), run.test.class_names
+    _, metrics = make_metric_rows(voice, run.evaluation)
+    return environment.get_template("model_card.md.j2").render(
+        run=run,
+        version=__version__,
+        date=minute(run.started),
+        classes=[
+            (name, *(int((labels[list(run.split.of(part))] == label).sum()) for part in SPLIT_NAMES))
+            for label, name in enumerate(run.catalog.class_names)
+        ],
+        decision=make_decision(voice, run.decision),
+        metrics=metrics,
+        table=make_class_table(voice, run.evaluation),
+        confusion=make_confusion(voice, run.evaluation).finding,
+        abstention=make_abstention(voice, run.evaluation),
+        mistakes=[
+            (run.test.paths[row], names[run.test.labels_N[row]], names[predicted_N[row]], voice.percent(confidence))
+            for row, confidence in surest_mistakes(run, _MISTAKES_SHOWN)
+        ],
+        methods=[sentence for sentence in make_methods(voice, run) if sentence != voice("methods.limits")],
+        warnings=[f"{alert.title}. {alert.body}" for alert in make_alerts(voice, run) if alert.level == "warning"],
+    )
+
+
+def escaped(text: object) -> str:
+    """Other people's text as it reads in Markdown: no markup of its own, no line break, no end of a table's cell."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(text).split()))

@@ -1,0 +1,33 @@
+"""How templates are filled: strictly, in one language, and safely with other people's text."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from svertka.report.voice import Voice
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def make_environment(voice: Voice, *, html: bool) -> "Environment":
+    """Templates of the report room; ``t`` in them is the voice. With ``html`` all that is put in is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("svertka.report"),
+        autoescape=html,  # file and class names are other people's text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=not html,
+    )
+    environment.globals["t"] = voice
+    return environment
+
+
+def minute(started: str) -> str:
+    """A time as date and minute, or as it was given where it is no ISO 8601 time."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return started
