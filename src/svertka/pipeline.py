@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from svertka import run_folder, runtime
+from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.loader import ImageSource
@@ -69,7 +70,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
     config = replace(config, data=str(Path(config.data).expanduser().absolute()), out=str(folder))
     if config.from_scratch and not config.size_px:
-        config = replace(config, size_px=natural_size(listing))
+        config = replace(config, size_px=natural_size(listing, SMALL_PX))
     run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))

@@ -58,7 +58,8 @@ def alternating(rows: NDArray[np.int64], of: int, seed: int, epoch: int) -> NDAr
     The mirror changes from epoch to epoch, upside down every other one: four epochs see all four views.
     """
     first_N2 = np.random.default_rng([seed, 2]).integers(0, 2, (of, 2))[rows]
-    return 1.0 - 2.0 * ((first_N2 + np.array([epoch, epoch // 2])) % 2)
+    signs_N2: NDArray[np.float64] = 1.0 - 2.0 * ((first_N2 + np.array([epoch, epoch // 2])) % 2)
+    return signs_N2
 
 
 def apply(drawn: Draw, images_NCHW: Tensor) -> Tensor:

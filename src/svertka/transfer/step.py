@@ -62,7 +62,7 @@ def _accumulate(session: Session, settings: FineTune, x: Tensor, targets: Tensor
     weights = session.class_weights
     total = float(len(x)) if weights is None or targets.ndim > 1 else float(weights[targets].sum())
     loss_sum = 0.0
-    for part, wanted in zip(x.split(size), targets.split(size), strict=True):
+    for part, wanted in zip(torch.split(x, size), torch.split(targets, size), strict=True):
         with session.folded, torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = session.feed.forward(session.model, part)
         smoothing = settings.label_smoothing
