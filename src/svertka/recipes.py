@@ -113,7 +113,9 @@ class FineTune:
             and updates them. Stages that don't train always keep theirs.
         precision: ``"bf16"`` computes the forward pass in bfloat16 where the processor has it; slower on those without
             matrix units.
-        patience: epochs of a phase without a better validation loss before it stops, counted from its half time at the
+        epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
+            told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
+        patience: epochs of a phase without a better one on validation before it stops, counted from its half time at the
             earliest.
         measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
             those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
@@ -140,9 +142,10 @@ class FineTune:
     label_smoothing: float = 0.1
     balance: Literal["none", "weights", "sampling"] = "none"
     average_decay: float = 0.98
-    clip_norm: float = 0.0
+    clip_norm: float = 1.0
     batch_norm: BatchNormMode = "frozen"
     precision: Literal["float32", "bf16"] = "float32"
+    epochs_by: Literal["log_loss", "fitted_log_loss"] = "log_loss"
     patience: int = 6
     measure_flips: bool = True
     average_views: bool = True
@@ -189,6 +192,7 @@ _CHOICES = {
     "rates": ("decay", "ladder", "listed"),
     "balance": ("none", "weights", "sampling"),
     "precision": ("float32", "bf16"),
+    "epochs_by": ("log_loss", "fitted_log_loss"),
 }
 
 
@@ -203,6 +207,7 @@ class Scratch(FineTune):
     weight_decay: float = 0.05
     average_decay: float = 0.99
     batch_norm: BatchNormMode = "batch"
+    epochs_by: Literal["log_loss", "fitted_log_loss"] = "fitted_log_loss"
     patience: int = 15
     augment: Augment = Augment(alternate=True, min_area=0.6, shift=0.05)
 

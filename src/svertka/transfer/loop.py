@@ -251,7 +251,8 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
         learning_rate=phase.head_rate * learning_rate(settings.warmup, position),
         seconds=progress.seconds + time.monotonic() - started,
     )
-    best = val_loss < progress.best_loss
+    judged = fitted_log_loss(logits, labels) if settings.epochs_by == "fitted_log_loss" else val_loss
+    best = judged < progress.best_loss
     if best:
         checkpoint.save_state(directory / "best.safetensors", session.average.state_dict(), {"epoch": epoch})
     on_event(EpochEnded(row, task.strategy.epochs, best))
@@ -263,9 +264,19 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
         seen=0,
         seconds=0.0,
         best_epoch=epoch if best else progress.best_epoch,
-        best_loss=val_loss if best else progress.best_loss,
+        best_loss=judged if best else progress.best_loss,
         history=(*progress.history, row),
     )
+
+
+def fitted_log_loss(logits_NK: Tensor, labels_N: Tensor) -> float:
+    """Log loss at the temperature that suits these logits best, to within a fiftieth of it.
+
+    Label smoothing makes a network too modest: its plain loss may grow while its answers, told at a fitted
+    temperature as those of a finished classifier are, get better.
+    """
+    temperatures = torch.logspace(-1.5, 1.5, 181, dtype=torch.float64)
+    return min(float(cross_entropy(logits_NK.double() / temperature, labels_N)) for temperature in temperatures)
 
 
 def _save(directory: Path, progress: Progress, session: Session) -> None:
