@@ -115,7 +115,7 @@ class FineTune:
             matrix units.
         epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
             told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
-        patience: epochs of a phase without a better one on validation before it stops, counted from its half time at the
+        patience: epochs of a phase without a better one before it stops, counted from its half time at the
             earliest.
         measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
             those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.

@@ -160,6 +160,27 @@ def test_stopping_early_waits_for_half_time(epoch, best, finished):
     assert loop._finished(loop.Progress(epoch=epoch, best_epoch=best), phase, patience=6) == finished
 
 
+def test_the_fitted_loss_is_blind_to_how_sure_a_network_says_it_is():
+    logits, labels = 3 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 4
+    logits[torch.arange(200), labels] += 4
+    plain = float(torch.nn.functional.cross_entropy(logits, labels))
+    fitted = loop.fitted_log_loss(logits, labels)
+    assert fitted <= plain
+    for modesty in (0.2, 5.0):
+        assert loop.fitted_log_loss(logits * modesty, labels) == pytest.approx(fitted, rel=1e-3)
+
+
+def test_the_best_epoch_may_be_the_one_of_least_fitted_loss(task, tmp_path):
+    by = {}
+    for epochs_by in ("log_loss", "fitted_log_loss"):
+        one = with_settings(task, max_epochs=2, epochs_by=epochs_by)
+        model = copy.deepcopy(classifier(one))
+        loop.train(model, one, tmp_path / epochs_by)
+        by[epochs_by] = loop._read(tmp_path / epochs_by)[1]
+    assert by["log_loss"].best_loss == min(row.val_loss for row in by["log_loss"].history)
+    assert by["fitted_log_loss"].best_loss < by["log_loss"].best_loss
+
+
 def test_gradients_add_up_over_parts_of_a_batch(task, tmp_path):
     weights = []
     for micro_batch in (0, 3):
