@@ -222,7 +222,7 @@ def test_balanced_sampling_draws_rare_classes_as_often(task):
     source = task.train.rows(np.array([0] + [1, 3, 5, 7, 9, 11, 13] * 4))
     balanced = replace(with_settings(task, balance="sampling"), train=source)
     session = open_session(classifier(task), classifier(task), balanced, 0, {})
-    drawn = [rows for epoch in range(20) for rows, _ in loop._batches(session, balanced, loop.Progress(epoch=epoch))]
+    drawn = [rows for epoch in range(20) for rows, _ in loop.epoch_batches(session, balanced, epoch)]
     assert 0.4 < (source.labels[np.concatenate(drawn)] == 0).mean() < 0.6
 
 

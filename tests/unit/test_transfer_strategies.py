@@ -13,7 +13,7 @@ from svertka.config import STRATEGY_NAMES, Augment, FineTune, Scratch
 from svertka.errors import ConfigError
 from svertka.transfer import loop
 from svertka.transfer.network import fresh_head
-from svertka.transfer.strategies import as_text, describe, make_strategy, merged, stage_rates
+from svertka.transfer.strategies import as_text, describe, make_strategy, spans, stage_rates
 
 SIZE = 32
 TRAINING = [name for name in STRATEGY_NAMES if name not in ("auto", "probe")]
@@ -117,7 +117,7 @@ def test_a_smaller_budget_takes_epochs_where_they_cost_time():
 def test_the_table_says_what_trains():
     rows = describe(make_strategy("two-stage", FineTune(), 3), [("stage0", 10), ("stage1", 1000), ("stage2", 5)], 7)
     assert len(rows) == 8
-    assert [(row.part, row.parameters) for row in merged(rows)] == [
+    assert [(span.row.part, span.row.parameters) for span in spans(rows)] == [
         ("stage0–stage2", 1015),
         ("head", 7),
         ("stage0–stage2", 1015),
@@ -139,3 +139,10 @@ def test_from_scratch_learns_every_stage_alike_with_batch_statistics():
     assert phase.batch_norm == "batch"
     assert len(set(phase.stage_rates)) == 1
     assert not phase.frozen
+
+
+def test_stages_that_train_share_a_line_with_the_range_of_their_rates():
+    rows = describe(make_strategy("gradual", FineTune(), 3), [(f"stage{n}", 10) for n in range(3)], 7)
+    text = as_text(rows)
+    assert text.count("\n") == 10
+    assert "4 fine-tune       8  stage0–stage2          30  0.00033–0.00051  frozen     each step" in text

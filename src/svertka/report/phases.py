@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from svertka.report.voice import Voice
 from svertka.schema import PhaseRow
-from svertka.transfer.strategies import merged
+from svertka.transfer.strategies import Span, spans
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +24,8 @@ class PhaseView:
 def make_phases(voice: Voice, rows: Sequence[PhaseRow]) -> tuple[PhaseView, ...]:
     """Builds the table; nothing where no weights were trained."""
     views, before = [], 0
-    for row in merged(rows):
+    for span in spans(rows):
+        row = span.row
         first = row.phase != before
         before = row.phase
         views.append(
@@ -33,9 +34,16 @@ def make_phases(voice: Voice, rows: Sequence[PhaseRow]) -> tuple[PhaseView, ...]
                 epochs=voice.count(row.epochs) if first else "",
                 part=voice("phases.head") if row.part == "head" else row.part,
                 parameters=voice.count(row.parameters),
-                rate=voice.rate(row.learning_rate) if row.learning_rate else voice("phases.frozen_rate"),
+                rate=_rate(voice, span),
                 batch_norm=voice.known("phases.norm", row.batch_norm),
                 computed=voice.known("phases.how", row.computed),
             )
         )
     return tuple(views)
+
+
+def _rate(voice: Voice, span: Span) -> str:
+    if span.row.learning_rate == 0:
+        return voice("phases.frozen_rate")
+    low, high = voice.rate(span.lowest_rate), voice.rate(span.row.learning_rate)
+    return high if low == high else f"{low} … {high}"

@@ -137,7 +137,7 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float,
             continue
         session, progress = open_session(trial, average, task, number, {}), Progress(phase=number)
         seconds = []
-        for rows, raw in itertools.islice(_batches(session, task, progress), steps):
+        for rows, raw in itertools.islice(epoch_batches(session, task, 0), steps):
             started = time.perf_counter()
             _step(session, task, progress, rows, raw, ignore_events)
             seconds.append((time.perf_counter() - started) / len(rows))
@@ -153,7 +153,7 @@ def _epoch(
 ) -> bool:
     """The rest of the running epoch; false if the loss ceased to be finite."""
     started, last_save = time.monotonic() - progress.seconds, time.monotonic()
-    for rows, raw in _batches(session, task, progress):
+    for rows, raw in epoch_batches(session, task, progress.epoch, progress.step):
         loss = _step(session, task, progress, rows, raw, on_event)
         if not math.isfinite(loss):
             return False
@@ -168,16 +168,16 @@ def _epoch(
     return True
 
 
-def _batches(session: Session, task: Task, progress: Progress) -> Iterator[tuple[Rows, Any]]:
-    """Batches of the running epoch from the next step on: (rows of the draw, raw data)."""
+def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
+    """Batches of an epoch from ``step`` on: (rows of the draw, raw data); a seed draws the same ones every time."""
     settings, labels = task.strategy.settings, task.train.labels
-    rng = np.random.default_rng([task.seed, progress.epoch])
+    rng = np.random.default_rng([task.seed, epoch])
     if settings.balance == "sampling":
         share_N = 1.0 / np.bincount(labels)[labels]
         order: NDArray[np.int64] = rng.choice(len(labels), len(labels), p=share_N / share_N.sum())
     else:
         order = rng.permutation(len(labels))
-    yield from session.feed.batches(order[progress.step * settings.batch_size :], settings.batch_size)
+    yield from session.feed.batches(order[step * settings.batch_size :], settings.batch_size)
 
 
 def _step(session: Session, task: Task, progress: Progress, rows: Rows, raw: Any, on_event: EventSink) -> float:
@@ -238,7 +238,8 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
     """Judges the averaged weights on validation, keeps them if they are the best so far, and writes the curve on."""
     started, phase, settings = time.monotonic(), session.phase, task.strategy.settings
     logits, labels = session.feed.validate(session.average), torch.from_numpy(task.val.labels)
-    val_loss = float(cross_entropy(logits, labels))
+    # The loss that is trained: plain cross-entropy would punish the caution that label smoothing teaches.
+    val_loss = float(cross_entropy(logits, labels, label_smoothing=settings.label_smoothing))
     epoch = progress.epoch + 1
     steps = math.ceil(len(task.train) / settings.batch_size)
     position = ((epoch - progress.phase_start) * steps - 0.5) / (phase.epochs * steps)
