@@ -238,8 +238,7 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
     """Judges the averaged weights on validation, keeps them if they are the best so far, and writes the curve on."""
     started, phase, settings = time.monotonic(), session.phase, task.strategy.settings
     logits, labels = session.feed.validate(session.average), torch.from_numpy(task.val.labels)
-    # The loss that is trained: plain cross-entropy would punish the caution that label smoothing teaches.
-    val_loss = float(cross_entropy(logits, labels, label_smoothing=settings.label_smoothing))
+    val_loss = float(cross_entropy(logits, labels))
     epoch = progress.epoch + 1
     steps = math.ceil(len(task.train) / settings.batch_size)
     position = ((epoch - progress.phase_start) * steps - 0.5) / (phase.epochs * steps)
