@@ -218,7 +218,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "weights": "none",
         "strategy": "scratch",
         "scratch": Scratch(
-            max_epochs=40,
+            max_epochs=20,
             batch_size=64,
             fresh_head_rate=1e-2,
             stage_rate=1e-2,
