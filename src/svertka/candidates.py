@@ -211,16 +211,16 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
     """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
     settings, epoch_s = asked.settings, plan["epoch_s"]
     if not plan["epochs"]:
-        values = {"epoch_s": epoch_s, "minutes": minutes, "least": settings.min_epochs}
-        return None, Notice("no_fine_tuning", values)
+        return None, Notice("no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "least": settings.min_epochs})
     augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
     phases = tuple(replace(phase, epochs=n) for phase, n in zip(asked.phases, plan["epochs"], strict=True))
     strategy = replace(asked, settings=replace(settings, augment=augment), phases=phases)
     if plan["forced"]:
         return strategy, Notice("epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "n": strategy.epochs})
     if strategy.epochs < asked.epochs:
-        values = {"epoch_s": epoch_s, "minutes": minutes, "epochs": strategy.epochs, "asked": asked.epochs}
-        return strategy, Notice("epochs_cut", values)
+        return strategy, Notice(
+            "epochs_cut", {"epoch_s": epoch_s, "minutes": minutes, "epochs": strategy.epochs, "asked": asked.epochs}
+        )
     return strategy, Notice("epochs_all", {"n": strategy.epochs})
 
 

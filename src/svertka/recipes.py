@@ -218,14 +218,14 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "weights": "none",
         "strategy": "scratch",
         "scratch": Scratch(
-            max_epochs=40,
+            max_epochs=20,
             batch_size=64,
             fresh_head_rate=1e-2,
             stage_rate=1e-2,
             norm_bias_factor=4.0,
             label_smoothing=0.2,
             average_shifts=True,
-            augment=Augment(alternate=True, min_area=1.0, shift=0.08, rotate_deg=8.0, brightness=0.0, contrast=0.1),
+            augment=Augment(alternate=True, min_area=0.7, shift=0.1, rotate_deg=12.0, brightness=0.0, contrast=0.1),
         ),
     }
 }

@@ -40,7 +40,14 @@ def test_plural_entries_have_every_form_and_only_those(language):
 
 def test_russian_is_written_in_russian():
     # Names of metrics and methods that are the same in both languages, and values alone.
-    same = {"classes.f1", "roc.title", "metric.roc_auc.name", "data.samples.alt", "explain.method.grad_cam"}
+    same = {
+        "classes.f1",
+        "roc.title",
+        "metric.roc_auc.name",
+        "data.samples.alt",
+        "explain.method.grad_cam",
+        "phases.batch_norm",
+    }
     latin = {
         key
         for key, entry in catalogue("ru").items()

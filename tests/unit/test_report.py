@@ -293,7 +293,7 @@ def test_russian_report_speaks_russian(root, tmp_path):
     value = f"{100 * run.evaluation.metrics['accuracy'].value:.1f}".replace(".", ",")
     assert f"{value}\u202f%" in page.text
     assert (
-        "Выбрано: дообучение. На проверочных изображениях (20) логарифмическая потеря у дообученной сети меньше"
+        "Выбрано: дообучение от линейного классификатора. На проверочных изображениях (20) логарифмическая потеря у дообученной сети меньше"
         in page.text
     )
     assert "Среди проверочных изображений нет класса «Собака»" in page.text

@@ -289,7 +289,7 @@ def test_decision_table_marks_what_was_kept(run):
     decision = make_decision(EN, run.decision)
     assert decision.columns == ("log loss", "accuracy")
     assert decision.rows == (
-        ("fine-tuning", ("0.310", "87.5\u202f%"), True),
+        ("fine-tuning from the probe", ("0.310", "87.5\u202f%"), True),
         ("probe", ("0.420", "81.2\u202f%"), False),
     )
 

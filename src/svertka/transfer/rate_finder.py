@@ -64,6 +64,8 @@ def find_rate(
     number = range(len(task.strategy.phases))[phase]
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last)
     factor, smoothed = (high / low) ** (1 / (steps - 1)), 0.0
+    rates: list[float] = []
+    losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         session, settings = open_session(trial, trial, task, number, {}), task.strategy.settings
