@@ -115,6 +115,8 @@ class RunConfig:
         backbone: by name, see ``backbones``.
         weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
         strategy: ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on validation.
+        folds: the probe becomes the mean of so many, each fitted without one fold of the training and validation
+            images and judged on it; 0 means one probe. With strategy ``"probe"`` only.
         minutes: budget for learning.
         seed: of split, order and augmentation.
         size_px: side of the network's input; 0 means the backbone's own.
@@ -140,6 +142,7 @@ class RunConfig:
     backbone: str = "efficientnet_lite0"
     weights: str = "default"
     strategy: StrategyName = "auto"
+    folds: int = 0
     minutes: float = 10.0
     seed: int = 0
     size_px: int = 0
@@ -163,6 +166,13 @@ class RunConfig:
         if self.strategy not in STRATEGY_NAMES:
             hint = did_you_mean(self.strategy, STRATEGY_NAMES)
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
+        if self.folds < 0 or self.folds == 1 or self.folds > 20:
+            raise ConfigError(f"folds is {self.folds}; expected 2 to 20, or 0 for none.")
+        if self.folds and self.strategy != "probe":
+            raise ConfigError(
+                f"folds is {self.folds} with strategy {self.strategy!r}; folds average probes only, because as many "
+                "fine-tuned networks would take that many times as long to train and to predict. Add --strategy probe."
+            )
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
         if not 0 < self.minutes < math.inf:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from svertka import run_folder
 from svertka.config import FineTune, RunConfig, StrategyName
+from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.errors import TrainingError
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
@@ -25,6 +26,7 @@ from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.schema import Catalog, Decision, EpochRow, EventSink, Notice, Predictions, Split, SplitName, StepStarted
 from svertka.transfer.choice import paired_gain
 from svertka.transfer.features import FeatureTable, extract
+from svertka.transfer.folded import fit_folds, joined
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
 from svertka.transfer.views import mean_over_views, measure_flips
@@ -120,7 +122,9 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     on_event(StepStarted("probe"))
     probe = _probe(lesson)
     if lesson.config.strategy == "probe":
-        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), Notice("probe_asked")))
+        folds, n = lesson.config.folds, len(probe.val)
+        averaged = (Notice("folds_averaged", {"folds": folds, "n": n}),) if folds else ()
+        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), Notice("probe_asked"), *averaged))
     strategy, why = _plan(lesson, probe)
     if strategy is None:
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
@@ -170,14 +174,7 @@ def _decide(candidates: tuple[Candidate, ...], *reasons: Notice) -> Decision:
 
 def _probe(lesson: Lesson) -> Candidate:
     engine, cache = lesson.engine, lesson.cache
-    units_N = np.array(lesson.split.units)[list(lesson.split.train)]
-    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed, units_N).head
-    val = Predictions(
-        logits_NK=_logits(head, lesson.tables["val"]),
-        labels_N=lesson.tables["val"].y_N,
-        paths=lesson.paths("val"),
-        class_names=lesson.catalog.class_names,
-    )
+    head, val = _averaged(lesson) if lesson.config.folds else _single(lesson)
     return Candidate(
         strategy="probe",
         head=head,
@@ -187,6 +184,35 @@ def _probe(lesson: Lesson) -> Candidate:
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
         weights=lambda: engine.weights() | _head_weights(head),
+    )
+
+
+def _single(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+    """A probe of the training images, and what it says of the validation images."""
+    units_N = np.array(lesson.split.units)[list(lesson.split.train)]
+    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed, units_N).head
+    return head, Predictions(
+        logits_NK=_logits(head, lesson.tables["val"]),
+        labels_N=lesson.tables["val"].y_N,
+        paths=lesson.paths("val"),
+        class_names=lesson.catalog.class_names,
+    )
+
+
+def _averaged(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+    """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
+    catalog, split, config = lesson.catalog, lesson.split, lesson.config
+    indices = (*split.train, *split.val)
+    row = {index: number for number, index in enumerate(indices)}
+    folds = make_folds(catalog, split, config.folds, config.val_fraction)
+    held = [np.array([row[index] for index in fold.test], np.int64) for fold in folds]
+    table, units_N = joined(lesson.tables["train"], lesson.tables["val"]), np.array(split.units)[list(indices)]
+    head, unseen_NK = fit_folds(table, held, len(catalog.class_names), config.seed, units_N)
+    return head, Predictions(
+        logits_NK=unseen_NK,
+        labels_N=table.y_N,
+        paths=(*lesson.paths("train"), *lesson.paths("val")),
+        class_names=catalog.class_names,
     )
 
 

@@ -50,7 +50,7 @@ def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
             head=None,
             val=val,
             temperature=1.0,
-            logits=None,
+            features=None,
             reference=None,
             graph=None,
             weights=None,
