@@ -20,6 +20,8 @@ SCRIPTS = (
     "finetune_epoch",
     "memory --large",
     "finetune_accuracy",
+    "two_stage",
+    "from_scratch",
     "twin",
     "conv2d",
     "lenet",

@@ -13,6 +13,8 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 ORDER = (
     "learning",
     "finetune_accuracy",
+    "two_stage",
+    "from_scratch",
     "abstention",
     "finetune_epoch",
     "predict",

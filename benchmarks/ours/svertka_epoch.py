@@ -27,6 +27,7 @@ from svertka.data.split import make_split  # noqa: E402
 from svertka.transfer import loop  # noqa: E402
 from svertka.transfer.head import LinearHead  # noqa: E402
 from svertka.transfer.network import Classifier  # noqa: E402
+from svertka.transfer.strategies import make_strategy  # noqa: E402
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     )
     task = loop.Task(
         backbone=backbone,
-        strategy=FineTune(batch_norm="frozen").with_epochs(1),
+        strategy=make_strategy("finetune", FineTune().with_epochs(1), len(backbone.stages)),
         train=ImageSource.of(catalog, split.train, store),
         val=ImageSource.of(catalog, split.val, store),
         seed=0,

@@ -19,6 +19,8 @@ from svertka.architectures import ARCHITECTURES, Architecture
 from svertka.architectures import build as build_architecture
 from svertka.architectures.lenet import RadialBasis
 from svertka.architectures.registry import SMALL_PX
+from svertka.architectures.small import NAME as SMALL_CNN
+from svertka.architectures.small import small_cnn
 from svertka.architectures.weights import fits, load_state
 from svertka.errors import ConfigError, NotFoundError, WeightsError, did_you_mean
 from svertka.pretrained import EMBEDDED, download, embedded_weights, fill_from, read_state
@@ -58,6 +60,7 @@ def load_backbone(
     size_px: int = 0,
     resize: Literal["squash", "crop", "pad"] = "squash",
     seed: int = 0,
+    own_features: bool = False,
 ) -> Backbone:
     """Builds a backbone by name and fills in its weights.
 
@@ -68,6 +71,8 @@ def load_backbone(
         size_px: side of the input; 0 means what the weights were trained with.
         resize: see ``Preprocess``.
         seed: of random weights.
+        own_features: the features are those that the network's own classifier would see, as its paper has it for
+            training from scratch; else means over space of all stages, which suit a probe better.
 
     Raises:
         NotFoundError: no such model, or no such weights file.
@@ -78,7 +83,7 @@ def load_backbone(
     body.eval()
     preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
     calls = trial_run(body, preprocess.size_px)
-    taps = find_taps(body, calls)
+    taps = () if own_features else find_taps(body, calls)
     if taps:
         cut_tail(body, calls, taps)
     module = FeatureNet(body, taps).eval()
@@ -129,7 +134,7 @@ def resolve(name: str) -> tuple[str, str]:
     import torchvision
 
     in_torchvision = torchvision.models.list_models(module=torchvision.models)
-    hint = did_you_mean(bare, dict.fromkeys([*ARCHITECTURES, *in_torchvision, *timm.list_models()]))
+    hint = did_you_mean(bare, dict.fromkeys([*ARCHITECTURES, SMALL_CNN, *in_torchvision, *timm.list_models()]))
     raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm.{hint}")
 
 
@@ -146,7 +151,7 @@ def _in_timm(name: str) -> bool:
 
 
 _LIBRARIES: dict[str, Callable[[str], bool]] = {
-    "svertka": ARCHITECTURES.__contains__,
+    "svertka": {*ARCHITECTURES, SMALL_CNN}.__contains__,
     "torchvision": _in_torchvision,
     "timm": _in_timm,
 }
@@ -165,6 +170,8 @@ def build_network(name: str, *, in_channels: int = 3, small_images: bool = False
         ConfigError: a network of another library was asked for its small form.
     """
     library, bare = resolve(name)
+    if bare == SMALL_CNN:
+        return small_cnn(in_channels=in_channels)
     if library == "svertka":
         return build_architecture(bare, in_channels=in_channels, small_images=small_images)
     if small_images:
@@ -184,6 +191,8 @@ def build_network(name: str, *, in_channels: int = 3, small_images: bool = False
 
 def _build(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess, Source]:
     library, bare = resolve(name)
+    if bare == SMALL_CNN:
+        return _small(weights)
     if library == "svertka":
         return _ours(bare, weights, size_px)
     if library == "torchvision":
@@ -221,6 +230,16 @@ def _ours(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess,
         body, source = _fill_ours(architecture, body, weights, source, known)
     _drop_head(body, name)
     return body, preprocess, source
+
+
+def _small(weights: str) -> tuple[nn.Module, Preprocess, Source]:
+    """The network of ``--recipe small``: nobody publishes weights of it."""
+    if weights == "default":
+        raise WeightsError(f"backbone {SMALL_CNN!r} has no published weights; expected --weights none or a file.")
+    body = small_cnn()
+    source = fill_from(weights, body, Source(name=SMALL_CNN, origin="none", licence="none"))
+    _drop_head(body, SMALL_CNN)
+    return body, Preprocess(size_px=32), source
 
 
 def _fill_ours(

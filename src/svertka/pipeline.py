@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from svertka import run_folder, runtime
+from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
+from svertka.data.sizes import natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
@@ -68,11 +70,13 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
-    list_files(config.data, config)  # a wrong path fails here, before anything is made or loaded
+    listing = list_files(config.data, config)  # a wrong path fails here, before anything is made or loaded
     folder = Path(resume) if resume else run_folder.new_run_folder(config)
     if (folder / run_folder.METRICS).exists():
         raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
     config = replace(config, data=str(Path(config.data).expanduser().absolute()), out=str(folder))
+    if config.from_scratch and not config.size_px:
+        config = replace(config, size_px=natural_size(listing, SMALL_PX))
     run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))
@@ -148,6 +152,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         catalog=catalog,
         split=split,
         history=learned.chosen.history,
+        phases=learned.chosen.phases,
         decision=learned.decision,
         evaluation=evaluation,
         test=test,

@@ -1,7 +1,8 @@
 """A run folder: plain files that a person can open, from which every record reads back.
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
-``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``, ``bundle/``,
+``phases.csv``, ``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``,
+``bundle/``,
 ``report.html``, ``model_card.md``, ``log.txt``.
 """
 
@@ -29,6 +30,7 @@ from svertka.schema import (
     Notice,
     OrderCheck,
     Parity,
+    PhaseRow,
     Rejection,
     RunRecord,
     Source,
@@ -38,7 +40,7 @@ from svertka.schema import (
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
-EXPLAIN = "explain.json"
+PHASES, EXPLAIN = "phases.csv", "explain.json"
 START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
     "start.json",
     "plan.json",
@@ -113,8 +115,12 @@ def _table(values: dict[str, Any], name: str) -> str:
     return text + "".join(_table(value, f"{name}.{key}" if name else key) for key, value in inner)
 
 
-def config_fields(path: Path) -> dict[str, Any]:
+def config_fields(path: Path, base: RunConfig | None = None) -> dict[str, Any]:
     """Fields of a configuration file; tables such as ``[finetune]`` arrive as records.
+
+    Args:
+        path: a TOML file.
+        base: whose tables a file's tables change; the defaults if there is none.
 
     Raises:
         NotFoundError: there is no such file.
@@ -127,7 +133,7 @@ def config_fields(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {path} is not valid TOML: {error}.") from error
-    return _checked(values, RunConfig(data="-"), f"configuration {path}")
+    return _checked(values, base or RunConfig(data="-"), f"configuration {path}")
 
 
 def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]:
@@ -141,12 +147,17 @@ def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]
         if is_dataclass(expected) and isinstance(value, dict):
             inner = _checked(value, known[name], f"{where}, [{name}]")
             checked[name] = replace(known[name], **inner)
+        elif is_dataclass(expected) and isinstance(value, str) and hasattr(expected, "named"):
+            checked[name] = expected.named(value)
         elif expected is float and type(value) is int:
             checked[name] = float(value)
+        elif expected is tuple and isinstance(value, list) and all(type(item) in (int, float) for item in value):
+            checked[name] = tuple(float(item) for item in value)
         elif type(value) is expected:
             checked[name] = value
         else:
-            raise ConfigError(f"{where}: {name} is {value!r}; expected {expected.__name__}.")
+            wanted = {"tuple": "a list of numbers"}.get(expected.__name__, expected.__name__)
+            raise ConfigError(f"{where}: {name} is {value!r}; expected {wanted}.")
     return checked
 
 
@@ -298,8 +309,8 @@ def begin(
 
 def save_run(folder: Path, run: RunRecord) -> None:
     """Writes what a finished run adds; settings, catalogue, split and predictions are there since their steps ended."""
-    columns = [field.name for field in fields(EpochRow)]
-    write_table(folder / HISTORY, columns, ([getattr(row, name) for name in columns] for row in run.history))
+    save_rows(folder / HISTORY, EpochRow, run.history)
+    save_rows(folder / PHASES, PhaseRow, run.phases)
     catalog, split = run.catalog, run.split
     facts = {
         "name": run.name,
@@ -353,7 +364,8 @@ def load_run(folder: Path) -> RunRecord:
             config=config,
             catalog=load_catalog(folder, facts["catalog"]),
             split=load_split(folder, facts["split"]),
-            history=tuple(_epoch(row) for row in read_table(folder / HISTORY)),
+            history=_load_rows(folder / HISTORY, EpochRow),
+            phases=_load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
             decision=Decision(**{**facts["decision"], "reasons": _all(Notice, facts["decision"]["reasons"])}),
             evaluation=from_json(read_json(folder / METRICS)),
             test=load_predictions(folder / PREDICTIONS),
@@ -369,12 +381,18 @@ def load_run(folder: Path) -> RunRecord:
         raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error}); train again.") from error
 
 
-def _epoch(row: dict[str, str]) -> EpochRow:
-    kinds = {"phase": str, "epoch": int}
-    return EpochRow(**{name: kinds.get(name, float)(value) for name, value in row.items()})
-
-
 Record = TypeVar("Record")
+
+
+def save_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
+    """Writes records of one kind as a table, a column a field."""
+    columns = [field.name for field in fields(kind)]
+    write_table(path, columns, ([getattr(row, name) for name in columns] for row in rows))
+
+
+def _load_rows(path: Path, kind: type[Record]) -> tuple[Record, ...]:
+    types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    return tuple(kind(**{name: types[name](value) for name, value in row.items()}) for row in read_table(path))  # type: ignore[operator]
 
 
 def _all(kind: type[Record], rows: Iterable[dict[str, Any]]) -> tuple[Record, ...]:

@@ -228,6 +228,31 @@ class EpochRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseRow:
+    """How one part of the network is treated in one phase of training.
+
+    Attributes:
+        phase: from 1.
+        name: its code: ``"head"``, ``"partial"`` or ``"fine-tune"`` (all stages).
+        epochs: of the phase, at most.
+        part: a stage, or ``"head"``.
+        parameters: in it.
+        learning_rate: at its peak; 0: frozen.
+        batch_norm: ``"frozen"`` normalises by stored statistics, ``"batch"`` by the batch's; ``"none"`` has none.
+        computed: ``"once"``: its outputs are remembered, or in ``"each step"``.
+    """
+
+    phase: int
+    name: str
+    epochs: int
+    part: str
+    parameters: int
+    learning_rate: float
+    batch_norm: str
+    computed: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """Which strategy was kept, the reasons, and the validation figures behind it.
 
@@ -745,6 +770,7 @@ class RunRecord:
         catalog: what was scanned.
         split: who trains and judges.
         history: learning curve, empty for a probe alone.
+        phases: what trained when, empty likewise.
         decision: which strategy was kept and why.
         evaluation: on the test images.
         test: predictions on the test images.
@@ -773,6 +799,7 @@ class RunRecord:
     sources: tuple[Source, ...]
     versions: dict[str, str]
     notices: tuple[Notice, ...]
+    phases: tuple[PhaseRow, ...] = ()
     insight: Insight | None = None
 
 
@@ -802,6 +829,14 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingPlanned:
+    """Before training: what will train when, as ``transfer.strategies.describe`` gives it."""
+
+    strategy: StrategyName
+    phases: tuple[PhaseRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EpochEnded:
     """A training epoch ended; ``of`` is how many the phase may have."""
 
@@ -818,7 +853,7 @@ class StepEnded:
     summary: str = ""
 
 
-Event = RunStarted | StepStarted | Advanced | EpochEnded | StepEnded | Notice
+Event = RunStarted | StepStarted | Advanced | TrainingPlanned | EpochEnded | StepEnded | Notice
 EventSink = Callable[[Event], None]
 
 

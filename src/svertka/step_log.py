@@ -9,7 +9,19 @@ from pathlib import Path
 
 from svertka import runtime
 from svertka.messages import sentences
-from svertka.schema import Advanced, EpochEnded, Event, EventSink, Notice, RunStarted, StepCost, StepEnded, StepStarted
+from svertka.schema import (
+    Advanced,
+    EpochEnded,
+    Event,
+    EventSink,
+    Notice,
+    RunStarted,
+    StepCost,
+    StepEnded,
+    StepStarted,
+    TrainingPlanned,
+)
+from svertka.transfer.strategies import as_text
 
 
 @dataclass
@@ -62,6 +74,8 @@ def describe(event: Event) -> str:
             return f"{cost.step}: {summary} [{cost.seconds:.1f} s]"
         case Notice():
             return f"{event.level}: {sentences(event)}"
+        case TrainingPlanned(strategy, phases):
+            return f"strategy {strategy}\n{as_text(phases)}"
         case EpochEnded(row, of, best):
             mark = ", best so far" if best else ""
             return (

@@ -105,6 +105,7 @@ def test_configuration_goes_to_toml_and_back(tmp_path):
         ("[finetune]\nbatch_norm = 'freeze'", "expected frozen or batch"),
         ("[finetune]\nstage_rate = -1.0", "expected a finite rate above 0"),
         ("[finetune]\naverage_decay = 3.0", "expected 0 or more, below 1"),
+        ("[finetune]\nclip_norm = -1.0", "expected a finite norm above 0, or 0 for no clipping"),
         ("[finetune.augment]\nmin_area = -1.0", "expected above 0, at most 1"),
         ("seed = -5", "expected 0 to 4294967295"),
         ("minutes = inf", "expected a finite budget above 0"),

@@ -14,7 +14,7 @@ from svertka.export.session import FEATURES, open_session, run_in_batches
 from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
 from svertka.stages import FeatureNet
-from svertka.transfer.loop import normalise
+from svertka.transfer.pixels import normalise
 
 PREPROCESS = Preprocess(size_px=33, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from svertka.config import FineTune, RunConfig
-from svertka.learn import Candidate, allowed, choose
+from svertka.candidates import Candidate, allowed
+from svertka.config import FineTune
+from svertka.learn import choose
 from svertka.messages import sentences
 from svertka.schema import Predictions
+from svertka.transfer.strategies import make_strategy
 
-CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, min_epochs=4))
+ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
 
 
 @pytest.mark.parametrize(
@@ -20,18 +22,24 @@ CONFIG = RunConfig(data="pets", minutes=2.5, finetune=FineTune(max_epochs=16, mi
     ],
 )
 def test_budget_decides_the_epochs_and_says_so(epochs, said):
-    plan = {"epochs": epochs, "forced": False, "epoch_s": 41.6, "left_s": 300.0, "mirror": True, "upside_down": False}
-    strategy, why = allowed(plan, CONFIG)
-    assert (strategy.max_epochs if strategy else 0) == epochs
+    plan = {
+        "epochs": [epochs] if epochs else [],
+        "forced": False,
+        "epoch_s": 41.6,
+        "mirror": True,
+        "upside_down": False,
+    }
+    strategy, why = allowed(plan, ASKED, 2.5)
+    assert (strategy.epochs if strategy else 0) == epochs
     assert sentences(why).startswith(said)
     if strategy:
-        assert (strategy.augment.mirror, strategy.augment.upside_down) == (True, False)
+        assert (strategy.settings.augment.mirror, strategy.settings.augment.upside_down) == (True, False)
 
 
 def test_epochs_that_were_run_without_time_for_them_are_told():
-    plan = {"epochs": 4, "forced": True, "epoch_s": 41.6, "left_s": 3.0, "mirror": False, "upside_down": False}
-    strategy, why = allowed(plan, CONFIG)
-    assert strategy.max_epochs == 4
+    plan = {"epochs": [4], "forced": True, "epoch_s": 41.6, "mirror": False, "upside_down": False}
+    strategy, why = allowed(plan, ASKED, 2.5)
+    assert strategy.epochs == 4
     assert sentences(why).startswith("The time given (2.5\u00a0min) was too short: 4 epochs")
 
 

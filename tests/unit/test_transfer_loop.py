@@ -1,62 +1,40 @@
 """The training loop on a tiny network: what changes, what must not, and flips that are measured."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from training_data import SIZE, bright_half, classifier
 
 from svertka.backbones import load_backbone
 from svertka.config import Augment, FineTune
-from svertka.data.loader import ImageSource
-from svertka.errors import TrainingError
-from svertka.schema import Preprocess
+from svertka.errors import ConfigError, TrainingError
+from svertka.messages import sentences
+from svertka.recipes import AUGMENTS
+from svertka.schema import EpochEnded, Notice, Preprocess
 from svertka.transfer import augment, loop
-from svertka.transfer.head import LinearHead
-from svertka.transfer.network import Classifier, parameter_groups, set_mode
+from svertka.transfer.network import parameter_groups, set_mode, still_modules
+from svertka.transfer.pixels import normalise, to_input
+from svertka.transfer.session import open_session
+from svertka.transfer.step import check_precision
+from svertka.transfer.strategies import make_strategy
 from svertka.transfer.views import mean_over_views, measure_flips
-
-SIZE = 32
-
-
-class Store:
-    """Images by name, as a PixelStore gives them."""
-
-    def __init__(self, images):
-        self.images = images
-
-    def read(self, files_and_hashes, max_pixels):
-        return np.stack([self.images[name] for _, name in files_and_hashes])
-
-
-def source_of(images, labels):
-    names = [str(number) for number in range(len(images))]
-    return ImageSource(Store(dict(zip(names, images, strict=True))), names, names, np.asarray(labels, np.int64))
-
-
-def bright_half(count, seed, *, axis):
-    """Class 1 is brighter at the end of an axis, class 0 at its start."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 100, (count, SIZE, SIZE, 3), dtype=np.uint8)
-    labels = np.arange(count) % 2
-    for image, label in zip(images, labels, strict=True):
-        half = slice(SIZE // 2, None) if label else slice(0, SIZE // 2)
-        image[(half, slice(None)) if axis == 0 else (slice(None), half)] += 120
-    return source_of(images, labels)
 
 
 @pytest.fixture
 def task():
     backbone = load_backbone("timm:test_efficientnet", "none", size_px=SIZE)
-    strategy = FineTune(max_epochs=3, batch_size=8, patience=9, stage_rate=2e-3, head_rate=1e-3)
+    settings = FineTune(max_epochs=3, batch_size=8, patience=9, stage_rate=2e-3, head_rate=1e-3)
+    strategy = make_strategy("finetune", settings, len(backbone.stages))
     train, val = bright_half(32, 0, axis=0), bright_half(16, 1, axis=0)
     return loop.Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
 
 
-def classifier(task):
-    d = sum(task.backbone.widths)
-    zeros = np.zeros((2, d), np.float32)
-    return Classifier(task.backbone.module, LinearHead(zeros[0], zeros[0] + 1, zeros, np.zeros(2, np.float32)))
+def with_settings(task, name="finetune", **changes):
+    settings = replace(task.strategy.settings, **changes)
+    return replace(task, strategy=make_strategy(name, settings, len(task.backbone.stages)))
 
 
 def test_training_lowers_the_loss_and_leaves_frozen_statistics_alone(task, tmp_path):
@@ -74,12 +52,13 @@ def test_training_lowers_the_loss_and_leaves_frozen_statistics_alone(task, tmp_p
 def test_a_step_is_measured_on_a_copy(task):
     model = classifier(task)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert loop.measure_step(model, task) > 0
+    (seconds,) = loop.measure_steps(model, task)
+    assert seconds > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_rates_grow_toward_the_last_stage(task):
-    groups = parameter_groups(classifier(task), task.backbone, task.strategy)
+    groups = parameter_groups(classifier(task), task.backbone, task.strategy, task.strategy.phases[0])
     peaks = [group["peak"] for group in groups if group["weight_decay"]]
     assert peaks[:-1] == sorted(peaks[:-1])
     assert all(p.ndim > 1 for group in groups if group["weight_decay"] for p in group["params"])
@@ -88,20 +67,32 @@ def test_rates_grow_toward_the_last_stage(task):
 
 
 def test_schedule_warms_up_and_ends_at_zero():
-    strategy = FineTune(warmup=0.1)
-    assert loop.learning_rate(strategy, 0.0) == 0
-    assert loop.learning_rate(strategy, 0.1) == pytest.approx(1)
-    assert loop.learning_rate(strategy, 1.0) == pytest.approx(0)
+    assert loop.learning_rate(0.1, 0.0) == 0
+    assert loop.learning_rate(0.1, 0.1) == pytest.approx(1)
+    assert loop.learning_rate(0.1, 1.0) == pytest.approx(0)
 
 
 def test_batch_norm_policy(task):
     model = classifier(task)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    set_mode(model, FineTune(batch_norm="frozen"))
     assert norms
-    assert not any(module.training for module in norms)
-    set_mode(model, FineTune(batch_norm="batch"))
-    assert all(module.training for module in norms)
+    for policy in ("frozen", "batch"):
+        (phase,) = with_settings(task, batch_norm=policy).strategy.phases
+        set_mode(model, still_modules(model, task.backbone, phase))
+        assert {module.training for module in norms} == {policy == "batch"}
+
+
+def test_gradients_are_clipped_to_a_norm_where_one_is_asked_for(task, tmp_path):
+    def last_norm(clip_norm):
+        one = with_settings(task, max_epochs=1, clip_norm=clip_norm)
+        model = copy.deepcopy(classifier(one))
+        loop.train(model, one, tmp_path / f"{clip_norm:g}")
+        return float(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).norm())
+
+    untouched = last_norm(0)
+    assert untouched > 0.02
+    assert last_norm(0.01) == pytest.approx(0.01, rel=1e-3)
+    assert last_norm(100) == untouched
 
 
 def test_nothing_drawn_changes_nothing():
@@ -135,22 +126,29 @@ def test_flips_that_change_the_class_are_refused(axis, mirror, upside_down):
 
 def test_mean_over_views_is_blind_to_the_flips():
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIZE * SIZE, 5))
-    mean = mean_over_views(module, Augment(mirror=True, upside_down=True))
+    mean = mean_over_views(module, FineTune(augment=Augment(mirror=True, upside_down=True)))
     x = torch.rand(2, 3, SIZE, SIZE)
     torch.testing.assert_close(mean(x), mean(x.flip(3)))
     torch.testing.assert_close(mean(x), mean(x.flip(2)))
-    assert mean_over_views(module, Augment()) is module
+    assert mean_over_views(module, FineTune()) is module
+
+
+def test_mean_over_shifts_counts_the_unmoved_image_as_much_as_both_moved_ones():
+    x = torch.rand(2, 3, SIZE, SIZE)
+    mean = mean_over_views(torch.nn.Flatten(), FineTune(average_shifts=True))(x).reshape(x.shape)
+    inner = x[..., 1:-1, 1:-1] / 2 + x[..., :-2, :-2] / 4 + x[..., 2:, 2:] / 4
+    torch.testing.assert_close(mean[..., 1:-1, 1:-1], inner)
 
 
 def test_input_is_normalised_channel_by_channel():
     preprocess = Preprocess(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
-    x = loop.normalise(loop.to_input(np.full((1, 2, 2, 3), 255, np.uint8)), preprocess)
+    x = normalise(to_input(np.full((1, 2, 2, 3), 255, np.uint8)), preprocess)
     torch.testing.assert_close(x[0, :, 0, 0], torch.tensor([1.8, 3.2, 0.7]))
 
 
 def test_training_that_diverges_says_so(task, tmp_path):
-    wild = replace(task, strategy=replace(task.strategy, stage_rate=1e18))
-    with pytest.raises(TrainingError, match=r"diverged in epoch 1: .* Lower stage_rate \(1e\+18\)"):
+    wild = with_settings(task, stage_rate=1e18)
+    with pytest.raises(TrainingError, match=r"diverged in epoch 1: .* Lower the rates \(stages up to 1e\+18, head"):
         loop.train(classifier(wild), wild, tmp_path)
 
 
@@ -158,5 +156,152 @@ def test_training_that_diverges_says_so(task, tmp_path):
     ("epoch", "best", "finished"), [(7, 1, False), (12, 1, False), (16, 1, True), (16, 15, False), (20, 19, True)]
 )
 def test_stopping_early_waits_for_half_time(epoch, best, finished):
-    strategy = FineTune(max_epochs=20, patience=6)
-    assert loop._finished(loop.Progress(epoch=epoch, best_epoch=best), strategy) == finished
+    (phase,) = make_strategy("finetune", FineTune(max_epochs=20), 3).phases
+    assert loop._finished(loop.Progress(epoch=epoch, best_epoch=best), phase, patience=6) == finished
+
+
+def test_the_fitted_loss_is_blind_to_how_sure_a_network_says_it_is():
+    logits, labels = 3 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 4
+    logits[torch.arange(200), labels] += 4
+    plain = float(torch.nn.functional.cross_entropy(logits, labels))
+    fitted = loop.fitted_log_loss(logits, labels)
+    assert fitted <= plain
+    for modesty in (0.2, 5.0):
+        assert loop.fitted_log_loss(logits * modesty, labels) == pytest.approx(fitted, rel=1e-3)
+
+
+def test_the_best_epoch_may_be_the_one_of_least_fitted_loss(task, tmp_path):
+    by = {}
+    for epochs_by in ("log_loss", "fitted_log_loss"):
+        one = with_settings(task, max_epochs=2, epochs_by=epochs_by)
+        model = copy.deepcopy(classifier(one))
+        loop.train(model, one, tmp_path / epochs_by)
+        by[epochs_by] = loop._read(tmp_path / epochs_by)[1]
+    assert by["log_loss"].best_loss == min(row.val_loss for row in by["log_loss"].history)
+    assert by["fitted_log_loss"].best_loss < by["log_loss"].best_loss
+
+
+def test_gradients_add_up_over_parts_of_a_batch(task, tmp_path):
+    weights = []
+    for micro_batch in (0, 3):
+        one = with_settings(task, max_epochs=1, micro_batch=micro_batch, balance="weights")
+        model = copy.deepcopy(classifier(one))
+        loop.train(model, one, tmp_path / str(micro_batch))
+        weights.append(model.linear.weight.detach())
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_is_made_in_smaller_parts_where_memory_runs_out(task, tmp_path):
+    """The same weights as with parts that were small from the start, and a word about it."""
+    finished = {}
+    for limit, micro_batch in ((None, 2), (3, 0)):
+        one = with_settings(task, max_epochs=1, micro_batch=micro_batch)
+        model, heard = copy.deepcopy(classifier(one)), []
+
+        def scarce(module, args, limit=limit):
+            if module.training and limit is not None and len(args[0]) > limit:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+        model.register_forward_pre_hook(scarce)
+        loop.train(model, one, tmp_path / str(limit), heard.append)
+        finished[limit] = model.linear.weight.detach(), [each for each in heard if isinstance(each, Notice)]
+    assert torch.equal(finished[None][0], finished[3][0])
+    assert not finished[None][1]
+    assert [notice.values["n"] for notice in finished[3][1]] == [4, 2]
+    assert "images go through the network 2 at a time; a step still learns from 8" in sentences(finished[3][1][-1])
+
+
+def test_an_error_that_is_not_about_memory_is_not_swallowed(task, tmp_path):
+    model = classifier(task)
+    model.register_forward_pre_hook(lambda module, args: 1 / 0 if module.training else None)
+    with pytest.raises(ZeroDivisionError):
+        loop.train(model, task, tmp_path)
+
+
+def test_balanced_sampling_draws_rare_classes_as_often(task):
+    source = task.train.rows(np.array([0] + [1, 3, 5, 7, 9, 11, 13] * 4))
+    balanced = replace(with_settings(task, balance="sampling"), train=source)
+    session = open_session(classifier(task), classifier(task), balanced, 0, {})
+    drawn = [rows for epoch in range(20) for rows, _ in loop.epoch_batches(session, balanced, epoch)]
+    assert 0.4 < (source.labels[np.concatenate(drawn)] == 0).mean() < 0.6
+
+
+def test_class_weights_count_every_class_alike(task):
+    source = task.train.rows(np.array([0, 2, 1, 3, 5, 7, 9, 11]))
+    weighted = replace(with_settings(task, balance="weights"), train=source)
+    session = open_session(classifier(task), classifier(task), weighted, 0, {})
+    totals = torch.zeros(2).index_add(0, torch.from_numpy(source.labels), session.class_weights[source.labels])
+    torch.testing.assert_close(totals, torch.tensor([4.0, 4.0]))
+
+
+@pytest.mark.parametrize("name", AUGMENTS)
+def test_a_step_draws_the_same_changes_again(name, task):
+    one = with_settings(task, augment=replace(AUGMENTS[name], alternate=name == "strong", mirror=True))
+    feed = open_session(classifier(one), classifier(one), one, 0, {}).feed
+    rows = np.arange(8)
+
+    def inputs(epoch, step):
+        torch.manual_seed(epoch * 100 + step)  # as the loop does
+        return feed.inputs(rows, one.train.read(rows), epoch, step)
+
+    x, targets = inputs(1, 2)
+    again, targets_again = inputs(1, 2)
+    assert x.shape == (8, 3, SIZE, SIZE)
+    assert torch.equal(x, again)
+    assert torch.equal(targets, targets_again)
+    if name != "none":
+        assert not torch.equal(x, inputs(1, 3)[0])
+
+
+def test_strong_changes_mix_two_images_and_their_classes(task):
+    one = with_settings(task, augment=replace(AUGMENTS["strong"], mix=1.0))
+    feed = open_session(classifier(one), classifier(one), one, 0, {}).feed
+    torch.manual_seed(0)
+    _, shares = feed.inputs(np.arange(8), one.train.read(np.arange(8)), 0, 0)
+    assert shares.shape == (8, 2)
+    torch.testing.assert_close(shares.sum(1), torch.ones(8))
+
+
+def test_alternating_flips_show_every_view_in_turn():
+    signs = np.stack([augment.alternating(np.arange(6), 6, 0, epoch) for epoch in range(4)])
+    assert (signs[1::2, :, 0] == -signs[::2, :, 0]).all()
+    for image in range(6):
+        assert len({tuple(view) for view in signs[:, image]}) == 4
+    np.testing.assert_array_equal(augment.alternating(np.array([4, 2]), 6, 0, 3), signs[3, [4, 2]])
+
+
+def test_bfloat16_learns_about_the_same(task, tmp_path):
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        with pytest.raises(ConfigError, match="no bfloat16 instructions; expected 'float32'"):
+            check_precision(replace(FineTune(), precision="bf16"))
+        return
+    losses = []
+    for precision in ("float32", "bf16"):
+        one = with_settings(task, max_epochs=2, precision=precision)
+        losses.append(loop.train(copy.deepcopy(classifier(one)), one, tmp_path / precision)[-1].val_loss)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], abs=0.05)
+
+
+def test_goes_on_in_the_second_phase_with_the_same_bits(task, tmp_path):
+    two = with_settings(task, "two-stage", head_epochs=2, second_epochs=2)
+    whole = copy.deepcopy(classifier(two))
+    loop.train(whole, two, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    for stop_at in (2, 3):  # behind the first phase, and inside the second
+
+        def stop(event, stop_at=stop_at):
+            if isinstance(event, EpochEnded) and event.row.epoch == stop_at:
+                raise Stop
+
+        folder = tmp_path / str(stop_at)
+        with pytest.raises(Stop):
+            loop.train(copy.deepcopy(classifier(two)), two, folder, stop)
+        resumed = copy.deepcopy(classifier(two))
+        history = loop.train(resumed, two, folder)
+        assert [row.phase for row in history] == ["head", "head", "fine-tune", "fine-tune"]
+        for name, value in whole.state_dict().items():
+            assert torch.equal(value, resumed.state_dict()[name]), name

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from svertka.cli.lab import app as lab
+from svertka.config import STRATEGY_NAMES
 
 app = typer.Typer(
     name="svertka",
@@ -37,11 +38,12 @@ def options(
 def train(
     data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")] = "",
     out: Annotated[str, typer.Option(help="Run folder [default: runs/<name>-<n>].")] = "",
-    strategy: Annotated[str, typer.Option(help="auto, probe or finetune.")] = "",
+    strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGY_NAMES)}.")] = "",
     folds: Annotated[int | None, typer.Option(help="Average so many probes; with --strategy probe.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 10].")] = None,
     backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
     weights: Annotated[str, typer.Option(help="default, none, a weights name, or a file.")] = "",
+    recipe: Annotated[str, typer.Option(help="small: from scratch on images of 28 to 64 px.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of split, order and augmentation [default: 0].")] = None,
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
@@ -68,7 +70,10 @@ def train(
         "language": language,
     }
     verb(
-        {name: value for name, value in given.items() if value not in (None, "") and value is not False}, config, resume
+        {name: value for name, value in given.items() if value not in (None, "") and value is not False},
+        config,
+        resume,
+        recipe,
     )
 
 

@@ -12,34 +12,39 @@ from svertka.cli.progress import Progress
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
 from svertka.messages import sentences
+from svertka.recipes import recipe
 from svertka.schema import RunRecord
 
 
-def train(given: dict[str, Any], config_file: str, resume: str) -> None:
+def train(given: dict[str, Any], config_file: str, resume: str, recipe_name: str = "") -> None:
     """Trains, or goes on with a run.
 
     Args:
         given: fields of the configuration that stand on the command line.
         config_file: TOML file with further fields; the command line wins.
         resume: run folder to go on with.
+        recipe_name: of ``recipes.RECIPES``; file and command line win.
 
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
     need_training()
     if resume:
-        if given or config_file:
-            names = ", ".join(sorted(given)) or "--config"
+        if given or config_file or recipe_name:
+            names = ", ".join(sorted(given)) or ("--config" if config_file else "--recipe")
             raise ConfigError(f"--resume goes on with a run as it was started; it takes no other option, got {names}.")
         config = run_folder.load_config(Path(resume))
     else:
-        config = make_config(given, config_file)
+        config = make_config(given, config_file, recipe_name=recipe_name)
     tell(run(config, resume))
 
 
-def make_config(given: dict[str, Any], config_file: str, verb: str = "train") -> RunConfig:
-    """The configuration from a file and the command line."""
-    values = (run_folder.config_fields(Path(config_file)) if config_file else {}) | given
+def make_config(given: dict[str, Any], config_file: str, verb: str = "train", recipe_name: str = "") -> RunConfig:
+    """The configuration from a recipe, a file and the command line; the later win."""
+    values = recipe(recipe_name)
+    if config_file:
+        values |= run_folder.config_fields(Path(config_file), RunConfig(data="-", **values))
+    values |= given
     if not values.get("data"):
         raise ConfigError(f"no data were named; expected a folder of images or a table: svertka {verb} FOLDER")
     return RunConfig(**{field.name: values[field.name] for field in fields(RunConfig) if field.name in values})

@@ -32,7 +32,7 @@ def make_candidates(strategies: str, backbones: str, default_backbone: str) -> t
         ConfigError: a strategy is unknown, or a name stands twice.
     """
     networks = _listed(backbones) or [default_backbone]
-    every = [name for name in STRATEGY_NAMES if name != "auto"]
+    every = [name for name in STRATEGY_NAMES if name not in ("auto", "scratch")]  # all from the same weights
     named = _listed(strategies) or (["probe"] if len(networks) > 1 else every)
     named = every if named == ["all"] else named
     for name in named:

@@ -41,6 +41,7 @@ class FeatureEngine:
         preprocess: of its images.
         source: of its weights.
         widths: features from each tap; they add up to D.
+        stages: names of its stages, input to output.
         weights_hash: of its weights.
         threads: for compute.
     """
@@ -50,6 +51,7 @@ class FeatureEngine:
     preprocess: Preprocess
     source: Source
     widths: tuple[int, ...]
+    stages: tuple[str, ...]
     weights_hash: str
     threads: int
     batch_size: int = BATCH
@@ -112,7 +114,7 @@ def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.
     """Features [N, D] of prepared images by a torch module in evaluation mode."""
     import torch
 
-    from svertka.transfer.loop import normalise, to_input
+    from svertka.transfer.pixels import normalise, to_input
 
     with torch.inference_mode():
         features: NDArray[np.float32] = module(normalise(to_input(images_NHWC), preprocess)).numpy()
@@ -138,6 +140,7 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngi
         preprocess=Preprocess(**fields),
         source=Source(**card["source"]),
         widths=tuple(card["widths"]),
+        stages=tuple(card["stages"]),
         weights_hash=card["weights_hash"],
         threads=threads,
     )
@@ -147,7 +150,12 @@ def _load(config: RunConfig) -> "Backbone":
     from svertka.backbones import load_backbone
 
     return load_backbone(
-        config.backbone, config.weights, size_px=config.size_px, resize=config.resize, seed=config.seed
+        config.backbone,
+        config.weights,
+        size_px=config.size_px,
+        resize=config.resize,
+        seed=config.seed,
+        own_features=config.from_scratch,
     )
 
 
@@ -191,7 +199,7 @@ def _spec_hash(config: RunConfig) -> str:
         "versions": [metadata.version(name) for name in ("torch", "torchvision", "timm", "onnx")],
     }
     if config.weights == "none":
-        spec["seed"] = config.seed
+        spec |= {"seed": config.seed, "own_features": config.from_scratch}
     path = Path(config.weights).expanduser()
     if path.is_file():
         spec["file"] = [os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns]  # noqa: PTH100

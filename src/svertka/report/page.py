@@ -13,6 +13,7 @@ from svertka.report.curves import precision_recall_chart, reliability_charts, ro
 from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
+from svertka.report.phases import make_phases
 from svertka.report.results import (
     make_class_table,
     make_confusion,
@@ -61,6 +62,7 @@ def render(run: RunRecord) -> str:
         headline=make_headline(voice, run),
         alerts=make_alerts(voice, run),
         decision=make_decision(voice, run.decision),
+        phases=make_phases(voice, run.phases),
         data=make_data_section(voice, run),
         learning=learning_charts(voice, run.history),
         confusion=make_confusion(voice, run.evaluation),

@@ -46,6 +46,13 @@ class Voice:
         """Writes a number with so many decimals; a dash where there is none."""
         return decimal(value, f".{digits}f", self.language) if math.isfinite(value) else "–"
 
+    def rate(self, value: float) -> str:
+        """Writes a learning rate by two digits and its order of magnitude: 8 × 10⁻⁴, 1.2 × 10⁻³."""
+        mantissa, exponent = f"{value:.1e}".split("e")
+        shown = self.decimal(float(mantissa), 0 if mantissa.endswith(".0") else 1)
+        sign = "⁻" if int(exponent) < 0 else ""
+        return f"{shown} × 10{sign}{str(abs(int(exponent))).translate(_SUPERSCRIPTS)}"
+
     def percent(self, share: float, digits: int = 1) -> str:
         """Writes a share of 0..1 as a percentage."""
         return f"{self.decimal(100 * share, digits)}{_NARROW_SPACE}%" if math.isfinite(share) else "–"

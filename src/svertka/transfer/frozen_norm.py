@@ -37,7 +37,7 @@ class Norm:
 class FoldedNorms(TorchFunctionMode):
     """While it is on (``with``), each convolution whose only reader is a BatchNorm does the work of both.
 
-    All BatchNorm layers must be in evaluation mode while it is on.
+    Only BatchNorm layers that are in evaluation mode now are folded, and they must stay so while it is on.
 
     Args:
         model: looked at once, with an empty image: which convolution feeds which BatchNorm.
@@ -47,12 +47,13 @@ class FoldedNorms(TorchFunctionMode):
     def __init__(self, model: nn.Module, size_px: int) -> None:
         super().__init__()
         modes = [(module, module.training) for module in model.modules()]
+        live = {id(module.running_mean) for module, training in modes if training and hasattr(module, "running_mean")}
         watch = _Watch()
         with watch, torch.no_grad():
             model.eval()(torch.zeros(1, 3, size_px, size_px))
         for module, training in modes:
             module.training = training
-        self._norms = watch.norms()
+        self._norms = {weight: norm for weight, norm in watch.norms().items() if id(norm.mean) not in live}
 
     def __len__(self) -> int:
         """Number of pairs that were found."""

@@ -9,8 +9,7 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from svertka.backbones import Backbone
-from svertka.config import FineTune
-from svertka.data.loader import ImageSource, batches
+from svertka.data.loader import ImageSource
 from svertka.errors import TrainingError
-from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Preprocess, ignore_events
-from svertka.transfer import augment, checkpoint
-from svertka.transfer.frozen_norm import FoldedNorms
-from svertka.transfer.network import Classifier, parameter_groups, set_mode
+from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, ignore_events
+from svertka.transfer import checkpoint
+from svertka.transfer.features import FeatureTable
+from svertka.transfer.feed import Rows
+from svertka.transfer.network import Classifier
+from svertka.transfer.session import Session, open_session
+from svertka.transfer.step import gradients, learning_rate
+from svertka.transfer.strategies import Phase, Strategy
 
 SAVE_EVERY_S = 60.0
 """Seconds between two saves inside an epoch; a save takes a fraction of a second."""
@@ -36,13 +38,19 @@ SAVE_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Progress:
-    """Where training stands: all that a checkpoint holds besides tensors."""
+    """Where training stands: all that a checkpoint holds besides tensors.
 
+    Epochs count through all phases; ``phase_start`` is how many were done when the running phase began.
+    """
+
+    phase: int = 0
+    phase_start: int = 0
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
     seen: int = 0
     seconds: float = 0.0
+    micro_batch: int = 0
     best_epoch: int = 0
     best_loss: float = math.inf
     history: tuple[EpochRow, ...] = ()
@@ -50,13 +58,23 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What is trained on what: images by source, all in memory-light form."""
+    """What is trained on what: images by source, all in memory-light form.
+
+    Attributes:
+        backbone: that the classifier was made of.
+        strategy: what trains when.
+        train: images that are learnt from.
+        val: images that choose the epoch.
+        seed: of order and augmentation.
+        features: of the untouched backbone for both, where they are known; a phase of the head alone uses them.
+    """
 
     backbone: Backbone
-    strategy: FineTune
+    strategy: Strategy
     train: ImageSource
     val: ImageSource
     seed: int
+    features: tuple[FeatureTable, FeatureTable] | None = None
 
 
 def train(
@@ -71,7 +89,7 @@ def train(
     State is kept in ``directory``; if some is there already, training goes on from it.
 
     Args:
-        model: starts from the probe's head.
+        model: with the head that the strategy starts from.
         task: backbone, strategy, images and seed.
         directory: for ``last.safetensors`` (everything) and ``best.safetensors`` (the weights to keep).
         on_event: hears ``Advanced`` after each step (images done) and ``EpochEnded``.
@@ -81,129 +99,109 @@ def train(
         TrainingError: the loss ceased to be finite before any epoch ended well; after one, training ends with what
             is best so far.
     """
-    strategy = task.strategy
     model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
-    optimizer = torch.optim.AdamW(parameter_groups(model, task.backbone, strategy))
-    progress = _restore(directory, model, average, optimizer)
-    forward = _forward_mode(model, task)
-    last_save = time.monotonic()
-    while not _finished(progress, strategy):
-        started = time.monotonic() - progress.seconds
-        for rows, images in _steps(task, progress):
-            loss = _step(model, average, optimizer, task, progress, rows, images, forward)
-            if not math.isfinite(loss):
-                return _finish(model, progress, directory, strategy)
-            progress.loss_sum += loss * len(rows)
-            progress.seen += len(rows)
-            progress.step += 1
-            on_event(Advanced(progress.epoch * len(task.train) + progress.seen))
-            progress.seconds = time.monotonic() - started
-            if time.monotonic() - last_save > save_every_s:
-                _save(directory, progress, model, average, optimizer)
-                last_save = time.monotonic()
-        progress = _end_epoch(progress, average, task, directory, on_event)
-        _save(directory, progress, model, average, optimizer)
-        last_save = time.monotonic()
-    return _finish(model, progress, directory, strategy)
+    saved, progress = _read(directory)
+    while progress.phase < len(task.strategy.phases):
+        phase = task.strategy.phases[progress.phase]
+        begins = not saved and progress.phase > 0
+        if begins and progress.best_epoch:
+            for module in (model, average):
+                module.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
+        session = open_session(model, average, task, progress.phase, saved)
+        if begins:  # kept before this phase finds better weights, which are not those that it began with
+            _save(directory, progress, session)
+        saved = {}
+        while not _finished(progress, phase, task.strategy.settings.patience):
+            finite = _epoch(session, task, progress, directory, on_event, save_every_s)
+            if not finite:
+                return _finish(model, progress, directory, phase)
+            progress = _end_epoch(progress, session, task, directory, on_event)
+            _save(directory, progress, session)
+        progress = replace(progress, phase=progress.phase + 1, phase_start=progress.epoch)
+    return _finish(model, progress, directory, phase)
 
 
-def measure_step(model: Classifier, task: Task, steps: int = 3) -> float:
-    """Seconds that one training image takes, measured on a copy that is thrown away.
+def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float, ...]:
+    """Seconds that one training image takes in each phase, measured on a copy that is thrown away.
 
-    The quickest step counts: the first one fetches memory, and other work on the machine only ever adds.
+    The quickest step counts: the first one fetches memory, and other work on the machine only ever adds. A phase on
+    remembered features takes none worth counting.
     """
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last)
     average = copy.deepcopy(trial)
-    optimizer = torch.optim.AdamW(parameter_groups(trial, task.backbone, task.strategy))
-    forward = _forward_mode(trial, task)
-    seconds = []
-    for rows, images in itertools.islice(_steps(task, Progress()), steps):
-        started = time.perf_counter()
-        _step(trial, average, optimizer, task, Progress(), rows, images, forward)
-        seconds.append((time.perf_counter() - started) / len(rows))
-    return min(seconds)
+    costs = []
+    for number, phase in enumerate(task.strategy.phases):
+        if phase.cached:
+            costs.append(0.0)
+            continue
+        session, progress = open_session(trial, average, task, number, {}), Progress(phase=number)
+        seconds = []
+        for rows, raw in itertools.islice(epoch_batches(session, task, 0), steps):
+            started = time.perf_counter()
+            _step(session, task, progress, rows, raw, ignore_events)
+            seconds.append((time.perf_counter() - started) / len(rows))
+        costs.append(min(seconds))
+    return tuple(costs)
 
 
-def learning_rate(strategy: FineTune, position: float) -> float:
-    """Factor on every peak rate at ``position`` in 0..1: linear warm-up, then half a cosine down to zero."""
-    if position < strategy.warmup:
-        return position / strategy.warmup
-    return 0.5 * (1 + math.cos(math.pi * (position - strategy.warmup) / (1 - strategy.warmup)))
+# --- one epoch ---------------------------------------------------------------------------------------------------
 
 
-def to_input(images_NHWC: NDArray[np.uint8]) -> Tensor:
-    """Uint8 images to floats in 0..1, [N, 3, S, S] in channels-last memory, without moving a pixel."""
-    return torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).float().div_(255)
+def _epoch(
+    session: Session, task: Task, progress: Progress, directory: Path, on_event: EventSink, save_every_s: float
+) -> bool:
+    """The rest of the running epoch; false if the loss ceased to be finite."""
+    started, last_save = time.monotonic() - progress.seconds, time.monotonic()
+    for rows, raw in epoch_batches(session, task, progress.epoch, progress.step):
+        loss = _step(session, task, progress, rows, raw, on_event)
+        if not math.isfinite(loss):
+            return False
+        progress.loss_sum += loss * len(rows)
+        progress.seen += len(rows)
+        progress.step += 1
+        on_event(Advanced(progress.epoch * len(task.train) + progress.seen))
+        progress.seconds = time.monotonic() - started
+        if time.monotonic() - last_save > save_every_s:
+            _save(directory, progress, session)
+            last_save = time.monotonic()
+    return True
 
 
-def normalise(x: Tensor, preprocess: Preprocess) -> Tensor:
-    """``(x - mean) / std`` a channel."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocess.mean, preprocess.std))
-    return (x - mean) / std
+def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
+    """Batches of an epoch from ``step`` on: (rows of the draw, raw data); a seed draws the same ones every time."""
+    settings, labels = task.strategy.settings, task.train.labels
+    rng = np.random.default_rng([task.seed, epoch])
+    if settings.balance == "sampling":
+        share_N = 1.0 / np.bincount(labels)[labels]
+        order: NDArray[np.int64] = rng.choice(len(labels), len(labels), p=share_N / share_N.sum())
+    else:
+        order = rng.permutation(len(labels))
+    yield from session.feed.batches(order[step * settings.batch_size :], settings.batch_size)
 
 
-def predict(model: Callable[[Tensor], Tensor], source: ImageSource, preprocess: Preprocess) -> NDArray[np.float32]:
-    """Outputs of ``model`` [N, …] for every image of a source, in its order."""
-    outputs = []
-    with torch.inference_mode():
-        for _, images in batches(source, np.arange(len(source)), 32):
-            outputs.append(model(normalise(to_input(images), preprocess)).float().numpy())
-    return np.concatenate(outputs)
-
-
-# --- one step ----------------------------------------------------------------------------------------------------
-
-
-def _steps(task: Task, progress: Progress) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Batches of the running epoch from the next step on: (rows of the draw, uint8 images)."""
-    order = np.random.default_rng([task.seed, progress.epoch]).permutation(len(task.train))
-    size = task.strategy.batch_size
-    yield from batches(task.train, order[progress.step * size :], size)
-
-
-def _forward_mode(model: Classifier, task: Task) -> AbstractContextManager[object]:
-    """How the network runs forward in training: with frozen BatchNorm, folded into the convolutions."""
-    if task.strategy.batch_norm == "frozen":
-        return FoldedNorms(model, task.backbone.preprocess.size_px)
-    return nullcontext()
-
-
-def _step(
-    model: Classifier,
-    average: Classifier,
-    optimizer: torch.optim.Optimizer,
-    task: Task,
-    progress: Progress,
-    rows: NDArray[np.int64],
-    images: NDArray[np.uint8],
-    forward: AbstractContextManager[object],
-) -> float:
+def _step(session: Session, task: Task, progress: Progress, rows: Rows, raw: Any, on_event: EventSink) -> float:
     """One optimizer step; returns the mean loss of the batch."""
-    strategy, epoch, step = task.strategy, progress.epoch, progress.step
+    settings, phase, epoch, step = task.strategy.settings, session.phase, progress.epoch, progress.step
     seed = np.random.SeedSequence([task.seed, epoch, step]).generate_state(1, np.uint64)[0]
-    torch.manual_seed(int(seed))  # dropout and stochastic depth, if any
-    drawn = augment.draw(strategy.augment, len(rows), np.random.default_rng([task.seed, epoch, step, 1]))
-    x = normalise(augment.apply(drawn, to_input(images)), task.backbone.preprocess)
-    labels = torch.from_numpy(task.train.labels[rows])
-    set_mode(model, strategy)
-    with forward:
-        logits = model(x)
-    loss = cross_entropy(logits, labels, label_smoothing=strategy.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    steps = math.ceil(len(task.train) / strategy.batch_size)
-    factor = learning_rate(strategy, (epoch * steps + step + 0.5) / (strategy.max_epochs * steps))
-    for group in optimizer.param_groups:
+    torch.manual_seed(int(seed))  # what torchvision draws, dropout and stochastic depth, if any
+    x, targets = session.feed.inputs(rows, raw, epoch, step)
+    loss, progress.micro_batch = gradients(session, settings, x, targets, progress.micro_batch, on_event)
+    if settings.clip_norm:
+        torch.nn.utils.clip_grad_norm_(session.model.parameters(), settings.clip_norm)
+    steps = math.ceil(len(task.train) / settings.batch_size)
+    done = (epoch - progress.phase_start) * steps + step
+    factor = learning_rate(settings.warmup, (done + 0.5) / (phase.epochs * steps))
+    for group in session.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
-    optimizer.step()
-    _update_average(average, model, strategy, epoch * steps + step)
-    return float(loss.detach())
+    session.optimizer.step()
+    _update_average(session.average, session.model, settings.average_decay, done)
+    return loss
 
 
-def _update_average(average: Classifier, model: Classifier, strategy: FineTune, steps_done: int) -> None:
+def _update_average(average: Classifier, model: Classifier, most: float, steps_done: int) -> None:
     """Moves the averaged weights toward the model's; early on quickly, so that the start is soon forgotten."""
-    decay = min(strategy.average_decay, (1 + steps_done) / (10 + steps_done))
+    decay = min(most, (1 + steps_done) / (10 + steps_done))
     with torch.no_grad():
         for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
             if kept.is_floating_point():
@@ -215,77 +213,82 @@ def _update_average(average: Classifier, model: Classifier, strategy: FineTune, 
 # --- epochs and checkpoints --------------------------------------------------------------------------------------
 
 
-def _finish(model: Classifier, progress: Progress, directory: Path, strategy: FineTune) -> tuple[EpochRow, ...]:
-    """Leaves the model with its best weights, ready to judge."""
+def _finish(model: Classifier, progress: Progress, directory: Path, phase: Phase) -> tuple[EpochRow, ...]:
+    """Leaves the model with its best weights, all of it trainable again, ready to judge."""
     if not progress.best_epoch:
         raise TrainingError(
-            f"fine-tuning diverged in epoch {progress.epoch + 1}: no epoch ended with a finite loss. Lower stage_rate "
-            f"({strategy.stage_rate:g}) and head_rate ({strategy.head_rate:g}) and train anew."
+            f"training diverged in epoch {progress.epoch + 1}: no epoch ended with a finite loss. Lower the rates "
+            f"(stages up to {max(phase.stage_rates):g}, head {phase.head_rate:g}) and train anew."
         )
     model.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
-    model.eval()
+    model.requires_grad_(True).eval()
     return progress.history
 
 
-def _finished(progress: Progress, strategy: FineTune) -> bool:
-    """Whether all epochs are done, or none of the last ``patience`` was the best.
+def _finished(progress: Progress, phase: Phase, patience: int) -> bool:
+    """Whether all epochs of a phase are done, or none of the last ``patience`` was the best.
 
     Waiting begins at half time: while the rates are high, validation often gets worse before it gets better.
     """
-    waited = progress.epoch - max(progress.best_epoch, strategy.max_epochs // 2)
-    return progress.epoch >= strategy.max_epochs or waited >= strategy.patience
+    waited = progress.epoch - max(progress.best_epoch, progress.phase_start + phase.epochs // 2)
+    return progress.epoch - progress.phase_start >= phase.epochs or waited >= patience
 
 
-def _end_epoch(progress: Progress, average: Classifier, task: Task, directory: Path, on_event: EventSink) -> Progress:
+def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path, on_event: EventSink) -> Progress:
     """Judges the averaged weights on validation, keeps them if they are the best so far, and writes the curve on."""
-    started = time.monotonic()
-    logits = torch.from_numpy(predict(average, task.val, task.backbone.preprocess))
-    labels = torch.from_numpy(task.val.labels)
+    started, phase, settings = time.monotonic(), session.phase, task.strategy.settings
+    logits, labels = session.feed.validate(session.average), torch.from_numpy(task.val.labels)
     val_loss = float(cross_entropy(logits, labels))
     epoch = progress.epoch + 1
-    steps = math.ceil(len(task.train) / task.strategy.batch_size)
+    steps = math.ceil(len(task.train) / settings.batch_size)
+    position = ((epoch - progress.phase_start) * steps - 0.5) / (phase.epochs * steps)
     row = EpochRow(
-        phase="fine-tune",
+        phase=phase.name,
         epoch=epoch,
         train_loss=progress.loss_sum / progress.seen,
         val_loss=val_loss,
         val_accuracy=float((logits.argmax(1) == labels).double().mean()),
-        learning_rate=task.strategy.head_rate
-        * learning_rate(task.strategy, (epoch * steps - 0.5) / (task.strategy.max_epochs * steps)),
+        learning_rate=phase.head_rate * learning_rate(settings.warmup, position),
         seconds=progress.seconds + time.monotonic() - started,
     )
-    best = val_loss < progress.best_loss
+    judged = fitted_log_loss(logits, labels) if settings.epochs_by == "fitted_log_loss" else val_loss
+    best = judged < progress.best_loss
     if best:
-        checkpoint.save_state(directory / "best.safetensors", average.state_dict(), {"epoch": epoch})
-    on_event(EpochEnded(row, task.strategy.max_epochs, best))
-    return Progress(
+        checkpoint.save_state(directory / "best.safetensors", session.average.state_dict(), {"epoch": epoch})
+    on_event(EpochEnded(row, task.strategy.epochs, best))
+    return replace(
+        progress,
         epoch=epoch,
+        step=0,
+        loss_sum=0.0,
+        seen=0,
+        seconds=0.0,
         best_epoch=epoch if best else progress.best_epoch,
-        best_loss=val_loss if best else progress.best_loss,
+        best_loss=judged if best else progress.best_loss,
         history=(*progress.history, row),
     )
 
 
-def _save(
-    directory: Path, progress: Progress, model: Classifier, average: Classifier, optimizer: torch.optim.Optimizer
-) -> None:
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    tensors |= checkpoint.optimizer_tensors(optimizer)
+def fitted_log_loss(logits_NK: Tensor, labels_N: Tensor) -> float:
+    """Log loss at the temperature that suits these logits best, to within a fiftieth of it.
+
+    Label smoothing makes a network too modest: its plain loss may grow while its answers, told at a fitted
+    temperature as those of a finished classifier are, get better.
+    """
+    temperatures = torch.logspace(-1.5, 1.5, 181, dtype=torch.float64)
+    return min(float(cross_entropy(logits_NK.double() / temperature, labels_N)) for temperature in temperatures)
+
+
+def _save(directory: Path, progress: Progress, session: Session) -> None:
+    tensors = session.tensors() | checkpoint.optimizer_tensors(session.optimizer)
     facts = asdict(progress) | {"history": [asdict(row) for row in progress.history]}
     checkpoint.save_state(directory / "last.safetensors", tensors, facts)
 
 
-def _restore(directory: Path, model: Classifier, average: Classifier, optimizer: torch.optim.Optimizer) -> Progress:
+def _read(directory: Path) -> tuple[dict[str, Tensor], Progress]:
+    """What the last save held; nothing and the start where there is none."""
     path = directory / "last.safetensors"
     if not path.exists():
-        return Progress()
+        return {}, Progress()
     tensors, facts = checkpoint.load_state(path)
-    for module, prefix in ((model, "model."), (average, "average.")):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    checkpoint.restore_optimizer(optimizer, tensors)
-    return replace(Progress(**_known(facts)), history=tuple(EpochRow(**row) for row in facts["history"]))
-
-
-def _known(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name != "history"}
+    return tensors, Progress(**facts | {"history": tuple(EpochRow(**row) for row in facts["history"])})

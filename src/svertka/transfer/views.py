@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.config import Augment
+from svertka.config import Augment, FineTune
 from svertka.data.loader import ImageSource, batches
 
 if TYPE_CHECKING:
@@ -53,19 +53,23 @@ def _log_loss(logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> ND
     return loss
 
 
-def mean_over_views(module: "nn.Module", augment: Augment) -> "nn.Module":
-    """A module [N, 3, S, S] to [N, D] that gives the mean of ``module`` over an image and its flips.
+def count_views(settings: FineTune, augment: Augment) -> int:
+    """How many views of an image ``mean_over_views`` takes, with the flips of ``augment``."""
+    return len(_flips(settings, augment)) * (3 if settings.average_shifts else 1)
 
-    With a linear head behind it, that is the mean of the logits.
+
+def mean_over_views(module: "nn.Module", settings: FineTune) -> "nn.Module":
+    """A module [N, 3, S, S] to [N, D] that gives the mean of ``module`` over views of an image.
+
+    The views are its flips, and with shifts the image moved by a pixel up and left, and down and right, which count
+    half as much together as the unmoved one (Jordan 2024, arXiv 2404.00498, section 3.6). With a linear head behind
+    it, that is the mean of the logits.
     """
     import torch
     from torch import Tensor, nn
+    from torch.nn.functional import pad
 
-    axes: list[tuple[int, ...]] = [()]
-    if augment.mirror:
-        axes += [(*some, 3) for some in axes]
-    if augment.upside_down:
-        axes += [(*some, 2) for some in axes]
+    flips = _flips(settings, settings.augment)
 
     class Mean(nn.Module):
         def __init__(self) -> None:
@@ -73,6 +77,22 @@ def mean_over_views(module: "nn.Module", augment: Augment) -> "nn.Module":
             self.module = module
 
         def forward(self, x: Tensor) -> Tensor:
-            return torch.stack([self.module(x.flip(some) if some else x) for some in axes]).mean(dim=0)
+            moved = [(x, 1.0)]
+            if settings.average_shifts:
+                wide, (height, width) = pad(x, (1, 1, 1, 1), mode="reflect"), x.shape[2:]
+                corners = (wide[:, :, :height, :width], wide[:, :, 2 : 2 + height, 2 : 2 + width])
+                moved = [(x, 0.5), *((corner, 0.25) for corner in corners)]
+            views = [(view.flip(axes) if axes else view, share) for view, share in moved for axes in flips]
+            return torch.stack([self.module(view) * share for view, share in views]).sum(dim=0) / len(flips)
 
-    return module if len(axes) == 1 else Mean()
+    return Mean() if len(flips) > 1 or settings.average_shifts else module
+
+
+def _flips(settings: FineTune, augment: Augment) -> list[tuple[int, ...]]:
+    """Axes to flip, one tuple a view."""
+    axes: list[tuple[int, ...]] = [()]
+    if settings.average_views and augment.mirror:
+        axes += [(*some, 3) for some in axes]
+    if settings.average_views and augment.upside_down:
+        axes += [(*some, 2) for some in axes]
+    return axes

@@ -1,0 +1,330 @@
+"""A strategy becomes a candidate: a trained classifier, ready to be judged and handed over.
+
+A candidate is features (by ONNX Runtime), a linear head, and a temperature fitted on validation. What is judged on
+validation and test is thus the graph that is handed over, not the torch module that it came from.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import run_folder
+from svertka.config import RunConfig, StrategyName
+from svertka.data.folds import make_folds
+from svertka.data.loader import ImageSource, batches
+from svertka.evaluate import fit_temperature, predicted_labels, probabilities
+from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
+from svertka.schema import (
+    Catalog,
+    EpochRow,
+    EventSink,
+    Notice,
+    PhaseRow,
+    Predictions,
+    Split,
+    SplitName,
+    StepStarted,
+    TrainingPlanned,
+)
+from svertka.transfer.features import FeatureTable, extract
+from svertka.transfer.folded import fit_folds, joined
+from svertka.transfer.head import LinearHead
+from svertka.transfer.probe import fit_probe
+from svertka.transfer.strategies import Strategy, describe, make_strategy
+from svertka.transfer.views import count_views, mean_over_views, measure_flips
+
+if TYPE_CHECKING:
+    import onnx
+
+    from svertka.transfer.loop import Task
+    from svertka.transfer.network import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trained classifier, ready to be judged and handed over.
+
+    Attributes:
+        strategy: that made it.
+        head: on the features.
+        val: predictions on the validation images.
+        temperature: fitted on them.
+        features: of a source's images, in blocks [n, D].
+        reference: logits of a source's images [N, K] by torch, for the parity check.
+        graph: of the features.
+        weights: parameters by name, the head's included.
+        history: learning curve.
+        phases: what trained when.
+    """
+
+    strategy: StrategyName
+    head: LinearHead
+    val: Predictions
+    temperature: float
+    features: Callable[[ImageSource], Iterator[NDArray[np.float32]]]
+    reference: Callable[[ImageSource], NDArray[np.float32]]
+    graph: Callable[[], "onnx.ModelProto"]
+    weights: Callable[[], dict[str, NDArray[Any]]]
+    history: tuple[EpochRow, ...] = ()
+    phases: tuple[PhaseRow, ...] = ()
+
+    def logits(self, source: ImageSource) -> NDArray[np.float32]:
+        """Logits of a source's images, [N, K]."""
+        return np.concatenate([self.head.logits(x_ND) for x_ND in self.features(source)])
+
+    def predict(self, source: ImageSource, class_names: tuple[str, ...], paths: tuple[str, ...]) -> Predictions:
+        """Logits of labelled images."""
+        return Predictions(
+            logits_NK=self.logits(source),
+            labels_N=source.labels,
+            paths=paths,
+            class_names=class_names,
+        )
+
+    def losses(self) -> NDArray[np.float64]:
+        """Log loss of each validation image at the fitted temperature, [N]."""
+        p_NK = probabilities(self.val, self.temperature)
+        losses_N: NDArray[np.float64] = -np.log(np.maximum(p_NK[np.arange(len(self.val)), self.val.labels_N], 1e-12))
+        return losses_N
+
+    def scores(self) -> dict[str, float]:
+        """Log loss (at the fitted temperature) and accuracy on validation."""
+        return {
+            "log_loss": float(self.losses().mean()),
+            "accuracy": float((predicted_labels(self.val) == self.val.labels_N).mean()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What every strategy starts from.
+
+    Attributes:
+        config: of the run.
+        engine: the untouched backbone.
+        catalog: all images.
+        split: who trains and who chooses.
+        sources: prepared images by part.
+        tables: features of the untouched backbone, of the training and validation images.
+        folder: where training keeps its plan and state; one strategy a folder.
+        cache: folder of cached features.
+        started: monotonic time at which the budget began.
+    """
+
+    config: RunConfig
+    engine: FeatureEngine
+    catalog: Catalog
+    split: Split
+    sources: dict[SplitName, ImageSource]
+    tables: dict[SplitName, FeatureTable]
+    folder: Path
+    cache: Path
+    started: float
+
+    def paths(self, part: SplitName) -> tuple[str, ...]:
+        """Paths of one part of the split."""
+        return tuple(self.catalog.records[index].path for index in self.split.of(part))
+
+
+def probe(lesson: Lesson) -> Candidate:
+    """Feature extraction: a linear head on the untouched backbone's features."""
+    engine, cache = lesson.engine, lesson.cache
+    head, val = _averaged(lesson) if lesson.config.folds else _single(lesson)
+    return Candidate(
+        strategy="probe",
+        head=head,
+        val=val,
+        temperature=fit_temperature(val),
+        features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
+        reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
+        graph=engine.graph,
+        weights=lambda: engine.weights() | _head_weights(head),
+    )
+
+
+def _single(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+    """A probe of the training images, and what it says of the validation images."""
+    units_N = np.array(lesson.split.units)[list(lesson.split.train)]
+    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed, units_N).head
+    return head, Predictions(
+        logits_NK=_logits(head, lesson.tables["val"]),
+        labels_N=lesson.tables["val"].y_N,
+        paths=lesson.paths("val"),
+        class_names=lesson.catalog.class_names,
+    )
+
+
+def _averaged(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+    """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
+    catalog, split, config = lesson.catalog, lesson.split, lesson.config
+    indices = (*split.train, *split.val)
+    row = {index: number for number, index in enumerate(indices)}
+    folds = make_folds(catalog, split, config.folds, config.val_fraction)
+    held = [np.array([row[index] for index in fold.test], np.int64) for fold in folds]
+    table, units_N = joined(lesson.tables["train"], lesson.tables["val"]), np.array(split.units)[list(indices)]
+    head, unseen_NK = fit_folds(table, held, len(catalog.class_names), config.seed, units_N)
+    return head, Predictions(
+        logits_NK=unseen_NK,
+        labels_N=table.y_N,
+        paths=(*lesson.paths("train"), *lesson.paths("val")),
+        class_names=catalog.class_names,
+    )
+
+
+def _logits(head: LinearHead, table: FeatureTable) -> NDArray[np.float32]:
+    return np.concatenate([head.logits(x_ND) for _, x_ND in table.blocks()])
+
+
+def _head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
+    return {f"head.{name}": value for name, value in asdict(head).items()}
+
+
+# --- what the budget allows --------------------------------------------------------------------------------------
+
+
+def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) -> tuple[Strategy | None, Notice]:
+    """The strategy as budget and data allow it, decided once and written down, so that a resumed run obeys.
+
+    Args:
+        lesson: with the budget (``config.minutes`` from ``started`` on).
+        probe: a fitted probe, which tells what flips keep the meaning.
+        name: of a strategy that trains weights.
+        insist: train the fewest epochs that are worth while even where there is no time for them.
+
+    Returns:
+        The strategy, None where the budget is too small; and the reason.
+    """
+    path = lesson.folder / run_folder.PLAN
+    asked = make_strategy(name, lesson.config.training, len(lesson.engine.stages))
+    if not path.exists():
+        run_folder.write_json(path, _measure(lesson, probe, asked, insist=insist))
+    return allowed(run_folder.read_json(path), asked, lesson.config.minutes)
+
+
+def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[Strategy | None, Notice]:
+    """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
+    settings, epoch_s = asked.settings, plan["epoch_s"]
+    if not plan["epochs"]:
+        values = {"epoch_s": epoch_s, "minutes": minutes, "least": settings.min_epochs}
+        return None, Notice("no_fine_tuning", values)
+    augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
+    phases = tuple(replace(phase, epochs=n) for phase, n in zip(asked.phases, plan["epochs"], strict=True))
+    strategy = replace(asked, settings=replace(settings, augment=augment), phases=phases)
+    if plan["forced"]:
+        return strategy, Notice("epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "n": strategy.epochs})
+    if strategy.epochs < asked.epochs:
+        values = {"epoch_s": epoch_s, "minutes": minutes, "epochs": strategy.epochs, "asked": asked.epochs}
+        return strategy, Notice("epochs_cut", values)
+    return strategy, Notice("epochs_all", {"n": strategy.epochs})
+
+
+def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool) -> dict[str, Any]:
+    """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
+    from svertka.transfer import loop
+
+    engine, augment = lesson.engine, asked.settings.augment
+    if asked.settings.measure_flips:
+        augment = measure_flips(lambda images: probe.head.logits(engine(images)), lesson.sources["val"], augment)
+    image_s = loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))
+    forward_s = max(image_s) / 3
+    epoch_s = [s and s * len(lesson.split.train) + forward_s * len(lesson.split.val) for s in image_s]
+    costly = sum(phase.epochs for phase, s in zip(asked.phases, epoch_s, strict=True) if s)
+    whole_s = sum(phase.epochs * s for phase, s in zip(asked.phases, epoch_s, strict=True))
+    afterwards_s = (
+        forward_s / 2 * count_views(asked.settings, augment) * (len(lesson.split.val) + len(lesson.split.test))
+    )
+    left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
+    share, fewest = min(1.0, left_s / whole_s), min(asked.settings.min_epochs, costly) / costly
+    forced = share < fewest
+    epochs = [phase.epochs for phase in asked.scaled(max(share, fewest)).phases]
+    return {
+        "strategy": asked.name,
+        "epochs": epochs if insist or not forced else [],
+        "forced": forced and insist,
+        "epoch_s": round(whole_s / costly, 1),
+        "left_s": round(left_s, 1),
+        "mirror": augment.mirror,
+        "upside_down": augment.upside_down,
+    }
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventSink) -> Candidate:
+    """Trains a copy of the backbone as the strategy says; goes on where an earlier call in this folder was stopped.
+
+    Raises:
+        TrainingError: training diverged before one epoch was good.
+    """
+    from svertka.export.onnx_writer import export_features
+    from svertka.export.session import FEATURES, open_session, run_in_batches
+    from svertka.transfer import loop
+    from svertka.transfer.step import check_precision
+
+    engine, settings = lesson.engine, strategy.settings
+    check_precision(settings)
+    model, task = _classifier(lesson, probe, strategy), _task(lesson, strategy)
+    body = dict(model.features.body.named_parameters())
+    stages = [(s.name, sum(body[name].numel() for name in s.parameters)) for s in task.backbone.stages]
+    phases = describe(strategy, stages, sum(p.numel() for p in model.linear.parameters()))
+    on_event(TrainingPlanned(strategy.name, phases))
+    on_event(StepStarted("train", strategy.epochs * len(task.train)))
+    history = loop.train(model, task, lesson.folder / run_folder.CHECKPOINTS, on_event)
+    module = mean_over_views(model.features, settings).eval()
+    graph = export_features(module, engine.preprocess)
+    session = open_session(graph.SerializeToString(), engine.threads)
+    head = model.head()
+
+    def by_onnx(source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        for _, images in batches(source, np.arange(len(source)), 32):
+            yield run_in_batches(session, images, [FEATURES])[0]
+
+    def by_torch(source: ImageSource) -> NDArray[np.float32]:
+        parts = batches(source, np.arange(len(source)), 32)
+        return np.concatenate([head.logits(torch_features(module, engine.preprocess, images)) for _, images in parts])
+
+    candidate = Candidate(
+        strategy=strategy.name,
+        head=head,
+        val=probe.val,
+        temperature=1.0,
+        features=by_onnx,
+        reference=by_torch,
+        graph=lambda: graph,
+        weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
+        history=history,
+        phases=phases,
+    )
+    val = replace(probe.val, logits_NK=candidate.logits(lesson.sources["val"]))
+    return replace(candidate, val=val, temperature=fit_temperature(val))
+
+
+def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classifier":
+    """A copy of the backbone (the untouched one stays the probe's reference) with the head to start from."""
+    from svertka.transfer.network import Classifier, fit_whitening, fresh_head
+
+    random = lesson.config.weights == "none"
+    head = probe.head if strategy.head == "probe" else fresh_head(probe.head, standardised=not random)
+    model = Classifier(copy.deepcopy(lesson.engine.backbone.module), head)
+    fit_whitening(model, lesson.sources["train"], lesson.engine.preprocess, lesson.config.seed)
+    return model
+
+
+def _task(lesson: Lesson, strategy: Strategy) -> "Task":
+    from svertka.transfer import loop
+
+    return loop.Task(
+        backbone=lesson.engine.backbone,
+        strategy=strategy,
+        train=lesson.sources["train"],
+        val=lesson.sources["val"],
+        seed=lesson.config.seed,
+        features=(lesson.tables["train"], lesson.tables["val"]),
+    )
