@@ -340,7 +340,7 @@ def test_a_chart_names_its_lines_and_leaves_out_what_a_logarithm_cannot_show():
     line = Line(name="deep", points=[(1, 0.0), (2, 1e-9), (3, math.inf), (4, 1.0)], colour="#000")
     panel = Panel(title="Loss", x_label="layer", y_label="norm", lines=[line], log_y=True)
     svg = to_svg(chart("Title", ["How"], [panel], columns=1, panel_px=(200, 100)))
-    assert all(f">{text}</text>" in svg for text in ("deep", "10⁻¹⁰", "10⁻⁵", "1", "layer", "norm"))
+    assert all(f">{text}</text>" in svg for text in ("deep", "10⁻¹⁰", "10⁻⁸", "1", "layer", "norm"))
     curves = re.findall(r'<polyline points="([^"]*)"[^>]*stroke="#000"', svg)
     assert [len(points.split()) for points in curves] == [2]
 

@@ -6,6 +6,7 @@ Lengths are pixels of the SVG.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from svertka.architectures.drawing import INK, LINE, MUTED, Disc, Drawing, Path_, Shape, Words, text_width
 from svertka.report.scales import Axis, round_ticks, spread
@@ -116,7 +117,7 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     if panel.y_target:
         y = y_axis.at(panel.y_target[0])
         shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=INK, width=1))
-        shapes.append(Words(x=corner[0] + 6, y=y - 5, text=panel.y_target[1], size=11, halo=True))
+        shapes.append(Words(x=end[0] - 4, y=y + 13, text=panel.y_target[1], size=11, anchor="end", halo=True))
     return shapes + _draw_lines(lines, x_axis, y_axis, corner[1], end[1])
 
 
@@ -136,8 +137,14 @@ def _draw_lines(
         ends.append((line, places[-1]))
     furthest = max((x for _, (x, _) in ends), default=0.0)
     for line, (x, y) in ends:
-        if x < furthest:
-            shapes.append(Words(x=x, y=y - 7, text=line.name, anchor="middle", fill=line.colour, bold=True, halo=True))
+        if x == furthest:
+            continue
+        fits = x - text_width(line.name) / 2 > x_axis.start_px  # else it would cover the axis' numbers
+        place = (x, y - 7) if fits else (x + 7, y + 4)
+        anchor: Literal["start", "middle"] = "middle" if fits else "start"
+        shapes.append(
+            Words(x=place[0], y=place[1], text=line.name, anchor=anchor, fill=line.colour, bold=True, halo=True)
+        )
     behind = [(line, y) for line, (x, y) in ends if x == furthest]
     heights = spread([y for _, y in behind], _LABEL_PX, top + 4, bottom - 2)
     for (line, _), y in zip(behind, heights, strict=True):
