@@ -30,6 +30,8 @@ from common import (
 from PIL import Image
 
 MINUTES, CELLS_PX, LENET_EPOCHS = 3, 64, 30
+DISTINCT = "near_duplicate_bits = 0\n"
+"""Two people's threes look alike to the hash of a 28 px image; they are two images nevertheless."""
 
 
 def lay_out_digits(folder: Path, every: int) -> Path:
@@ -78,10 +80,6 @@ def plain(data: Path, network: str, seed: int, *limit: object) -> dict[str, floa
     """One run of the plain loop."""
     words = [sys.executable, PEERS / "torch_scratch.py", data, network, seed, *limit]
     return run([str(word) for word in words], one_core=False).last_json()
-
-
-DISTINCT = "near_duplicate_bits = 0\n"
-"""Two people's threes look alike to the hash of a 28 px image; they are two images nevertheless."""
 
 
 def main() -> None:
