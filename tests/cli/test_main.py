@@ -130,6 +130,7 @@ def test_a_wrong_configuration_says_where(text, said, tmp_path):
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, shapes_folder):
     shapes_folder(tmp_path / "photos", count=8)
     program = [sys.executable, "-c", "from svertka.cli.main import main; main()", "train", "photos", "--out", "mine"]
+    program += ["--minutes", "0.2"]
     with (tmp_path / "output.txt").open("w") as output:
         listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
         process = subprocess.Popen(program, cwd=tmp_path, stdout=output, stderr=output, preexec_fn=listening)

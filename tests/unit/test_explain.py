@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from report_runs import INSIGHT
 
-from svertka.config import Augment
+from svertka.config import Augment, FineTune
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
 from svertka.errors import BundleError, ConfigError
@@ -98,7 +98,8 @@ def flipping(classifier, images, tmp_path_factory):
     from svertka.transfer.views import mean_over_views
 
     backbone, head = classifier
-    module = mean_over_views(backbone.module, Augment(mirror=True, upside_down=True)).eval()
+    settings = FineTune(augment=Augment(mirror=True, upside_down=True))
+    module = mean_over_views(backbone.module, settings).eval()
     folder = tmp_path_factory.mktemp("flipping") / "bundle"
     return open_network(bundle_of(folder, module, backbone.preprocess, head, images), threads=1)
 
@@ -110,8 +111,8 @@ def autograd_maps(backbone, head, image, label):
     """By torch alone: of each tap's map, its gradient on the direct way to a (centred) logit times itself."""
     from torch.nn.functional import adaptive_avg_pool2d
 
-    from svertka.transfer.loop import normalise, to_input
     from svertka.transfer.network import Classifier
+    from svertka.transfer.pixels import normalise, to_input
 
     model, maps = Classifier(backbone.module, head).eval(), []
     hooks = [
@@ -147,8 +148,8 @@ def test_stage_maps_are_gradient_times_activation(classifier, plain, images, lab
 
 def test_last_stage_is_grad_cam_by_a_whole_backward_pass(classifier, plain, images):
     """Selvaraju et al. 2017, equations 1 and 2, at the last convolution: mean gradients as weights, then ReLU."""
-    from svertka.transfer.loop import normalise, to_input
     from svertka.transfer.network import Classifier
+    from svertka.transfer.pixels import normalise, to_input
 
     backbone, head = classifier
     model, kept = Classifier(backbone.module, head).eval(), []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,14 @@ def mean_over_views(module: "nn.Module", settings: FineTune) -> "nn.Module":
             self.module = module
 
         def forward(self, x: Tensor) -> Tensor:
-            moved = [(x, 1.0)]
-            if settings.average_shifts:
-                wide, (height, width) = pad(x, (1, 1, 1, 1), mode="reflect"), x.shape[2:]
-                corners = (wide[:, :, :height, :width], wide[:, :, 2 : 2 + height, 2 : 2 + width])
-                moved = [(x, 0.5), *((corner, 0.25) for corner in corners)]
-            views = [(view.flip(axes) if axes else view, share) for view, share in moved for axes in flips]
-            return torch.stack([self.module(view) * share for view, share in views]).sum(dim=0) / len(flips)
+            return torch.stack([self.judge(x.flip(axes) if axes else x) for axes in flips]).mean(dim=0)
+
+        def judge(self, x: Tensor) -> Tensor:
+            if not settings.average_shifts:
+                return cast("Tensor", self.module(x))
+            wide, (height, width) = pad(x, (1, 1, 1, 1), mode="reflect"), x.shape[2:]
+            corners = (wide[:, :, :height, :width], wide[:, :, 2 : 2 + height, 2 : 2 + width])
+            return cast("Tensor", 0.5 * self.module(x) + 0.25 * sum(self.module(corner) for corner in corners))
 
     return Mean() if len(flips) > 1 or settings.average_shifts else module
 
