@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/svertka demo
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
