@@ -20,6 +20,7 @@ from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
+from svertka.runtime import import_torch
 from svertka.schema import (
     Catalog,
     EpochRow,
@@ -226,6 +227,7 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
 
 def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool) -> dict[str, Any]:
     """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
+    import_torch()
     from svertka.transfer import loop
 
     engine, augment = lesson.engine, asked.settings.augment

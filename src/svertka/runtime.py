@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 
 # Parameters of mallopt(3), from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -57,6 +57,12 @@ def interrupts_wait() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt
+
+
+def import_torch() -> None:
+    """Imports torch, with Ctrl-C held back: interrupted while its C++ starts, the process aborts."""
+    with interrupts_wait():
+        import_module("torch")  # by name: a module that doesn't call this stays free of torch
 
 
 def available_cores() -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from svertka import runtime
 from svertka.errors import BundleError
 from svertka.export.onnx_writer import export_features
 from svertka.export.session import FEATURES, open_session, run_in_batches
@@ -143,4 +144,20 @@ def test_ctrl_c_during_the_export_takes_effect_after_it():
         signal.raise_signal(signal.SIGINT)
         done.append("the work")
     assert done == ["the work"]
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_ctrl_c_while_torch_is_imported_takes_effect_after_it(monkeypatch):
+    """Its C++ aborts the process when it is interrupted while it starts."""
+    done = []
+
+    def import_slowly(name):
+        signal.raise_signal(signal.SIGINT)
+        done.append(name)
+
+    monkeypatch.setattr(runtime, "import_module", import_slowly)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        runtime.import_torch()
+    assert done == ["torch"]
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from svertka.config import RunConfig
 from svertka.export.session import BATCH, FEATURES, open_session, run_in_batches
+from svertka.runtime import import_torch
 from svertka.schema import Preprocess, Source
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngi
 
 
 def _load(config: RunConfig) -> "Backbone":
+    import_torch()
     from svertka.backbones import load_backbone
 
     return load_backbone(
@@ -161,6 +163,7 @@ def _load(config: RunConfig) -> "Backbone":
 
 def _build(config: RunConfig, folder: Path) -> None:
     """Writes a backbone's folder beside and renames it: two runs at once, or a crash, leave a whole one or none."""
+    import_torch()
     import onnx
     from safetensors.torch import save_file
 
