@@ -35,6 +35,17 @@ def test_help_imports_nothing_but_its_own_table():
     assert "  train " in done.stdout
 
 
+def test_help_of_the_verbs_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom svertka.cli.main import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'onnx', 'onnxruntime', 'sklearn', 'scipy', 'matplotlib', 'numpy'}\n"
+        "sys.exit(' '.join(sorted(heavy & sys.modules.keys())) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_names_every_verb_as_the_verb_describes_itself():
     program = get_command(app)
     described = {name: verb.get_short_help_str(limit=200) for name, verb in program.commands.items()}

@@ -1,7 +1,7 @@
 """``svertka``: the verbs and their options. A verb's work is imported when it is called, so ``--help`` is quick."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,12 +69,7 @@ def train(
         "drop_leaks": drop_leaks,
         "language": language,
     }
-    verb(
-        {name: value for name, value in given.items() if value not in (None, "") and value is not False},
-        config,
-        resume,
-        recipe,
-    )
+    verb(_set(given), config, resume, recipe)
 
 
 @app.command()
@@ -133,7 +128,7 @@ def advise(
         "seed": seed,
         "language": language,
     }
-    verb({name: value for name, value in given.items() if value not in (None, "")}, config, format)
+    verb(_set(given), config, format)
 
 
 @app.command()
@@ -162,9 +157,7 @@ def compare(
         "group_regex": group_regex,
         "seed": seed,
     }
-    verb(
-        {name: value for name, value in given.items() if value not in (None, "")}, config, strategies, backbones, folds
-    )
+    verb(_set(given), config, strategies, backbones, folds)
 
 
 @app.command()
@@ -237,6 +230,11 @@ def submit(
     from svertka.cli.kaggle import submit as verb
 
     verb(competition, file, message)
+
+
+def _set(given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the configuration that stand on the command line."""
+    return {name: value for name, value in given.items() if value not in (None, "") and value is not False}
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def _matrix(*rows: Sequence[float]) -> F32:
     return np.array(rows, np.float32)
 
 
-# Lavin and Gray, sections 4.1 (m = 2) and 4.3 (m = 4).
+# m = 2: Lavin and Gray, section 4.1.
 TRANSFORMS = {
     2: Transforms(
         _matrix((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
@@ -78,9 +78,7 @@ _BLOCK = 1 << 18  # float32 numbers of one of a block's two halves of scratch me
 
 def transform_kernels(weight_OC33: F32, m: int) -> F32:
     """G g Gᵀ of every kernel, as [t², C, O]; computed in float64."""
-    g = TRANSFORMS[m].kernel_t3.astype(np.float64)
-    if m == 4:  # 1/6 and 1/12 as exactly as they go
-        g[1:5] = np.round(g[1:5] * 24) / 24
+    g = TRANSFORMS[m].kernel_t3
     half_OC3t = weight_OC33.astype(np.float64) @ g.T
     whole_ttCO = np.einsum("ik,ockj->ijco", g, half_OC3t)
     return np.ascontiguousarray(whole_ttCO, np.float32).reshape(-1, weight_OC33.shape[1], weight_OC33.shape[0])
