@@ -33,9 +33,9 @@ _BLOCK_BYTES, _BLOCK_TILES = 4 << 20, 256
 _MIN_CHANNELS, _MIN_TILES = 16, 24
 
 _POINTS = (0, 1, -0.5, 1.75, -1.25)
-"""Where the polynomials are evaluated, besides infinity. The usual 0, ±1, ±2 round twice as much for the same work: what
-matters is the size of the numbers on the way (Barabasz et al. 2018, arXiv 1803.10986). These came out best among small
-binary fractions, in which the transforms are exact; with 1 among them, a bias is added in one place of a tile."""
+"""Where the polynomials are evaluated, besides infinity. The usual 0, ±1, ±2 round twice as much for the same work:
+what matters is the size of the numbers on the way (Barabasz et al. 2018, arXiv 1803.10986). These came out best among
+small binary fractions, in which the transforms are exact; with 1 among them, a bias is added in one place of a tile."""
 
 
 def _transforms(points: Sequence[float]) -> tuple[Array, Array, Array]:
