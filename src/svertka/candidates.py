@@ -22,6 +22,7 @@ from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.runtime import import_torch
 from svertka.schema import (
+    SPLIT_NAMES,
     Catalog,
     EpochRow,
     EventSink,
@@ -36,7 +37,8 @@ from svertka.schema import (
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.folded import fit_folds, joined
 from svertka.transfer.head import LinearHead
-from svertka.transfer.probe import fit_probe
+from svertka.transfer.novelty import POINTS
+from svertka.transfer.probe import ENOUGH, fit_probe
 from svertka.transfer.strategies import Strategy, describe, make_strategy
 from svertka.transfer.views import count_views, mean_over_views, measure_flips
 
@@ -238,9 +240,9 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool)
     epoch_s = [s and s * len(lesson.split.train) + forward_s * len(lesson.split.val) for s in image_s]
     costly = sum(phase.epochs for phase, s in zip(asked.phases, epoch_s, strict=True) if s)
     whole_s = sum(phase.epochs * s for phase, s in zip(asked.phases, epoch_s, strict=True))
-    afterwards_s = (
-        forward_s / 2 * count_views(asked.settings, augment) * (len(lesson.split.val) + len(lesson.split.test))
-    )
+    train, val, test = (len(lesson.split.of(part)) for part in SPLIT_NAMES)
+    passes = val + test + min(train, POINTS) + min(val, ENOUGH)  # to judge, and to remember what images were like
+    afterwards_s = forward_s / 2 * count_views(asked.settings, augment) * passes
     left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     share, fewest = min(1.0, left_s / whole_s), min(asked.settings.min_epochs, costly) / costly
     forced = share < fewest
