@@ -95,6 +95,13 @@ def test_too_many_unlike_test_images_are_told_loudly(far, level, said):
     assert "656" in sentences(notice, language="ru")
 
 
+def test_two_validation_images_promise_little():
+    """The next image is the farthest of three one time in three; 2 of 4 is no alarm."""
+    novelty = Novelty(threshold=0.5, quantiles=(0.0, 1.0), n=2)
+    notice = told(novelty, np.array([0.6, 0.6, 0.1, 0.1]))
+    assert (notice.level, notice.values["limit"]) == ("info", 33.3)
+
+
 # --- in the bundle -------------------------------------------------------------------------------------------------
 
 

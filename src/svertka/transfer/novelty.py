@@ -77,14 +77,15 @@ class Neighbourhood:
 def told(novelty: Novelty, distances_N: FloatArray) -> Notice:
     """How many of the judged images are flagged; loud where chance (three standard errors) doesn't explain them."""
     flagged, n = sum(map(novelty.is_unlike, distances_N)), len(distances_N)
-    percent = 100 * flagged / n
-    if flagged > n * SHARE + 3 * math.sqrt(n * SHARE * (1 - SHARE)):
+    expected = max(SHARE, 1 / (novelty.n + 1))  # so often is the next image the farthest of them all
+    percent, limit = 100 * flagged / n, round(100 * expected, 1)
+    if flagged > n * expected + 3 * math.sqrt(n * expected * (1 - expected)):
         return Notice(
             "many_unlike_training",
-            {"flagged": flagged, "images": n, "percent": percent, "limit": 100 * SHARE},
+            {"flagged": flagged, "images": n, "percent": percent, "limit": limit},
             level="warning",
         )
-    return Notice("unlike_training", {"flagged": flagged, "images": n, "percent": percent, "limit": 100 * SHARE})
+    return Notice("unlike_training", {"flagged": flagged, "images": n, "percent": percent, "limit": limit})
 
 
 def _unit(z_ND: FloatArray) -> FloatArray:
