@@ -13,7 +13,6 @@ import numpy as np
 from svertka.engine.functional import cross_entropy
 from svertka.engine.lenet import lenet5
 from svertka.engine.optim import SGD
-from svertka.engine.training import gradients
 
 BATCH, RATE, MOMENTUM = 64, 0.02, 0.9
 
@@ -30,7 +29,8 @@ def main() -> None:
         order = rng.permutation(len(x))
         for first in range(0, len(x), BATCH):
             rows = order[first : first + BATCH]
-            gradients(network, x[rows], labels[rows], cross_entropy)
+            loss = cross_entropy(network.body.forward(x[rows]), labels[rows])
+            network.body.backward(loss.gradient)
             optimiser.step(parameters, state, 1.0)
         seconds.append(time.perf_counter() - start)
     accuracy = float((network(data["test_x"]).argmax(axis=1) == data["test_labels"]).mean())

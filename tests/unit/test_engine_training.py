@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from svertka.engine import blas, lenet
 from svertka.engine import layers as L
+from svertka.engine import lenet
 from svertka.engine.augment import random_affine
-from svertka.engine.functional import cross_entropy
 from svertka.engine.network import Network, Residual, Sequential
 from svertka.engine.optim import SGD, Adam, Constant, Cosine, Steps, adamw
-from svertka.engine.training import Labelled, Recipe, fit, gradients, judge, labelled
+from svertka.engine.training import Labelled, Recipe, fit, judge, labelled
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
 from svertka.lenet_1998 import C3_TABLE, digit_codes
 from svertka.schema import Advanced, EpochEnded, StepStarted
@@ -268,44 +267,3 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     fit(small(), bars(10), bars(4), Recipe(epochs=1), checkpoint=file)
     with pytest.raises(WeightsError, match="no checkpoint of this network and optimiser"):
         fit(small(), bars(10), bars(4), Recipe(epochs=1, optimiser=SGD(rate=0.1, momentum=0.9)), checkpoint=file)
-
-
-# --- threads ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def two_threads(monkeypatch):
-    monkeypatch.setattr(blas, "threads", lambda: 2)
-
-
-def test_threads_share_a_batch_and_find_the_same_gradients(two_threads):
-    rng = np.random.default_rng(0)
-    x, labels = rng.standard_normal((45, 1, 28, 28), np.float32), rng.integers(0, 10, 45)
-    alone, shared = lenet.lenet5(3), lenet.lenet5(3)
-    assert len(shared.replicas(2)) == 2
-    for network in (alone, shared):
-        network.set_training(True, rng)
-    whole = cross_entropy(alone.body.forward(x), labels)
-    alone.body.backward(whole.gradient)
-    assert gradients(shared, x, labels, cross_entropy) == pytest.approx(whole.value, rel=1e-6)
-    first = {name: parameter.gradient.copy() for name, parameter in shared.parameters().items()}
-    for name, parameter in alone.parameters().items():
-        np.testing.assert_allclose(first[name], parameter.gradient, rtol=1e-4, atol=1e-6, err_msg=name)
-    gradients(shared, x, labels, cross_entropy)
-    for name, parameter in shared.parameters().items():
-        np.testing.assert_array_equal(first[name], parameter.gradient, err_msg=name)
-
-
-def test_images_that_depend_on_each_other_stay_together():
-    """Half a batch has other statistics than the whole."""
-    network = Network(Sequential(L.Conv2d(1, 4, 3, np.random.default_rng(0)), L.BatchNorm2d(4)))
-    assert network.replicas(2) == [network]
-
-
-def test_replicas_learn_with_the_network():
-    network = lenet.lenet5()
-    _, other = network.replicas(2)
-    network.parameters()["0.weight"].value += 1
-    network.load_state({name: array + 1 for name, array in network.state().items()})
-    for name, parameter in other.parameters().items():
-        assert parameter.value is network.parameters()[name].value

@@ -34,13 +34,10 @@ class Layer:
         training: set by the network: whether dropout and batch statistics are in force.
         needs_input_gradient: False for the first layer, below which nothing learns.
         rng: for what is random in training.
-        mixes_images: whether in training an image's output depends on the batch's other images, or on the order in
-            which layers draw random numbers; then a batch can't be shared by threads.
     """
 
     training = False
     needs_input_gradient = True
-    mixes_images = False
     rng: np.random.Generator
 
     def __init__(self) -> None:
@@ -242,8 +239,6 @@ class Subsample2d(Layer):
 class BatchNorm2d(Layer):
     """BatchNorm: the batch's statistics in training, their running means afterwards."""
 
-    mixes_images = True
-
     def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
         self._momentum, self._epsilon = momentum, epsilon
@@ -292,8 +287,6 @@ class LocalResponseNorm(Layer):
 
 class Dropout(Layer):
     """Dropout in training, nothing afterwards."""
-
-    mixes_images = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 A network is itself a layer, so networks nest.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -85,7 +84,6 @@ class Network:
     def __init__(self, body: Layer) -> None:
         self.body = body
         self._layers = dict(body.layers())
-        self._twins: list[Network] = []
         first = next((layer for layer in self._layers.values() if layer.parameters), None)
         if first is not None:  # nothing below it learns
             first.needs_input_gradient = False
@@ -103,18 +101,6 @@ class Network:
             layer.training = training
             if rng is not None:
                 layer.rng = rng
-
-    def replicas(self, count: int) -> "list[Network]":
-        """This network and others with the very same parameters but gradients of their own, one for each thread.
-
-        One alone where images of a batch depend on each other.
-        """
-        if any(layer.mixes_images for layer in self._layers.values()):
-            return [self]
-        while len(self._twins) < count - 1:
-            shared = {id(parameter.value): parameter.value for parameter in self.parameters().values()}
-            self._twins.append(Network(copy.deepcopy(self.body, shared)))
-        return [self, *self._twins[: count - 1]]
 
     def parameters(self) -> dict[str, Parameter]:
         """All parameters by dotted name, such as ``0.weight``."""

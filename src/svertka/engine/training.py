@@ -4,7 +4,7 @@ Everything random comes from (seed, epoch), so a run that was stopped goes on as
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from svertka.engine import blas
 from svertka.engine.arrays import Array, floats
 from svertka.engine.dense import Loss
 from svertka.engine.functional import cross_entropy
 from svertka.engine.network import Network, read_arrays, write_arrays
 from svertka.engine.optim import Adam, Constant, Optimiser, Schedule
-from svertka.engine.threads import deal
-from svertka.engine.threads import share as run_shared
 from svertka.errors import ConfigError, DataError, WeightsError
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, StepStarted, ignore_events
 
 Objective = Callable[[Array, NDArray[Any]], Loss]
 """Logits and labels to a loss."""
-_IMAGES_EACH = 16
-"""A thread gets no fewer images of a batch."""
 Augment = Callable[[Array, np.random.Generator], Array]
 """Changes a batch of training images [N, C, H, W]."""
 
@@ -153,30 +148,6 @@ def judge(network: Network, data: Labelled, objective: Objective = cross_entropy
     return objective(logits, data.labels).value, float((logits.argmax(axis=1) == data.labels).mean())
 
 
-def gradients(network: Network, images: Array, labels: NDArray[Any], objective: Objective) -> float:
-    """Leaves the gradients of the mean loss over a batch with the network's parameters, and returns that loss.
-
-    Each thread takes its part of the batch forward and backward; the parts' gradients are added up in order.
-    """
-    enough = max(1, min(blas.threads(), len(images) // _IMAGES_EACH))
-    replicas = network.replicas(enough)
-    parts = list(zip(replicas, deal(range(len(images)), len(replicas)), strict=True))
-
-    def one(part: tuple[Network, Sequence[int]]) -> float:
-        replica, places = part[0], slice(part[1][0], part[1][-1] + 1)
-        share = len(part[1]) / len(images)
-        loss = objective(replica.body.forward(images[places]), labels[places])
-        replica.body.backward(loss.gradient * loss.gradient.dtype.type(share))
-        return loss.value * share
-
-    loss = sum(run_shared(one, parts))
-    mine = network.parameters()
-    for replica in replicas[1:]:
-        for name, parameter in replica.parameters().items():
-            mine[name].gradient = mine[name].gradient + parameter.gradient
-    return loss
-
-
 def _one_epoch(
     network: Network, train: Labelled, recipe: Recipe, state: dict[str, Array], epoch: int, on_event: EventSink
 ) -> tuple[float, float]:
@@ -189,14 +160,15 @@ def _one_epoch(
         images = train.x[rows]
         if recipe.augment is not None:
             images = recipe.augment(images, rng)
-        loss = gradients(network, images, train.labels[rows], recipe.objective)
-        if not np.isfinite(loss):
+        loss = recipe.objective(network.body.forward(images), train.labels[rows])
+        if not np.isfinite(loss.value):
             raise DataError(
-                f"The loss is {loss} in epoch {epoch}; train with a lower rate than {recipe.optimiser.rate}."
+                f"The loss is {loss.value} in epoch {epoch}; train with a lower rate than {recipe.optimiser.rate}."
             )
+        network.body.backward(loss.gradient)
         factor = recipe.schedule((before + done) / (recipe.epochs * len(train)))
         recipe.optimiser.step(parameters, state, factor)
-        total += loss * len(rows)
+        total += loss.value * len(rows)
         on_event(Advanced(before + done + len(rows)))
     return total / len(train), recipe.optimiser.rate * factor
 
