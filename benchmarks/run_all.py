@@ -22,6 +22,8 @@ SCRIPTS = (
     "finetune_accuracy",
     "two_stage",
     "from_scratch",
+    "training_step",
+    "inference",
     "twin",
     "conv2d",
     "lenet",

@@ -23,11 +23,6 @@ from common import RESULTS, WORK, Row, Side, arguments, load, write_result
 from strategy_data import DATA, SIZES, cell_folder
 
 PIXELS = {"elpv": 128, "mnist": 96, "digits": 96}
-NEAR_BITS = {
-    "elpv": 3,
-    "mnist": 0,
-    "digits": 0,
-}  # strokes of ink differ in few bits of a hash that is made for photographs
 POINT = 0.01
 CELLS_FILE = RESULTS / "parts" / "strategies_cells.json"
 
@@ -77,7 +72,6 @@ def measure(cell: str, options: Any) -> dict[str, Any]:
             data=str(folder),
             size_px=size_px,
             minutes=options.minutes,
-            near_duplicate_bits=NEAR_BITS[data],
             threads=options.threads,
             test_fraction=0.02,  # the folds judge; what svertka sets aside by itself would only be wasted
             finetune=recipe,

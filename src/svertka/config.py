@@ -44,7 +44,8 @@ class RunConfig:
         group_regex: over the file name; the first group that it captures (or the whole match) is the group.
         drop_leaks: take leaked images out of training.
         max_megapixels: larger images are rejected by their header.
-        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates.
+        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates; images of at
+            most 32 px are compared for equality only.
         threads: for compute; 0 means one a physical core.
         language: of the report.
         finetune: how pretrained weights are trained further; a table ``[finetune]`` in TOML.

@@ -27,11 +27,12 @@ def record(
     split: str | None = None,
     perceptual: int | None = None,
     detail: int = 0,
+    px: int = 100,
 ) -> ImageRecord:
     """A made-up image; unrelated numbers get unrelated hashes."""
     bits = random.Random(number if same_as is None else same_as)
     return ImageRecord(
-        path=f"class{label}/{number:05}.png", label=label, split=split, group=group, width_px=10, height_px=10,
+        path=f"class{label}/{number:05}.png", label=label, split=split, group=group, width_px=px, height_px=px,
         mode="RGB", pixel_hash=f"{number if same_as is None else same_as:032x}",
         perceptual_hash=bits.getrandbits(64) if perceptual is None else perceptual, detail_hash=detail,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -173,6 +174,21 @@ def test_near_needs_both_hashes() -> None:
 @pytest.mark.parametrize("flat", [0, 0b11111, 2**64 - 1])
 def test_flat_images_are_never_near(flat: int) -> None:
     assert near_pairs(tuple(record(n, 0, perceptual=flat) for n in range(50)), 3) == []
+
+
+def test_small_images_are_near_only_if_they_are_equal() -> None:
+    """Digits of 28 px look alike by the thousand; the report says that near copies were not looked for."""
+    alike = [record(n, n % 2, perceptual=STRUCTURED, px=32) for n in range(40)]
+    assert near_pairs(tuple(alike), 3) == []
+    assert near_pairs(tuple(record(n, 0, perceptual=STRUCTURED, px=33) for n in range(3)), 3) == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+    ]
+    split = make_split(catalog_of([*alike, record(41, 1, same_as=0, px=32)]), config())
+    assert [notice.code for notice in split.notices] == ["duplicates", "small_images"]
+    assert split.notices[0].values == {"exact": 1, "near": 0, "torn": 0}
+    assert split.notices[1].values == {"n": 41, "px": 32}
 
 
 def test_near_pairs_equal_brute_force_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 Near means both: the 64-bit difference hashes differ in few bits, and so do the 256-bit detail hashes (see
 ``fingerprint``). Images without enough structure to be told apart (flat, or a plain gradient: nearly all bits of the
-difference hash alike) are never near: otherwise one chain would tie all of them together.
+difference hash alike) are never near: otherwise one chain would tie all of them together. For the same reason images
+of at most ``SMALL_PX`` are compared for equality only.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from svertka.schema import ImageRecord
 
+SMALL_PX = 32
+"""Up to this shorter side, one cell of the detail hash is two pixels at most, and what looks alike need not be the
+same: among MNIST's digits, 5,000 of them, 18,931 pairs would count as one image."""
 DETAIL_BITS = 32  # of 256; the valley between same and look-alike, see ``fingerprint``
 _MIN_BITS_EITHER_WAY = 6  # of 64
 _CHUNK_PAIRS = 1_000_000  # 8 MB of XORs at once
@@ -35,7 +39,10 @@ def near_pairs(records: tuple[ImageRecord, ...], max_bits: int) -> list[tuple[in
     """
     firsts = list({record.pixel_hash: index for index, record in reversed(list(enumerate(records)))}.values())
     candidates = np.array(
-        sorted(index for index in firsts if _has_structure(records[index].perceptual_hash)), dtype=np.int64
+        sorted(
+            index for index in firsts if not is_small(records[index]) and _has_structure(records[index].perceptual_hash)
+        ),
+        dtype=np.int64,
     )
     if len(candidates) < 2:
         return []
@@ -46,6 +53,11 @@ def near_pairs(records: tuple[ImageRecord, ...], max_bits: int) -> list[tuple[in
             if (records[i].detail_hash ^ records[j].detail_hash).bit_count() <= DETAIL_BITS:
                 pairs.append((i, j))
     return pairs
+
+
+def is_small(record: ImageRecord) -> bool:
+    """Whether an image is too small for its hashes to tell it from others of its kind."""
+    return min(record.width_px, record.height_px) <= SMALL_PX
 
 
 def _has_structure(perceptual_hash: int) -> bool:

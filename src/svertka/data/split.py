@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from svertka.config import RunConfig
 from svertka.data.deal import deal
-from svertka.data.duplicates import exact_pairs, near_pairs
+from svertka.data.duplicates import SMALL_PX, exact_pairs, is_small, near_pairs
 from svertka.data.leaks import find_conflicts, find_leaks
 from svertka.errors import ConfigError, DataError
 from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split, SplitName
@@ -196,6 +196,8 @@ def _notices(
     if exact or near:
         torn = sum(bool(labels[a] != labels[b]) for a, b in near)
         notices.append(Notice("duplicates", {"exact": len(exact), "near": len(near), "torn": torn}))
+    if small := sum(map(is_small, catalog.records)):
+        notices.append(Notice("small_images", {"n": small, "px": SMALL_PX}))
     largest = max(map(len, units))
     if largest > _LARGE_UNIT * len(catalog.records) and largest > 2:
         notices.append(Notice("large_unit", {"largest": largest, "images": len(catalog.records)}, level="warning"))

@@ -87,15 +87,11 @@ def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSin
         for step, rows in enumerate(order):
             x = scale(shift(images.train[rows], recipe.shift_px, rng))
             labels = torch.from_numpy(images.train_labels[rows])
-            logits = network(x)
-            loss = F.cross_entropy(logits, labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
             factor = rate_factor((epoch * steps + step + 0.5) / (recipe.epochs * steps))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            optimizer.step()
-            loss_sum += float(loss.detach()) * size
+            loss, logits = train_step(network, optimizer, x, labels)
+            loss_sum += loss * size
             wrong += int((logits.argmax(1) != labels).sum())
             on_event(Advanced((epoch * steps + step + 1) * size))
         seconds = time.perf_counter() - started
@@ -108,6 +104,16 @@ def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSin
             held_out_right=_count_right(network, images, scale),
             held_out_n=len(images.held_out),
         )
+
+
+def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    """One step forward, back and down the gradient; the loss and the logits [N, K] it began with."""
+    logits = network(x)
+    loss = F.cross_entropy(logits, labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return float(loss.detach()), logits.detach()
 
 
 def rate_factor(position: float) -> float:

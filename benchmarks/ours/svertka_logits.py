@@ -1,0 +1,46 @@
+"""Logits of random images through a bundle's engine: the whole network exported, run by ONNX Runtime.
+
+The clock runs from uint8 images to logits. Prints one line of JSON: seconds of each pass; logits go to a file.
+
+Usage: svertka_logits.py NETWORK WEIGHTS BATCH SIZE_PX PASSES LOGITS    (WEIGHTS: with torchvision's names)
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from svertka import runtime
+
+runtime.setup()
+
+from safetensors.torch import load_file  # noqa: E402
+
+from svertka.architectures import build  # noqa: E402
+from svertka.architectures.weights import load_state  # noqa: E402
+from svertka.export.onnx_writer import export_features  # noqa: E402
+from svertka.export.session import FEATURES, open_session, run_in_batches  # noqa: E402
+from svertka.schema import Preprocess  # noqa: E402
+
+SMALL = "_small"
+
+
+def main() -> None:
+    name, weights, *numbers, logits = sys.argv[1:]
+    batch, size_px, passes = map(int, numbers)
+    network = build(name.removesuffix(SMALL), small_images=name.endswith(SMALL))
+    load_state(network, load_file(weights), weights)
+    session = open_session(export_features(network, Preprocess(size_px=size_px)).SerializeToString())
+    images = np.random.default_rng(0).integers(0, 256, (batch, size_px, size_px, 3), np.uint8)
+    seconds = []
+    for _ in range(passes):
+        start = time.perf_counter()
+        (found,) = run_in_batches(session, images, [FEATURES])
+        seconds.append(time.perf_counter() - start)
+    np.save(logits, found)
+    print(json.dumps({"seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
