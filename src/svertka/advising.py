@@ -3,44 +3,21 @@
 Test images, brought or set aside by the split that ``train`` would make, take no part.
 """
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from svertka import runtime
 from svertka.config import RunConfig
-from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
-from svertka.export.engine import FeatureEngine, open_engine
-from svertka.schema import Advanced, Advice, Catalog, EventSink, Split, StepStarted, ignore_events
+from svertka.export.engine import open_engine
+from svertka.materials import Materials
+from svertka.schema import Advanced, Advice, EventSink, StepStarted, ignore_events
 from svertka.transfer import advisor
 from svertka.transfer.features import extract
-
-
-@dataclass(frozen=True, kw_only=True)
-class Materials:
-    """What learning starts from: the frozen network, the images, and who may be learnt from."""
-
-    config: RunConfig
-    engine: FeatureEngine
-    catalog: Catalog
-    split: Split
-    cache: Path
-
-    @property
-    def learnable(self) -> NDArray[np.int64]:
-        """Records that may be looked at: all but the test images."""
-        return np.array(sorted((*self.split.train, *self.split.val)), dtype=np.int64)
-
-    def source(self, indices: NDArray[np.int64] | tuple[int, ...]) -> ImageSource:
-        """Prepared images of some records."""
-        store = PixelStore(self.cache, self.engine.preprocess)
-        return ImageSource.of(self.catalog, list(indices), store, int(self.config.max_megapixels * 1e6))
 
 
 def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Materials:
@@ -54,7 +31,14 @@ def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Ma
     engine = open_engine(config, cache, process.threads)
     on_event(StepStarted("scan"))
     catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
-    return Materials(config=config, engine=engine, catalog=catalog, split=make_split(catalog, config), cache=cache)
+    return Materials(
+        config=config,
+        engine=engine,
+        catalog=catalog,
+        split=make_split(catalog, config),
+        store=PixelStore(cache, engine.preprocess),
+        cache=cache,
+    )
 
 
 def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:

@@ -15,21 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import run_folder
-from svertka.config import RunConfig, StrategyName
+from svertka.config import StrategyName
 from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
-from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
+from svertka.export.engine import TorchEngine, torch_features
+from svertka.materials import Materials
 from svertka.runtime import import_torch
 from svertka.schema import (
     SPLIT_NAMES,
-    Catalog,
     EpochRow,
     EventSink,
     Notice,
     PhaseRow,
     Predictions,
-    Split,
     SplitName,
     StepStarted,
     TrainingPlanned,
@@ -104,41 +103,31 @@ class Candidate:
         }
 
 
+LEARNT: tuple[SplitName, ...] = ("train", "val")
+"""Parts of a split that learning looks at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
     """What every strategy starts from.
 
     Attributes:
-        config: of the run.
-        engine: the untouched backbone.
-        catalog: all images.
-        split: who trains and who chooses.
-        sources: prepared images by part.
-        tables: features of the untouched backbone, of the training and validation images.
+        materials: network, images, and who trains and chooses.
+        tables: features of the untouched backbone, of the parts that are learnt from.
         folder: where training keeps its plan and state; one strategy a folder.
-        cache: folder of cached features.
         started: monotonic time at which the budget began.
     """
 
-    config: RunConfig
-    engine: FeatureEngine
-    catalog: Catalog
-    split: Split
-    sources: dict[SplitName, ImageSource]
+    materials: Materials
     tables: dict[SplitName, FeatureTable]
     folder: Path
-    cache: Path
     started: float
-
-    def paths(self, part: SplitName) -> tuple[str, ...]:
-        """Paths of one part of the split."""
-        return tuple(self.catalog.records[index].path for index in self.split.of(part))
 
 
 def probe(lesson: Lesson) -> Candidate:
     """Feature extraction: a linear head on the untouched backbone's features."""
-    engine, cache = lesson.engine, lesson.cache
-    head, val = _averaged(lesson) if lesson.config.folds else _single(lesson)
+    engine, cache = lesson.materials.engine, lesson.materials.cache
+    head, val = _averaged(lesson) if lesson.materials.config.folds else _single(lesson)
     return Candidate(
         strategy="probe",
         head=head,
@@ -153,19 +142,21 @@ def probe(lesson: Lesson) -> Candidate:
 
 def _single(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     """A probe of the training images, and what it says of the validation images."""
-    units_N = np.array(lesson.split.units)[list(lesson.split.train)]
-    head = fit_probe(lesson.tables["train"], len(lesson.catalog.class_names), lesson.config.seed, units_N).head
+    units_N = np.array(lesson.materials.split.units)[list(lesson.materials.split.train)]
+    head = fit_probe(
+        lesson.tables["train"], len(lesson.materials.catalog.class_names), lesson.materials.config.seed, units_N
+    ).head
     return head, Predictions(
         logits_NK=_logits(head, lesson.tables["val"]),
         labels_N=lesson.tables["val"].y_N,
-        paths=lesson.paths("val"),
-        class_names=lesson.catalog.class_names,
+        paths=lesson.materials.paths("val"),
+        class_names=lesson.materials.catalog.class_names,
     )
 
 
 def _averaged(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
-    catalog, split, config = lesson.catalog, lesson.split, lesson.config
+    catalog, split, config = lesson.materials.catalog, lesson.materials.split, lesson.materials.config
     indices = (*split.train, *split.val)
     row = {index: number for number, index in enumerate(indices)}
     folds = make_folds(catalog, split, config.folds, config.val_fraction)
@@ -175,7 +166,7 @@ def _averaged(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     return head, Predictions(
         logits_NK=unseen_NK,
         labels_N=table.y_N,
-        paths=(*lesson.paths("train"), *lesson.paths("val")),
+        paths=(*lesson.materials.paths("train"), *lesson.materials.paths("val")),
         class_names=catalog.class_names,
     )
 
@@ -204,10 +195,10 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) 
         The strategy, None where the budget is too small; and the reason.
     """
     path = lesson.folder / run_folder.PLAN
-    asked = make_strategy(name, lesson.config.training, len(lesson.engine.stages))
+    asked = make_strategy(name, lesson.materials.config.training, len(lesson.materials.engine.stages))
     if not path.exists():
         run_folder.write_json(path, _measure(lesson, probe, asked, insist=insist))
-    return allowed(run_folder.read_json(path), asked, lesson.config.minutes)
+    return allowed(run_folder.read_json(path), asked, lesson.materials.config.minutes)
 
 
 def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[Strategy | None, Notice]:
@@ -232,18 +223,22 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool)
     import_torch()
     from svertka.transfer import loop
 
-    engine, augment = lesson.engine, asked.settings.augment
+    engine, augment = lesson.materials.engine, asked.settings.augment
     if asked.settings.measure_flips:
-        augment = measure_flips(lambda images: probe.head.logits(engine(images)), lesson.sources["val"], augment)
+        augment = measure_flips(
+            lambda images: probe.head.logits(engine(images)), lesson.materials.sources["val"], augment
+        )
     image_s = loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))
     forward_s = max(image_s) / 3
-    epoch_s = [s and s * len(lesson.split.train) + forward_s * len(lesson.split.val) for s in image_s]
+    epoch_s = [
+        s and s * len(lesson.materials.split.train) + forward_s * len(lesson.materials.split.val) for s in image_s
+    ]
     costly = sum(phase.epochs for phase, s in zip(asked.phases, epoch_s, strict=True) if s)
     whole_s = sum(phase.epochs * s for phase, s in zip(asked.phases, epoch_s, strict=True))
-    train, val, test = (len(lesson.split.of(part)) for part in SPLIT_NAMES)
+    train, val, test = (len(lesson.materials.split.of(part)) for part in SPLIT_NAMES)
     passes = val + test + min(train, POINTS) + min(val, ENOUGH)  # to judge, and to remember what images were like
     afterwards_s = forward_s / 2 * count_views(asked.settings, augment) * passes
-    left_s = lesson.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
+    left_s = lesson.materials.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     share, fewest = min(1.0, left_s / whole_s), min(asked.settings.min_epochs, costly) / costly
     forced = share < fewest
     epochs = [phase.epochs for phase in asked.scaled(max(share, fewest)).phases]
@@ -272,7 +267,7 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
     from svertka.transfer import loop
     from svertka.transfer.step import check_precision
 
-    engine, settings = lesson.engine, strategy.settings
+    engine, settings = lesson.materials.engine, strategy.settings
     check_precision(settings)
     model, task = _classifier(lesson, probe, strategy), _task(lesson, strategy)
     body = dict(model.features.body.named_parameters())
@@ -306,7 +301,7 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
         history=history,
         phases=phases,
     )
-    val = replace(probe.val, logits_NK=candidate.logits(lesson.sources["val"]))
+    val = replace(probe.val, logits_NK=candidate.logits(lesson.materials.sources["val"]))
     return replace(candidate, val=val, temperature=fit_temperature(val))
 
 
@@ -314,10 +309,12 @@ def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classi
     """A copy of the backbone (the untouched one stays the probe's reference) with the head to start from."""
     from svertka.transfer.network import Classifier, fit_whitening, fresh_head
 
-    random = lesson.config.weights == "none"
+    random = lesson.materials.config.weights == "none"
     head = probe.head if strategy.head == "probe" else fresh_head(probe.head, standardised=not random)
-    model = Classifier(copy.deepcopy(lesson.engine.backbone.module), head)
-    fit_whitening(model, lesson.sources["train"], lesson.engine.preprocess, lesson.config.seed)
+    model = Classifier(copy.deepcopy(lesson.materials.engine.backbone.module), head)
+    fit_whitening(
+        model, lesson.materials.sources["train"], lesson.materials.engine.preprocess, lesson.materials.config.seed
+    )
     return model
 
 
@@ -325,10 +322,10 @@ def _task(lesson: Lesson, strategy: Strategy) -> "Task":
     from svertka.transfer import loop
 
     return loop.Task(
-        backbone=lesson.engine.backbone,
+        backbone=lesson.materials.engine.backbone,
         strategy=strategy,
-        train=lesson.sources["train"],
-        val=lesson.sources["val"],
-        seed=lesson.config.seed,
+        train=lesson.materials.sources["train"],
+        val=lesson.materials.sources["val"],
+        seed=lesson.materials.config.seed,
         features=(lesson.tables["train"], lesson.tables["val"]),
     )

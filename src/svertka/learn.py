@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import candidates
-from svertka.candidates import Candidate, Lesson
+from svertka.candidates import LEARNT, Candidate, Lesson
 from svertka.config import StrategyName
 from svertka.errors import TrainingError
 from svertka.schema import Decision, EventSink, Notice, StepStarted
 from svertka.transfer.choice import paired_gain
 
-__all__ = ["Candidate", "Learned", "Lesson", "choose", "learn", "run_strategy"]
+__all__ = ["LEARNT", "Candidate", "Learned", "Lesson", "choose", "learn", "run_strategy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     ``auto`` fine-tunes from the probe if the budget allows and keeps the better on validation; with random weights it
     trains from scratch.
     """
-    config = lesson.config
+    config = lesson.materials.config
     on_event(StepStarted("probe"))
     probe = candidates.probe(lesson)
     if config.from_scratch:
@@ -82,7 +82,7 @@ def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
     except TrainingError as error:
         why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
-    better, shown = choose(probe, tuned, np.array(lesson.split.units)[list(lesson.split.val)])
+    better, shown = choose(probe, tuned, np.array(lesson.materials.split.units)[list(lesson.materials.split.val)])
     return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why))
 
 

@@ -5,7 +5,7 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,23 +15,21 @@ from svertka import run_folder, runtime
 from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
 from svertka.data.files import list_files
-from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
-from svertka.explain.insight import look_inside
-from svertka.explain.network import open_network
 from svertka.export.bundle import write_bundle
-from svertka.export.engine import FeatureEngine, open_engine
+from svertka.export.engine import open_engine
 from svertka.export.graph import attach_distance, attach_head
+from svertka.insights import insight_of
 from svertka.learn import Candidate, Learned, Lesson, learn
+from svertka.materials import Materials
 from svertka.messages import sentences
 from svertka.report import build_report, write_card
 from svertka.schema import (
-    SPLIT_NAMES,
     Bundle,
     Catalog,
     Conformal,
@@ -99,50 +97,37 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     for notice in (*catalog.notices, *split.notices):
         log(notice)
 
-    store, max_pixels = PixelStore(cache, engine.preprocess), int(config.max_megapixels * 1e6)
-    sources = {name: ImageSource.of(catalog, split.of(name), store, max_pixels) for name in SPLIT_NAMES}
+    materials = Materials(
+        config=config,
+        engine=engine,
+        catalog=catalog,
+        split=split,
+        store=PixelStore(cache, engine.preprocess),
+        cache=cache,
+    )
     with log.step("features", len(split.train) + len(split.val)) as step:
-        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, sources["train"], cache, log)}
-        tables["val"] = extract(engine, sources["val"], cache, log.after(len(split.train)))
+        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, materials.sources["train"], cache, log)}
+        tables["val"] = extract(engine, materials.sources["val"], cache, log.after(len(split.train)))
         order = check_order(tables, catalog, split, config.seed)
     with log.step("learn") as step:
-        lesson = Lesson(
-            config=config,
-            engine=engine,
-            catalog=catalog,
-            split=split,
-            sources=sources,
-            tables=tables,
-            folder=folder,
-            cache=cache,
-            started=clock,
-        )
+        lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock)
         learned = learn(lesson, log)
         del tables, lesson
-        doubts = [notice for notice in (why_not_fitted(learned.chosen.val), too_few(learned.chosen.val)) if notice]
-        conformal = fit_conformal(learned.chosen.val)
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge", len(split.test)) as step:
-        known, novelty = remember(learned.chosen, sources, engine.widths, config.seed)
-        test, evaluation, unlike = judge(
-            learned, catalog, split, sources["test"], conformal, known, novelty, config.seed
-        )
-        save_predictions(test, folder / run_folder.PREDICTIONS, temperature=evaluation.temperature)
-        accuracy = evaluation.metrics["accuracy"]
+        judged = judge(learned, materials)
+        save_predictions(judged.test, folder / run_folder.PREDICTIONS, temperature=judged.evaluation.temperature)
+        accuracy = judged.evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
-        bundle = hand_over(
-            learned, catalog, split, sources["test"], evaluation, conformal, engine, known, novelty, folder
-        )
+        bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
         step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
     with log.step("explain") as step:
         insight, unexplained = None, []
         try:
-            insight = explain(learned, bundle, catalog, split, sources, test, evaluation, config.seed, engine, cache)
+            insight = explain(learned, judged, bundle, materials)
             step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
-        except (
-            SvertkaError
-        ) as error:  # the classifier is good without pictures; hours of learning are not lost for them
+        except SvertkaError as error:  # the classifier is good without pictures; learning is not lost for them
             unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
         name=folder.name,
@@ -154,8 +139,8 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         history=learned.chosen.history,
         phases=learned.chosen.phases,
         decision=learned.decision,
-        evaluation=evaluation,
-        test=test,
+        evaluation=judged.evaluation,
+        test=judged.test,
         order=order,
         parity=bundle.parity,
         costs=tuple(log.costs),
@@ -165,9 +150,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *catalog.notices,
             *split.notices,
             *learned.notices,
-            *doubts,
-            unlike,
-            *evaluation.notices,
+            *judged.notices,
             *unexplained,
         ),
         insight=insight,
@@ -179,67 +162,74 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     return record
 
 
-def remember(
-    chosen: Candidate, sources: dict[SplitName, ImageSource], widths: tuple[int, ...], seed: int
-) -> tuple[Neighbourhood, Novelty]:
-    """Some training images, and how far from them the validation images lie."""
-    train, val = sources["train"], sources["val"]
-    some = train.rows(stratified(train.labels, POINTS, seed))
-    judges = val.rows(stratified(val.labels, ENOUGH, seed))
-    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), widths)
-    return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What the test images said of the classifier, and how it judges images to come.
 
-
-def judge(
-    learned: Learned,
-    catalog: Catalog,
-    split: Split,
-    source: ImageSource,
-    conformal: Conformal | None,
-    known: Neighbourhood,
-    novelty: Novelty,
-    seed: int,
-) -> tuple[Predictions, Evaluation, Notice]:
-    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe.
-
-    Returns:
-        Predictions, their evaluation, and how many of the images are unlike those of training.
+    Attributes:
+        test: predictions on the test images.
+        evaluation: of them.
+        conformal: when an answer is "unsure", from the validation images; None where they are too few.
+        known: some training images, as features.
+        novelty: how far from them the validation images lie.
+        notices: what a reader must know besides.
     """
-    paths = tuple(catalog.records[index].path for index in split.test)
-    head = learned.chosen.head
-    seen = [(head.logits(x_ND), known.distances(x_ND)) for x_ND in learned.chosen.features(source)]
+
+    test: Predictions
+    evaluation: Evaluation
+    conformal: Conformal | None
+    known: Neighbourhood
+    novelty: Novelty
+    notices: tuple[Notice, ...]
+
+
+def judge(learned: Learned, materials: Materials) -> Judged:
+    """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
+    chosen, catalog, split = learned.chosen, materials.catalog, materials.split
+    known, novelty = remember(chosen, materials)
+    source, seed = materials.sources["test"], materials.config.seed
+    seen = [(chosen.head.logits(x_ND), known.distances(x_ND)) for x_ND in chosen.features(source)]
     logits_NK, distances_N = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    test = Predictions(logits_NK=logits_NK, labels_N=source.labels, paths=paths, class_names=catalog.class_names)
+    test = Predictions(
+        logits_NK=logits_NK, labels_N=source.labels, paths=materials.paths("test"), class_names=catalog.class_names
+    )
     baselines = {}
-    if learned.chosen is not learned.probe:
-        probe = learned.probe.predict(source, catalog.class_names, paths)
+    if chosen is not learned.probe:
+        probe = learned.probe.predict(source, test.class_names, test.paths)
         baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(learned.probe.temperature))
-    majority = int(np.bincount(catalog.labels()[list(split.train)]).argmax())
+    conformal = fit_conformal(chosen.val)
     evaluation = evaluate(
         test,
-        temperature=learned.chosen.temperature,
+        temperature=chosen.temperature,
         baselines=baselines,
-        majority_class=majority,
+        majority_class=int(np.bincount(catalog.labels()[list(split.train)]).argmax()),
         conformal=conformal,
         seed=seed,
     )
-    return test, evaluation, told(novelty, distances_N)
+    doubts = [notice for notice in (why_not_fitted(chosen.val), too_few(chosen.val)) if notice]
+    return Judged(
+        test=test,
+        evaluation=evaluation,
+        conformal=conformal,
+        known=known,
+        novelty=novelty,
+        notices=(*doubts, told(novelty, distances_N), *evaluation.notices),
+    )
 
 
-def hand_over(
-    learned: Learned,
-    catalog: Catalog,
-    split: Split,
-    source: ImageSource,
-    evaluation: Evaluation,
-    conformal: Conformal | None,
-    engine: FeatureEngine,
-    known: Neighbourhood,
-    novelty: Novelty,
-    folder: Path,
-) -> Bundle:
+def remember(chosen: Candidate, materials: Materials) -> tuple[Neighbourhood, Novelty]:
+    """Some training images, and how far from them the validation images lie."""
+    train, val, seed = materials.sources["train"], materials.sources["val"], materials.config.seed
+    some = train.rows(stratified(train.labels, POINTS, seed))
+    judges = val.rows(stratified(val.labels, ENOUGH, seed))
+    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), materials.engine.widths)
+    return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
+
+
+def hand_over(learned: Learned, judged: Judged, materials: Materials, directory: Path) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
-    chosen = learned.chosen
+    chosen, engine, catalog = learned.chosen, materials.engine, materials.catalog
+    source = materials.sources["test"]
     checked = source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
     reference = Predictions(
         logits_NK=chosen.reference(checked),
@@ -247,51 +237,31 @@ def hand_over(
         paths=tuple(map(str, checked.files)),
         class_names=catalog.class_names,
     )
-    learnt_from = (*split.train, *split.val)
     return write_bundle(
-        folder / run_folder.BUNDLE,
-        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), known),
+        directory,
+        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), judged.known),
         weights=chosen.weights(),
         class_names=catalog.class_names,
         preprocess=engine.preprocess,
         temperature=chosen.temperature,
         check_images_NSSC=checked.read(np.arange(len(checked))),
         reference_NK=probabilities(reference, chosen.temperature),
-        training_hashes=[catalog.records[index].pixel_hash for index in learnt_from],
+        training_hashes=[catalog.records[index].pixel_hash for index in materials.learnable],
         sources=(engine.source,),
         data_hash=catalog.hash,
-        metrics=evaluation.metrics,
+        metrics=judged.evaluation.metrics,
         versions=runtime.versions(PACKAGES),
-        conformal=conformal,
-        novelty=novelty,
+        conformal=judged.conformal,
+        novelty=judged.novelty,
         threads=engine.threads,
     )
 
 
-def explain(
-    learned: Learned,
-    bundle: Bundle,
-    catalog: Catalog,
-    split: Split,
-    sources: dict[SplitName, ImageSource],
-    test: Predictions,
-    evaluation: Evaluation,
-    seed: int,
-    engine: FeatureEngine,
-    cache: Path,
-) -> Insight:
+def explain(learned: Learned, judged: Judged, bundle: Bundle, materials: Materials) -> Insight:
     """Looks into what was handed over; a probe's features are in the cache already."""
+    engine, cache = materials.engine, materials.cache
     known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
-    return look_inside(
-        open_network(bundle, engine.threads),
-        catalog=catalog,
-        split=split,
-        sources=sources,
-        test=test,
-        evaluation=evaluation,
-        seed=seed,
-        features=known,
-    )
+    return insight_of(bundle, materials, judged.test, judged.evaluation, known)
 
 
 def describe_catalog(catalog: Catalog) -> str:

@@ -1,5 +1,6 @@
 """A finished run reads back whole from its files, and its report builds again without torch."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from PIL import Image
 
 from svertka import run_folder
 from svertka.config import RunConfig
+from svertka.data.pixels import PixelStore, cache_dir
 from svertka.errors import ConfigError, DataError
+from svertka.export.bundle import load_bundle
+from svertka.export.engine import open_engine
+from svertka.insights import insight_of
+from svertka.materials import Materials
 from svertka.pipeline import run
 from svertka.report import build_report
 
@@ -62,9 +68,35 @@ def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
     folder, record = finished
     monkeypatch.setattr(FeatureEngine, "__call__", lambda *arguments: pytest.fail("features were computed again"))
     config = run_folder.load_config(folder)
-    again = run(replace(config, out=str(folder.parent / "again")))
+    with monkeypatch.context() as patch:
+        patch.setattr("svertka.insights.look_inside", lambda *_, **__: pytest.fail("it was explained again"))
+        again = run(replace(config, out=str(folder.parent / "again")))
     assert again.catalog.decoded == 0
     assert (again.test.logits_NK == record.test.logits_NK).all()
+    assert again.insight == record.insight
+
+
+def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, monkeypatch):
+    folder, record = finished
+    engine = open_engine(record.config, cache_dir())
+    materials = Materials(
+        config=record.config,
+        engine=engine,
+        catalog=record.catalog,
+        split=record.split,
+        store=PixelStore(cache_dir(), engine.preprocess),
+        cache=tmp_path,
+    )
+    looked = []
+    monkeypatch.setattr("svertka.insights.look_inside", lambda *_, seed, **__: looked.append(seed) or record.insight)
+    bundle = load_bundle(folder / run_folder.BUNDLE)
+    for each in (materials, materials, replace(materials, config=replace(record.config, seed=5)), materials):
+        assert insight_of(bundle, each, record.test, record.evaluation) == record.insight
+    assert looked == [0, 5]
+    file = record.catalog.file(record.catalog.records[0])
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    insight_of(bundle, materials, record.test, record.evaluation)
+    assert looked == [0, 5, 0]
 
 
 def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(finished, tmp_path):

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from svertka.advising import Materials, open_materials
+from svertka.advising import open_materials
 from svertka.comparison.candidates import Candidate
 from svertka.comparison.standings import Results, Trial, standings
 from svertka.config import RunConfig
 from svertka.data.folds import make_folds
 from svertka.errors import TrainingError
 from svertka.evaluate import probabilities
-from svertka.learn import Lesson, learn
+from svertka.learn import LEARNT, Lesson, learn
+from svertka.materials import Materials
 from svertka.schema import Comparison, EventSink, Notice, Split, StepStarted, ignore_events
 from svertka.transfer.choice import halving
 from svertka.transfer.features import FeatureTable, extract
@@ -153,24 +154,19 @@ def _trial(race: Race, candidate: Candidate, fold: Split, minutes: float) -> Tri
     row_of = {int(record): row for row, record in enumerate(materials.learnable)}
     folder = race.work / "trial"
     folder.mkdir(parents=True)
+    on_fold = replace(
+        materials, split=fold, config=replace(materials.config, strategy=candidate.strategy, minutes=minutes)
+    )
+    rows = {part: [row_of[record] for record in fold.of(part)] for part in LEARNT}
     lesson = Lesson(
-        config=replace(materials.config, strategy=candidate.strategy, minutes=minutes),
-        engine=materials.engine,
-        catalog=materials.catalog,
-        split=fold,
-        sources={"train": materials.source(fold.train), "val": materials.source(fold.val)},
-        tables={
-            "train": table.rows([row_of[record] for record in fold.train]),
-            "val": table.rows([row_of[record] for record in fold.val]),
-        },
+        materials=on_fold,
+        tables={part: table.rows(rows[part]) for part in LEARNT},
         folder=folder,
-        cache=materials.cache,
         started=started,
     )
-    paths = tuple(materials.catalog.records[record].path for record in fold.test)
     try:
         chosen = learn(lesson, race.on_event).chosen
-        judged = chosen.predict(materials.source(fold.test), materials.catalog.class_names, paths)
+        judged = chosen.predict(on_fold.sources["test"], materials.catalog.class_names, on_fold.paths("test"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     p_NK = probabilities(judged, chosen.temperature)

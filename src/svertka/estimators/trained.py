@@ -28,7 +28,8 @@ from svertka.export.engine import FeatureEngine, open_engine, torch_features
 from svertka.export.graph import attach_head
 from svertka.export.predictor import Predictor, open_predictor
 from svertka.export.session import FEATURES, open_session, run_in_batches
-from svertka.learn import Candidate, Lesson, learn
+from svertka.learn import LEARNT, Candidate, Lesson, learn
+from svertka.materials import Materials
 from svertka.pipeline import CHECKED_IMAGES, PACKAGES
 from svertka.schema import (
     Bundle,
@@ -40,7 +41,6 @@ from svertka.schema import (
     Predictions,
     Preprocess,
     Source,
-    SplitName,
 )
 from svertka.transfer.features import extract
 from svertka.transfer.head import LinearHead
@@ -230,9 +230,8 @@ def train_on(
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = named(catalog, class_names)
     split = hold_out(catalog, validation_fraction, config)
-    max_pixels = int(config.max_megapixels * 1e6)
-    names: tuple[SplitName, ...] = ("train", "val", "test")
-    sources = {name: ImageSource.of(catalog, split.of(name), store, max_pixels) for name in names}
+    materials = Materials(config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache)
+    sources = materials.sources
     checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
     learnt_from = (*split.train, *split.val)
     common: dict[str, Any] = {
@@ -253,14 +252,9 @@ def train_on(
         )
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
         lesson = Lesson(
-            config=config,
-            engine=engine,
-            catalog=catalog,
-            split=split,
-            sources=sources,
-            tables={name: extract(engine, sources[name], cache, on_event) for name in names[:2]},
+            materials=materials,
+            tables={part: extract(engine, sources[part], cache, on_event) for part in LEARNT},
             folder=Path(folder),
-            cache=cache,
             started=clock,
         )
         learned = learn(lesson, on_event)

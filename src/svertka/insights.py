@@ -1,0 +1,78 @@
+"""What was seen of a classifier, worked out once: the same graph, asked about the same files, looks the same again."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka import run_folder, runtime
+from svertka.data.loader import ImageSource
+from svertka.explain.insight import look_inside
+from svertka.explain.network import open_network
+from svertka.export.manifest import MODEL
+from svertka.materials import Materials
+from svertka.plain import from_plain
+from svertka.schema import Bundle, Evaluation, Insight, Predictions
+
+_FORMAT = 1
+_PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
+
+
+def insight_of(
+    bundle: Bundle,
+    materials: Materials,
+    test: Predictions,
+    evaluation: Evaluation,
+    features: Callable[[ImageSource], NDArray[np.float32]] | None = None,
+) -> Insight:
+    """Explains a classifier on its test images, or remembers what an earlier run saw of the very same one.
+
+    Args:
+        bundle: as it was handed over.
+        materials: that it was made of.
+        test: predictions on the test images.
+        evaluation: of them.
+        features: of a source's images, where they are known already; None computes some anew.
+    """
+    path = materials.cache / "insights" / f"{_key(bundle, materials, test)}.json"
+    try:
+        return from_plain(Insight, run_folder.read_json(path))
+    except (OSError, ValueError, TypeError):
+        pass  # never seen, or not by this version
+    insight = look_inside(
+        open_network(bundle, materials.engine.threads),
+        catalog=materials.catalog,
+        split=materials.split,
+        sources=materials.sources,
+        test=test,
+        evaluation=evaluation,
+        seed=materials.config.seed,
+        features=features,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run_folder.write_json(path, asdict(insight))
+    return insight
+
+
+def _key(bundle: Bundle, materials: Materials, test: Predictions) -> str:
+    """Digest of all that is looked at: graph, predictions, split, seed, and the files themselves."""
+    digest = hashlib.blake2b((bundle.directory / MODEL).read_bytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(test.logits_NK).tobytes())
+    split, versions = materials.split, runtime.versions(_PACKAGES)
+    facts = (_FORMAT, versions, materials.config.seed, split.train, split.test, list(_files(materials)))
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _files(materials: Materials) -> Iterator[tuple[object, ...]]:
+    """Each image's path, label and pixels, and what may have changed of its file beside them."""
+    for record in materials.catalog.records:
+        try:
+            found = materials.catalog.file(record).stat()
+        except OSError:  # taken away since the scan
+            yield record.path, None
+        else:
+            yield record.path, record.label, record.pixel_hash, found.st_size, found.st_mtime_ns
