@@ -56,7 +56,7 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
             "weights is 'none'; expected pretrained weights: advice is on how to transfer what they know."
         )
     materials = open_materials(config, on_event)
-    random = open_engine(replace(config, weights="none"), materials.cache, materials.engine.threads)
+    random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads)
     learnable = materials.learnable
     labels_N = materials.catalog.labels()[learnable]
     rows = advisor.choose_rows(labels_N, config.seed)
@@ -69,6 +69,11 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
         np.array(materials.split.units)[learnable[rows]],
         config.seed,
     )
+
+
+def with_random_weights(config: RunConfig) -> RunConfig:
+    """The very same network, taps and stem, that has learnt nothing; not one to be trained from scratch."""
+    return replace(config, weights="none", strategy="probe", folds=0)
 
 
 def _after(on_event: EventSink, done: int) -> EventSink:

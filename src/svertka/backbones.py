@@ -60,7 +60,7 @@ def load_backbone(
     size_px: int = 0,
     resize: Literal["squash", "crop", "pad"] = "squash",
     seed: int = 0,
-    own_features: bool = False,
+    from_scratch: bool = False,
 ) -> Backbone:
     """Builds a backbone by name and fills in its weights.
 
@@ -71,19 +71,20 @@ def load_backbone(
         size_px: side of the input; 0 means what the weights were trained with.
         resize: see ``Preprocess``.
         seed: of random weights.
-        own_features: the features are those that the network's own classifier would see, as its paper has it for
-            training from scratch; else means over space of all stages, which suit a probe better.
+        from_scratch: as training from scratch wants it: the features are those that the network's own classifier
+            would see, and one of ours has the stem for small images where ``size_px`` says that they are small. Else
+            the features are means over space of all stages, which suit a probe better.
 
     Raises:
         NotFoundError: no such model, or no such weights file.
         WeightsError: the weights cannot be fetched or do not fit.
     """
     torch.manual_seed(seed)
-    body, preprocess, source = _build(name, weights, size_px)
+    body, preprocess, source = _build(name, weights, small_images=from_scratch and 0 < size_px <= SMALL_PX)
     body.eval()
     preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
     calls = trial_run(body, preprocess.size_px)
-    taps = () if own_features else find_taps(body, calls)
+    taps = () if from_scratch else find_taps(body, calls)
     if taps:
         cut_tail(body, calls, taps)
     module = FeatureNet(body, taps).eval()
@@ -189,22 +190,21 @@ def build_network(name: str, *, in_channels: int = 3, small_images: bool = False
     return network
 
 
-def _build(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess, Source]:
+def _build(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Preprocess, Source]:
     library, bare = resolve(name)
     if bare == SMALL_CNN:
         return _small(weights)
     if library == "svertka":
-        return _ours(bare, weights, size_px)
+        return _ours(bare, weights, small_images=small_images)
     if library == "torchvision":
         return _from_torchvision(bare, weights)
     return _from_timm(bare, weights)
 
 
-def _ours(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess, Source]:
+def _ours(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Preprocess, Source]:
     """One of our architectures.
 
-    Random weights get the stem for small images where ``size_px`` says that they are small; weights of a file get the
-    stem that they fit.
+    Random weights get the stem that is asked for; weights of a file get the one that they fit.
     """
     architecture = ARCHITECTURES[name]
     if name == DEFAULT_BACKBONE:
@@ -219,8 +219,7 @@ def _ours(name: str, weights: str, size_px: int) -> tuple[nn.Module, Preprocess,
                 f"backbone {name!r} has no weights that anybody publishes; expected --weights none (random, to train "
                 "from scratch) or a file."
             )
-    small = weights == "none" and 0 < size_px <= SMALL_PX
-    body: nn.Module = architecture.build(in_channels=3, small_images=small)
+    body: nn.Module = architecture.build(in_channels=3, small_images=small_images and weights == "none")
     if entry is not None:
         load_state(body, _fetch(entry), entry.url)
     elif weights == "default":

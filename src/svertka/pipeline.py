@@ -204,6 +204,7 @@ def judge(learned: Learned, materials: Materials) -> Judged:
         baselines=baselines,
         majority_class=int(np.bincount(catalog.labels()[list(split.train)]).argmax()),
         conformal=conformal,
+        groups_N=np.array(split.units)[list(split.test)],
         seed=seed,
     )
     doubts = [notice for notice in (why_not_fitted(chosen.val), too_few(chosen.val)) if notice]

@@ -8,6 +8,7 @@ The file is long because the whole vocabulary is in one place, in the order of t
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -216,7 +217,12 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRow:
-    """One line of the learning curve. Losses are means over images, in nats."""
+    """One line of the learning curve. Losses are means over images, in nats.
+
+    Attributes:
+        selection_loss: by which the epoch to keep is chosen: ``val_loss``, or the log loss at a fitted temperature; NaN
+            in runs of an older svertka.
+    """
 
     phase: str
     epoch: int
@@ -225,6 +231,7 @@ class EpochRow:
     val_accuracy: float
     learning_rate: float
     seconds: float
+    selection_loss: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -110,3 +110,11 @@ def test_a_configuration_says_how_to_read_a_table(tiny_bundle, labelled, tmp_pat
         evaluate(bundle, table, threads=1)
     assert evaluate(bundle, table, config_file=str(tmp_path / "table.toml"), threads=1) == 0
     assert "2 images, temperature 2" in capsys.readouterr().out
+
+
+def test_results_never_replace_the_table_that_was_read(tiny_bundle, labelled, tmp_path):
+    table = tmp_path / "predictions.csv"
+    table.write_text("image,label\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"predictions.csv is one of the inputs and would be overwritten"):
+        evaluate(str(tiny_bundle.directory), str(table), str(tmp_path))
+    assert table.read_text(encoding="utf-8") == "image,label\n"

@@ -1,5 +1,7 @@
 """``svertka explain``: what it refuses, and what it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,3 +50,17 @@ def test_a_place_that_cannot_be_made_is_refused(tiny_bundle, photo, tmp_path):
         explain(str(tiny_bundle.directory), [photo], photo)
     with pytest.raises(NotFoundError, match="does not exist; expected a folder to make out in"):
         explain(str(tiny_bundle.directory), [photo], str(tmp_path / "nowhere/out"))
+
+
+def test_no_picture_of_ours_replaces_one_of_the_users(tiny_bundle, photo, tmp_path, monkeypatch):
+    before = Path(photo).read_bytes()
+    with pytest.raises(ConfigError, match="holds other files, which pictures might overwrite; name a new folder"):
+        explain(str(tiny_bundle.directory), [photo], str(Path(photo).parent))
+    monkeypatch.chdir(Path(photo).parent)
+    with pytest.raises(ConfigError, match="holds other files"):
+        explain(str(tiny_bundle.directory), [Path(photo).name], ".")
+    assert Path(photo).read_bytes() == before
+    for _ in range(2):  # a page of ours may be made again
+        assert explain(str(tiny_bundle.directory), [photo], str(tmp_path / "pages")) == 0
+    with pytest.raises(ConfigError, match="holds other files"):
+        explain(str(tiny_bundle.directory), [str(tmp_path / "pages" / Path(photo).name)], str(tmp_path / "pages"))

@@ -184,7 +184,8 @@ def test_ours_give_the_features_of_torchvisions():
 
 
 def test_random_weights_for_small_images_get_the_stem_for_them(tmp_path):
-    assert load_backbone("resnet18", "none", size_px=32).module.body.conv1.kernel_size == (3, 3)
+    assert load_backbone("resnet18", "none", size_px=32, from_scratch=True).module.body.conv1.kernel_size == (3, 3)
+    assert load_backbone("resnet18", "none", size_px=32).module.body.conv1.kernel_size == (7, 7)  # as with weights
     assert load_backbone("resnet18", "none", size_px=96).module.body.conv1.kernel_size == (7, 7)
     network = build("resnet18", num_classes=1000, small_images=True)
     save_file(network.state_dict(), tmp_path / "small.safetensors")

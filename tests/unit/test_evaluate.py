@@ -308,6 +308,25 @@ def test_intervals_of_accuracy_like_figures_cover_what_they_should():
     assert held >= 180
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_twenty_copies_of_each_image_in_a_group_tell_no_more_than_one(classes):
+    one = drawn(60, classes, seed=3)
+    copies = made(np.repeat(one.logits_NK, 20, axis=0), np.repeat(one.labels_N, 20))
+    groups_N = np.repeat(np.arange(60), 20)
+    alone, grouped = evaluate(one), evaluate(copies, groups_N=groups_N)
+    for name, estimate in alone.metrics.items():
+        found = grouped.metrics[name]
+        assert found.value == pytest.approx(estimate.value, abs=1e-6), name
+        assert (found.low, found.high) == pytest.approx((estimate.low, estimate.high), abs=0.02), name
+        assert found.n == 1200
+    narrow = evaluate(copies).metrics["accuracy"]
+    assert narrow.high - narrow.low < 0.35 * (alone.metrics["accuracy"].high - alone.metrics["accuracy"].low)
+    for k in range(classes):
+        alone_recall, recall = alone.per_class[k].recall, grouped.per_class[k].recall
+        assert (recall.low, recall.high) == pytest.approx((alone_recall.low, alone_recall.high), abs=0.02)
+    assert evaluate(one, groups_N=np.arange(60)) == alone
+
+
 def test_shares_and_intervals_at_their_edges():
     assert share(0, 0).high == 1.0
     assert share(3, 3).low == pytest.approx(0.4385, abs=1e-4)

@@ -62,7 +62,7 @@ def test_the_small_network_has_no_published_weights():
 
 
 def test_the_whitening_layer_is_fitted_and_never_trained(tmp_path):
-    backbone = load_backbone("small_cnn", "none", size_px=32, own_features=True)
+    backbone = load_backbone("small_cnn", "none", size_px=32, from_scratch=True)
     settings = Scratch(max_epochs=1, batch_size=8, norm_bias_factor=4.0)
     task = loop.Task(
         backbone=backbone,
@@ -83,7 +83,7 @@ def test_the_whitening_layer_is_fitted_and_never_trained(tmp_path):
 
 
 def test_from_scratch_the_features_are_the_networks_own():
-    whole = load_backbone("svertka:resnet18", "none", size_px=32, own_features=True)
+    whole = load_backbone("svertka:resnet18", "none", size_px=32, from_scratch=True)
     assert (whole.module.taps, whole.widths) == ((), (512,))
     assert len(whole.stages) > 2
 

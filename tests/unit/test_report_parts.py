@@ -294,6 +294,17 @@ def test_decision_table_marks_what_was_kept(run):
     )
 
 
+def test_the_epoch_that_was_kept_is_shown_though_another_has_the_lower_plain_loss():
+    history = tuple(
+        replace(row, val_loss=plain, selection_loss=fitted)
+        for row, plain, fitted in zip(HISTORY, (0.5, 0.4, 0.45), (0.5, 0.39, 0.3), strict=False)
+    )
+    loss, accuracy = learning_charts(EN, history)
+    assert "in epoch 2" in loss.finding
+    assert "Kept was epoch 3" in loss.finding
+    assert "epoch 3" in accuracy.finding
+
+
 @pytest.mark.parametrize(
     ("history", "words"),
     [(HISTORY, "begins to memorise"), (HISTORY[:3], "still falling"), ((*HISTORY[:3], HISTORY[2]), "levelled off")],

@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from svertka import evaluate as judging
+from svertka.cli.output import refuse_inputs
 from svertka.config import RunConfig
 from svertka.data.scan import scan
+from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
 from svertka.messages import sentences
-from svertka.run_folder import config_fields
+from svertka.run_folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 from svertka.transfer.novelty import told
 
@@ -45,15 +48,18 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
 
     Raises:
         ConfigError: the data have classes that the model doesn't know, or ``out`` is a file, a run or a
-            bundle.
+            bundle, or the results would overwrite the table.
         DataError: no image can be read.
         BundleError: the bundle is damaged.
     """
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; expected a folder for metrics.json and predictions.csv.")
+        raise ConfigError(f"{folder} is a file; expected a folder for {METRICS} and {PREDICTIONS}.")
     if folder is not None and any((folder / name).exists() for name in ("config.toml", "manifest.json")):
         raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
+    if folder is not None:
+        for name in (METRICS, PREDICTIONS):
+            refuse_inputs(str(folder / name), [Path(data)])
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
@@ -62,15 +68,17 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     records, notices = _to_judge(catalog)
     predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
     notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records), *unlike]
-    evaluation = judging.evaluate(predictions, temperature=bundle.temperature, conformal=bundle.conformal)
+    evaluation = judging.evaluate(
+        predictions, temperature=bundle.temperature, conformal=bundle.conformal, groups_N=_groups(records, config)
+    )
     evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
     print("\n".join(_lines(evaluation, catalog)))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(judging.to_json(evaluation), ensure_ascii=False, indent=2)
-        (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-        judging.save_predictions(predictions, folder / "predictions.csv", bundle.temperature)
-        print(f"\nWritten to {folder}: metrics.json, predictions.csv")
+        (folder / METRICS).write_text(text + "\n", encoding="utf-8")
+        judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
+        print(f"\nWritten to {folder}: {METRICS}, {PREDICTIONS}")
     return 0
 
 
@@ -95,6 +103,14 @@ def _to_judge(catalog: Catalog) -> tuple[list[ImageRecord], list[Notice]]:
     if not test or len(test) == len(catalog.records):
         return list(catalog.records), []
     return test, [Notice("test_part_only", {"test": len(test), "images": len(catalog.records)})]
+
+
+def _groups(records: Sequence[ImageRecord], config: RunConfig) -> NDArray[np.int64]:
+    """Number of each image's group; an image without one stands alone, but for exact copies of it."""
+    named = groups_of(records, config)
+    names = [f"group {group}" if group is not None else r.pixel_hash for group, r in zip(named, records, strict=True)]
+    numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return numbers
 
 
 def _predict(

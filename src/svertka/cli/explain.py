@@ -14,7 +14,7 @@ from svertka.explain.network import Image, Network, open_network
 from svertka.explain.occlusion import FINE
 from svertka.export.bundle import load_bundle
 from svertka.messages import LANGUAGES
-from svertka.report.explanation import Activations, Explained, write_explanation
+from svertka.report.explanation import Activations, Explained, is_explanation, write_explanation
 
 MOST = 50
 """Images of a page: each takes about 150 passes through the network and 400 kB of the page."""
@@ -37,7 +37,7 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
         The exit code: 0 if at least one image was explained, 2 if none could be read.
 
     Raises:
-        ConfigError: too many images, or a language that isn't spoken.
+        ConfigError: too many images, a language that isn't spoken, or a folder that holds other files.
         NotFoundError: a path means no file, or ``out`` cannot be made.
         BundleError: the bundle is damaged.
         MissingExtraError: the page needs Jinja2.
@@ -47,8 +47,8 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
         raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
     if find_spec("jinja2") is None:
         raise MissingExtraError("the page needs jinja2, not installed here; run: pip install jinja2")
-    folder = _folder(out)
     inputs = find_inputs(paths)
+    folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:
         raise ConfigError(f"{len(inputs)} images were named; a page holds {MOST} at most. Choose some of them.")
     network = open_network(load_bundle(bundle), threads)
@@ -83,10 +83,14 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
     return 0
 
 
-def _folder(out: str) -> Path:
+def _folder(out: str, inputs: Sequence[Path]) -> Path:
+    """A new or empty folder, or one of an earlier page: a picture of ours must not replace one of the user's."""
     folder = Path(out).expanduser()
     if folder.exists() and not folder.is_dir():
         raise NotFoundError(f"--out {out} is a file; expected a folder for the page and its pictures.")
+    foreign = folder.is_dir() and any(folder.iterdir()) and not is_explanation(folder)
+    if foreign or folder.resolve() in {file.resolve().parent for file in inputs}:
+        raise ConfigError(f"--out {out} holds other files, which pictures might overwrite; name a new folder.")
     if not folder.absolute().parent.is_dir():
         raise NotFoundError(f"{folder.parent} does not exist; expected a folder to make {folder.name} in.")
     return folder

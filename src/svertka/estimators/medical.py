@@ -226,7 +226,7 @@ class MedicalImageClassifier(ImageClassifier):
             operating_point=judge_operating_point(score_N, positive_N, self.threshold_, groups_N),
             roc_auc=roc_auc(score_N, positive_N, groups_N),
             abstention=judge_abstention(found, conformal, label_N=label_N, groups_N=groups_N) if conformal else None,
-            evaluation=evaluate(found, temperature=self.trained_.temperature),
+            evaluation=evaluate(found, temperature=self.trained_.temperature, groups_N=groups_N),
         )
 
     def _column(self, classes: NDArray[Any]) -> int:

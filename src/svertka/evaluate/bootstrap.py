@@ -9,8 +9,8 @@ Everything else gets a percentile bootstrap: draw as many images as there are, w
 and take the middle 95 % of the figure's values. The draw is not stratified: a new test set would vary in its mix of
 classes too. A rare class may be missing from some draws; figures that need it are then taken over the other draws.
 
-The interval speaks of the luck of drawing these test images, not of another training run or another camera, and it
-counts images as independent.
+The interval speaks of the luck of drawing these test images, not of another training run or another camera. It counts
+images as independent, or, where they come in groups, the groups: then whole groups are drawn.
 
 Source: Efron and Tibshirani 1993,
 An Introduction to the Bootstrap, chapter 13.
@@ -27,11 +27,26 @@ RESAMPLES = 1000
 _CHUNK = 32  # resamples at a time: a chunk of a few thousand images then stays in the processor's cache
 
 
-def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[NDArray[np.float32]]:
-    """Yields how often each image was drawn, in chunks of shape [n, B]; every column sums to n. B in all is ``count``.
+def resamples(
+    n: int, seed: int, count: int = RESAMPLES, groups_N: NDArray[np.int64] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Yields how often each image was drawn, in chunks of shape [n, B]; B in all is ``count``.
+
+    Every column sums to n, with groups only on average: as many groups are drawn as there are, large and small.
 
     float32 holds counts exactly up to 16 million images and halves the memory traffic.
+
+    Args:
+        n: number of images.
+        seed: equal seeds draw equally.
+        count: of draws.
+        groups_N: number of each image's group, which is drawn as a whole; None means that every image stands alone.
     """
+    if groups_N is not None:
+        numbers, group_N = np.unique(groups_N, return_inverse=True)
+        if len(numbers) < n:
+            yield from (weights_CB[group_N] for weights_CB in resamples(len(numbers), seed, count))
+            return
     rng = np.random.default_rng(seed)
     for start in range(0, count, _CHUNK):
         size = min(_CHUNK, count - start)

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from svertka.errors import ConfigError
 from svertka.evaluate.bootstrap import percentile_interval, resamples
 from svertka.evaluate.calibration import reliability
-from svertka.evaluate.clusters import roc_auc
+from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge, log_odds
 from svertka.evaluate.predictions import scaled_logits
-from svertka.intervals import share
 from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"
@@ -35,9 +34,12 @@ def evaluate(
     baselines: Mapping[str, Predictions] | None = None,
     majority_class: int | None = None,
     conformal: Conformal | None = None,
+    groups_N: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judges predictions: every figure with a 95 % interval and the number of images behind it.
+
+    Where images come in groups, the intervals count groups as independent, not images; see ``clusters``.
 
     A figure that does not exist on these images is left out of ``metrics``, and a notice says why: ROC AUC and
     average precision when no class has both images of its own and others. Precision of a class that is never
@@ -50,6 +52,7 @@ def evaluate(
         majority_class: the most frequent label of the training images. Predicting it always is the first baseline;
             it has no probabilities, so no log loss and no calibration error.
         conformal: thresholds of ``fit_conformal`` on validation, for sets of possible classes.
+        groups_N: number of each image's group (patient, scene, copies of one image); None: every image stands alone.
         seed: of the bootstrap; equal seeds give equal intervals.
 
     Raises:
@@ -57,10 +60,10 @@ def evaluate(
         ConfigError: ``majority_class`` is no class.
     """
     judged = judge(predictions, temperature)
-    metrics, f1 = _estimates(judged, predictions, seed)
-    others = {name: _estimates(judge(other), other, seed)[0] for name, other in (baselines or {}).items()}
+    metrics, f1 = _estimates(judged, predictions, groups_N, seed)
+    others = {name: _estimates(judge(other), other, groups_N, seed)[0] for name, other in (baselines or {}).items()}
     if majority_class is not None:
-        others = {MAJORITY: _majority(predictions, majority_class, seed)} | others
+        others = {MAJORITY: _majority(predictions, majority_class, groups_N, seed)} | others
     roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
     confusion_KK = confusion_matrix(judged)
     return Evaluation(
@@ -68,7 +71,7 @@ def evaluate(
         class_names=predictions.class_names,
         temperature=temperature,
         metrics=metrics,
-        per_class=_per_class(predictions.class_names, confusion_KK, f1),
+        per_class=_per_class(judged, predictions.class_names, groups_N, f1),
         confusion_KK=tuple(tuple(row) for row in confusion_KK.tolist()),
         roc=roc,
         precision_recall=precision_recall,
@@ -76,24 +79,26 @@ def evaluate(
         reliability_uncalibrated=reliability(judged.uncalibrated),
         baselines=others,
         notices=_notices(predictions.class_names, confusion_KK, metrics),
-        abstention=None if conformal is None else judge_abstention(predictions, conformal),
+        abstention=None if conformal is None else judge_abstention(predictions, conformal, groups_N=groups_N),
     )
 
 
-def _estimates(judged: Judged, predictions: Predictions, seed: int) -> tuple[dict[str, Estimate], list[Estimate]]:
+def _estimates(
+    judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None, seed: int
+) -> tuple[dict[str, Estimate], list[Estimate]]:
     """Every metric that exists, and F1 of each class, with intervals."""
     n = len(judged.labels_N)
     value_of, f1_K1 = all_metrics(judged, np.ones((n, 1)))
-    draws = [all_metrics(judged, weights_NB) for weights_NB in resamples(n, seed)]
+    draws = [all_metrics(judged, weights_NB) for weights_NB in resamples(n, seed, groups_N=groups_N)]
     metrics = {}
     for name, value in value_of.items():
         if not np.isnan(value[0]):
             draws_B = np.concatenate([figures[name] for figures, _ in draws]).astype(np.float64)
             centred = name.startswith("calibration_error")
             metrics[name] = percentile_interval(float(value[0]), draws_B, n, centred=centred)
-    metrics["accuracy"] = share(int((judged.labels_N == judged.predicted_N).sum()), n)
+    metrics["accuracy"] = clustered_share(judged.labels_N == judged.predicted_N, groups_N)
     if judged.num_classes == 2 and "roc_auc" in metrics:
-        delong = roc_auc(log_odds(scaled_logits(predictions))[:, 1], judged.labels_N == 1)
+        delong = roc_auc(log_odds(scaled_logits(predictions))[:, 1], judged.labels_N == 1, groups_N)
         metrics["roc_auc"] = replace(metrics["roc_auc"], low=delong.low, high=delong.high)
     f1_KB = np.concatenate([f1 for _, f1 in draws], axis=1).astype(np.float64)
     f1 = [
@@ -110,7 +115,9 @@ def _involved(judged: Judged) -> NDArray[np.int64]:
     return involved_K
 
 
-def _majority(predictions: Predictions, majority_class: int, seed: int) -> dict[str, Estimate]:
+def _majority(
+    predictions: Predictions, majority_class: int, groups_N: NDArray[np.int64] | None, seed: int
+) -> dict[str, Estimate]:
     """Figures of always predicting one class."""
     classes = len(predictions.class_names)
     if not 0 <= majority_class < classes:
@@ -123,20 +130,25 @@ def _majority(predictions: Predictions, majority_class: int, seed: int) -> dict[
         paths=predictions.paths,
         class_names=predictions.class_names,
     )
-    figures, _ = _estimates(judge(always), always, seed)
+    figures, _ = _estimates(judge(always), always, groups_N, seed)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 
 
 def _per_class(
-    class_names: tuple[str, ...], confusion_KK: NDArray[np.int64], f1: list[Estimate]
+    judged: Judged, class_names: tuple[str, ...], groups_N: NDArray[np.int64] | None, f1: list[Estimate]
 ) -> tuple[ClassScores, ...]:
     """Precision, recall and F1 of every class, in the order of the class names."""
+    right_N = judged.labels_N == judged.predicted_N
+
+    def right_among(rows_N: NDArray[np.bool_]) -> Estimate:
+        return clustered_share(right_N[rows_N], None if groups_N is None else groups_N[rows_N])
+
     return tuple(
         ClassScores(
             name=name,
-            support=int(confusion_KK[k].sum()),
-            precision=share(int(confusion_KK[k, k]), int(confusion_KK[:, k].sum())),
-            recall=share(int(confusion_KK[k, k]), int(confusion_KK[k].sum())),
+            support=int((judged.labels_N == k).sum()),
+            precision=right_among(judged.predicted_N == k),
+            recall=right_among(judged.labels_N == k),
             f1=f1[k],
         )
         for k, name in enumerate(class_names)

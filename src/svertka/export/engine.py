@@ -157,7 +157,7 @@ def _load(config: RunConfig) -> "Backbone":
         size_px=config.size_px,
         resize=config.resize,
         seed=config.seed,
-        own_features=config.from_scratch,
+        from_scratch=config.from_scratch,
     )
 
 
@@ -202,7 +202,7 @@ def _spec_hash(config: RunConfig) -> str:
         "versions": [metadata.version(name) for name in ("torch", "torchvision", "timm", "onnx")],
     }
     if config.weights == "none":
-        spec |= {"seed": config.seed, "own_features": config.from_scratch}
+        spec |= {"seed": config.seed, "from_scratch": config.from_scratch}
     path = Path(config.weights).expanduser()
     if path.is_file():
         spec["file"] = [os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns]  # noqa: PTH100

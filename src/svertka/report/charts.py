@@ -101,7 +101,7 @@ def learning_charts(voice: Voice, history: Sequence[EpochRow]) -> tuple[Chart, .
         return ()
     right = 282.0  # leaves room for the names at the ends of the lines
     epochs = Axis(low=1, high=max(2, len(history)), start_px=LEFT + 6, end_px=right)
-    best = min(range(len(history)), key=lambda index: _or_infinity(history[index].val_loss))
+    kept = _lowest([row.val_loss if math.isnan(row.selection_loss) else row.selection_loss for row in history])
     x_ticks = tuple(
         Tick(px=epochs.at(value), label=voice.decimal(value, 0))
         for value in round_ticks(1, max(2, len(history)), 8)
@@ -125,8 +125,8 @@ def learning_charts(voice: Voice, history: Sequence[EpochRow]) -> tuple[Chart, .
         "x_label": voice("learning.epoch"),
     }
     return (
-        _epoch_chart(voice, "loss", loss, epochs, best, _loss_finding(voice, history, best), common),
-        _epoch_chart(voice, "accuracy", accuracy, epochs, best, _accuracy_finding(voice, history, best), common),
+        _epoch_chart(voice, "loss", loss, epochs, kept, _loss_finding(voice, history, kept), common),
+        _epoch_chart(voice, "accuracy", accuracy, epochs, kept, _accuracy_finding(voice, history, kept), common),
     )
 
 
@@ -184,8 +184,15 @@ def _digits(ticks: Sequence[float], name: str) -> int:
     return max(0, math.ceil(-math.log10(step * (100 if name == "accuracy" else 1)) - 1e-9))
 
 
-def _loss_finding(voice: Voice, history: Sequence[EpochRow], best: int) -> str:
+def _lowest(losses: Sequence[float]) -> int:
+    return min(range(len(losses)), key=lambda index: _or_infinity(losses[index]))
+
+
+def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
+    best = _lowest([row.val_loss for row in history])
     lowest = voice("learning.loss.best", epoch=best + 1, value=voice.decimal(history[best].val_loss))
+    if best != kept:
+        return f"{lowest} {voice('learning.loss.kept', epoch=kept + 1)}"
     last = len(history) - 1
     if best == last:
         return f"{lowest} {voice('learning.loss.falling')}"
@@ -195,6 +202,6 @@ def _loss_finding(voice: Voice, history: Sequence[EpochRow], best: int) -> str:
     return f"{lowest} {voice('learning.loss.flat')}"
 
 
-def _accuracy_finding(voice: Voice, history: Sequence[EpochRow], best: int) -> str:
-    first, chosen = history[0].val_accuracy, history[best].val_accuracy
-    return voice("learning.accuracy.finding", epoch=best + 1, first=voice.percent(first), chosen=voice.percent(chosen))
+def _accuracy_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
+    first, chosen = history[0].val_accuracy, history[kept].val_accuracy
+    return voice("learning.accuracy.finding", epoch=kept + 1, first=voice.percent(first), chosen=voice.percent(chosen))

@@ -23,6 +23,8 @@ Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 PAGE, FILTERS = "index.html", "first-layer-filters.png"
+GENERATOR = "svertka explain"
+"""By which a folder that an earlier call has made is known again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -98,11 +100,20 @@ def write_explanation(
             filters_finding="" if filters_OCKL is None else voice("explain.filters.finding", n=len(filters_OCKL)),
             skipped=[voice("explain.not_read", path=path, reason=voice.known("reject", why)) for path, why in skipped],
             bar=bar_style(),
+            generator=GENERATOR,
         )
     )
     path = folder / PAGE
     path.write_bytes(html.encode("utf-8", "replace"))
     return path
+
+
+def is_explanation(folder: Path) -> bool:
+    """Whether a folder holds a page that ``write_explanation`` made."""
+    try:
+        return GENERATOR.encode() in (folder / PAGE).read_bytes()[:1000]
+    except OSError:
+        return False
 
 
 def _save_maps(folder: Path, one: Explained) -> None:

@@ -242,6 +242,7 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
     epoch = progress.epoch + 1
     steps = math.ceil(len(task.train) / settings.batch_size)
     position = ((epoch - progress.phase_start) * steps - 0.5) / (phase.epochs * steps)
+    judged = fitted_log_loss(logits, labels) if settings.epochs_by == "fitted_log_loss" else val_loss
     row = EpochRow(
         phase=phase.name,
         epoch=epoch,
@@ -250,8 +251,8 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
         val_accuracy=float((logits.argmax(1) == labels).double().mean()),
         learning_rate=phase.head_rate * learning_rate(settings.warmup, position),
         seconds=progress.seconds + time.monotonic() - started,
+        selection_loss=judged,
     )
-    judged = fitted_log_loss(logits, labels) if settings.epochs_by == "fitted_log_loss" else val_loss
     best = judged < progress.best_loss
     if best:
         checkpoint.save_state(directory / "best.safetensors", session.average.state_dict(), {"epoch": epoch})
