@@ -96,7 +96,7 @@ def main() -> None:
         rows=rows,
         config={
             "images": "random, the same on both sides; float32",
-            "optimizer": "SGD, rate 0.001, momentum 0.9, weight decay 0.0001; BatchNorm learns",
+            "optimizer": "SGD, rate 0.0001, momentum 0.9, weight decay 0.0001; BatchNorm learns",
             "samples": f"seconds of steps {WARM_UP + 1} to {STEPS} of each process",
         },
         threads=os.cpu_count() or 1,

@@ -27,7 +27,7 @@ def main() -> None:
     network = build(name.removesuffix(SMALL), small_images=name.endswith(SMALL))
     load_state(network, load_file(file), file)
     network = network.to(memory_format=torch.channels_last).train()
-    optimizer = sgd(network.parameters(), lr=1e-3)
+    optimizer = sgd(network.parameters(), lr=1e-4)
     seconds, losses = [], []
     for step in range(steps):
         torch.manual_seed(step)

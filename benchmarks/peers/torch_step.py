@@ -38,7 +38,7 @@ def main() -> None:
         return
     network.load_state_dict(load_file(file))
     batch, size_px, steps = map(int, numbers)
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
     network.train()
     seconds, losses = [], []

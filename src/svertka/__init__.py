@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from svertka.config import Augment, FineTune, RunConfig
+    from svertka.config import Augment, FineTune, RunConfig, Scratch
     from svertka.data.scan import scan
     from svertka.data.split import make_split
     from svertka.estimators.classifier import ImageClassifier
@@ -26,6 +26,7 @@ _HOMES = {
     "ImageClassifier": "estimators.classifier",
     "MedicalImageClassifier": "estimators.medical",
     "RunConfig": "config",
+    "Scratch": "config",
     "build_report": "report",
     "load_bundle": "export.bundle",
     "load_run": "run_folder",
@@ -41,6 +42,7 @@ __all__ = [
     "ImageClassifier",
     "MedicalImageClassifier",
     "RunConfig",
+    "Scratch",
     "build_report",
     "load_bundle",
     "load_run",

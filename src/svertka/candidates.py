@@ -25,6 +25,7 @@ from svertka.runtime import import_torch
 from svertka.schema import (
     SPLIT_NAMES,
     EpochRow,
+    Event,
     EventSink,
     Notice,
     PhaseRow,
@@ -63,6 +64,7 @@ class Candidate:
         weights: parameters by name, the head's included.
         history: learning curve.
         phases: what trained when.
+        notices: what went otherwise than planned.
     """
 
     strategy: StrategyName
@@ -75,6 +77,7 @@ class Candidate:
     weights: Callable[[], dict[str, NDArray[Any]]]
     history: tuple[EpochRow, ...] = ()
     phases: tuple[PhaseRow, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def logits(self, source: ImageSource) -> NDArray[np.float32]:
         """Logits of a source's images, [N, K]."""
@@ -203,17 +206,28 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) 
 
 def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[Strategy | None, Notice]:
     """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
-    settings, epoch_s = asked.settings, plan["epoch_s"]
+    settings, epoch_s, left_s = asked.settings, plan["epoch_s"], max(0.0, plan["left_s"])
     if not plan["epochs"]:
-        return None, Notice("no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "least": settings.min_epochs})
+        return None, Notice(
+            "no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "left_s": left_s, "least": settings.min_epochs}
+        )
     augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
     phases = tuple(replace(phase, epochs=n) for phase, n in zip(asked.phases, plan["epochs"], strict=True))
     strategy = replace(asked, settings=replace(settings, augment=augment), phases=phases)
     if plan["forced"]:
-        return strategy, Notice("epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "n": strategy.epochs})
+        return strategy, Notice(
+            "epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "left_s": left_s, "n": strategy.epochs}
+        )
     if strategy.epochs < asked.epochs:
         return strategy, Notice(
-            "epochs_cut", {"epoch_s": epoch_s, "minutes": minutes, "epochs": strategy.epochs, "asked": asked.epochs}
+            "epochs_cut",
+            {
+                "epoch_s": epoch_s,
+                "minutes": minutes,
+                "left_s": left_s,
+                "epochs": strategy.epochs,
+                "asked": asked.epochs,
+            },
         )
     return strategy, Notice("epochs_all", {"n": strategy.epochs})
 
@@ -275,7 +289,14 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
     phases = describe(strategy, stages, sum(p.numel() for p in model.linear.parameters()))
     on_event(TrainingPlanned(strategy.name, phases))
     on_event(StepStarted("train", strategy.epochs * len(task.train)))
-    history = loop.train(model, task, lesson.folder / run_folder.CHECKPOINTS, on_event)
+    told: list[Notice] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Notice):
+            told.append(event)
+        on_event(event)
+
+    history = loop.train(model, task, lesson.folder / run_folder.CHECKPOINTS, hear)
     module = mean_over_views(model.features, settings).eval()
     graph = export_features(module, engine.preprocess)
     session = open_session(graph.SerializeToString(), engine.threads)
@@ -300,6 +321,7 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
         weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
         history=history,
         phases=phases,
+        notices=tuple(told),
     )
     val = replace(probe.val, logits_NK=candidate.logits(lesson.materials.sources["val"]))
     return replace(candidate, val=val, temperature=fit_temperature(val))

@@ -1,5 +1,6 @@
 """What was seen of a classifier, worked out once: the same graph, asked about the same files, looks the same again."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -52,8 +53,9 @@ def insight_of(
         seed=materials.config.seed,
         features=features,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(path, asdict(insight))
+    with contextlib.suppress(OSError):  # a full or read-only disk costs the next run time, not this one its result
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_folder.write_json(path, asdict(insight))
     return insight
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from svertka import candidates
 from svertka.candidates import LEARNT, Candidate, Lesson
 from svertka.config import StrategyName
-from svertka.errors import TrainingError
+from svertka.errors import BundleError, TrainingError
 from svertka.schema import Decision, EventSink, Notice, StepStarted
 from svertka.transfer.choice import paired_gain
 
@@ -38,7 +38,7 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     if config.from_scratch:
         tuned, why = run_strategy(lesson, probe, "scratch", on_event)
         decision = _decide((tuned, probe), Notice("from_scratch"), why)
-        return Learned(chosen=tuned, probe=probe, decision=decision)
+        return Learned(chosen=tuned, probe=probe, decision=decision, notices=tuned.notices)
     notices = (Notice("random_features", level="warning"),) if config.weights == "none" else ()
     if config.strategy == "probe":
         folds, n = config.folds, len(probe.val)
@@ -49,7 +49,7 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
         return _race(lesson, probe, on_event)
     tuned, why = run_strategy(lesson, probe, config.strategy, on_event)
     decision = _decide((tuned, probe), Notice("strategy_asked"), why)
-    return Learned(chosen=tuned, probe=probe, decision=decision, notices=notices)
+    return Learned(chosen=tuned, probe=probe, decision=decision, notices=(*notices, *tuned.notices))
 
 
 def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event: EventSink) -> tuple[Candidate, Notice]:
@@ -79,11 +79,13 @@ def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
     try:
         tuned = candidates.train(lesson, probe, strategy, on_event)
-    except TrainingError as error:
+    except (TrainingError, BundleError) as error:
         why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
         return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
     better, shown = choose(probe, tuned, np.array(lesson.materials.split.units)[list(lesson.materials.split.val)])
-    return Learned(chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why))
+    return Learned(
+        chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why), notices=tuned.notices
+    )
 
 
 def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:

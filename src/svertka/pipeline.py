@@ -17,7 +17,7 @@ from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
-from svertka.data.sizes import natural_size
+from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
@@ -72,10 +72,20 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     folder = Path(resume) if resume else run_folder.new_run_folder(config)
     if (folder / run_folder.METRICS).exists():
         raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
-    config = replace(config, data=str(Path(config.data).expanduser().absolute()), out=str(folder))
+    config = replace(
+        config,
+        out=str(folder),
+        data=_absolute(config.data),
+        images=config.images and _absolute(config.images),
+        weights=_absolute(config.weights) if Path(config.weights).expanduser().is_file() else config.weights,
+    )
     if config.from_scratch and not config.size_px:
-        config = replace(config, size_px=natural_size(listing, SMALL_PX))
-    run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
+        files = [listing.root / entry.path for entry in listing.entries]
+        config = replace(config, size_px=natural_size(longer_sides(files), SMALL_PX))
+    if resume:
+        run_folder.load_config(folder)  # is there a run? What it began with stays as it is, and ``begin`` compares
+    else:
+        run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))
     started, clock = datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic()
@@ -114,7 +124,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         learned = learn(lesson, log)
         del tables, lesson
         step.summary = sentences(*learned.decision.reasons)
-    with log.step("judge", len(split.test)) as step:
+    with log.step("judge") as step:
         judged = judge(learned, materials)
         save_predictions(judged.test, folder / run_folder.PREDICTIONS, temperature=judged.evaluation.temperature)
         accuracy = judged.evaluation.metrics["accuracy"]
@@ -152,6 +162,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *learned.notices,
             *judged.notices,
             *unexplained,
+            *([Notice("resumed")] if resume else []),
         ),
         insight=insight,
     )
@@ -160,6 +171,11 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         write_card(record, folder / run_folder.CARD)
     run_folder.save_run(folder, record)
     return record
+
+
+def _absolute(path: str) -> str:
+    """As the run folder keeps it: a resumed run may be started from another directory."""
+    return str(Path(path).expanduser().absolute())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +237,7 @@ def judge(learned: Learned, materials: Materials) -> Judged:
 def remember(chosen: Candidate, materials: Materials) -> tuple[Neighbourhood, Novelty]:
     """Some training images, and how far from them the validation images lie."""
     train, val, seed = materials.sources["train"], materials.sources["val"], materials.config.seed
-    some = train.rows(stratified(train.labels, POINTS, seed))
+    some = train.rows(stratified(train.labels, POINTS, seed, least=1))
     judges = val.rows(stratified(val.labels, ENOUGH, seed))
     known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), materials.engine.widths)
     return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))

@@ -83,6 +83,6 @@ def download(fetch: Callable[[], Any], url: str, place: Path | None) -> Any:
     except Exception as error:  # urllib, requests, huggingface_hub and hash checks each raise their own
         put = f"put it at {place}" if place else "keep it anywhere"
         raise WeightsError(
-            f"weights could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}). "
+            f"weights could not be downloaded ({type(error).__name__}: {str(error).partition(chr(10))[0][:120]}). "
             f"Fetch {url} on a machine with a network and {put}, or pass it with --weights FILE."
         ) from error

@@ -34,12 +34,18 @@ def setup(threads: int = 0) -> Runtime:
     Args:
         threads: for compute; 0 means ``OMP_NUM_THREADS``, else one for each processor that this process may use.
     """
-    threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0] or 0) or available_cores()
+    threads = threads or _threads_of_environment() or available_cores()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)  # torch reads it when it is imported
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     return Runtime(threads=threads, allocator_kept=keep_freed_memory())
+
+
+def _threads_of_environment() -> int:
+    """The first number of ``OMP_NUM_THREADS``, 0 where it is none: OpenMP passes over it too."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() else 0
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from PIL import Image
 from svertka import run_folder
 from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
-from svertka.errors import ConfigError, DataError
+from svertka.errors import ConfigError, DataError, NotFoundError
 from svertka.export.bundle import load_bundle
 from svertka.export.engine import open_engine
 from svertka.insights import insight_of
@@ -114,6 +114,17 @@ def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(fini
     ):
         with pytest.raises(ConfigError, match="have changed since it was started"):
             run_folder.begin(tmp_path, *changed, "third", "wednesday")
+
+
+def test_what_a_run_began_with_outlives_a_wrong_resume(finished, tmp_path):
+    folder, record = finished
+    shutil.copytree(folder, tmp_path / "stopped", ignore=shutil.ignore_patterns("bundle", run_folder.METRICS))
+    before = (tmp_path / "stopped" / run_folder.CONFIG).read_bytes()
+    with pytest.raises(ConfigError, match="have changed since it was started"):
+        run(replace(record.config, seed=1), resume=str(tmp_path / "stopped"))
+    assert (tmp_path / "stopped" / run_folder.CONFIG).read_bytes() == before
+    with pytest.raises(NotFoundError, match="is no run folder"):
+        run(record.config, resume=str(tmp_path / "nowhere"))
 
 
 def test_a_run_of_an_older_svertka_has_no_insight(finished, tmp_path):

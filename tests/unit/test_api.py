@@ -15,6 +15,7 @@ def test_public_names_are_pinned():
         "ImageClassifier",
         "MedicalImageClassifier",
         "RunConfig",
+        "Scratch",
         "build_report",
         "load_bundle",
         "load_run",

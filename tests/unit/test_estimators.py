@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from svertka import ImageClassifier, MedicalImageClassifier, load_bundle, open_predictor, predict_files
-from svertka.config import FineTune
+from svertka.config import FineTune, Scratch
 from svertka.errors import BundleError, ConfigError, DataError, ShapeError
 
 TINY = {"size_px": 32, "threads": 1}
@@ -126,6 +126,17 @@ def test_wrong_parameters_are_refused_when_they_are_used(photos):
         ImageClassifier("finetune", validation_fraction=0.9, **TINY).fit(*photos)
     with pytest.raises(NotFittedError):
         ImageClassifier(**TINY).predict(photos[0])
+
+
+def test_from_scratch_has_a_recipe_of_its_own_and_takes_the_size_of_the_images(arrays):
+    X, y = arrays[:2]
+    settings = {"backbone": "small_cnn", "weights": "none", "threads": 1, "validation_fraction": 0.3}
+    with pytest.raises(ConfigError, match=r"finetune is a FineTune, but .* expected a svertka.Scratch"):
+        ImageClassifier("scratch", finetune=FineTune(max_epochs=1), **settings).fit(X, y)
+    recipe = Scratch(max_epochs=1, min_epochs=1, measure_flips=False)
+    classifier = ImageClassifier("scratch", finetune=recipe, **settings).fit(X, y)
+    assert len(classifier.history_) == 1
+    assert classifier.trained_.preprocess.size_px == max(28, max(X[0].shape[:2]))
 
 
 # --- scikit-learn's tools ----------------------------------------------------------------------------------------

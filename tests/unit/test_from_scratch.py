@@ -11,8 +11,7 @@ from svertka.architectures.small import Whitening, small_cnn
 from svertka.backbones import load_backbone
 from svertka.cli.train import make_config
 from svertka.config import RunConfig
-from svertka.data.files import list_files
-from svertka.data.sizes import natural_size
+from svertka.data.sizes import longer_sides, natural_size
 from svertka.errors import ConfigError, ShapeError, WeightsError
 from svertka.recipes import Augment, FineTune, Scratch
 from svertka.transfer import loop
@@ -98,7 +97,7 @@ def test_the_input_follows_the_images(sizes, found, tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             Image.new("L", size).save(tmp_path / name / f"{number}.png")
     (tmp_path / "a" / "broken.png").write_bytes(b"no image")
-    assert natural_size(list_files(tmp_path), 64) == found
+    assert natural_size(longer_sides(sorted(tmp_path.rglob("*.png"))), 64) == found
 
 
 def test_a_recipe_is_changed_by_a_file_and_by_the_command_line(tmp_path):

@@ -17,7 +17,11 @@ ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
     ("epochs", "said"),
     [
         (0, "There was no time for fine-tuning: an epoch takes about 42\u00a0s here, fewer than 4 are not worth while"),
-        (5, "The time given (2.5\u00a0min) was enough for 5 of 16 epochs: one takes about 42\u00a0s here."),
+        (
+            5,
+            "Of the time given (2.5\u00a0min) 110\u00a0s were left to train in, enough for 5 of 16 epochs: one takes "
+            "about 42\u00a0s here.",
+        ),
         (16, "The time was enough for all epochs (16)."),
     ],
 )
@@ -26,6 +30,7 @@ def test_budget_decides_the_epochs_and_says_so(epochs, said):
         "epochs": [epochs] if epochs else [],
         "forced": False,
         "epoch_s": 41.6,
+        "left_s": 110.2,
         "mirror": True,
         "upside_down": False,
     }
@@ -37,10 +42,12 @@ def test_budget_decides_the_epochs_and_says_so(epochs, said):
 
 
 def test_epochs_that_were_run_without_time_for_them_are_told():
-    plan = {"epochs": [4], "forced": True, "epoch_s": 41.6, "mirror": False, "upside_down": False}
+    plan = {"epochs": [4], "forced": True, "epoch_s": 41.6, "left_s": -3.0, "mirror": False, "upside_down": False}
     strategy, why = allowed(plan, ASKED, 2.5)
     assert strategy.epochs == 4
-    assert sentences(why).startswith("The time given (2.5\u00a0min) was too short: 4 epochs")
+    assert sentences(why).startswith(
+        "Of the time given (2.5\u00a0min) 0\u00a0s were left to train in, which is too short: 4 epochs"
+    )
 
 
 @pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])

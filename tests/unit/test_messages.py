@@ -123,14 +123,16 @@ def test_tables_that_sentences_take_words_from_are_there(language):
 
 def test_notices_speak_both_languages():
     missing = Notice("class_missing_in_part", {"part": "val", "names": ["кот", "пёс"]}, "warning")
-    cut = Notice("epochs_cut", {"epoch_s": 41.6, "minutes": 2.5, "epochs": 3, "asked": 16})
+    cut = Notice("epochs_cut", {"epoch_s": 41.6, "minutes": 2.5, "left_s": 130.0, "epochs": 3, "asked": 16})
     assert sentences(missing, cut) == (
         "The validation images show none of the classes “кот” and “пёс”; figures for these cannot be given there. "
-        "The time given (2.5\u00a0min) was enough for 3 of 16 epochs: one takes about 42\u00a0s here."
+        "Of the time given (2.5\u00a0min) 130\u00a0s were left to train in, enough for 3 of 16 epochs: one takes about "
+        "42\u00a0s here."
     )
     assert sentences(missing, cut, language="ru") == (
         "Среди проверочных изображений нет классов «кот» и «пёс»; показателей для них там не будет. "
-        "Отведённого времени (2,5\u00a0мин) хватило не на все эпохи, а на 3 из 16: одна занимает здесь около 42\u00a0с."
+        "Из отведённых 2,5\u00a0мин на обучение осталось 130\u00a0с; этого хватило не на все эпохи, а на 3 из 16: одна "
+        "занимает здесь около 42\u00a0с."
     )
 
 

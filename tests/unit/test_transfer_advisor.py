@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svertka.config import STRATEGY_NAMES
+from svertka.advising import with_random_weights
+from svertka.config import STRATEGY_NAMES, RunConfig
 from svertka.errors import DataError
+from svertka.export.engine import open_engine
 from svertka.messages import sentences
 from svertka.transfer.advisor import CELLS, ENOUGH, advise, choose_rows, size_of, strategies_of
 from svertka.transfer.features import FeatureTable
@@ -51,6 +53,17 @@ def test_similarity_is_what_pretraining_brings_and_late_features_keep(tmp_path, 
     assert advice.gain.low <= advice.gain.value <= advice.gain.high
     assert advice.gain.value == pytest.approx(advice.whole.probe.value - advice.random.probe.value)
     assert [tap.width for tap in advice.taps] == [8, 8]
+
+
+def test_random_weights_are_asked_through_the_same_taps_and_stem(tmp_path):
+    config = RunConfig(data="photos", size_px=32)
+    assert RunConfig(data="photos", weights="none").from_scratch  # which would be another network
+    pretrained, random = (open_engine(each, tmp_path) for each in (config, with_random_weights(config)))
+    assert random.widths == pretrained.widths
+    assert random.stages == pretrained.stages
+    assert random.weights_hash != pretrained.weights_hash
+    shapes = [{name: value.shape for name, value in engine.weights().items()} for engine in (pretrained, random)]
+    assert shapes[0] == shapes[1]
 
 
 def test_a_ceiling_does_not_hide_similarity(tmp_path):

@@ -3,8 +3,10 @@
 import threading
 
 import numpy as np
+import pytest
 
 from svertka.data.loader import ImageSource
+from svertka.errors import DataError
 from svertka.transfer.features import extract
 
 
@@ -56,3 +58,15 @@ def test_what_is_known_is_not_computed_again(tmp_path):
     table = extract(Brightness(lambda: calls.append(1)), source_of([1, 3]), tmp_path)
     assert table.read()[:, 0].tolist() == [1, 3]
     assert len(calls) == before
+
+
+def test_a_damaged_file_of_the_cache_is_taken_away_and_computed_anew(tmp_path):
+    table = extract(Brightness(), source_of(range(200)), tmp_path)
+    (shard,) = tmp_path.rglob("*.npz")
+    content = bytearray(shard.read_bytes())
+    middle = content.index(b"x_ND.npy") + 300
+    content[middle] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"were damaged .*; the file was removed\. Run the same command again"):
+        table.read()
+    assert extract(Brightness(), source_of(range(200)), tmp_path).read()[:, 0].tolist() == list(range(200))

@@ -1,6 +1,7 @@
 """The training loop on a tiny network: what changes, what must not, and flips that are measured."""
 
 import copy
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -150,6 +151,24 @@ def test_training_that_diverges_says_so(task, tmp_path):
     wild = with_settings(task, stage_rate=1e18)
     with pytest.raises(TrainingError, match=r"diverged in epoch 1: .* Lower the rates \(stages up to 1e\+18, head"):
         loop.train(classifier(wild), wild, tmp_path)
+
+
+def test_training_that_diverges_later_keeps_what_was_good_and_says_so(task, tmp_path, monkeypatch):
+    longer = with_settings(task, max_epochs=3)
+    steps = math.ceil(len(task.train) / longer.strategy.settings.batch_size)
+    real, calls, heard = loop.gradients, [], []
+
+    def gradients(*arguments):
+        calls.append(1)
+        loss, size = real(*arguments)
+        return (math.nan if len(calls) > steps + 1 else loss), size
+
+    monkeypatch.setattr(loop, "gradients", gradients)
+    history = loop.train(classifier(longer), longer, tmp_path, heard.append)
+    assert len(history) == 1
+    (notice,) = [event for event in heard if isinstance(event, Notice)]
+    assert notice == Notice("diverged", {"epoch": 2, "kept": 1}, level="warning")
+    assert "ceased to be a finite number" in sentences(notice)
 
 
 @pytest.mark.parametrize(

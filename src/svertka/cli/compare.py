@@ -13,6 +13,9 @@ from svertka.cli.train import make_config
 from svertka.errors import ConfigError
 from svertka.schema import Comparison, Estimate, Event, EventSink, Notice, Standing, Versus
 
+MINUTES = 30.0
+"""Budget where neither the command line nor a file names one."""
+
 TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
 
 
@@ -30,7 +33,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
         SvertkaError: with what is wrong and what to do.
     """
     need_training()
-    config = make_config(given, config_file, verb="compare")
+    config = make_config(given, config_file, verb="compare", minutes=MINUTES)
     if folds < 2:
         raise ConfigError(f"folds is {folds}; expected 2 or more.")
     from svertka import run_folder

@@ -1,5 +1,6 @@
 """``svertka``: the verbs and their options. A verb's work is imported when it is called, so ``--help`` is quick."""
 
+import errno
 import sys
 from typing import Annotated, Any
 
@@ -139,7 +140,7 @@ def compare(
     ] = "",
     backbones: Annotated[str, typer.Option(help="Networks by name: a,b,c [default: efficientnet_lite0].")] = "",
     folds: Annotated[int, typer.Option(help="Every image but the test images is judged once.")] = 5,
-    minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 30.0,
+    minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 30].")] = None,
     out: Annotated[str, typer.Option(help="Folder for table, figures and picture [default: runs/<name>-<n>].")] = "",
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
@@ -253,6 +254,8 @@ def main() -> None:
             message = (
                 f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
             )
+        elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+            message = f"a file could not be written ({error.strerror}); free some space, or name another disk."
         else:
             raise
         print(f"svertka: {' '.join(message.split())}", file=sys.stderr)

@@ -39,9 +39,11 @@ def train(given: dict[str, Any], config_file: str, resume: str, recipe_name: str
     tell(run(config, resume))
 
 
-def make_config(given: dict[str, Any], config_file: str, verb: str = "train", recipe_name: str = "") -> RunConfig:
-    """The configuration from a recipe, a file and the command line; the later win."""
-    values = recipe(recipe_name)
+def make_config(
+    given: dict[str, Any], config_file: str, verb: str = "train", recipe_name: str = "", **defaults: Any
+) -> RunConfig:
+    """The configuration from the verb's defaults, a recipe, a file and the command line; the later win."""
+    values = defaults | recipe(recipe_name)
     if config_file:
         values |= run_folder.config_fields(Path(config_file), RunConfig(data="-", **values))
     values |= given

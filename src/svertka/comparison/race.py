@@ -19,7 +19,7 @@ from svertka.comparison.candidates import Candidate
 from svertka.comparison.standings import Results, Trial, standings
 from svertka.config import RunConfig
 from svertka.data.folds import make_folds
-from svertka.errors import TrainingError
+from svertka.errors import BundleError, TrainingError
 from svertka.evaluate import probabilities
 from svertka.learn import LEARNT, Lesson, learn
 from svertka.materials import Materials
@@ -144,7 +144,7 @@ def _try(race: Race, candidate: Candidate, fold: int, minutes: float) -> None:
     race.on_event(Notice("trial", {"name": candidate.name, "fold": fold + 1, "folds": len(race.folds)}))
     try:
         results.trials[candidate, fold] = _trial(race, candidate, race.folds[fold], minutes)
-    except TrainingError as error:
+    except (TrainingError, BundleError) as error:
         results.errors[candidate] = str(error)
     race.keep(race.comparison())
 

@@ -124,6 +124,20 @@ def decode(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded
         raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
 
 
+def header_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as the header has them; nothing is decoded.
+
+    Raises:
+        ImageRejected: the file cannot be used; see the module's table of reasons.
+    """
+    _check_file(path)
+    try:
+        with path.open("rb") as stream, quiet_pillow():
+            return _open(stream, path.suffix.lower()).size
+    except OSError as error:
+        raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
+
+
 def _check_file(path: Path) -> None:
     """Looks before opening: opening a FIFO would wait for ever."""
     try:

@@ -1,36 +1,35 @@
-"""The input size that fits a folder's images, where no pretrained weights ask for one."""
+"""The input size that fits the images, where no pretrained weights ask for one."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from PIL import Image
-
-from svertka.data.files import Listing
+from svertka.data.decode import header_size
+from svertka.errors import ImageRejected
 
 SMALLEST_PX, LARGEST_PX = 28, 224
 _LOOKED_AT = 64
 
 
-def natural_size(listing: Listing, small_px: int) -> int:
+def natural_size(sides_px: Iterable[int], small_px: int) -> int:
     """Side of the input in pixels: the images' own longer side (the median), so that small ones are not blown up.
 
     Small images keep their size, at least 28; for larger ones it is the nearest multiple of 32, which five halvings
-    divide, and at most 224. Only headers of some files are read.
+    divide, and at most 224.
 
     Args:
-        listing: of the files.
+        sides_px: longer sides of some images.
         small_px: images up to here are small.
     """
-    sides = list(_longer_sides(listing))
+    sides = list(sides_px)
     side = round(statistics.median(sides)) if sides else LARGEST_PX
     return max(SMALLEST_PX, side) if side <= small_px else min(LARGEST_PX, 32 * round(side / 32))
 
 
-def _longer_sides(listing: Listing) -> Iterator[int]:
-    step = max(1, len(listing.entries) // _LOOKED_AT)
-    for entry in listing.entries[::step]:
+def longer_sides(files: Sequence[Path]) -> Iterator[int]:
+    """Of about 64 of the files, in pixels, from their headers; what is no image is passed over."""
+    for file in files[:: max(1, len(files) // _LOOKED_AT)]:
         try:
-            with Image.open(listing.root / entry.path) as image:
-                yield max(image.size)
-        except (OSError, ValueError, Image.DecompressionBombError):
+            yield max(header_size(file))
+        except ImageRejected:
             continue  # the scan will say what is wrong with it

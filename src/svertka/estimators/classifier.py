@@ -20,7 +20,7 @@ except ImportError:
         "ImageClassifier needs scikit-learn, not installed here; run: pip install 'svertka[train]'"
     ) from None
 
-from svertka.config import FineTune, Resize, RunConfig, StrategyName
+from svertka.config import FineTune, Resize, RunConfig, Scratch, StrategyName
 from svertka.estimators.images import Images, as_images
 from svertka.estimators.trained import Loaded, Trained, as_predictions, train_on
 from svertka.evaluate import fit_conformal, predicted_labels, probabilities
@@ -55,7 +55,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         minutes: budget for learning, for strategies that fine-tune.
         validation_fraction: held out inside ``fit`` to choose epoch, strategy and temperature. The probe alone needs
             none and learns from all images.
-        finetune: the recipe; None means ``FineTune()``.
+        finetune: the recipe; None means ``FineTune()``, with random weights ``Scratch()``.
         threads: for compute; 0 means one a core.
         random_state: an int, a ``RandomState`` or None, as everywhere in scikit-learn.
         on_event: hears ``EpochEnded`` and the like during ``fit``; the library itself prints nothing.
@@ -196,7 +196,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _config(self) -> RunConfig:
         given = self.random_state
         seed = int(given) if isinstance(given, int | np.integer) else check_random_state(given).randint(2**31)
-        return RunConfig(
+        recipe = self.finetune
+        config = RunConfig(
             data="-",  # the images are handed over, not found in a folder
             backbone=self.backbone,
             weights=self.weights,
@@ -206,8 +207,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             size_px=self.size_px,
             resize=self.resize,
             threads=self.threads,
-            finetune=self.finetune or FineTune(),
+            finetune=recipe or FineTune(),
+            scratch=recipe if isinstance(recipe, Scratch) else Scratch(),
         )
+        if config.from_scratch and recipe is not None and not isinstance(recipe, Scratch):
+            raise ConfigError(
+                "finetune is a FineTune, but with weights 'none' the network is trained from scratch; expected a "
+                "svertka.Scratch with the same fields."
+            )
+        return config
 
     @staticmethod
     def _labels(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import runtime
+from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource, batches
 from svertka.data.pixels import cache_dir
+from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
-from svertka.estimators.images import Images, catalog_of, named, source_of
+from svertka.estimators.images import Images, catalog_of, is_paths, named, source_of
 from svertka.evaluate import probabilities
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine, torch_features
@@ -45,6 +47,9 @@ from svertka.schema import (
 from svertka.transfer.features import extract
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
+
+WORTH_KEEPING = 32
+"""Images from which on their features are kept on disk; a file for a few of them costs more than it saves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,8 @@ class Trained:
         """Logits [N, K], before temperature."""
         cache = cache_dir()
         source = source_of(images, self.config, self.preprocess, cache)
+        if self.network is None and len(source) < WORTH_KEEPING:
+            return np.concatenate([self.head.logits(self._engine(batch)) for batch in _prepared(source)])
         if self.network is None:
             table = extract(self._engine, source, cache)
             return np.concatenate([self.head.logits(x_ND) for _, x_ND in table.blocks()])
@@ -226,6 +233,9 @@ def train_on(
         SvertkaError: with what is wrong and what to do.
     """
     clock, cache = time.monotonic(), cache_dir()
+    if config.from_scratch and not config.size_px:
+        sides = longer_sides(images) if is_paths(images) else [max(np.asarray(image).shape[:2]) for image in images]
+        config = replace(config, size_px=natural_size(sides, SMALL_PX))
     engine = open_engine(config, cache, runtime.setup(config.threads).threads)
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = named(catalog, class_names)

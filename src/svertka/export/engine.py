@@ -4,6 +4,7 @@ A backbone's folder in the cache holds ``features.onnx`` (pixels in, features ou
 ``card.json`` (what it is). Its name digests everything that could change it, so it is never stale.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.config import RunConfig
+from svertka.errors import NotFoundError
 from svertka.export.session import BATCH, FEATURES, open_session, run_in_batches
 from svertka.runtime import import_torch
 from svertka.schema import Preprocess, Source
@@ -184,9 +186,14 @@ def _build(config: RunConfig, folder: Path) -> None:
             "stages": [stage.name for stage in backbone.stages],
         }
         (beside / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-        if not (folder / CARD).is_file():
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir() and not (folder / CARD).is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # what a crash has left
+        with contextlib.suppress(OSError):  # another run was quicker
             beside.rename(folder)
+        if not (folder / CARD).is_file():
+            raise NotFoundError(
+                f"{folder} could not be written; check the disk, or set SVERTKA_CACHE to another folder."
+            )
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

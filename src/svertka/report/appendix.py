@@ -107,7 +107,7 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     parts = voice("methods.parts", train=len(split.train), val=len(split.val), test=len(split.test))
     order = run.order
     if order is None:
-        checked = voice("methods.order.unmeasured")
+        checked = voice("methods.order.named" if split.grouped else "methods.order.unmeasured")
     else:
         checked = voice(
             "methods.order.measured",
@@ -115,7 +115,9 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
             contiguous=voice.decimal(order.contiguous),
             error=voice.decimal(order.standard_error),
         )
-    calibrated = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
+    left = any(notice.code.startswith("temperature_") for notice in run.notices)
+    fitted = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
+    calibrated = voice("methods.no_temperature") if left else fitted
     parity = voice(
         "methods.parity",
         n=run.parity.n,

@@ -7,6 +7,7 @@ again. Rows lie in shards that are written whole or not at all, so a killed extr
 import hashlib
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.data.loader import ImageSource, batches
+from svertka.errors import DataError
 from svertka.schema import Advanced, EventSink, ignore_events
 
 SHARD_ROWS = 256
+_DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,11 @@ class FeatureTable:
         return replace(self, places=[self.places[row] for row in rows], y_N=self.y_N[list(rows)])
 
     def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """Features [n, D] of some rows (all by default), one shard in memory at a time."""
+        """Features [n, D] of some rows (all by default), one shard in memory at a time.
+
+        Raises:
+            DataError: a shard is damaged; it is taken away, so that the next run computes it anew.
+        """
         chosen = np.arange(len(self)) if rows is None else rows
         x_ND = np.empty((len(chosen), sum(self.widths)), dtype=np.float32)
         wanted: dict[Path, list[tuple[int, int]]] = {}
@@ -53,9 +60,16 @@ class FeatureTable:
             path, position = self.places[index]
             wanted.setdefault(path, []).append((row, position))
         for path, pairs in wanted.items():
-            with np.load(path, allow_pickle=False) as shard:
-                into, positions = np.array(pairs).T
-                x_ND[into] = shard["x_ND"][positions]
+            into, positions = np.array(pairs).T
+            try:
+                with np.load(path, allow_pickle=False) as shard:
+                    x_ND[into] = shard["x_ND"][positions]
+            except _DAMAGED as error:
+                path.unlink(missing_ok=True)
+                raise DataError(
+                    f"cached features in {path} were damaged ({type(error).__name__}); the file was removed. Run the "
+                    "same command again: they are computed anew."
+                ) from error
         return x_ND
 
     def blocks(self, size: int = 1024) -> Iterator[tuple[slice, NDArray[np.float32]]]:
@@ -125,7 +139,7 @@ def _index(folder: Path) -> dict[str, tuple[Path, int]]:
         try:
             with np.load(path, allow_pickle=False) as shard:
                 names = shard["pixel_hash"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except _DAMAGED:
             path.unlink(missing_ok=True)
             continue
         where |= {str(name): (path, row) for row, name in enumerate(names)}

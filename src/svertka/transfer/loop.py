@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from svertka.backbones import Backbone
 from svertka.data.loader import ImageSource
 from svertka.errors import TrainingError
-from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, ignore_events
+from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Notice, ignore_events
 from svertka.transfer import checkpoint
 from svertka.transfer.features import FeatureTable
 from svertka.transfer.feed import Rows
@@ -115,6 +115,9 @@ def train(
         while not _finished(progress, phase, task.strategy.settings.patience):
             finite = _epoch(session, task, progress, directory, on_event, save_every_s)
             if not finite:
+                on_event(
+                    Notice("diverged", {"epoch": progress.epoch + 1, "kept": progress.best_epoch}, level="warning")
+                )
                 return _finish(model, progress, directory, phase)
             progress = _end_epoch(progress, session, task, directory, on_event)
             _save(directory, progress, session)

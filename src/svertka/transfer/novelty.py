@@ -5,8 +5,9 @@ known neighbour is far away is unlike the training images. The features of *all*
 forgets, in fine-tuning, what doesn't tell the classes apart (arXiv 2603.11269), which a digit among solar cells may
 well share with one of them; the earlier ones keep it. ``benchmarks/unlike.py`` measures both.
 
-So that a bundle stays small, at most ``POINTS`` training images are remembered, in ``AXES`` coordinates. The length is
-taken before the projection: what an unlike image has outside of the remembered axes makes it far from every point.
+So that a bundle stays small, about ``POINTS`` training images are remembered, at least one a class, in ``AXES``
+coordinates. The length is taken before the projection: what an unlike image has outside of the remembered axes makes
+it far from every point.
 
 Shapes: N images, D features, A axes, R remembered points.
 """

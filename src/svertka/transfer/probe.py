@@ -209,15 +209,15 @@ def _fit_in_blocks(
     return found.x[: k * d].reshape(k, d).astype(np.float32), found.x[k * d :].astype(np.float32)
 
 
-def stratified(y_N: NDArray[np.int64], enough: int, seed: int) -> NDArray[np.int64]:
-    """About ``enough`` rows (or all) with the classes in proportion; rare classes keep at least ``FOLDS``."""
+def stratified(y_N: NDArray[np.int64], enough: int, seed: int, least: int = FOLDS) -> NDArray[np.int64]:
+    """About ``enough`` rows (or all) with the classes in proportion; rare classes keep at least ``least`` of theirs."""
     if len(y_N) <= enough:
         return np.arange(len(y_N))
     rng = np.random.default_rng(seed)
     rows = []
     for label in np.unique(y_N):
         members = np.flatnonzero(y_N == label)
-        count = min(len(members), max(FOLDS, round(enough * len(members) / len(y_N))))
+        count = min(len(members), max(least, round(enough * len(members) / len(y_N))))
         rows.append(rng.choice(members, count, replace=False))
     return np.sort(np.concatenate(rows))
 
