@@ -55,7 +55,12 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
         raise ConfigError(
             "weights is 'none'; expected pretrained weights: advice is on how to transfer what they know."
         )
-    materials = open_materials(config, on_event)
+    return advise_on(open_materials(config, on_event), on_event)
+
+
+def advise_on(materials: Materials, on_event: EventSink = ignore_events) -> Advice:
+    """The same for materials that are open already."""
+    config = materials.config
     random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads)
     learnable = materials.learnable
     labels_N = materials.catalog.labels()[learnable]

@@ -1,16 +1,20 @@
 """Learning: the strategies that a configuration allows become candidates, and validation chooses one."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka import candidates
+from svertka.advising import advise_on
 from svertka.candidates import LEARNT, Candidate, Lesson
 from svertka.config import StrategyName
 from svertka.errors import BundleError, TrainingError
+from svertka.materials import Materials
 from svertka.schema import Decision, EventSink, Notice, StepStarted
+from svertka.transfer.advisor import size_of
 from svertka.transfer.choice import paired_gain
 
 __all__ = ["LEARNT", "Candidate", "Learned", "Lesson", "choose", "learn", "run_strategy"]
@@ -29,8 +33,8 @@ class Learned:
 def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     """Fits the probe and does what the strategy says.
 
-    ``auto`` fine-tunes from the probe if the budget allows and keeps the better on validation; with random weights it
-    trains from scratch.
+    ``auto`` fine-tunes from the probe if the budget allows, tries what the adviser names where that is something else,
+    and keeps the best on validation; with random weights it trains from scratch.
     """
     config = lesson.materials.config
     on_event(StepStarted("probe"))
@@ -73,26 +77,56 @@ def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event:
 
 
 def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
-    """The probe against fine-tuning from it."""
-    strategy, why = candidates.plan(lesson, probe, "finetune", insist=False)
-    if strategy is None:
-        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
-    try:
-        tuned = candidates.train(lesson, probe, strategy, on_event)
-    except (TrainingError, BundleError) as error:
-        why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
-        return Learned(chosen=probe, probe=probe, decision=_decide((probe,), why), notices=(why,))
-    better, shown = choose(probe, tuned, np.array(lesson.materials.split.units)[list(lesson.materials.split.val)])
-    return Learned(
-        chosen=better, probe=probe, decision=_decide((better, probe, tuned), shown, why), notices=tuned.notices
-    )
+    """The probe against what costs more; each rival gets an equal share of the time that is left."""
+    names, reasons = _rivals(lesson.materials, on_event)
+    val_units_N = np.array(lesson.materials.split.units)[list(lesson.materials.split.val)]
+    best, tried, notices = probe, [probe], list[Notice]()
+    for turn, name in enumerate(names):
+        part = _part_of_time(lesson, name, len(names) - turn)
+        strategy, why = candidates.plan(part, probe, name, insist=False)
+        if strategy is None:
+            reasons, notices = [*reasons, why], [*notices, why]
+            continue
+        try:
+            tuned = candidates.train(part, probe, strategy, on_event)
+        except (TrainingError, BundleError) as error:
+            why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
+            reasons, notices = [*reasons, why], [*notices, why]
+            continue
+        best, shown = choose(best, tuned, val_units_N)
+        reasons, notices = [*reasons, shown, why], [*notices, *tuned.notices]
+        tried.append(tuned)
+    return Learned(chosen=best, probe=probe, decision=_decide((best, *tried), *reasons), notices=tuple(notices))
+
+
+def _rivals(materials: Materials, on_event: EventSink) -> tuple[tuple[StrategyName, ...], list[Notice]]:
+    """LP-FT and, if that is another one, what the data's cell of the matrix names; and why.
+
+    With fewer than ``advisor.MUCH`` images every cell names the probe or LP-FT, so there is nothing to measure.
+    """
+    counts_K = np.bincount(materials.catalog.labels()[materials.learnable])
+    if size_of(int(counts_K.sum()), int(counts_K.min())) != "much":
+        return ("finetune",), []
+    advice = advise_on(materials, on_event)
+    others = (advice.strategy,) if advice.strategy not in ("probe", "finetune") else ()
+    return ("finetune", *others), list(advice.reasons)
+
+
+def _part_of_time(lesson: Lesson, name: StrategyName, turns: int) -> Lesson:
+    """The lesson for one of so many that are still to come, in a folder of its own."""
+    config = lesson.materials.config
+    passed = (time.monotonic() - lesson.started) / 60
+    minutes = config.minutes if turns == 1 else passed + max(0.0, config.minutes - passed) / turns
+    folder = lesson.folder if name == "finetune" else lesson.folder / name
+    folder.mkdir(exist_ok=True)
+    return replace(lesson, materials=replace(lesson.materials, config=replace(config, minutes=minutes)), folder=folder)
 
 
 def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:
     """The costlier one only if it lowers the log loss, in pairs, by more than one standard error; and the reason.
 
     Args:
-        cheap: usually the probe.
+        cheap: usually the probe, or whatever was the best so far.
         costly: judged on the same validation images.
         units_N: of these images; see ``Split.units``.
     """
@@ -100,7 +134,10 @@ def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> t
     strategy, error = costly.strategy, gain.standard_error
     if gain.worth_it:
         return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
-    return cheap, Notice("gain_not_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})
+    return cheap, Notice(
+        "gain_not_shown",
+        {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error, "kept": cheap.strategy},
+    )
 
 
 def _decide(kept_first: tuple[Candidate, ...], *reasons: Notice) -> Decision:

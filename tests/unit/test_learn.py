@@ -1,13 +1,17 @@
 """What a time budget allows: the strategy, and the reason as it is told."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from svertka.candidates import Candidate, allowed
-from svertka.config import FineTune
-from svertka.learn import choose
+from svertka.config import FineTune, RunConfig
+from svertka.learn import Lesson, choose, learn
+from svertka.materials import Materials
 from svertka.messages import sentences
-from svertka.schema import Predictions
+from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
 from svertka.transfer.strategies import make_strategy
 
 ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
@@ -48,6 +52,50 @@ def test_epochs_that_were_run_without_time_for_them_are_told():
     assert sentences(why).startswith(
         "Of the time given (2.5\u00a0min) 0\u00a0s were left to train in, which is too short: 4 epochs"
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "named", "tried", "minutes"),
+    [
+        ("between", None, ["finetune"], [10.0]),
+        ("much", "finetune", ["finetune"], [10.0]),
+        ("much", "plain", ["finetune", "plain"], [5.0, 10.0]),
+    ],
+)
+def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minutes, tmp_path, monkeypatch):
+    split = Split(train=(0, 1), val=(2, 3), test=(), seed=0, units=(0, 1, 2, 3))
+    records = [SimpleNamespace(label=n % 2) for n in range(4)]
+    catalog = Catalog(root=tmp_path, layout="class folders", class_names=("a", "b"), records=tuple(records))
+    config = RunConfig(data="photos", minutes=10)
+    materials = Materials(config=config, engine=None, catalog=catalog, split=split, store=None, cache=tmp_path)
+    lesson = Lesson(materials=materials, tables={}, folder=tmp_path, started=time.monotonic())
+
+    def candidate(strategy, sure):
+        logits_NK = np.array([[sure, 0], [0, sure]], np.float32)
+        val = Predictions(logits_NK=logits_NK, labels_N=np.array([0, 1]), paths=("", ""), class_names=("a", "b"))
+        blank = dict.fromkeys(("head", "features", "reference", "graph", "weights"))
+        return Candidate(strategy=strategy, val=val, temperature=1.0, **blank)
+
+    planned = []
+
+    def plan(lesson, probe, name, insist):
+        planned.append((name, lesson.materials.config.minutes, lesson.folder))
+        return name, Notice("epochs_all", {"n": 1})
+
+    sure = {"probe": 1.0, "finetune": 2.0, "plain": 4.0}
+    monkeypatch.setattr("svertka.learn.size_of", lambda images, smallest: size)
+    advice = SimpleNamespace(strategy=named, reasons=(Notice("advice_much_different"),))
+    monkeypatch.setattr("svertka.learn.advise_on", lambda materials, on_event: advice)
+    monkeypatch.setattr("svertka.candidates.probe", lambda lesson: candidate("probe", sure["probe"]))
+    monkeypatch.setattr("svertka.candidates.plan", plan)
+    monkeypatch.setattr("svertka.candidates.train", lambda lesson, probe, name, on_event: candidate(name, sure[name]))
+    learned = learn(lesson, ignore_events)
+    assert [name for name, _, _ in planned] == tried
+    assert [given for _, given, _ in planned] == pytest.approx(minutes, abs=0.01)
+    assert len({folder for _, _, folder in planned}) == len(tried)
+    assert learned.decision.strategy == tried[-1]
+    assert set(learned.decision.val_scores) == {"probe", *tried}
+    assert (learned.decision.reasons[0].code == "advice_much_different") == (size == "much")
 
 
 @pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
