@@ -107,6 +107,19 @@ class Maps(nn.Module):
         return x[:, :1]
 
 
+def test_a_network_that_looks_twice_stores_its_weights_once(network, graph):
+    def looks(x):
+        return torch.stack([network(x), network(x.flip(3))]).mean(0)
+
+    twice = nn.Module()
+    twice.network, twice.forward = network, looks
+    model = export_features(twice, PREPROCESS)
+    assert len(model.SerializeToString()) < 1.2 * len(graph.SerializeToString()) + 20_000
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 4
+    assert len({node.input[1] for node in convolutions}) == 2
+
+
 def test_a_graph_that_differs_from_torch_is_refused():
     with pytest.raises(BundleError, match=r"differs from torch by 1 of the largest feature at batch size 1"):
         export_features(Moody(), PREPROCESS)

@@ -7,6 +7,7 @@ training images, ``distance`` [N] to the nearest of them.
 Shapes: N images, S side in pixels, D features, K classes, A axes, R remembered images.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -167,8 +168,8 @@ def fold_shape_arithmetic(model: "onnx.ModelProto", feeds: Sequence[Feed]) -> No
     from onnx import numpy_helper
 
     graph = model.graph
-    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
-        return  # control flow: a branch may read any tensor, and networks that we know have none
+    if _has_branches(graph):
+        return
     names = list(_known_from_sizes(graph))
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -189,6 +190,28 @@ def fold_shape_arithmetic(model: "onnx.ModelProto", feeds: Sequence[Feed]) -> No
     graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items() if k not in still_computed)
     _drop_unused_initializers(graph)
     del graph.value_info[:]  # sizes noted by the exporter; whoever needs them infers them again
+
+
+def share_initializers(model: "onnx.ModelProto") -> None:
+    """Stores equal constants once, in place: a network that looks at several views is traced once for each of them."""
+    graph = model.graph
+    if _has_branches(graph):
+        return
+    first: dict[bytes, str] = {}
+    kept_as: dict[str, str] = {}
+    for initializer in graph.initializer:
+        nameless = type(initializer).FromString(initializer.SerializeToString())
+        nameless.ClearField("name")
+        content = hashlib.sha256(nameless.SerializeToString(deterministic=True)).digest()
+        kept_as[initializer.name] = first.setdefault(content, initializer.name)
+    for node in graph.node:
+        node.input[:] = [kept_as.get(name, name) for name in node.input]
+    _drop_unused_initializers(graph)
+
+
+def _has_branches(graph: "onnx.GraphProto") -> bool:
+    """Control flow: a branch may read any tensor. Networks that we know have none."""
+    return any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute)
 
 
 def _known_from_sizes(graph: "onnx.GraphProto") -> Iterator[str]:

@@ -16,7 +16,7 @@ import torch  # noqa: TID253 (see the docstring)
 from numpy.typing import NDArray
 
 from svertka.errors import BundleError
-from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic
+from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic, share_initializers
 from svertka.export.session import FEATURES, IMAGE, open_session, run_in_batches
 from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
@@ -54,6 +54,7 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
         model = _trace(pixels, preprocess.size_px, device)
         feeds: list[Feed] = [{IMAGE: _random_images(n, preprocess.size_px)} for n in _OTHERS]
         fold_shape_arithmetic(model, feeds)
+        share_initializers(model)
         onnx.checker.check_model(model)
         _compare(model, pixels, feeds, device)
     return model
