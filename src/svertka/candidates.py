@@ -41,6 +41,7 @@ from svertka.transfer.novelty import POINTS
 from svertka.transfer.probe import ENOUGH, fit_probe
 from svertka.transfer.strategies import Strategy, describe, make_strategy
 from svertka.transfer.views import count_views, mean_over_views, measure_flips
+from svertka.whole_files import read_json, write_json
 
 if TYPE_CHECKING:
     import onnx
@@ -200,8 +201,8 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) 
     path = lesson.folder / run_folder.PLAN
     asked = make_strategy(name, lesson.materials.config.training, len(lesson.materials.engine.stages))
     if not path.exists():
-        run_folder.write_json(path, _measure(lesson, probe, asked, insist=insist))
-    return allowed(run_folder.read_json(path), asked, lesson.materials.config.minutes)
+        write_json(path, _measure(lesson, probe, asked, insist=insist))
+    return allowed(read_json(path), asked, lesson.materials.config.minutes)
 
 
 def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[Strategy | None, Notice]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka import run_folder, runtime
+from svertka import runtime
 from svertka.data.loader import ImageSource
 from svertka.explain.insight import look_inside
 from svertka.explain.network import open_network
@@ -17,6 +17,7 @@ from svertka.export.manifest import MODEL
 from svertka.materials import Materials
 from svertka.plain import from_plain
 from svertka.schema import Bundle, Evaluation, Insight, Predictions
+from svertka.whole_files import read_json, write_json
 
 _FORMAT = 1
 _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
@@ -40,7 +41,7 @@ def insight_of(
     """
     path = materials.cache / "insights" / f"{_key(bundle, materials, test)}.json"
     try:
-        return from_plain(Insight, run_folder.read_json(path))
+        return from_plain(Insight, read_json(path))
     except (OSError, ValueError, TypeError):
         pass  # never seen, or not by this version
     insight = look_inside(
@@ -55,7 +56,7 @@ def insight_of(
     )
     with contextlib.suppress(OSError):  # a full or read-only disk costs the next run time, not this one its result
         path.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.write_json(path, asdict(insight))
+        write_json(path, asdict(insight))
     return insight
 
 

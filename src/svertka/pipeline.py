@@ -14,7 +14,7 @@ import numpy as np
 from svertka import run_folder, runtime
 from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
-from svertka.data.files import list_files
+from svertka.data.files import Listing, list_files
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
@@ -49,6 +49,7 @@ from svertka.step_log import StepLog
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.novelty import POINTS, Neighbourhood, told
 from svertka.transfer.probe import ENOUGH, check_order, stratified
+from svertka.whole_files import write_text
 
 CHECKED_IMAGES = 32
 """Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
@@ -69,9 +70,20 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         SvertkaError: with what is wrong and what to do.
     """
     listing = list_files(config.data, config)  # a wrong path fails here, before anything is made or loaded
+    if resume:
+        run_folder.load_config(Path(resume))  # is there a run?
     folder = Path(resume) if resume else run_folder.new_run_folder(config)
-    if (folder / run_folder.METRICS).exists():
-        raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
+    with run_folder.alone(folder):
+        if (folder / run_folder.METRICS).exists():
+            raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
+        config = _as_kept(config, listing, folder)
+        if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
+            write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
+        return _steps(config, folder, on_event, command, resumed=bool(resume))
+
+
+def _as_kept(config: RunConfig, listing: Listing, folder: Path) -> RunConfig:
+    """The configuration as the run folder keeps it: a resumed run may be started from another directory."""
     config = replace(
         config,
         out=str(folder),
@@ -82,10 +94,15 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     if config.from_scratch and not config.size_px:
         files = [listing.root / entry.path for entry in listing.entries]
         config = replace(config, size_px=natural_size(longer_sides(files), SMALL_PX))
-    if resume:
-        run_folder.load_config(folder)  # is there a run? What it began with stays as it is, and ``begin`` compares
-    else:
-        run_folder.write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
+    return config
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *, resumed: bool) -> RunRecord:
+    """The steps, one after the other."""
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))
     started, clock = datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic()
@@ -162,7 +179,7 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
             *learned.notices,
             *judged.notices,
             *unexplained,
-            *([Notice("resumed")] if resume else []),
+            *([Notice("resumed")] if resumed else []),
         ),
         insight=insight,
     )
@@ -171,11 +188,6 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         write_card(record, folder / run_folder.CARD)
     run_folder.save_run(folder, record)
     return record
-
-
-def _absolute(path: str) -> str:
-    """As the run folder keeps it: a resumed run may be started from another directory."""
-    return str(Path(path).expanduser().absolute())
 
 
 @dataclass(frozen=True, kw_only=True)

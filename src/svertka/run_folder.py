@@ -2,15 +2,14 @@
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
 ``phases.csv``, ``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``,
-``bundle/``,
-``report.html``, ``model_card.md``, ``log.txt``.
+``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``.
 """
 
-import csv
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,11 +36,13 @@ from svertka.schema import (
     Split,
     StepCost,
 )
+from svertka.whole_files import load_rows, read_json, read_table, save_rows, write_json, write_table, write_text
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
 PHASES, EXPLAIN = "phases.csv", "explain.json"
-START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
+LOCK, START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
+    ".lock",
     "start.json",
     "plan.json",
     "checkpoints",
@@ -81,21 +82,24 @@ def new_run_folder(config: RunConfig) -> Path:
     raise ConfigError(f"runs/{name}-1 to runs/{name}-9999 are all taken; name a folder with --out.")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="surrogateescape")
-    part.replace(path)
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Inside, no other process works in this run folder; a killed one leaves no lock behind.
 
+    Raises:
+        ConfigError: another process does.
+    """
+    from filelock import FileLock, Timeout
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON whole or not at all."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON that ``write_json`` wrote."""
-    return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"run {folder} is being worked on by another process; wait for it, or end it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 # --- configuration -----------------------------------------------------------------------------------------------
@@ -173,22 +177,6 @@ def load_config(folder: Path) -> RunConfig:
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
-
-
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV table whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    part.replace(path)
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Reads a CSV table that ``write_table`` wrote."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def save_catalog(folder: Path, catalog: Catalog) -> None:
@@ -364,8 +352,8 @@ def load_run(folder: Path) -> RunRecord:
             config=config,
             catalog=load_catalog(folder, facts["catalog"]),
             split=load_split(folder, facts["split"]),
-            history=_load_rows(folder / HISTORY, EpochRow),
-            phases=_load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
+            history=load_rows(folder / HISTORY, EpochRow),
+            phases=load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
             decision=Decision(**{**facts["decision"], "reasons": _all(Notice, facts["decision"]["reasons"])}),
             evaluation=from_json(read_json(folder / METRICS)),
             test=load_predictions(folder / PREDICTIONS),
@@ -382,17 +370,6 @@ def load_run(folder: Path) -> RunRecord:
 
 
 Record = TypeVar("Record")
-
-
-def save_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
-    """Writes records of one kind as a table, a column a field."""
-    columns = [field.name for field in fields(kind)]
-    write_table(path, columns, ([getattr(row, name) for name in columns] for row in rows))
-
-
-def _load_rows(path: Path, kind: type[Record]) -> tuple[Record, ...]:
-    types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
-    return tuple(kind(**{name: types[name](value) for name, value in row.items()}) for row in read_table(path))  # type: ignore[operator]
 
 
 def _all(kind: type[Record], rows: Iterable[dict[str, Any]]) -> tuple[Record, ...]:

@@ -127,6 +127,26 @@ def test_what_a_run_began_with_outlives_a_wrong_resume(finished, tmp_path):
         run(record.config, resume=str(tmp_path / "nowhere"))
 
 
+def test_two_processes_do_not_work_in_one_run(finished, tmp_path):
+    folder, record = finished
+    shutil.copytree(folder, tmp_path / "stopped", ignore=shutil.ignore_patterns("bundle", run_folder.METRICS))
+    code = f"""
+from pathlib import Path
+from svertka import run_folder
+with run_folder.alone(Path({str(tmp_path / "stopped")!r})):
+    print("in", flush=True)
+    input()
+"""
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "in\n"
+    with pytest.raises(ConfigError, match="is being worked on by another process; wait for it, or end it"):
+        run(record.config, resume=str(tmp_path / "stopped"))
+    other.kill()
+    other.communicate()
+    with run_folder.alone(tmp_path / "stopped"):  # a killed process leaves no lock behind
+        pass
+
+
 def test_a_run_of_an_older_svertka_has_no_insight(finished, tmp_path):
     folder, _ = finished
     shutil.copytree(folder, tmp_path / "old", ignore=shutil.ignore_patterns("explain.json", "bundle"))

@@ -85,7 +85,7 @@ def save(comparison: Comparison, folder: Path, name: str) -> None:
     """Writes the table, all figures, and the picture as SVG and PNG."""
     from svertka.architectures.drawing import save as save_drawing
     from svertka.comparison.picture import picture
-    from svertka.run_folder import write_json, write_table
+    from svertka.whole_files import write_json, write_table
 
     write_json(folder / FIGURES, asdict(comparison))
     rows = [_record(standing, comparison) for standing in comparison.standings]
