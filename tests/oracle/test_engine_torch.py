@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from svertka.engine import functional as ours
-from svertka.engine import plain
+from svertka.engine import plain, winograd
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -75,14 +75,23 @@ def test_conv2d_by_winograd(shape, outputs, padding):
         equal(mine, theirs)
 
 
-def test_winograd_in_float32_is_as_exact_as_its_paper_says():
+def test_winograd_in_float32_is_as_exact_as_it_says(monkeypatch):
+    """2.2e-6 of the largest result in the worst place, and a third of what the points of the paper give."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 64, 28, 28)).astype(np.float32)
     w = (rng.normal(size=(64, 64, 3, 3)) / 24).astype(np.float32)
-    y = ours.conv2d(x, w, padding=1)
-    assert y.dtype == np.float32
     truth = F.conv2d(torch.tensor(x).double(), torch.tensor(w).double(), padding=1).numpy()
-    assert abs(y - truth).max() < 3e-5 * abs(truth).max()
+
+    def errors():
+        y = ours.conv2d(x, w, padding=1)
+        assert y.dtype == np.float32
+        return abs(y - truth).max() / abs(truth).max()
+
+    found = errors()
+    assert found < 4e-6
+    for name, matrix in zip(("B_T", "G", "A_T"), winograd._transforms((0, 1, -1, 2, -2)), strict=True):
+        monkeypatch.setattr(winograd, name, matrix)
+    assert found < 0.6 * errors()
 
 
 @few
@@ -118,6 +127,15 @@ def test_conv2d_same_and_valid(kernel, dilation):
 
 @few
 @given(convolutions(), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+@example(
+    (
+        None,
+        np.random.default_rng(0).normal(size=(2, 12, 1, 1)),
+        None,
+        {"stride": (1, 1), "padding": (0, 0), "dilation": (2, 2), "groups": 1},
+    ),
+    (1, 1),
+)
 def test_conv_transpose2d(drawn, extra):
     _, w, _, options = drawn
     groups, kernel = options["groups"], w.shape[2:]
@@ -222,6 +240,44 @@ def test_batch_norm():
     equal(ours.batch_norm(x, gamma, beta, mean, var), y)
     for mine, theirs in zip(ours.batch_norm_backward(dy, x, gamma, mean, var), gradients, strict=True):
         equal(mine, theirs)
+
+
+def test_batch_norm_with_fixed_statistics():
+    rng = np.random.default_rng(0)
+    x, gamma, beta = rng.normal(3, 2, size=(4, 3, 5, 6)), rng.normal(size=3), rng.normal(size=3)
+    mean, var = rng.normal(3, size=3), rng.uniform(1, 5, size=3)
+
+    def operation(x, gamma, beta):
+        return F.batch_norm(x, torch.tensor(mean), torch.tensor(var), gamma, beta, training=False)
+
+    y, dy, gradients = torch_side(operation, x, gamma, beta)
+    equal(ours.batch_norm(x, gamma, beta, mean, var), y)
+    for mine, theirs in zip(ours.batch_norm_fixed_backward(dy, x, gamma, mean, var), gradients, strict=True):
+        equal(mine, theirs)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (1, 2, 3, 0)], ids=["NCHW", "NHWC", "CHWN"])
+def test_sums_of_many_pixels_are_exact_in_float32(order):
+    """NumPy's own, over 800,000 pixels a channel with channels innermost, are off by 1e-5, the variance by 2e-4."""
+    rng = np.random.default_rng(0)
+    shape = (16, 4, 224, 224)
+    memory = rng.normal(3, 1, size=[shape[axis] for axis in order]).astype(np.float32)
+    x = memory.transpose(np.argsort(order))
+    exact = x.astype(np.float64)
+
+    def close(received, expected):
+        assert received.dtype == np.float32
+        np.testing.assert_allclose(received, expected, rtol=1e-6)
+
+    mean, var = ours.batch_statistics(x)
+    close(mean, exact.mean(axis=(0, 2, 3)))
+    close(var, exact.var(axis=(0, 2, 3)))
+    close(ours.global_avg_pool2d(x), exact.mean(axis=(2, 3)))
+    one, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
+    gradients = ours.batch_norm_fixed_backward(x, x, one, zero, one, epsilon=0.0)
+    close(gradients.beta, exact.sum(axis=(0, 2, 3)))
+    close(gradients.gamma, np.square(exact).sum(axis=(0, 2, 3)))
+    close(ours.conv2d_backward(x, x[:, :1], np.ones((4, 1, 1, 1), np.float32)).b, exact.sum(axis=(0, 2, 3)))
 
 
 @few

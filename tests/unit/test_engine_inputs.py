@@ -26,7 +26,9 @@ X, W = rng.normal(size=(2, 3, 6, 7)), rng.normal(size=(4, 3, 3, 3))
         ({"padding_mode": "mirror"}, r"padding_mode is 'mirror'"),
         ({"dilation": 0}, r"dilation is 0"),
         ({"groups": 2}, r"x has 3 channels and w has 4 kernels of 3 in 2 groups"),
-        ({"groups": 0}, r"in 0 groups"),
+        ({"groups": 0}, r"groups is 0; expected a whole number, at least 1"),
+        ({"groups": 1.0}, r"groups is 1\.0; expected a whole number"),
+        ({"stride": np.array([1, -2])}, r"stride is \[1, -2\]; expected at least 1"),
         ({"x_NCHW": np.ones((2, 5, 6, 7))}, r"x has 5 channels"),
         ({"x_NCHW": np.ones((3, 6, 7))}, r"x has shape \[3, 6, 7\]; expected 4 axes"),
         ({"x_NCHW": np.ones((2, 3, 0, 7))}, r"expected no empty axis"),
@@ -65,6 +67,7 @@ def test_conv2d_says_what_does_not_fit(arguments, said):
         (lambda: output_size(5, 0), r"kernel is 0"),
         (lambda: transposed_output_size(1, 1, padding=1), r"would have -1 pixels"),
         (lambda: receptive_field([(3, 0, 1)]), r"stride is 0"),
+        (lambda: receptive_field([(3, 1, 1, -4)]), r"dilation is -4; expected at least 1"),
     ],
 )
 def test_others_say_it_too(call, said):

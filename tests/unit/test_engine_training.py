@@ -67,13 +67,13 @@ def test_the_1998_network_as_its_paper_describes_it():
 def test_a_network_learns_and_tells_of_it():
     events = []
     network, train, val = small(), bars(120), bars(60, seed=1)
-    history = fit(network, train, val, Recipe(epochs=6, batch=16, optimiser=Adam(rate=0.01)), on_event=events.append)
-    assert [row.epoch for row in history] == [1, 2, 3, 4, 5, 6]
+    history = fit(network, train, val, Recipe(epochs=12, batch=16, optimiser=Adam(rate=0.01)), on_event=events.append)
+    assert [row.epoch for row in history] == list(range(1, 13))
     assert judge(network, val)[1] >= 0.95
     assert judge(network, val)[0] == pytest.approx(min(row.val_loss for row in history))
-    assert events[0] == StepStarted("train", 720)
-    assert [event.done for event in events if isinstance(event, Advanced)][-1] == 720
-    assert sum(isinstance(event, EpochEnded) for event in events) == 6
+    assert events[0] == StepStarted("train", 1440)
+    assert [event.done for event in events if isinstance(event, Advanced)][-1] == 1440
+    assert sum(isinstance(event, EpochEnded) for event in events) == 12
 
 
 def test_early_stop_keeps_the_best_epoch():
@@ -253,6 +253,11 @@ def test_random_affine_moves_a_little_and_can_do_nothing():
             lambda: fit(small(), bars(20), bars(4), Recipe(epochs=3, optimiser=SGD(rate=1e30))),
             DataError,
             r"The loss is (nan|inf) in epoch .*lower rate",
+        ),
+        (
+            lambda: fit(small(), bars(20), bars(4), Recipe(epochs=1, batch=20, optimiser=SGD(rate=1e30))),
+            DataError,
+            r"The loss is (nan|inf) in epoch 1 on the validation images; train with a lower rate than 1e\+30",
         ),
     ],
 )

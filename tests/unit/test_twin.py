@@ -198,13 +198,15 @@ def test_blas_gets_its_threads_back():
     get, put = library
     before = get()
     put(2)
-    with one_thread():
-        assert get() == 1
+    try:
         with one_thread():
             assert get() == 1
-        assert get() == 1
-    assert get() == 2
-    put(before)
+            with one_thread():
+                assert get() == 1
+            assert get() == 1
+        assert get() == 2
+    finally:
+        put(before)
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------

@@ -126,11 +126,12 @@ def lenet5_1998(num_classes: int = 10, in_channels: int = 1) -> LeNet5:
     """LeNet-5 as published: 60,000 trained parameters; 32 px, background at -0.1 and ink at 1.175.
 
     Connection table (table I), trained subsampling, scaled tanh behind every layer up to F6, and squared distances to
-    fixed codes as output. Weights start uniform in ±2.4 / fan-in (appendix A).
+    fixed codes as output. Weights of convolutions and of F6 start uniform in ±2.4 / fan-in (appendix A).
 
-    Deviations: the output is negated, so that the largest is best; the digits' pictures (figure 3) are drawn anew;
-    other numbers of classes than 10 get random codes of ±1, which section II.B names as the alternative. At other
-    sizes than 32 px the maps of S4 are averaged to 5×5.
+    Deviations: the coefficients of subsampling start at 1/4, so that it averages, and biases as torch starts them; the
+    output is negated, so that the largest is best; the digits' pictures (figure 3) are drawn anew; other numbers of
+    classes than 10 get random codes of ±1, which section II.B names as the alternative. At other sizes than 32 px the
+    maps of S4 are averaged to 5×5.
     """
     pools = (nn.Sequential(Subsampling(6), ScaledTanh()), nn.Sequential(Subsampling(16), ScaledTanh()))
     codes = torch.tensor(digit_codes()) if num_classes == 10 else _random_codes(num_classes)

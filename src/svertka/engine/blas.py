@@ -1,6 +1,7 @@
 """Holds NumPy's BLAS to one thread while threads of our own share the work: each calls it on its own blocks."""
 
 import ctypes
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _holders -= 1
+            _holders = max(0, _holders - 1)  # a child that was forked in here had its holders forgotten
             if _holders == 0:
                 put(_before)
 
@@ -46,6 +47,15 @@ def threads() -> int:
     """Threads that BLAS may use at the moment; 1 where that can't be told."""
     library = _openblas()
     return 1 if library is None else int(library[0]())
+
+
+def _forget_holders() -> None:
+    """In a forked child, which has none of the parent's other threads: they would hold BLAS, or the lock, for ever."""
+    global _lock, _holders
+    library = _openblas()
+    if library is not None and _holders:
+        library[1](_before)
+    _lock, _holders = threading.Lock(), 0
 
 
 @cache
@@ -62,3 +72,7 @@ def _openblas() -> tuple[Any, Any] | None:
                 if hasattr(library, symbol.format("get")):
                     return getattr(library, symbol.format("get")), getattr(library, symbol.format("set"))
     return None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_holders)

@@ -44,7 +44,7 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pa
     N, P, Q, O = dy_NPQO.shape
     w_OD = _kernel_matrix(w_OCKL).T
     C, K, L = w_OCKL.shape[1:]
-    if _is_pointwise(window):
+    if window.kernel == window.stride == (1, 1) and size == (P, Q):
         return crop((dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C), pads)
     dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
 
@@ -76,10 +76,6 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
 
     dw_OD = total(share(some_blocks, hands(_blocks(windows))))
     return np.ascontiguousarray(dw_OD.reshape(O, K, L, C).transpose(0, 3, 1, 2))
-
-
-def _is_pointwise(window: Window) -> bool:
-    return window.kernel == window.stride == (1, 1)
 
 
 def _kernel_matrix(w_OCKL: Array) -> Array:

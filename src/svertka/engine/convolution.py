@@ -16,6 +16,7 @@ from svertka.engine import paths
 from svertka.engine.arrays import Array, floats, same_shape
 from svertka.engine.geometry import Padding, PaddingMode
 from svertka.engine.padding import pad, pad_gradient
+from svertka.engine.sums import channel_sums
 from svertka.engine.threads import runs, share, total
 
 
@@ -223,7 +224,8 @@ def _add_bias(y_NOPQ: Array, b_O: Array) -> None:
 
 
 def _bias_gradient(dy_NOPQ: Array) -> Array:
-    return total(share(lambda images: dy_NOPQ[images].sum(axis=(0, 2, 3)), runs(len(dy_NOPQ), dy_NOPQ.size)))
+    sums = share(lambda images: channel_sums(dy_NOPQ[images]), runs(len(dy_NOPQ), dy_NOPQ.size))
+    return total(sums).astype(dy_NOPQ.dtype)
 
 
 def _bias(b_O: ArrayLike, channels: int, dtype: np.dtype[Any]) -> Array:

@@ -36,6 +36,7 @@ from svertka.engine.dense import (
 from svertka.engine.normalisation import (
     batch_norm,
     batch_norm_backward,
+    batch_norm_fixed_backward,
     batch_statistics,
     dropout,
     local_response_norm,
@@ -67,6 +68,7 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "batch_norm_fixed_backward",
     "batch_statistics",
     "conv2d",
     "conv2d_backward",

@@ -21,6 +21,7 @@ def pair(value: int | Sequence[int], name: str, at_least: int) -> Pair:
     Raises:
         ShapeError: not one or two whole numbers, or one below ``at_least``.
     """
+    value = value.tolist() if hasattr(value, "tolist") else value  # an array of two numbers
     numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     whole = all(hasattr(number, "__index__") and not isinstance(number, bool) for number in numbers)
     if len(numbers) != 2 or not whole:
@@ -178,13 +179,20 @@ def receptive_field(layers: Iterable[tuple[int, int, int] | tuple[int, int, int,
     size, jump, start = 1, 1, 0
     for kernel, stride, padding, *rest in layers:
         dilation = rest[0] if rest else 1
-        for name, value, least in (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0)):
+        numbers = (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1))
+        for name, value, least in numbers:
             if value < least:
                 raise ShapeError(f"{name} is {value}; expected at least {least}.")
         size += dilation * (kernel - 1) * jump
         start -= padding * jump
         jump *= stride
     return ReceptiveField(size, jump, start)
+
+
+def check_groups(groups: int) -> None:
+    """Raises ShapeError unless ``groups`` is a whole number from 1 on."""
+    if not hasattr(groups, "__index__") or isinstance(groups, bool) or groups < 1:
+        raise ShapeError(f"groups is {groups!r}; expected a whole number, at least 1.")
 
 
 def check_mode(mode: str) -> None:

@@ -3,6 +3,7 @@
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel, D features.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -101,7 +102,7 @@ class TableConv2d(Layer):
 
     Only the connections that exist have numbers: ``weight`` is [connections, K, K].
 
-    Source: LeCun et al. 1998, table I; initialisation uniform within ±2.4/fan-in, section III.B.
+    Source: LeCun et al. 1998, table I; initialisation uniform within ±2.4/fan-in, appendix A.
     """
 
     def __init__(self, table: Sequence[Sequence[int]], kernel: int, rng: np.random.Generator) -> None:
@@ -214,7 +215,10 @@ class GlobalAvgPool2d(Layer):
 
 
 class Subsample2d(Layer):
-    """The trainable subsampling of 1998: window sum × coefficient + bias."""
+    """The trainable subsampling of 1998: window sum × coefficient + bias.
+
+    Source: LeCun et al. 1998, section II.B; initialisation as of the other weights, appendix A.
+    """
 
     def __init__(self, channels: int, rng: np.random.Generator, kernel: int = 2) -> None:
         super().__init__()
@@ -249,21 +253,23 @@ class BatchNorm2d(Layer):
 
     def forward(self, x: Array) -> Array:
         """[N, C, H, W], same shape."""
-        mean, var = self.buffers["running_mean"], self.buffers["running_var"]
+        running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if self.training:
-            self._x = x
-            self._statistics = F.batch_statistics(x)
+            mean, var = F.batch_statistics(x)
             count = x.size // x.shape[1]
-            mean += self._momentum * (self._statistics[0] - mean)
-            var += self._momentum * (self._statistics[1] * (count / max(1, count - 1)) - var)
-            mean, var = self._statistics
+            running_mean += self._momentum * (mean - running_mean)
+            running_var += self._momentum * (var * (count / max(1, count - 1)) - running_var)
+        else:
+            mean, var = running_mean.copy(), running_var.copy()
+        self._x, self._statistics = x, (mean, var)
+        self._backward = F.batch_norm_backward if self.training else F.batch_norm_fixed_backward
         gamma, beta = self.parameters["weight"].value, self.parameters["bias"].value
         return F.batch_norm(x, gamma, beta, mean, var, self._epsilon)
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
         gamma = self.parameters["weight"].value
-        gradients = F.batch_norm_backward(dy, self._x, gamma, *self._statistics, self._epsilon)
+        gradients = self._backward(dy, self._x, gamma, *self._statistics, self._epsilon)
         self.parameters["weight"].gradient, self.parameters["bias"].gradient = gradients.gamma, gradients.beta
         return gradients.x
 
@@ -294,6 +300,7 @@ class Dropout(Layer):
 
     def forward(self, x: Array) -> Array:
         """Any shape."""
+        self._mask: Array | None = None
         if not self.training:
             return x
         y, self._mask = F.dropout(x, self._rate, self.rng)
@@ -301,7 +308,7 @@ class Dropout(Layer):
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        return dy * self._mask
+        return dy if self._mask is None else dy * self._mask
 
 
 _ACTIVATIONS = {
@@ -341,7 +348,7 @@ class Flatten(Layer):
     def forward(self, x: Array) -> Array:
         """[N, …] to [N, D]."""
         self._shape = x.shape
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), math.prod(x.shape[1:]))  # -1 can't be worked out for an empty batch
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""

@@ -89,7 +89,7 @@ def scale_1998(ink_NHW: Array) -> Array:
 
 
 def _uniform(layer: Layer, fan_in: int, rng: np.random.Generator) -> Layer:
-    """Weights uniform within ±2.4/fan-in, biases 0 (section III.B)."""
+    """Weights uniform within ±2.4/fan-in, biases 0 (appendix A)."""
     weight = layer.parameters["weight"].value
     weight[...] = rng.uniform(-2.4 / fan_in, 2.4 / fan_in, weight.shape)
     return layer

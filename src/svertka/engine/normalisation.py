@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.sums import channel_products, channel_sums
 from svertka.errors import ShapeError
-
-_PER_CHANNEL = (0, 2, 3)
 
 
 class BatchNormGradients(NamedTuple):
-    """Gradients of ``batch_norm`` under batch statistics: of its input, scale and shift."""
+    """Gradients of ``batch_norm``: of its input, scale and shift."""
 
     x: Array
     gamma: Array
@@ -31,10 +30,11 @@ def batch_statistics(x_NCHW: ArrayLike) -> tuple[Array, Array]:
     (x,) = floats(x=(x_NCHW, 4))
     if len(x) == 0:
         raise ShapeError(f"x has shape {list(x.shape)}; expected at least one image to take statistics of.")
-    mean = x.mean(axis=_PER_CHANNEL)
+    count = x.size // x.shape[1]
+    mean = (channel_sums(x) / count).astype(x.dtype)
     centred = x - mean[:, None, None]
     centred *= centred
-    return mean, centred.mean(axis=_PER_CHANNEL)
+    return mean, (channel_sums(centred) / count).astype(x.dtype)
 
 
 def batch_norm(
@@ -77,20 +77,50 @@ def batch_norm_backward(
     Raises:
         ShapeError: shapes don't fit.
     """
+    dy, standard, scale = _standardised(dy_NCHW, x_NCHW, gamma_C, mean_C, var_C, epsilon)
+    dgamma, dbeta = _parameter_gradients(dy, standard)
+    count = dy.dtype.type(max(1, dy.size // dy.shape[1]))
+    standard *= (dgamma / count)[:, None, None]
+    dx = dy - (dbeta / count)[:, None, None]
+    dx -= standard
+    dx *= scale[:, None, None]
+    return BatchNormGradients(dx, dgamma, dbeta)
+
+
+def batch_norm_fixed_backward(
+    dy_NCHW: ArrayLike,
+    x_NCHW: ArrayLike,
+    gamma_C: ArrayLike,
+    mean_C: ArrayLike,
+    var_C: ArrayLike,
+    epsilon: float = 1e-5,
+) -> BatchNormGradients:
+    """Gradients of ``batch_norm`` where mean and variance are given numbers, such as the running means of evaluation.
+
+    Raises:
+        ShapeError: shapes don't fit.
+    """
+    dy, standard, scale = _standardised(dy_NCHW, x_NCHW, gamma_C, mean_C, var_C, epsilon)
+    return BatchNormGradients(dy * scale[:, None, None], *_parameter_gradients(dy, standard))
+
+
+def _standardised(
+    dy_NCHW: ArrayLike, x_NCHW: ArrayLike, gamma_C: ArrayLike, mean_C: ArrayLike, var_C: ArrayLike, epsilon: float
+) -> tuple[Array, Array, Array]:
+    """The output's gradient, the input with mean 0 and variance 1, and ``gamma / sqrt(var + epsilon)``; checked."""
     dy, x, gamma, mean, var = floats(
         dy=(dy_NCHW, 4), x=(x_NCHW, 4), gamma=(gamma_C, 1), mean=(mean_C, 1), var=(var_C, 1)
     )
     same_shape("dy", dy, x.shape)
     inverse = 1 / np.sqrt(var + epsilon)
-    standard = (x - mean[:, None, None]) * inverse[:, None, None]
-    dbeta = dy.sum(axis=_PER_CHANNEL)
-    dgamma = np.einsum("nchw,nchw->c", dy, standard)
-    count = x.size // x.shape[1]
-    standard *= (dgamma / count)[:, None, None]
-    dx = dy - (dbeta / count)[:, None, None]
-    dx -= standard
-    dx *= (gamma * inverse)[:, None, None]
-    return BatchNormGradients(dx, dgamma, dbeta)
+    return dy, (x - mean[:, None, None]) * inverse[:, None, None], gamma * inverse
+
+
+def _parameter_gradients(dy_NCHW: Array, standard_NCHW: Array) -> tuple[Array, Array]:
+    return (
+        channel_products(dy_NCHW, standard_NCHW).astype(dy_NCHW.dtype),
+        channel_sums(dy_NCHW).astype(dy_NCHW.dtype),
+    )
 
 
 def local_response_norm(x_NCHW: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

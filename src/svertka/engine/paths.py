@@ -20,6 +20,7 @@ from svertka.engine.geometry import (
     PaddingMode,
     Pair,
     Window,
+    check_groups,
     check_mode,
     pair,
     transposed_output_size,
@@ -77,7 +78,8 @@ def plan_convolution(
     O, C_group = w_shape[:2]
     if O < 1:
         raise ShapeError(f"w has shape {list(w_shape)}; expected at least one kernel.")
-    if groups < 1 or O % groups or x_shape[1] != C_group * groups:
+    check_groups(groups)
+    if O % groups or x_shape[1] != C_group * groups:
         raise ShapeError(
             f"x has {x_shape[1]} channels and w has {O} kernels of {C_group} in {groups} groups; expected "
             f"x channels = kernel channels × groups, and kernels to be divisible by groups."
@@ -107,7 +109,8 @@ def plan_transposed(
     """
     window = Window.of(w_shape[2:], stride, pair(padding, "padding", 0), dilation)
     extra = pair(output_padding, "output_padding", 0)
-    if groups < 1 or x_shape[1] != w_shape[0] or x_shape[1] % groups:
+    check_groups(groups)
+    if x_shape[1] != w_shape[0] or x_shape[1] % groups:
         raise ShapeError(
             f"x has {x_shape[1]} channels, w is for {w_shape[0]}, and there are {groups} groups; expected equal "
             "channels that are divisible by groups."

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from svertka.engine.arrays import Array, floats, is_finite, same_shape
 from svertka.engine.geometry import Window, pair
 from svertka.engine.padding import inside, pad
+from svertka.engine.sums import plane_sums
 from svertka.errors import ShapeError
 
 
@@ -230,7 +231,7 @@ def adaptive_max_pool2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike) -> Array
 def global_avg_pool2d(x_NCHW: ArrayLike) -> Array:
     """The mean of each plane, shape [N, C]."""
     (x,) = floats(x=(x_NCHW, 4))
-    y: Array = x.mean(axis=(2, 3))
+    y: Array = (plane_sums(x) / (x.shape[2] * x.shape[3])).astype(x.dtype)
     return y
 
 

@@ -123,6 +123,11 @@ def fit(
         started = time.perf_counter()
         train_loss, rate = _one_epoch(network, train, recipe, state, epoch, on_event)
         val_loss, val_accuracy = judge(network, val, recipe.objective)
+        if not np.isfinite(val_loss):  # before it is kept
+            raise DataError(
+                f"The loss is {val_loss} in epoch {epoch} on the validation images; train with a lower rate than "
+                f"{recipe.optimiser.rate}."
+            )
         row = EpochRow(
             phase="train",
             epoch=epoch,

@@ -11,7 +11,6 @@ file             what it holds
 ``layout``       where tensors lie, and which may share memory
 ``plan``         which kernel computes what
 ``kernels/``     Winograd, matrix products, depthwise, pooling, elementwise
-``blas``         one BLAS thread for each thread of ours
 ``program``      a plan with memory, shared by threads
 ``network``      ``Twin``
 ===============  ================================================================================================

@@ -1,6 +1,8 @@
 """``Twin``: an ONNX graph of a convolutional network, run by NumPy alone."""
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -45,8 +47,13 @@ class Twin:
         self.threads = threads
         self._load, self.tensors = load, tuple(graph.tensors())
         self.graph = optimise(graph, graph.outputs)
-        self._team = Team(threads)
         self._packs: dict[str, F32] = {}
+        self._begin()
+        _twins.add(self)
+
+    def _begin(self) -> None:
+        """Threads, programs and locks: what a forked child can't use any more, because it has none of the threads."""
+        self._team = Team(self.threads)
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -132,3 +139,15 @@ class Twin:
             if name not in known:
                 raise NotFoundError(f"The graph has no tensor {name!r}.{did_you_mean(name, known)}")
         return list(names)
+
+
+_twins: "weakref.WeakSet[Twin]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for twin in _twins:
+        twin._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

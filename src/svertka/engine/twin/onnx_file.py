@@ -17,6 +17,8 @@ _EXTERNAL = 1
 # TensorProto.DataType, the kinds that convolutional networks hold.
 _DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8"}
 _PIECE = 1 << 22  # numbers
+_OLDEST_SET = 7  # before it, Add and its like had an axis of their own; ONNX Runtime begins there too
+_ONE_AXIS_SET = 13  # before it, Softmax went over all axes from its axis on
 
 Message = dict[int, list[Any]]
 
@@ -87,17 +89,31 @@ class _Reader:
     def __init__(self, path: Path | None, content: bytes | mmap.mmap, release: Callable[[], object]) -> None:
         self.path, self.content, self.release = path, content, release
         self.name = str(path) if path else "The model"
+        self.operator_set = 0
 
     def graph(self) -> Graph:
         try:
             model = _message(memoryview(self.content))
             if 7 not in model:
                 raise GraphError(f"{self.name} is no ONNX model: it holds no graph.")
+            self.operator_set = self._operator_set(model)
             return self._graph(_message(model[7][-1]))
         except GraphError:
             raise
         except (ValueError, TypeError, KeyError, IndexError, struct.error) as error:  # bytes of something else
             raise GraphError(f"{self.name} is no ONNX model: {error}.") from None
+
+    def _operator_set(self, model: Message) -> int:
+        """The version of the ONNX standard that the operators are meant by; files of before it was noted mean 1."""
+        imports = [_message(value) for value in model.get(8, [])]
+        versions = [_integers(each[2])[-1] for each in imports if 2 in each and _text(each, 1) in _STANDARD_DOMAINS]
+        version = max(versions, default=1)
+        if version < _OLDEST_SET:
+            raise GraphError(
+                f"{self.name} is written in ONNX operator set {version}; expected {_OLDEST_SET} or later. Convert it "
+                "with onnx.version_converter.convert_version."
+            )
+        return version
 
     def _graph(self, graph: Message) -> Graph:
         constants = dict(self._tensor(value) for value in graph.get(5, []))
@@ -115,7 +131,10 @@ class _Reader:
         op, name, domain = _text(node, 4), _text(node, 3) or (outputs[0] if outputs else ""), _text(node, 7)
         if domain not in _STANDARD_DOMAINS:
             raise GraphError(f"{self.name}: node {name!r} is {op} of {domain!r}; expected the ONNX standard alone.")
-        return Node(op, name, inputs, outputs, dict(self._attribute(value) for value in node.get(5, [])))
+        attributes = dict(self._attribute(value) for value in node.get(5, []))
+        if op in ("Softmax", "LogSoftmax") and self.operator_set < _ONE_AXIS_SET:
+            attributes = {"axis": 1} | attributes | {"flattened": 1}
+        return Node(op, name, inputs, outputs, attributes)
 
     def _attribute(self, content: memoryview) -> tuple[str, Any]:
         found = _message(content)

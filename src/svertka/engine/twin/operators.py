@@ -124,10 +124,22 @@ def _gather(node: Node, x: Array, indices: Array) -> Array:
     return np.take(x, indices.astype(np.int64), axis=node.get("axis", 0))
 
 
+def _softmax_axes(node: Node, ndim: int) -> tuple[int, ...]:
+    """One axis; before operator set 13 all from there on, as one ("flattened" is noted by the reader)."""
+    axis = node.get("axis", -1) % ndim
+    return tuple(range(axis, ndim)) if node.get("flattened", 0) else (axis,)
+
+
 def _softmax(node: Node, x: Array) -> Array:
-    axis = node.get("axis", -1)
-    exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=axis, keepdims=True))
+    axes = _softmax_axes(node, x.ndim)
+    exponentials = np.exp(x - x.max(axis=axes, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=axes, keepdims=True))
+
+
+def _log_softmax(node: Node, x: Array) -> Array:
+    axes = _softmax_axes(node, x.ndim)
+    below = x - x.max(axis=axes, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(axis=axes, keepdims=True)))
 
 
 def _layer_norm(node: Node, x: Array, scale: Array, bias: Array | None = None) -> Array:
@@ -210,7 +222,7 @@ OPERATORS: dict[str, Operator] = {
     "Reciprocal": _elementwise(lambda x: np.asarray(1 / x, x.dtype)),
     "Floor": _elementwise(np.floor),
     "Ceil": _elementwise(np.ceil),
-    "Mod": _elementwise(np.mod),
+    "Mod": lambda node, a, b: (np.fmod if node.get("fmod", 0) else np.mod)(a, b),
     "Gemm": _gemm,
     "MatMul": _elementwise(np.matmul),
     # activations
@@ -229,6 +241,7 @@ OPERATORS: dict[str, Operator] = {
     "Gelu": _gelu,
     "Softplus": _elementwise(lambda x: np.logaddexp(x, np.float32(0))),
     "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
     # normalisation
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,

@@ -5,8 +5,9 @@ After these passes a graph may hold operators of our own beside ONNX's:
 ===========  =====================================================================================================
 operator     meaning
 ===========  =====================================================================================================
-``Conv``     as in ONNX; ``activation`` and ``residual`` (its last input is added first) may be noted on it, and
-             ``pre``: factor and shift [C] and an activation that its input goes through first
+``Conv``     as in ONNX; ``activation`` and ``residual`` (its last input is added first; names of its own result and
+             of the sum) may be noted on it, and ``pre``: factor and shift [C] and an activation that its input goes
+             through first
 ``Linear``   x[…, C] @ W[C, O] + bias[O], with the same notes
 ``Affine``   x · factor[C] + shift[C] per channel, with an activation
 ``Act``      an activation alone
@@ -294,7 +295,10 @@ def _fuse_activations(editor: _Editor, node: Node) -> None:
 
 @_each_node
 def _fuse_residuals(editor: _Editor, node: Node) -> None:
-    """The addition of a shortcut joins the convolution whose result comes last, where the shortcut is ready."""
+    """The addition of a shortcut joins the convolution whose result comes last, where the shortcut is ready.
+
+    Sizes aren't known here: ``shapes.sized`` takes out again what has to be broadcast.
+    """
     if node.op != "Add" or any(name in editor.constants for name in node.inputs) or len(set(node.inputs)) < 2:
         return
     order = {name: place for place, other in enumerate(editor.graph.nodes) for name in other.outputs}
@@ -306,7 +310,7 @@ def _fuse_residuals(editor: _Editor, node: Node) -> None:
             return
         bias = conv.inputs[2] if len(conv.inputs) > 2 else None
         bias = bias or editor.add_constant(f"{node.outputs[0]}.bias", np.zeros(len(weight), np.float32))
-        fused = conv.with_attributes(residual=True)
+        fused = conv.with_attributes(residual=(conv.outputs[0], node.outputs[0]))
         editor.put(replace(fused, inputs=(*conv.inputs[:2], bias, first), outputs=node.outputs), [conv, node])
 
 

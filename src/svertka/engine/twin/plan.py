@@ -17,7 +17,7 @@ from svertka.engine.twin.kernels.gemm import rows_by_matrix
 from svertka.engine.twin.kernels.pooling import average_pool, max_pool
 from svertka.engine.twin.layout import Buffer, Layout
 from svertka.engine.twin.operators import evaluate
-from svertka.engine.twin.shapes import Sizes, infer, window_of
+from svertka.engine.twin.shapes import Sizes, sized, window_of
 from svertka.errors import GraphError
 
 _UFUNCS = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
@@ -69,8 +69,8 @@ def make_plan(graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: di
 
 class _Planner:
     def __init__(self, graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> None:
-        self.graph, self.workers, self.packs = graph, workers, packs
-        self.sizes, self.constants = infer(graph, inputs)
+        self.graph, self.sizes, self.constants = sized(graph, inputs)
+        self.workers, self.packs = workers, packs
         self.given = inputs
         self.layouts: dict[str, Layout] = {}
         self.bytes: list[int] = []
@@ -126,7 +126,9 @@ class _Planner:
             if not self._joins_channels(node):
                 continue
             root, start = self.homes.get(node.outputs[0], (node.outputs[0], 0))
-            if any(name in self.homes for name in node.inputs) or len(set(node.inputs)) < len(node.inputs):
+            if any(name in self.homes or name in self.constants for name in node.inputs) or len(set(node.inputs)) < len(
+                node.inputs
+            ):
                 continue
             if any(makers.get(name, "Transpose") in _VIEWS | {"Transpose"} for name in node.inputs):
                 continue
@@ -195,7 +197,9 @@ class _Planner:
             seen = self._contiguous(x, node.name).reshaped(self.sizes[name].shape)
             assert seen is not None
             self._define(name, seen, node)
-        elif node.op in ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool"):
+        elif node.op in ("Conv", "MaxPool", "AveragePool") or (
+            node.op == "GlobalAveragePool" and len(self.sizes[name].shape) == 4
+        ):
             self._lower_window(node)
         elif node.op == "Linear":
             self._lower_linear(node)
@@ -220,7 +224,7 @@ class _Planner:
             kernel = elementwise.spatial_mean(workers)
         elif node.op == "Conv":
             weight, bias = self._weights(node)
-            if node.get("residual", False):
+            if "residual" in node.attributes:
                 inputs.append(self._channels_last(node.inputs[3], node.name))
             window = window_of(node, weight.shape[2:], x.shape[2:])
             kernel = convolution(node, weight, bias, window, out, workers, self._pack(node))
@@ -287,9 +291,13 @@ class _Planner:
         order = like.order if like else range(len(sizes.shape))
         same_type = all(x is None or x.dtype == sizes.dtype for x in inputs)
         if node.op == "Act":
-            self._compute(
-                node, elementwise.activation_alone(node.attributes["activation"], self.workers), inputs, order
-            )
+            activation = node.attributes["activation"]
+            if sizes.dtype.kind != "f":
+                raise GraphError(
+                    f"Node {node.name!r} applies {activation[0]} to {sizes.dtype} numbers; expected floats. "
+                    "Run this model with ONNX Runtime."
+                )
+            self._compute(node, elementwise.activation_alone(activation, self.workers), inputs, order)
         elif node.op == "Affine":
             rank = len(sizes.shape)
             factor, shift = (x.reshape(-1, *(1,) * (rank - 2)) for x in inputs[1:])  # type: ignore[union-attr]

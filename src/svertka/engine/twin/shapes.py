@@ -1,4 +1,4 @@
-"""Type and sizes of every tensor for one size of the input, and the constants that follow from sizes."""
+"""Type and sizes of every tensor for one size of the input, and the constants and nodes that depend on sizes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 
 from svertka.engine.geometry import Pair, Window
-from svertka.engine.twin.graph import Array, Graph, Node
+from svertka.engine.twin.graph import Array, Graph, Node, Port
 from svertka.engine.twin.operators import evaluate, reshape_target
 from svertka.errors import GraphError, ShapeError
 
 SAME_SIZES = {
     *("Relu", "LeakyRelu", "Elu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Gelu", "Softplus"),
-    *("Softmax", "LayerNormalization", "BatchNormalization", "LRN", "Sqrt", "Exp", "Neg", "Abs"),
+    *("Softmax", "LogSoftmax", "LayerNormalization", "BatchNormalization", "LRN", "Sqrt", "Exp", "Neg", "Abs"),
 }
 """Operators whose result has the sizes and the type of their first input."""
+
+_SIZES_FROM = {
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"), (1,)),
+    **dict.fromkeys(("Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split"), (1,)),
+    **{"Slice": (1, 2, 3, 4), "Pad": (1, 3), "Range": (0, 1, 2), "ConstantOfShape": (0,)},
+}
+"""Inputs (by place) whose numbers decide the sizes of an operator's result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,19 @@ def fold_sizes(graph: Graph) -> Graph:
     """Replaces what a graph computes from the sizes of its own tensors by constants, where only N is free.
 
     A traced network works out paddings and reshapes from the sizes of its input. What comes out equal for two N is a
-    constant.
+    constant. Where N is fixed, everything from sizes is.
     """
     if not any(node.op == "Shape" for node in graph.nodes) or any(None in port.shape[1:] for port in graph.inputs):
         return graph
-    first, second = (
-        infer(graph, {port.name: Sizes((n, *port.shape[1:]), port.dtype) for port in graph.inputs})[1]  # type: ignore[arg-type]
-        for n in (2, 3)
-    )
+
+    def for_batch(n: int) -> dict[str, Array]:
+        def sizes(port: Port) -> Sizes:
+            return Sizes(tuple(n if size is None else size for size in port.shape), port.dtype)
+
+        return infer(graph, {port.name: sizes(port) for port in graph.inputs})[1]
+
+    first = for_batch(2)
+    second = for_batch(3) if any(None in port.shape for port in graph.inputs) else first
     same = {
         name: value
         for name, value in first.items()
@@ -114,7 +126,60 @@ def infer(graph: Graph, given: Mapping[str, Sizes]) -> tuple[dict[str, Sizes], d
     return sizes, constants
 
 
+def sized(graph: Graph, given: Mapping[str, Sizes]) -> tuple[Graph, dict[str, Sizes], dict[str, Array]]:
+    """A graph for one size of its input: a shortcut that has to be broadcast leaves the convolution that it had joined.
+
+    Args:
+        graph: from ``passes.optimise``.
+        given: sizes of its inputs.
+
+    Returns:
+        The graph, and what ``infer`` says of it.
+
+    Raises:
+        ShapeError: sizes don't fit each other.
+    """
+    sizes, constants = infer(graph, given)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if "residual" in node.attributes and not _adds_equal_sizes(node, sizes, constants):
+            nodes += _without_shortcut(node)
+        else:
+            nodes.append(node)
+    if len(nodes) > len(graph.nodes):
+        graph = replace(graph, nodes=tuple(nodes))
+        sizes, constants = infer(graph, given)
+    return graph, sizes, constants
+
+
+def _adds_equal_sizes(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Array]) -> bool:
+    shortcut = sizes.get(node.inputs[3])
+    own = _conv(node, sizes[node.inputs[0]].shape, constants[node.inputs[1]].shape)
+    return shortcut is not None and shortcut.shape == own
+
+
+def _without_shortcut(node: Node) -> list[Node]:
+    """Convolution, sum and activation one after the other."""
+    own, total = node.attributes["residual"]
+    kept = {name: value for name, value in node.attributes.items() if name not in ("residual", "activation")}
+    parts = [
+        replace(node, inputs=node.inputs[:3], outputs=(own,), attributes=kept),
+        Node("Add", total, (own, node.inputs[3]), (total,)),
+    ]
+    if "activation" in node.attributes:
+        parts.append(
+            Node("Act", node.outputs[0], (total,), node.outputs, {"activation": node.attributes["activation"]})
+        )
+    return parts
+
+
 def _of_node(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Array]) -> list[Sizes]:
+    for place in _SIZES_FROM.get(node.op, ()):
+        if place < len(node.inputs) and (name := node.inputs[place]) and name not in constants:
+            raise GraphError(
+                f"Node {node.name!r}, a {node.op}, takes sizes from the numbers of {name!r}; expected constants, or "
+                "what follows from the input's sizes. Run this model with ONNX Runtime."
+            )
     x = sizes.get(node.inputs[0])
     if x is None:
         return _by_running(node, sizes, constants)
@@ -122,7 +187,10 @@ def _of_node(node: Node, sizes: Mapping[str, Sizes], constants: Mapping[str, Arr
         case "Conv" if node.inputs[1] not in constants:
             raise GraphError(f"Node {node.name!r}, a Conv, computes its weights; expected constant ones.")
         case "Conv":
-            return [Sizes(_conv(node, x.shape, constants[node.inputs[1]].shape), x.dtype)]
+            shape = _conv(node, x.shape, constants[node.inputs[1]].shape)
+            if "residual" in node.attributes:
+                shape = np.broadcast_shapes(shape, _stand_in(node.inputs[3], sizes, constants).shape)
+            return [Sizes(shape, x.dtype)]
         case "MaxPool" | "AveragePool":
             window = window_of(node, node.attributes["kernel_shape"], x.shape[2:])
             return [Sizes((*x.shape[:2], *window.output_size(_pair(x.shape[2:]))), x.dtype)]

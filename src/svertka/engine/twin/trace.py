@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from svertka.engine.twin.graph import Array, Node
 from svertka.engine.twin.kernels.activations import in_place
 from svertka.engine.twin.network import Twin
-from svertka.engine.twin.shapes import Sizes, infer, window_of
+from svertka.engine.twin.shapes import Sizes, sized, window_of
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 
 LAYERS = ("Conv", "Linear")
@@ -112,10 +112,10 @@ def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
         )
     constants = twin.graph.constants
     seen = [node.inputs[0], node.outputs[0], *node.inputs[3:]]
-    values = twin(x, [name for name in dict.fromkeys(seen) if name != twin.graph.inputs[0].name])
-    source = np.asarray(x) if node.inputs[0] == twin.graph.inputs[0].name else values[node.inputs[0]]
+    source = twin.graph.inputs[0].name  # an input can't be asked for
+    values = {source: np.asarray(x), **twin(x, [name for name in dict.fromkeys(seen) if name != source])}
     window_CKL, kernel_CKL, first, corner, dilations = (_of_convolution if node.op == "Conv" else _of_linear)(
-        node, source[0].astype(np.float64), constants[node.inputs[1]], place
+        node, values[node.inputs[0]][0].astype(np.float64), constants[node.inputs[1]], place
     )
     bias = (
         float(constants[node.inputs[2]][place[0] if node.op == "Conv" else place[-1]]) if len(node.inputs) > 2 else 0.0
@@ -144,7 +144,7 @@ def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
 
 def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[Layer, Node]]:
     port = twin.graph.inputs[0]
-    sizes, constants = infer(twin.graph, {port.name: Sizes(shape, port.dtype)})
+    graph, sizes, constants = sized(twin.graph, {port.name: Sizes(shape, port.dtype)})
     return [
         (
             Layer(
@@ -156,7 +156,7 @@ def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[Layer, Node]]:
             ),
             node,
         )
-        for node in twin.graph.nodes
+        for node in graph.nodes
         if node.op in LAYERS
     ]
 

@@ -11,7 +11,7 @@ import numpy as np
 from svertka.engine.twin.graph import Array
 
 Activation = tuple[str, tuple[float, ...]]
-"""Name and parameters, as ``fuse`` notes it on a node."""
+"""Name and parameters, as ``passes`` notes it on a node."""
 
 InPlace = Callable[[Array], None]
 
