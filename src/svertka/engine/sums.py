@@ -22,7 +22,8 @@ def plane_sums(x_NCHW: Array) -> F64:
     """The sum of each plane, [N, C]."""
     if _in_one_go(x_NCHW):
         return _widened(x_NCHW.sum(axis=(2, 3)))
-    return _widened(x_NCHW.sum(axis=2)).sum(axis=2)  # rows onto each other: channels and columns are long runs
+    sums: F64 = _widened(x_NCHW.sum(axis=2)).sum(axis=2)  # rows onto each other: channels and columns are long runs
+    return sums
 
 
 def channel_sums(x_NCHW: Array) -> F64:
