@@ -1,6 +1,8 @@
 """``svertka lab``: what it prints and draws, and how it says what is wrong."""
 
 import gzip
+import json
+import struct
 
 import numpy as np
 import pytest
@@ -67,6 +69,14 @@ def test_images_of_any_mode(photo, tmp_path, name):
     assert size_px(tmp_path / "all.png")[0] > 1000
 
 
+def test_filters_of_an_image_smaller_than_a_kernel(tmp_path):
+    Image.new("RGB", (6, 5), (200, 40, 0)).save(tmp_path / "tiny.png")
+    done = svertka("lab", "filters", tmp_path / "tiny.png", "--out", tmp_path / "all.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "all.png") as sheet:
+        assert (200, 40, 0) in [colour for _, colour in sheet.getcolors(10**6)]  # kernels don't cover all of it
+
+
 def test_feature_maps_from_random_and_trained_filters(photo, tmp_path):
     done = svertka("lab", "feature-maps", photo / "rgb.png", "--out", tmp_path / "maps.png")
     assert done.returncode == 0, done.stderr
@@ -116,6 +126,13 @@ def test_scratch_trains_and_tells(tmp_path, network):
     assert (tmp_path / "scratch/weights.safetensors").exists()
 
 
+def bfloat16_weights():
+    """A safetensors file of one convolution of zeros, in numbers that NumPy has no name for."""
+    shape = [5, 3, 4, 4]
+    header = json.dumps({"stem.weight": {"dtype": "BF16", "shape": shape, "data_offsets": [0, 480]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(480)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -125,11 +142,18 @@ def test_scratch_trains_and_tells(tmp_path, network):
         (("conv", "rgb.png", "--stride", "0"), "stride is 0; expected at least 1"),
         (("conv", "rgb.png", "--padding", "-1"), "padding is -1; expected at least 0"),
         (("conv", "rgb.png", "--padding", "some"), "padding is 'some'; expected a number"),
+        (("conv", "rgb.png", "--padding=--5"), "padding is '--5'; expected a number"),
         (("conv", "rgb.png", "--at", "5"), "--at is '5'; expected ROW,COL"),
         (("conv", "rgb.png", "--at", "500,1"), "no output pixel 500,1"),
         (("conv", "rgb.png", "--out", "y.jpg"), "expected one that ends in .png"),
         (("filters", "rgb.png", "--out", "no/y.png"), "no does not exist"),
         (("feature-maps", "rgb.png", "--weights", "w"), "w does not exist; expected a bundle"),
+        (("feature-maps", "rgb.png", "--weights", "bf16.safetensors"), "convert the weights to float32"),
+        (("feature-maps", "rgb.png", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("gradients", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("degradation", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("race", "lenet5", "--seed", "4294967296"), "seed is 4294967296; expected 0 to 4294967295"),
+        (("first-layer", "resnet18", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
         (("scratch", "--network", "lenet"), "Did you mean lenet5"),
         (("scratch", "--epochs", "0"), "epochs is 0"),
         (("scratch", "--data", "."), "train-images-idx3-ubyte"),
@@ -138,8 +162,9 @@ def test_scratch_trains_and_tells(tmp_path, network):
 def test_errors_are_one_line_and_exit_code_2(photo, arguments, said, tmp_path):
     (tmp_path / "rgb.png").write_bytes((photo / "rgb.png").read_bytes())
     (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "bf16.safetensors").write_bytes(bfloat16_weights())
     done = svertka("lab", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png", "bf16.safetensors"}
