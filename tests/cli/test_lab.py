@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from test_main import svertka
 
+from svertka.schema import Preprocess
+
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
@@ -82,6 +84,39 @@ def test_feature_maps_from_random_and_trained_filters(photo, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "EfficientNet-Lite0, ImageNet-1k, 32 of 3 × 3 × 3" in done.stdout
     assert size_px(tmp_path / "maps.png")[0] > 1000
+
+
+def test_feature_maps_of_a_bundle_see_pixels_as_it_does(tmp_path, write_tiny_bundle):
+    """A filter that adds up one pixel: its map is blue where the bundle's scaling makes the pixel negative."""
+    for name, mean in (("dark", (0.9, 0.9, 0.9)), ("bright", (0.1, 0.1, 0.1))):
+        preprocess = Preprocess(size_px=32, interpolation="bilinear", mean=mean, std=(0.2, 0.3, 0.4))
+        kernels = np.zeros((5, 3, 4, 4), np.float32)
+        kernels[:, :, 1, 1] = 1
+        write_tiny_bundle(tmp_path / name, weights={"stem.weight": kernels}, preprocess=preprocess)
+        Image.new("RGB", (30, 20), (128, 128, 128)).save(tmp_path / "gray.png")
+        out = tmp_path / f"{name}.png"
+        done = svertka("lab", "feature-maps", tmp_path / "gray.png", "--weights", tmp_path / name, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert "std 0.2, 0.3, 0.4, as the bundle tells" in done.stdout
+    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("dark", "bright"))
+    trained = slice(dark.shape[0] * 2 // 3, None)  # the lowest of three sections
+    assert (
+        (dark[trained, :, 2] - dark[trained, :, 0]).max() > 100 > (bright[trained, :, 2] - bright[trained, :, 0]).max()
+    )
+    assert (bright[trained, :, 0] - bright[trained, :, 2]).max() > 100
+
+
+def test_feature_maps_tell_their_own_size_and_are_as_many_as_the_filters(photo, tmp_path, monkeypatch):
+    from svertka.cli.lab import feature_maps as verb
+    from svertka.engine.network import write_arrays
+
+    heard = []
+    monkeypatch.setattr(verb, "sheet", lambda *told, **_: heard.append(told) or Image.new("RGB", (9, 9)))
+    write_arrays(tmp_path / "w.safetensors", {"stem.weight": np.ones((5, 3, 4, 4), np.float32)})
+    verb.feature_maps(str(photo / "rgb.png"), str(tmp_path / "w.safetensors"), 0, str(tmp_path / "maps.png"))
+    ((_, subtitle, sections),) = heard
+    assert "maps 29 × 19 px" in subtitle  # 30 × 20 px, a kernel of 4, one pixel around
+    assert [len(tiles) for tiles in sections.values()] == [1, 5, 5]
 
 
 def test_feature_maps_of_a_weights_file_of_ours(photo, tmp_path):
