@@ -15,6 +15,8 @@ ORDER = (
     "finetune_accuracy",
     "two_stage",
     "from_scratch",
+    "training_step",
+    "inference",
     "abstention",
     "finetune_epoch",
     "predict",
@@ -46,10 +48,9 @@ hardly anybody sets them. svertka does it by itself, so the second ratio is what
 
 def number(value: float) -> str:
     """Three significant digits, thousands with a comma."""
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        digits = f"{value:#.3g}".rstrip(".")
-        return digits.rstrip("0").rstrip(".") if value == round(value) else digits
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1e}"
+    if value == round(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def figure(value: float, unit: str) -> str:
@@ -108,8 +109,9 @@ def remark(side: dict[str, Any]) -> str:
         elif isinstance(value, list):
             value = ", ".join(number(item) for item in value)
         else:
-            value = f"{value:.3f}" if isinstance(value, float) and abs(value) < 10 else f"{value:,}"
-        parts.append(f"{name.replace('_', ' ')}: {value}")
+            value = f"{value:.3f}" if isinstance(value, float) and abs(value) < 10 else number(value)
+        words, unit = (name.removesuffix("_mb"), " MB") if name.endswith("_mb") else (name, "")
+        parts.append(f"{words.replace('_', ' ')}: {value}{unit}")
     return "; ".join(parts)
 
 

@@ -79,7 +79,7 @@ def memory(name: str, file: Path, batch: int) -> tuple[dict[str, Side], Row]:
     what = f"{name}, batch {batch}: peak memory"
     sides = {
         f"{what}, {side}": Side(
-            unit="MB", samples=[peak["peak_mb"]], figures={"after_imports": peak["after_imports_mb"]}
+            unit="MB", samples=[peak["peak_mb"]], figures={"after_imports_mb": peak["after_imports_mb"]}
         )
         for side, peak in peaks.items()
     }

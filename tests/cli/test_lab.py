@@ -1,11 +1,15 @@
 """``svertka lab``: what it prints and draws, and how it says what is wrong."""
 
 import gzip
+import json
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_main import svertka
+
+from svertka.schema import Preprocess
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +71,52 @@ def test_images_of_any_mode(photo, tmp_path, name):
     assert size_px(tmp_path / "all.png")[0] > 1000
 
 
+def test_filters_of_an_image_smaller_than_a_kernel(tmp_path):
+    Image.new("RGB", (6, 5), (200, 40, 0)).save(tmp_path / "tiny.png")
+    done = svertka("lab", "filters", tmp_path / "tiny.png", "--out", tmp_path / "all.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "all.png") as sheet:
+        assert (200, 40, 0) in [colour for _, colour in sheet.getcolors(10**6)]  # kernels don't cover all of it
+
+
 def test_feature_maps_from_random_and_trained_filters(photo, tmp_path):
     done = svertka("lab", "feature-maps", photo / "rgb.png", "--out", tmp_path / "maps.png")
     assert done.returncode == 0, done.stderr
     assert "EfficientNet-Lite0, ImageNet-1k, 32 of 3 × 3 × 3" in done.stdout
     assert size_px(tmp_path / "maps.png")[0] > 1000
+
+
+def test_feature_maps_of_a_bundle_see_pixels_as_it_does(tmp_path, write_tiny_bundle):
+    """A filter that adds up one pixel: its map is blue where the bundle's scaling makes the pixel negative."""
+    for name, mean in (("dark", (0.9, 0.9, 0.9)), ("bright", (0.1, 0.1, 0.1))):
+        preprocess = Preprocess(size_px=32, interpolation="bilinear", mean=mean, std=(0.2, 0.3, 0.4))
+        kernels = np.zeros((5, 3, 4, 4), np.float32)
+        kernels[:, :, 1, 1] = 1
+        write_tiny_bundle(tmp_path / name, weights={"stem.weight": kernels}, preprocess=preprocess)
+        Image.new("RGB", (30, 20), (128, 128, 128)).save(tmp_path / "gray.png")
+        out = tmp_path / f"{name}.png"
+        done = svertka("lab", "feature-maps", tmp_path / "gray.png", "--weights", tmp_path / name, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert "std 0.2, 0.3, 0.4, as the bundle tells" in done.stdout
+    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("dark", "bright"))
+    trained = slice(dark.shape[0] * 2 // 3, None)  # the lowest of three sections
+    assert (
+        (dark[trained, :, 2] - dark[trained, :, 0]).max() > 100 > (bright[trained, :, 2] - bright[trained, :, 0]).max()
+    )
+    assert (bright[trained, :, 0] - bright[trained, :, 2]).max() > 100
+
+
+def test_feature_maps_tell_their_own_size_and_are_as_many_as_the_filters(photo, tmp_path, monkeypatch):
+    from svertka.cli.lab import feature_maps as verb
+    from svertka.engine.network import write_arrays
+
+    heard = []
+    monkeypatch.setattr(verb, "sheet", lambda *told, **_: heard.append(told) or Image.new("RGB", (9, 9)))
+    write_arrays(tmp_path / "w.safetensors", {"stem.weight": np.ones((5, 3, 4, 4), np.float32)})
+    verb.feature_maps(str(photo / "rgb.png"), str(tmp_path / "w.safetensors"), 0, str(tmp_path / "maps.png"))
+    ((_, subtitle, sections),) = heard
+    assert "maps 29 × 19 px" in subtitle  # 30 × 20 px, a kernel of 4, one pixel around
+    assert [len(tiles) for tiles in sections.values()] == [1, 5, 5]
 
 
 def test_feature_maps_of_a_weights_file_of_ours(photo, tmp_path):
@@ -116,6 +161,13 @@ def test_scratch_trains_and_tells(tmp_path, network):
     assert (tmp_path / "scratch/weights.safetensors").exists()
 
 
+def bfloat16_weights():
+    """A safetensors file of one convolution of zeros, in numbers that NumPy has no name for."""
+    shape = [5, 3, 4, 4]
+    header = json.dumps({"stem.weight": {"dtype": "BF16", "shape": shape, "data_offsets": [0, 480]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(480)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -125,11 +177,18 @@ def test_scratch_trains_and_tells(tmp_path, network):
         (("conv", "rgb.png", "--stride", "0"), "stride is 0; expected at least 1"),
         (("conv", "rgb.png", "--padding", "-1"), "padding is -1; expected at least 0"),
         (("conv", "rgb.png", "--padding", "some"), "padding is 'some'; expected a number"),
+        (("conv", "rgb.png", "--padding=--5"), "padding is '--5'; expected a number"),
         (("conv", "rgb.png", "--at", "5"), "--at is '5'; expected ROW,COL"),
         (("conv", "rgb.png", "--at", "500,1"), "no output pixel 500,1"),
         (("conv", "rgb.png", "--out", "y.jpg"), "expected one that ends in .png"),
         (("filters", "rgb.png", "--out", "no/y.png"), "no does not exist"),
         (("feature-maps", "rgb.png", "--weights", "w"), "w does not exist; expected a bundle"),
+        (("feature-maps", "rgb.png", "--weights", "bf16.safetensors"), "convert the weights to float32"),
+        (("feature-maps", "rgb.png", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("gradients", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("degradation", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
+        (("race", "lenet5", "--seed", "4294967296"), "seed is 4294967296; expected 0 to 4294967295"),
+        (("first-layer", "resnet18", "--seed", "-1"), "seed is -1; expected 0 to 4294967295"),
         (("scratch", "--network", "lenet"), "Did you mean lenet5"),
         (("scratch", "--epochs", "0"), "epochs is 0"),
         (("scratch", "--data", "."), "train-images-idx3-ubyte"),
@@ -138,8 +197,9 @@ def test_scratch_trains_and_tells(tmp_path, network):
 def test_errors_are_one_line_and_exit_code_2(photo, arguments, said, tmp_path):
     (tmp_path / "rgb.png").write_bytes((photo / "rgb.png").read_bytes())
     (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "bf16.safetensors").write_bytes(bfloat16_weights())
     done = svertka("lab", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png", "bf16.safetensors"}

@@ -24,7 +24,7 @@ from svertka.architectures.reference import fill, sections
 from svertka.architectures.sketch import sketch
 from svertka.architectures.trace import trace
 from svertka.architectures.weights import load_state
-from svertka.errors import ConfigError, NotFoundError, ShapeError, WeightsError
+from svertka.errors import ConfigError, NotFoundError, ShapeError, SvertkaError, WeightsError
 
 # The largest receptive field before pooling over all: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
 # Neural Networks, Distill 2019, appendix (ResNet there strides as in the paper in total: 483, 1027, 1507).
@@ -252,6 +252,12 @@ def test_measuring_adds_time_and_memory():
     (record,) = json.loads(write_comparison(compare(["alexnet"], measured=True), "json"))
     assert record["latency_ms"] > 0
     assert record["memory_mib"] > 61_100_840 * 4 / 2**20 * 0.9  # at least its weights
+
+
+def test_a_process_that_dies_while_it_measures_is_told(monkeypatch):
+    monkeypatch.setattr("svertka.architectures.compare._APART", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(SvertkaError, match=r"lenet5 could not be measured: .* exit code -9 .* without --measure"):
+        compare(["lenet5"], measured=True)
 
 
 def test_pictures_show_every_network(tmp_path):

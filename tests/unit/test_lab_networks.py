@@ -333,6 +333,31 @@ def test_filters_of_a_network_hold_its_batch_norm():
         first_layer.of_backbone("resnet19", "none")
 
 
+def test_batch_norm_with_an_activation_inside_is_folded_as_well(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = timm.create_model("test_efficientnet").eval()
+    norm = network.bn1
+    for tensor, low in ((norm.weight, 0.5), (norm.bias, -1), (norm.running_mean, -1), (norm.running_var, 0.5)):
+        torch.nn.init.uniform_(tensor, low, 2)
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    first = first_layer.of_backbone("timm:test_efficientnet", str(tmp_path / "w.safetensors"))
+    x = torch.rand(1, 3, 33, 33)
+    with torch.inference_mode():
+        theirs = norm.act(
+            F.conv2d(x, network.conv_stem.weight)
+            .sub(norm.running_mean[:, None, None])
+            .div((norm.running_var + norm.eps).sqrt()[:, None, None])
+            .mul(norm.weight[:, None, None])
+            .add(norm.bias[:, None, None])
+        )
+        ours = norm.act(F.conv2d(x, torch.from_numpy(first.kernels_OCKL), torch.from_numpy(first.biases_O)))
+        assert torch.allclose(norm(F.conv2d(x, network.conv_stem.weight)), theirs, atol=1e-4)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 # --- pictures and tables -----------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from svertka.architectures.cards import card, write_csv, write_table
 from svertka.architectures.registry import Accuracy, Architecture, find
+from svertka.errors import SvertkaError
 
 _MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
 
@@ -63,6 +64,7 @@ def compare(
     Raises:
         NotFoundError: a name is unknown.
         ShapeError: a network cannot take such an image.
+        SvertkaError: a network could not be measured.
     """
     import torch
 
@@ -95,9 +97,19 @@ print(json.dumps(measure(*json.loads(sys.argv[1]))))
 
 
 def _measure_apart(name: str, shape: tuple[int, int, int], small_images: bool) -> Measured:
-    """In a process of its own: memory that others have used doesn't count."""
+    """In a process of its own: memory that others have used doesn't count.
+
+    Raises:
+        SvertkaError: the process came to an end before it had measured.
+    """
     command = [sys.executable, "-c", _APART, json.dumps([name, shape, small_images])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise SvertkaError(
+            f"{name} could not be measured: its process ended with exit code {done.returncode} (-9: the system had no "
+            f"memory left; {said}). Compare without --measure, or give a smaller --input."
+        )
     return Measured(**json.loads(done.stdout))
 
 

@@ -170,7 +170,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
     Raises:
         NotFoundError: there is no such file.
-        WeightsError: the file is damaged.
+        WeightsError: the file is damaged, or its numbers are of a kind that NumPy lacks.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -179,6 +179,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise NotFoundError(f"{path} does not exist; expected a safetensors file.")
     try:
         return dict(load_file(path))
+    except TypeError as error:
+        raise WeightsError(
+            f"{path} holds numbers of a kind that NumPy lacks ({error}); convert the weights to float32."
+        ) from error
     except SafetensorError as error:
         raise WeightsError(
             f"{path} cannot be read as safetensors ({error}); it is damaged or of another kind."

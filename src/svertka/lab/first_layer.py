@@ -93,7 +93,12 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
     from svertka.backbones import load_backbone
 
     backbone = load_backbone(name, weights, seed=seed)
-    leaves = [(path, leaf) for path, leaf in backbone.module.body.named_modules() if not list(leaf.children())]
+    leaves = [
+        (path, module)
+        for path, module in backbone.module.body.named_modules()
+        # timm's BatchNorm has its activation inside; the convolution's answer is meant before that.
+        if isinstance(module, nn.BatchNorm2d) or not list(module.children())
+    ]
     found = [number for number, (_, leaf) in enumerate(leaves) if isinstance(leaf, nn.Conv2d)]
     if not found:
         raise NotFoundError(f"{name} has no convolution; expected a convolutional network, such as resnet18.")

@@ -1,12 +1,26 @@
 """``svertka lab``: experiments with convolution itself. As in ``cli.main``, a verb's work is imported when called."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(help="Experiments: look inside a convolution, and at whole networks.", no_args_is_help=True)
 
 _IMAGE = typer.Argument(help="An image file of any kind.")
+_MOST_SEED = 2**32 - 1  # as in the configuration of a run
+
+
+def _checked_seed(seed: int) -> int:
+    """NumPy's and torch's generators would each raise an error of their own; typer's own check takes several lines."""
+    if not 0 <= seed <= _MOST_SEED:
+        from svertka.errors import ConfigError
+
+        raise ConfigError(f"seed is {seed}; expected 0 to {_MOST_SEED}.")
+    return seed
+
+
+def _seed(of: str) -> Any:
+    return typer.Option(help=of, callback=_checked_seed)
 
 
 @app.command()
@@ -40,7 +54,7 @@ def filters(
 def feature_maps(
     image: Annotated[str, _IMAGE],
     weights: Annotated[str, typer.Option(help="Bundle, run folder or weights file [default: ImageNet's].")] = "",
-    seed: Annotated[int, typer.Option(help="Of the random filters.")] = 0,
+    seed: Annotated[int, _seed("Of the random filters.")] = 0,
     out: Annotated[str, typer.Option(help="PNG file to write.")] = "feature_maps.png",
 ) -> None:
     """Draw 32 feature maps of an image: from random and from trained first-layer filters."""
@@ -55,7 +69,7 @@ def scratch(
     network: Annotated[str, typer.Option(help="lenet5 (as today) or lenet5_1998.")] = "lenet5",
     data: Annotated[str, typer.Option(help="Folder with MNIST's four files [default: 5,000 digits].")] = "",
     epochs: Annotated[int, typer.Option(help="Passes over the training digits.")] = 25,
-    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    seed: Annotated[int, _seed("Of weights, order and augmentation.")] = 0,
 ) -> None:
     """Train LeNet-5 on handwritten digits in NumPy alone."""
     from svertka import runtime
@@ -80,7 +94,7 @@ def trace(
 
 
 _IMAGES = typer.Option(help="cifar10, digits, elpv, or a folder [default: CIFAR-10 if fetched, else digits].")
-_SEED = typer.Option(help="Of weights, images and their order.")
+_SEED = _seed("Of weights, images and their order.")
 _FOLDER = typer.Option(help="Folder for the picture and the CSV.")
 
 
@@ -134,7 +148,7 @@ def first_layer(
     network: Annotated[str, typer.Argument(help="Name of a network, or a bundle or run folder.")],
     weights: Annotated[str, typer.Option(help="default (published), none (random), or a file.")] = "default",
     data: Annotated[str, typer.Option(help="Images: a folder, file or CSV [default: two photographs].")] = "",
-    seed: Annotated[int, typer.Option(help="Of random weights, and of which 64 images are taken.")] = 0,
+    seed: Annotated[int, _seed("Of random weights, and of which 64 images are taken.")] = 0,
     out: Annotated[str, _FOLDER] = "first_layer",
 ) -> None:
     """Draw a network's first filters beside the patches they answer to most."""

@@ -95,7 +95,7 @@ def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, ou
 def _padding(text: str) -> Padding:
     if text in ("same", "valid"):
         return "same" if text == "same" else "valid"
-    if not text.lstrip("-").isdecimal():
+    if not text.removeprefix("-").isdecimal():
         raise ConfigError(f"padding is {text!r}; expected a number of pixels, same or valid.")
     return int(text)
 

@@ -1,5 +1,6 @@
 """``svertka lab feature-maps``: what 32 filters make of one colour image, random filters beside trained ones."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner
 from svertka.engine.arrays import Array
 from svertka.engine.functional import conv2d
 from svertka.errors import NotFoundError, WeightsError
+from svertka.schema import Preprocess
 
 _MAPS, _COLUMNS = 32, 8
 
 
 def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
-    """Draws each filter in the corner of its feature map: 32 random ones, then 32 trained ones.
+    """Draws each filter in the corner of its feature map: random ones, then as many trained ones, up to 32.
 
     Args:
         image: file.
@@ -27,21 +29,27 @@ def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
     """
     pixels = read_image(image)
     rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
-    x = (rgb / np.float32(127.5) - 1).transpose(2, 0, 1)[None]
-    name, trained = _first_layer(weights)
-    random = np.random.default_rng(seed).normal(size=(_MAPS, *trained.shape[1:])).astype(np.float32)
+    found = _first_filters(weights)
+    x = ((rgb / 255 - found.preprocess.mean) / found.preprocess.std).astype(np.float32).transpose(2, 0, 1)[None]
+    trained = found.kernels_O3KL[:_MAPS]
+    random = np.random.default_rng(seed).normal(size=trained.shape).astype(np.float32)
     random -= random.mean(axis=(1, 2, 3), keepdims=True)
     sections = {"Image": [Tile(as_light(pixels), Path(image).name, size_of(pixels))]}
-    for heading, w in ((f"Random filters (seed {seed})", random), (f"Trained filters ({name})", trained[:_MAPS])):
-        y = conv2d(x, w, padding=w.shape[2] // 2)[0]
+    K, L = trained.shape[2:]
+    for heading, w in ((f"Random filters (seed {seed})", random), (f"Trained filters ({found.name})", trained)):
+        y = conv2d(x, w, padding=((K - 1) // 2, (L - 1) // 2))[0]
         maps = (in_corner(as_signed(plane), _patch(kernel)) for plane, kernel in zip(y, w, strict=True))
         sections[heading] = [Tile(one, str(number)) for number, one in enumerate(maps, 1)]
-    kernel_size = f"{trained.shape[2]} × {trained.shape[3]} × 3"
-    title = f"{len(trained[:_MAPS])} feature maps of {Path(image).name}"
-    subtitle = f"Filters of {kernel_size} stand in the corners; maps {size_of(pixels)}, blue below 0, red above"
+    kernel_size = f"{K} × {L} × 3"
+    title = f"{len(trained)} feature maps of {Path(image).name}"
+    subtitle = f"Filters of {kernel_size} stand in the corners; maps {size_of(y[0])}, blue below 0, red above"
     height = round(150 * min(1.3, pixels.shape[0] / pixels.shape[1]))
     save(sheet(title, subtitle, sections, columns=_COLUMNS, box_px=(150, height)), out)
-    print(f"Trained filters: {name}, {len(trained)} of {kernel_size}; random ones of the same size, seed {seed}")
+    print(
+        f"Trained filters: {found.name}, {len(found.kernels_O3KL)} of {kernel_size}; random ones of the same size, "
+        f"seed {seed}"
+    )
+    print(f"Pixels: (value / 255 - mean) / std, {_scaling(found.preprocess)}, {found.whose_scaling}")
     print(f"Picture {out}")
 
 
@@ -51,14 +59,62 @@ def _patch(w_3KL: Array) -> Pixels:
     return as_light(255 * (patch - patch.min()) / max(float(np.ptp(patch)), 1e-12))
 
 
-def _first_layer(weights: str) -> tuple[str, NDArray[np.float32]]:
-    """Name and filters [O, 3, K, L] of the first convolution over colours.
+def _scaling(preprocess: Preprocess) -> str:
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (preprocess.mean, preprocess.std))
+    return f"mean {mean}, std {std}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Filters:
+    """The first convolution over colours.
+
+    Attributes:
+        name: whose it is.
+        kernels_O3KL: its filters.
+        preprocess: what the network's pixels are scaled with.
+        whose_scaling: who says so.
+    """
+
+    name: str
+    kernels_O3KL: NDArray[np.float32]
+    preprocess: Preprocess
+    whose_scaling: str
+
+
+def _first_filters(weights: str) -> _Filters:
+    """Of a bundle, a file, or (empty) the embedded weights.
 
     Raises:
         NotFoundError: there are no such weights.
         WeightsError: they hold no such convolution.
+        BundleError: the bundle is damaged.
     """
-    path = _find(weights)
+    if not weights:
+        from svertka.cli.extras import need_training
+
+        need_training()
+        from svertka.pretrained import embedded_weights
+
+        name, kernels = _of_file(embedded_weights())
+        return _Filters(
+            name="EfficientNet-Lite0, ImageNet-1k", kernels_O3KL=kernels, preprocess=Preprocess(),
+            whose_scaling="as these weights expect",
+        )  # fmt: skip
+    path, preprocess, whose = Path(weights).expanduser(), Preprocess(), "since a file of weights doesn't tell its own"
+    if path.is_dir():
+        from svertka.export.bundle import load_bundle
+        from svertka.export.manifest import WEIGHTS
+
+        bundle = load_bundle(path)
+        path, preprocess, whose = bundle.directory / WEIGHTS, bundle.preprocess, "as the bundle tells"
+    name, kernels = _of_file(path)
+    return _Filters(name=f"{path.name}, {name}", kernels_O3KL=kernels, preprocess=preprocess, whose_scaling=whose)
+
+
+def _of_file(path: Path) -> tuple[str, NDArray[np.float32]]:
+    """Name and filters [O, 3, K, L]."""
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist; expected a bundle, a run folder, a .safetensors or a .pth file.")
     if path.suffix == ".safetensors":
         from svertka.engine.network import read_arrays
 
@@ -73,21 +129,4 @@ def _first_layer(weights: str) -> tuple[str, NDArray[np.float32]]:
     found = [(name, w) for name, w in arrays.items() if w.ndim == 4 and w.shape[1] == 3 and w.shape[2] > 1]
     if not found:
         raise WeightsError(f"{path} holds no convolution over 3 colours; expected a network for colour images.")
-    return (f"{path.name}, {found[0][0]}" if weights else "EfficientNet-Lite0, ImageNet-1k"), found[0][1]
-
-
-def _find(weights: str) -> Path:
-    if not weights:
-        from svertka.cli.extras import need_training
-
-        need_training()
-        from svertka.pretrained import embedded_weights
-
-        return embedded_weights()
-    path = Path(weights)
-    if path.is_dir():
-        inside = [path / "weights.safetensors", path / "bundle" / "weights.safetensors"]
-        path = next((place for place in inside if place.is_file()), inside[0])
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist; expected a bundle, a run folder, a .safetensors or a .pth file.")
-    return path
+    return found[0]

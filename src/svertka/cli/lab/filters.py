@@ -5,12 +5,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, in_corner, read_image, save, sheet, size_of
+from svertka.cli.lab.picture import (
+    Pixels,
+    Tile,
+    as_light,
+    as_signed,
+    gray,
+    in_corner,
+    read_image,
+    save,
+    sheet,
+    size_of,
+)
 from svertka.engine import filters as engine
 from svertka.engine.arrays import Array
 
 _LONGEST_PX = 480
 """A larger image is scaled down to this side first, or the work of a 3 × 3 kernel could not be seen on the sheet."""
+_SHORTEST_PX = 60
+"""A smaller picture is enlarged to this side, or the largest kernel in its corner would cover it."""
 
 
 def filters(image: str, out: str) -> None:
@@ -20,17 +33,17 @@ def filters(image: str, out: str) -> None:
         SvertkaError: with what is wrong and what to do.
     """
     pixels = read_image(image)
-    small = _scale_down(pixels)
+    small = _scale_down(pixels)  # may be smaller than a kernel: then there is nothing to reflect at the edge
     tiles = []
     for one in engine.bank().values():
         K, L = one.kernel.shape
         how = f"{K} × {L}{', separable' if engine.factors(one.kernel) else ''}"
         if abs(one.kernel.sum()) < 0.5:
-            shown = as_signed(engine.correlate(gray(small), one.kernel))
+            shown = as_signed(engine.correlate(gray(small), one.kernel, padding_mode="replicate"))
         else:
-            shown = as_light(engine.correlate(small, one.kernel))
+            shown = as_light(engine.correlate(small, one.kernel, padding_mode="replicate"))
             shown = np.repeat(shown[:, :, None], 3, axis=2) if shown.ndim == 2 else shown
-        shown = in_corner(shown, as_signed(one.kernel))
+        shown = in_corner(_enlarge(shown), as_signed(one.kernel))
         tiles.append(Tile(shown, f"{one.name} ({how})", one.shows))
     scaled = f", shown at {size_of(small)}" if small.shape != pixels.shape else ""
     subtitle = (
@@ -42,6 +55,11 @@ def filters(image: str, out: str) -> None:
     )
     save(picture, out)
     print(f"Picture {out} ({picture.width} × {picture.height} px)")
+
+
+def _enlarge(picture: Pixels) -> Pixels:
+    times = -(-_SHORTEST_PX // min(picture.shape[:2]))
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _scale_down(pixels: Array) -> Array:
