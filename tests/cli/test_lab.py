@@ -1,6 +1,7 @@
 """``svertka lab``: what it prints and draws, and how it says what is wrong."""
 
 import gzip
+import importlib
 import json
 import struct
 
@@ -107,8 +108,9 @@ def test_feature_maps_of_a_bundle_see_pixels_as_it_does(tmp_path, write_tiny_bun
 
 
 def test_feature_maps_tell_their_own_size_and_are_as_many_as_the_filters(photo, tmp_path, monkeypatch):
-    from svertka.cli.lab import feature_maps as verb
     from svertka.engine.network import write_arrays
+
+    verb = importlib.import_module("svertka.cli.lab.feature_maps")
 
     heard = []
     monkeypatch.setattr(verb, "sheet", lambda *told, **_: heard.append(told) or Image.new("RGB", (9, 9)))

@@ -24,6 +24,7 @@ from svertka.architectures.reference import fill, sections
 from svertka.architectures.sketch import sketch
 from svertka.architectures.trace import trace
 from svertka.architectures.weights import load_state
+from svertka.cli.models import list_models
 from svertka.errors import ConfigError, NotFoundError, ShapeError, SvertkaError, WeightsError
 
 # The largest receptive field before pooling over all: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
@@ -309,3 +310,25 @@ def test_a_diagram_of_densenet_says_that_layers_read_all_before():
 def test_the_tables_in_the_docs_are_current():
     page = (Path(__file__).parents[2] / "docs/architectures.md").read_text(encoding="utf-8")
     assert fill(page, sections()) == page, "run: python -m svertka.architectures.reference docs"
+
+
+def test_an_accuracy_stands_only_beside_the_network_that_it_was_published_of(tmp_path):
+    as_published, smaller = compare(["resnet18", "lenet5_1998"]), compare(["resnet18"], (3, 64, 64))
+    small = compare(["resnet18"], (3, 224, 224), small_images=True)
+    assert [entry.accuracy.top1_percent for entry in as_published] == [69.758, 99.05]
+    assert smaller[0].accuracy is None and small[0].accuracy is None
+    text = write_comparison(smaller, "table")
+    assert text.startswith("Input of 3×64×64; nobody has published accuracies for it.")
+    assert "69.8" not in text
+    assert "No figure on ImageNet: ResNet-18." in to_svg(accuracy_picture(smaller))
+    ten_crops = accuracy_picture(compare(["resnet50", "resnet50_v1"]))
+    assert "(10 crops)" in to_svg(ten_crops)
+
+
+def test_the_list_gives_numbers_to_programs_and_sources_to_people():
+    (first, *_) = json.loads(list_models("json"))
+    assert (first["name"], first["parameters"], first["year"], first["depth"]) == ("lenet5", 61_706, 1998, 5)
+    assert {"top1_percent", "weights", "data", "source"} <= first.keys()
+    table = list_models("table")
+    assert "torchvision IMAGENET1K_V1, ImageNet-1k" in table
+    assert "Sources of top-1: " in table

@@ -214,7 +214,7 @@ def test_degradation_is_claimed_only_beyond_chance():
         "worse."
     )
     assert residual.endswith(
-        "residual-20 10.0%: the difference is within chance (their 95 % intervals overlap); what depth costs is 0.5 "
+        "residual-20 10.0%: their 95 % intervals overlap, which shows no difference; what depth costs is 0.5 "
         "percentage points instead of 10.0."
     )
     assert "learns better" in degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
@@ -237,9 +237,11 @@ def test_results_of_a_race():
     assert (quick.to_target_s, slow.to_target_s, slow.peak_memory_mb) == (2.0, 12.0, 600)
     first, second = race.sentences([quick, slow], 0.6)
     assert first.startswith("LeNet-5 takes 2.0 s an epoch and VGG-11 6.0 s (3.0 times as long)")
-    assert "LeNet-5 after 2.0 s, VGG-11 after 12.0 s" in second and second.endswith("more than chance explains.")
+    assert "LeNet-5 after 2.0 s, VGG-11 after 12.0 s" in second and second.endswith(
+        "and their 95 % intervals lie apart; it is one seed."
+    )
     tied = race.sentences([quick, replace(quick, network="vgg11")], 0.6)[1]
-    assert "at the end VGG-11 has 95.0% and LeNet-5 95.0%, which is within chance" in tied
+    assert "at the end VGG-11 has 95.0% and LeNet-5 95.0%, and their 95 % intervals overlap" in tied
     never = race.sentences(race.results(laps, 0.9), 0.9)[1]
     assert "LeNet-5 after 4.0 s; VGG-11 never in this race" in never
     svg = to_svg(race.picture(laps, 0.9, "squares", 24))

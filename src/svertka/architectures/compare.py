@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.architectures.cards import card, write_csv, write_table
+from svertka.architectures.cards import by_times, card, write_csv, write_table
 from svertka.architectures.registry import Accuracy, Architecture, find
 from svertka.errors import SvertkaError
 
@@ -32,18 +32,33 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One network of a comparison."""
+    """One network of a comparison.
+
+    Attributes:
+        architecture: its facts.
+        input_CHW: of one image.
+        small_images: whether it has the stem for small images.
+        parameters: trained ones.
+        multiply_adds: for one image.
+        measured: time and memory here.
+    """
 
     architecture: Architecture
     input_CHW: tuple[int, int, int]
+    small_images: bool = False
     parameters: int
     multiply_adds: int
     measured: Measured | None = None
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """The published figure to show: for weights that anybody can load, else the paper's."""
-        return self.architecture.accuracy[0] if self.architecture.accuracy else None
+        """The published figure to show: for weights that anybody can load, else the paper's.
+
+        None where nobody has published one of this network: at another input, or with another stem.
+        """
+        known = self.architecture
+        as_published = self.input_CHW == known.input_CHW and not (self.small_images and known.has_small_form)
+        return known.accuracy[0] if known.accuracy and as_published else None
 
 
 def compare(
@@ -78,6 +93,7 @@ def compare(
             Entry(
                 architecture=architecture,
                 input_CHW=shape,
+                small_images=small_images,
                 parameters=found.parameters,
                 multiply_adds=found.multiply_adds,
                 measured=_measure_apart(architecture.name, shape, small_images) if measured else None,
@@ -161,10 +177,17 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
     for entry in entries:
         if entry.accuracy:
             sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
-    lines = [text, "", *(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
+    unusual = sorted({_input(entry) for entry in entries if entry.input_CHW != entry.architecture.input_CHW})
+    lines = [*(f"Input of {what}; nobody has published accuracies for it." for what in unusual), text, ""]
+    lines += [*(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
     if timed:
         lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {_threads(entries)}.")
     return "\n".join(lines).rstrip()
+
+
+def _input(entry: Entry) -> str:
+    stem = ", stem for small images" if entry.small_images else ""
+    return f"{by_times(entry.input_CHW)}{stem}"
 
 
 def _threads(entries: Sequence[Entry]) -> int:
@@ -176,7 +199,7 @@ def _cells(entry: Entry, timed: bool) -> list[str]:
     cells = [
         architecture.title, str(architecture.paper.year), str(architecture.depth), f"{entry.parameters:,}",
         f"{entry.multiply_adds:,}", f"{accuracy.top1_percent:.1f}" if accuracy else "–",
-        f"{_whose(accuracy)}, {accuracy.data}" if accuracy else "none published", architecture.paper.brought,
+        f"{whose(accuracy)}, {accuracy.data}" if accuracy else "none published", architecture.paper.brought,
     ]  # fmt: skip
     if timed:
         measured = entry.measured
@@ -184,7 +207,8 @@ def _cells(entry: Entry, timed: bool) -> list[str]:
     return cells
 
 
-def _whose(accuracy: Accuracy) -> str:
+def whose(accuracy: Accuracy) -> str:
+    """Whose weights, by name; of a paper's figure, how it was measured."""
     if accuracy.kind == "torchvision":
         return f"torchvision {accuracy.weights}"
     return f"{accuracy.kind}'s: {accuracy.weights}" if accuracy.kind == "paper" else f"authors': {accuracy.weights}"
@@ -197,10 +221,11 @@ def _record(entry: Entry) -> dict[str, object]:
         "year": architecture.paper.year,
         "depth": architecture.depth,
         "input": "x".join(map(str, entry.input_CHW)),
+        "small_images": entry.small_images,
         "parameters": entry.parameters,
         "multiply_adds": entry.multiply_adds,
         "top1_percent": accuracy.top1_percent if accuracy else None,
-        "weights": _whose(accuracy) if accuracy else None,
+        "weights": whose(accuracy) if accuracy else None,
         "data": accuracy.data if accuracy else None,
         "source": accuracy.source if accuracy else None,
         "brought": architecture.paper.brought,

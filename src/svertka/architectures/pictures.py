@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from svertka.architectures.cards import by_times
 from svertka.architectures.compare import Entry
 from svertka.architectures.drawing import LINE, MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
 from svertka.errors import NotFoundError
@@ -42,12 +43,20 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
     def y_of(value: float) -> float:
         return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
 
-    what = "ImageNet top-1 with torchvision's V1 weights; * published otherwise. Area: parameters."
+    sizes = {by_times(entry.input_CHW) for entry in shown}
+    what = (
+        f"ImageNet top-1, input {' or '.join(sorted(sizes))}, one crop unless it is said otherwise. Area: parameters."
+    )
     left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
     shapes: list[Shape] = [
         Words(x=left, y=30, text="Accuracy over work", size=18, bold=True),
         Words(x=left, y=50, text=what, fill=MUTED),
-        Words(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
+        Words(
+            x=left,
+            y=68,
+            text=f"No figure on ImageNet: {left_out}." if left_out else "",
+            fill=MUTED,
+        ),
     ]
     for value in range(y_low, y_high + 1, 5):
         shapes.append(Path_(points=((left, y_of(value)), (right, y_of(value))), stroke="#e5e7eb", width=1))
@@ -69,8 +78,8 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
     for entry in marks:
         assert entry.accuracy
         x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
-        star = "" if entry.accuracy.kind == "torchvision" else " *"
-        text = f"{entry.architecture.title}{star}"
+        how = "" if entry.accuracy.kind == "torchvision" else f" ({entry.accuracy.weights})"
+        text = f"{entry.architecture.title}{how}"
         at = _free_place(x, y, text_width(text, 12), taken, (left, top, right, bottom))
         shapes.append(Disc(x=x, y=y, radius=2.5, fill=colour))
         shapes.append(Words(x=at[0], y=at[1], text=text, fill=colour, bold=True, halo=True))

@@ -22,7 +22,8 @@ class Accuracy:
 
     Attributes:
         top1_percent: of the validation set, or of the test set where there is one.
-        kind: whose weights: ``"torchvision"``'s, which anybody can load, or the ``"paper"``'s.
+        kind: whose weights: ``"torchvision"``'s, which anybody can load, the ``"paper"``'s, or what its ``"authors"``
+            published beside it.
         weights: their name; for a paper, how it measured.
         data: what was classified.
         source: where the figure stands.

@@ -198,7 +198,7 @@ def demo(
 def models(
     names: Annotated[list[str] | None, typer.Argument(help="A network, or: compare NAME NAME …")] = None,
     format: Annotated[str, typer.Option(help="table, csv, md or json.")] = "table",
-    input: Annotated[str, typer.Option(help="Channels,height,width [default: as published].")] = "",
+    input: Annotated[str, typer.Option(help="Channels,height,width, or one side [default: as published].")] = "",
     small: Annotated[bool, typer.Option("--small", help="With the stem for images of 28 to 64 px.")] = False,
     diagram: Annotated[str, typer.Option(help="SVG or PNG file to draw the network into.")] = "",
     measure: Annotated[bool, typer.Option("--measure", help="Compare time and memory here.")] = False,

@@ -31,6 +31,10 @@ def models(names: list[str], format: str, input_: str, small: bool, diagram: str
         raise ConfigError("--measure and --out belong to a comparison: svertka models compare NAME NAME …")
     if comparing and diagram:
         raise ConfigError("--diagram draws one network: svertka models NAME --diagram FILE.svg")
+    if not names and (diagram or small or input_):
+        raise ConfigError("--input, --small and --diagram are about one network or a comparison: svertka models NAME …")
+    if diagram and format != "table":
+        raise ConfigError(f"--diagram draws and prints no table, but --format is {format!r}; give one of them.")
     if not names:
         print(list_models(format))
         return
@@ -46,27 +50,42 @@ def models(names: list[str], format: str, input_: str, small: bool, diagram: str
 def list_models(format: str) -> str:
     """All our networks; needs no torch."""
     from svertka.architectures.cards import by_times, write_csv, write_table
+    from svertka.architectures.compare import whose
 
-    header = ("name", "title", "year", "depth", "parameters", "input", "top-1 %", "of", "note")
-    rows = []
+    records: list[dict[str, Any]] = []
     for each in ARCHITECTURES.values():
         best = each.accuracy[0] if each.accuracy else None
-        top1 = f"{best.top1_percent:.1f}" if best else ""
-        where = f"{best.data.split()[0]}, {best.kind}" if best else ""
-        rows.append(
-            (each.name, each.title, str(each.paper.year), str(each.depth), f"{each.parameters:,}",
-             by_times(each.input_CHW), top1, where, each.note)
-        )  # fmt: skip
+        records.append(
+            {
+                "name": each.name,
+                "title": each.title,
+                "year": each.paper.year,
+                "depth": each.depth,
+                "parameters": each.parameters,
+                "input": by_times(each.input_CHW),
+                "top1_percent": best.top1_percent if best else None,
+                "weights": whose(best) if best else None,
+                "data": best.data if best else None,
+                "source": best.source if best else None,
+                "note": each.note,
+            }
+        )
     if format == "json":
         import json
 
-        return json.dumps([dict(zip(header, row, strict=True)) for row in rows], ensure_ascii=False, indent=1)
+        return json.dumps(records, ensure_ascii=False, indent=1)
     if format == "csv":
-        return write_csv(
-            header, [[cell.replace(",", "") if i == 4 else cell for i, cell in enumerate(row)] for row in rows]
-        )
+        return write_csv(list(records[0]), [["" if v is None else v for v in one.values()] for one in records])
+    header = ("name", "title", "year", "depth", "parameters", "input", "top-1 %", "whose weights, on what", "note")
+    rows = [
+        (one["name"], one["title"], str(one["year"]), str(one["depth"]), f"{one['parameters']:,}", one["input"],
+         f"{one['top1_percent']:.1f}" if one["weights"] else "",
+         f"{one['weights'].split(',')[0]}, {one['data'].split()[0]}" if one["weights"] else "", one["note"])
+        for one in records
+    ]  # fmt: skip
     table = write_table(header, rows, format, right={2, 3, 4, 6})
-    return f"{table}\n\nOthers by name: torchvision:NAME and timm:NAME."
+    sources = dict.fromkeys(one["source"] for one in records if one["source"])
+    return f"{table}\n\nSources of top-1: {'; '.join(sources)}.\nOthers by name: torchvision:NAME and timm:NAME."
 
 
 def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> None:
@@ -90,7 +109,7 @@ def _compare(names: list[str], format: str, input_: str, small: bool, measure: b
 
     if not names:
         raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
-    entries = compare(names, _parse(input_) if input_ else None, small_images=small, measured=measure)
+    entries = compare(names, _parse(input_, 3) if input_ else None, small_images=small, measured=measure)
     text = write_comparison(entries, format)
     if out:
         text += "".join(f"\nDrawn: {path}" for path in pictures(entries, Path(out)))
@@ -107,17 +126,18 @@ def _without_memory(name: str, in_channels: int, small: bool) -> "nn.Module":
 
 
 def _shape(name: str, input_: str) -> tuple[int, int, int]:
-    if input_:
-        return _parse(input_)
-    return ARCHITECTURES[name].input_CHW if name in ARCHITECTURES else (3, 224, 224)
+    own = ARCHITECTURES[name].input_CHW if name in ARCHITECTURES else (3, 224, 224)
+    return _parse(input_, own[0]) if input_ else own
 
 
-def _parse(input_: str) -> tuple[int, int, int]:
+def _parse(input_: str, channels: int) -> tuple[int, int, int]:
     parts: list[Any] = [int(part) if part.strip().isdecimal() else 0 for part in input_.replace("×", ",").split(",")]
     if len(parts) == 1:
-        parts = [3, parts[0], parts[0]]
+        parts = [channels, parts[0], parts[0]]
     if len(parts) != 3 or min(parts) < 1:
-        raise ConfigError(f"--input is {input_!r}; expected channels, height and width such as 3,64,64.")
+        raise ConfigError(
+            f"--input is {input_!r}; expected channels, height and width such as 3,64,64, or one side such as 64."
+        )
     return parts[0], parts[1], parts[2]
 
 

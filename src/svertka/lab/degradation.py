@@ -154,7 +154,7 @@ def _compare(deep: Row, shallow: Row) -> str:
     """``plain-56 gets 12.1 % of 1,000 training images wrong and plain-20 3.2 %: the deeper net learns worse``."""
     a, b = deep.train_error, shallow.train_error
     if a.low <= b.high and b.low <= a.high:
-        verdict = "the difference is within chance (their 95 % intervals overlap)"
+        verdict = "their 95 % intervals overlap, which shows no difference"
     else:
         verdict = f"the deeper net learns {'worse' if a.value > b.value else 'better'}"
     return (

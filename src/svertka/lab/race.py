@@ -230,7 +230,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     ]
     subtitle = (
         f"{data}: {train_n:,} training images of {SIDE_PX} px, {laps[0].held_out_n:,} held out. "
-        "A dot for each epoch; one seed.",
+        "A dot for each epoch; one seed. Networks in their forms for small images (VGG: one full layer).",
     )
     return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
 
@@ -254,7 +254,7 @@ def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
     told += [f"{', '.join(missed)} never in this race"] if missed else []
     worst, *_, best = sorted(found, key=lambda result: result.accuracy.value)
     overlap = best.accuracy.low <= worst.accuracy.high
-    verdict = "which is within chance (95 % intervals overlap)" if overlap else "more than chance explains"
+    verdict = f"and their 95 % intervals {'overlap' if overlap else 'lie apart'}; it is one seed"
     second = (
         f"{target:.0%} of the held-out images are right: {'; '.join(told)}; at the end {_title(best.network)} has "
         f"{best.accuracy.value:.1%} and {_title(worst.network)} {worst.accuracy.value:.1%}, {verdict}."
