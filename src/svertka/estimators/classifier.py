@@ -132,15 +132,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities(found, self.trained_.temperature)
 
     def save(self, directory: Path | str, metrics: dict[str, Estimate] | None = None) -> Bundle:
-        """Writes the bundle that ``svertka train`` writes, for ``svertka predict`` and for ``load``.
+        """Writes a bundle as ``svertka train`` does, for ``svertka predict`` and for ``load``.
+
+        Unlike that one it doesn't remember what training images look like, so ``predict`` flags none as unlike them.
 
         Args:
-            directory: of the bundle; an older bundle there is replaced.
+            directory: of the bundle; an older bundle there is replaced, but not by a model that was loaded.
             metrics: figures on test images, to be kept in the manifest.
 
         Raises:
             BundleError: the exported graph and the network disagree.
-            ConfigError: ``directory`` holds something that is no bundle.
+            ConfigError: ``directory`` holds something that is no bundle, or a loaded model would replace a bundle.
         """
         check_is_fitted(self)
         directory = Path(directory).expanduser()

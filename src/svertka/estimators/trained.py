@@ -118,7 +118,7 @@ class Trained:
         return np.concatenate([self.head.logits(x_ND) for x_ND in parts])
 
     def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
-        """Writes the bundle that ``svertka train`` would write.
+        """Writes the bundle; see ``ImageClassifier.save``.
 
         Raises:
             BundleError: its two engines disagree.
