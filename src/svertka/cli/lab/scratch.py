@@ -60,8 +60,8 @@ def scratch(out: str, network: str, data: str, epochs: int, seed: int) -> None:
             on_event=progress,
         )
     best = min(history, key=lambda row: row.val_loss)
-    epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
-    print(f"Trained {epochs} in {sum(row.seconds for row in history):.0f} s; epoch {best.epoch} was kept.")
+    trained = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
+    print(f"Trained {trained} in {sum(row.seconds for row in history):.0f} s; epoch {best.epoch} was kept.")
     _tell(model(prepare(digits.test_images)), digits)
     _draw(model, prepare, digits, folder)
     model.save(folder / "weights.safetensors")
