@@ -249,9 +249,10 @@ def test_receptive_fields_are_what_changes_a_number(plain):
 
 
 def test_receptive_fields_by_hand(plain):
-    # The stem for small images, 3 × 3, and four 3 × 3 convolutions a stage: 3 + 4·2, then + 2 + 3·4 and so on.
-    assert [field.size_px[0] for field in plain.anatomy.fields] == [11, 25, 53, 109]
-    assert [field.step_px[0] for field in plain.anatomy.fields] == [1, 2, 4, 8]
+    # The stem, 7 × 7 at step 2; its pooling, 7 + 2·2 = 11; then four 3 × 3 convolutions a stage: 11 + 4·2·4 = 43,
+    # 43 + 2·4 + 3·2·8 = 99 and so on to the 435 px that ResNet-18 is known for (Araujo and others 2019, Distill).
+    assert [field.size_px[0] for field in plain.anatomy.fields] == [7, 43, 99, 211, 435]
+    assert [field.step_px[0] for field in plain.anatomy.fields] == [2, 4, 8, 16, 32]
 
 
 def test_a_window_stays_within_the_image():
