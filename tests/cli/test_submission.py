@@ -154,6 +154,7 @@ def test_the_competitions_own_table_may_name_the_images(bundle, contest):
         ("id\n7\n", DataError, "has 1 columns and 1 rows; expected a column of ids, at least one to fill"),
         ("id,label\n", DataError, "has 2 columns and 0 rows"),
         ("id,label\n7,red\n8\n", DataError, r"row 3: expected 2 cells as in the header"),
+        ("\nid,label\n7,red\n\n8\n", DataError, r"row 5: expected 2 cells as in the header"),
     ],
 )
 def test_what_does_not_fit_is_said(bundle, contest, text, error, message):

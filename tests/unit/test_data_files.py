@@ -181,6 +181,12 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path: Path) -> None:
         ("gone.jpg", "missing"), ("row 5", "no_path")]  # fmt: skip
 
 
+def test_rows_are_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg")
+    (tmp_path / "t.csv").write_text("\nfile,label\na.jpg,cat\n\n,\n,dog\n")
+    assert [r.path for r in list_files(tmp_path / "t.csv").rejected] == ["row 6"]
+
+
 def test_named_columns_and_folder(tmp_path: Path) -> None:
     tree(tmp_path, "far/away/a.jpg")
     (tmp_path / "t.csv").write_text("file,what,where,label\nno.jpg,cat,a,x\n")

@@ -124,12 +124,12 @@ def read_sample(path: Path, index: "_Index") -> Sample:
             f"{path.name} has {len(header)} columns and {len(rows)} rows; expected a column of ids, at least one to "
             "fill, and one row an image."
         )
-    uneven = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    uneven = next((number for number, row in rows.items() if len(row) != len(header)), None)
     if uneven:
         raise DataError(f"{path.name}, row {uneven}: expected {len(header)} cells as in the header. Download it again.")
-    first = rows[:100]
+    first = list(rows.values())[:100]
     known = [sum(bool(index.find(row[column])) for row in first) for column in range(len(header))]
-    return Sample(path, header, rows, known.index(max(known)))
+    return Sample(path, header, list(rows.values()), known.index(max(known)))
 
 
 def find_images(sample: Sample, index: "_Index") -> list[Input]:

@@ -52,7 +52,7 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
         if columns[role] is None:
             raise _no_column(table, header, role, f"Name it with {role}_column.")
     if columns["split"] is not None and not config.split_column:
-        values = {_cell(row, columns["split"]).casefold() for row in rows} - {""}
+        values = {_cell(row, columns["split"]).casefold() for row in rows.values()} - {""}
         if values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
             notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
             columns["split"] = None
@@ -61,7 +61,7 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
     entries: list[Entry] = []
     rejected: list[Rejection] = []
     first_rows: dict[str, Entry] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows.items():
         cells = {role: _cell(row, index) for role, index in columns.items()}
         entry = _entry(find, cells, number)
         if isinstance(entry, Rejection):
@@ -93,7 +93,7 @@ def list_paths(table: Path) -> list[tuple[str, Path]]:
         raise _no_column(table, header, "path", "Rename the column that holds the paths to 'path'.")
     folder = table.absolute().parent
     find = Finder(folder, folder, _UNLABELLED_FOLDERS)
-    return [(name, folder / (find(name) or name)) for row in rows if (name := _cell(row, column))]
+    return [(name, folder / (find(name) or name)) for row in rows.values() if (name := _cell(row, column))]
 
 
 def _no_column(table: Path, header: list[str], role: str, advice: str) -> DataError:
@@ -103,8 +103,10 @@ def _no_column(table: Path, header: list[str], role: str, advice: str) -> DataEr
     )
 
 
-def read_rows(table: Path) -> tuple[list[str], list[list[str]]]:
-    """Header (without spaces around the names) and rows of a CSV or TSV table.
+def read_rows(table: Path) -> tuple[list[str], dict[int, list[str]]]:
+    """Header (without spaces around the names) and rows of a CSV or TSV table, by their numbers.
+
+    Numbers are those that a spreadsheet shows: from 1, the header and empty rows counted, though left out here.
 
     Raises:
         DataError: it cannot be read, or is empty.
@@ -124,15 +126,17 @@ def read_rows(table: Path) -> tuple[list[str], list[list[str]]]:
     # csv.Sniffer guesses from letter counts and is fooled by paths; the header alone decides better.
     delimiter = max(",;\t|", key=first.count)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+        numbered = enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1)
+        rows = {number: row for number, row in numbered if any(cell.strip() for cell in row)}
     except csv.Error as error:
         raise DataError(f"{table.name} is no table that can be read ({error}); expected CSV or TSV text.") from error
-    return [cell.strip() for cell in rows[0]], rows[1:]
+    header = rows.pop(min(rows))
+    return [cell.strip() for cell in header], rows
 
 
 def _as_the_sample_says(
-    competition: Competition, header: list[str], rows: list[list[str]], config: RunConfig
-) -> tuple[list[str], list[list[str]], RunConfig]:
+    competition: Competition, header: list[str], rows: dict[int, list[str]], config: RunConfig
+) -> tuple[list[str], dict[int, list[str]], RunConfig]:
     """A competition's training table with one column of labels, and a configuration that names its columns.
 
     The columns that the sample submission asks for are the labels: one column holds them as they are; of several, one
@@ -149,7 +153,7 @@ def _as_the_sample_says(
         places = [header.index(name) for name in shared]
         label_column = "class named by a column"
         header = [*header, label_column]
-        rows = [[*row, _named_class(competition, row, places, shared, n)] for n, row in enumerate(rows, start=2)]
+        rows = {n: [*row, _named_class(competition, row, places, shared, n)] for n, row in rows.items()}
     return header, rows, replace(config, path_column=path_column, label_column=label_column)
 
 
