@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from svertka import run_folder
 from svertka.cli import VERBS
-from svertka.cli.main import app
+from svertka.cli.main import app, main
 from svertka.config import RunConfig
 
 
@@ -84,6 +84,22 @@ def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
+def test_a_full_disk_is_one_line_that_says_what_can_move(monkeypatch, capsys):
+    def fill(**_):
+        with open("/dev/full", "w") as disk:
+            disk.write("a model")
+
+    monkeypatch.setattr(sys.modules[main.__module__], "app", fill)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said.count("\n") == 1
+    assert "No space left" in said
+    assert "SVERTKA_CACHE" in said
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -255,7 +255,12 @@ def main() -> None:
                 f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
             )
         elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-            message = f"a file could not be written ({error.strerror}); free some space, or name another disk."
+            from svertka.data.pixels import cache_dir
+
+            message = (
+                f"a file could not be written ({error.strerror}). Free some space, or name another disk: --out for "
+                f"results, the variable SVERTKA_CACHE for the cache, which is {cache_dir()} now."
+            )
         else:
             raise
         print(f"svertka: {' '.join(message.split())}", file=sys.stderr)
