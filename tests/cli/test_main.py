@@ -89,7 +89,7 @@ def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
 def test_a_full_disk_is_one_line_that_says_what_can_move(monkeypatch, capsys):
     def fill(**_):
-        with open("/dev/full", "w") as disk:
+        with Path("/dev/full").open("w") as disk:
             disk.write("a model")
 
     monkeypatch.setattr(sys.modules[main.__module__], "app", fill)
