@@ -8,19 +8,13 @@ classes. Near duplicates stay on one side. Nothing is chosen on the way, so ever
 from dataclasses import replace
 
 import numpy as np
-from common import Row, Side, arguments, load, public_split, write_result
+from cells import all_cells, judge
+from common import Row, Side, arguments, load, write_result
 
-from svertka import runtime
-from svertka.config import RunConfig
-from svertka.data.loader import ImageSource
-from svertka.data.pixels import PixelStore, cache_dir
-from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.evaluate.conformal import TARGET, fit_conformal, judge_abstention
 from svertka.evaluate.predictions import predicted_labels, probabilities
-from svertka.export.engine import open_engine
 from svertka.schema import Conformal, Predictions
-from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.probe import fit_probe
 
 
@@ -32,36 +26,18 @@ def one_threshold(val: Predictions) -> Conformal:
     return Conformal(target=TARGET, thresholds=(float(doubt_N[rank - 1]),) * classes, counts=(len(val),) * classes)
 
 
-def part(table: FeatureTable, rows: tuple[int, ...]) -> FeatureTable:
-    return replace(table, places=[table.places[row] for row in rows], y_N=table.y_N[list(rows)])
-
-
 def main() -> None:
     options = arguments(__doc__, rounds=20).parse_args()
     busy = load()
-    config = RunConfig(data=str(public_split()), threads=1)
-    cache = cache_dir()
-    engine = open_engine(config, cache, runtime.setup(1).threads)
-    catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache)
-    catalog = replace(catalog, records=tuple(replace(record, split=None) for record in catalog.records))
-    everything = range(len(catalog.records))
-    table = extract(engine, ImageSource.of(catalog, everything, PixelStore(cache, engine.preprocess)), cache)
+    config, catalog, table = all_cells()
     names = catalog.class_names
     measured: dict[str, list[list[float]]] = {"a threshold for each class": [], "one threshold for all": []}
     accuracy = []
     for seed in range(options.rounds):
         split = make_split(catalog, replace(config, seed=seed))
         units_N = np.array(split.units)[list(split.train)]
-        head = fit_probe(part(table, split.train), len(names), seed, units_N).head
-        val, test = (
-            Predictions(
-                logits_NK=head.logits(part(table, rows).read()),
-                labels_N=table.y_N[list(rows)],
-                paths=tuple(catalog.records[row].path for row in rows),
-                class_names=names,
-            )
-            for rows in (split.val, split.test)
-        )
+        head = fit_probe(table.rows(split.train), len(names), seed, units_N).head
+        val, test = (judge(head, catalog, table, rows) for rows in (split.val, split.test))
         accuracy.append(float((predicted_labels(test) == test.labels_N).mean()))
         for side, conformal in zip(measured, (fit_conformal(val), one_threshold(val)), strict=True):
             found = judge_abstention(test, conformal)

@@ -29,6 +29,7 @@ SCRIPTS = (
     "lenet",
     "true_convolution",
     "strategies",
+    "splits",
     "abstention",
     "unlike",
 )

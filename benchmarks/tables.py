@@ -17,6 +17,7 @@ ORDER = (
     "from_scratch",
     "training_step",
     "inference",
+    "splits",
     "abstention",
     "finetune_epoch",
     "predict",
