@@ -82,6 +82,7 @@ def test_counts_are_grouped_as_the_language_does_it():
 
 def test_figure_and_percent_sign_stay_together():
     assert "95\u202f%" in text("metrics.interval")
+    assert "95\u202f%" in text("headline.interval", n=2, interval="")  # also where there are plural forms
 
 
 def notices_in_source():

@@ -176,15 +176,19 @@ def _flatten(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, En
     rows: list[tuple[str, Entry]] = []
     for name, value in tree.items():
         if isinstance(value, str):
-            # A figure and its percent sign stay on one line.
-            rows.append((prefix + name, re.sub(r"(?<=\d) %", f"{_NARROW_SPACE}%", value)))
+            rows.append((prefix + name, _whole_figures(value)))
         elif isinstance(value, dict) and value.keys() <= _PLURAL_FORMS:
-            rows.append((prefix + name, value))
+            rows.append((prefix + name, {form: _whole_figures(sentence) for form, sentence in value.items()}))
         elif isinstance(value, dict):
             rows.extend(_flatten(value, f"{prefix}{name}."))
         else:
             raise TypeError(f"message {prefix + name!r} is {type(value).__name__}; expected a sentence or a table.")
     return rows
+
+
+def _whole_figures(sentence: str) -> str:
+    """Keeps a figure and its percent sign on one line."""
+    return re.sub(r"(?<=\d) %", f"{_NARROW_SPACE}%", sentence)
 
 
 def _entry(key: str, language: str) -> Entry:
