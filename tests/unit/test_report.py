@@ -289,7 +289,7 @@ def test_russian_report_speaks_russian(root, tmp_path):
     )
     page = Page(build(replace(run, notices=noticed), tmp_path))
     assert page.all("html")[0]["lang"] == "ru"
-    assert "Матрица ошибок" in page.text and "тестовых изображений: 60" in page.text
+    assert "Матрица ошибок" in page.text and "· 60 тестовых изображений" in page.text
     value = f"{100 * run.evaluation.metrics['accuracy'].value:.1f}".replace(".", ",")
     assert f"{value}\u202f%" in page.text
     assert (

@@ -50,6 +50,24 @@ def test_what_is_no_number_is_a_dash():
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("balanced_accuracy", 1.0, "no interval: no mistakes seen"),
+        ("roc_auc", 1.0, "no interval: no mistakes seen"),
+        ("macro_f1", 0.0, "no interval: no hits seen"),
+        ("macro_f1", 0.5, "no interval: the same in every resample"),
+        ("log_loss", 0.0, "no interval: the same in every resample"),
+    ],
+)
+def test_an_interval_without_width_is_none(name, value, words):
+    estimate = Estimate(value, value, value, 23)
+    assert EN.interval(name, estimate) == words
+    assert EN.evidence(name, estimate) == f"{words}, n\u00a0=\u00a023"
+    wide = replace(estimate, low=value - 0.1)
+    assert EN.evidence(name, wide) == f"95\u202f% interval {EN.interval(name, wide)}, n\u00a0=\u00a023"
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.04, "0.0 s"), (4.26, "4.3 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (245, "4 min 5 s"), (7800, "2 h 10 min")],
 )
@@ -132,6 +150,11 @@ def test_headline_says_nothing_of_the_probe_where_it_is_the_model(run):
     assert not any("probe" in sentence for sentence in headline.meaning)
 
 
+def test_further_figures_tell_their_images(run):
+    tiles = make_headline(EN, run).tiles
+    assert len(tiles) == 4 and all(tile.interval.endswith(", n\u00a0=\u00a040") for tile in tiles)
+
+
 def test_headline_falls_back_to_another_metric(run):
     metrics = {name: value for name, value in run.evaluation.metrics.items() if name != "accuracy"}
     headline = make_headline(EN, replace(run, evaluation=replace(run.evaluation, metrics=metrics)))
@@ -170,7 +193,10 @@ def test_order_warning_says_what_to_do(run):
     suspicious = replace(large(run), order=OrderCheck(0.902, 0.802, 0.02, suspicious=True))
     (alert,) = make_alerts(EN, suspicious)
     assert alert.level == "warning" and alert.title == "The images seem to come in groups"
-    assert re.search(r"optimistic.*0\.802.*0\.902.*--group-regex.*--group-column", alert.body)
+    assert re.search(
+        r"optimistic.*0\.802.*0\.902 \(standard error of the difference 0\.020\).*--group-regex.*--group-column",
+        alert.body,
+    )
 
 
 def test_leaks_are_counted_and_told(run):
@@ -187,11 +213,11 @@ def test_leaks_are_counted_and_told(run):
     assert "2 images were taken out" in make_alerts(EN, dropped)[1].body
 
 
-def test_few_test_images_are_told_with_the_width_of_the_interval(run):
-    accuracy = Estimate(0.8, 0.7, 0.9, 40)
+def test_few_test_images_are_told_with_the_ends_of_the_interval(run):
+    accuracy = Estimate(0.8, 0.62, 0.88, 40)  # lopsided: no ± could tell it
     evaluation = replace(run.evaluation, metrics={**run.evaluation.metrics, "accuracy": accuracy}, notices=())
     (alert,) = make_alerts(EN, replace(run, evaluation=evaluation))
-    assert alert.title == "Only 40 test images" and "±10 points" in alert.body
+    assert alert.title == "Only 40 test images" and "from 62.0\u202f% to 88.0\u202f%" in alert.body
 
 
 def test_classes_with_few_test_images_are_named(run):
@@ -268,6 +294,20 @@ def test_class_table_names_best_and_worst(run):
     assert "worst: “dog”, 60.0\u202f% of 20" in table.finding
 
 
+def test_classes_that_are_found_equally_well_have_no_best_and_no_worst(run):
+    alike = tuple(replace(scores, recall=Estimate(0.9, 0.7, 1, 20), support=20) for scores in run.evaluation.per_class)
+    table = make_class_table(EN, replace(run.evaluation, per_class=alike))
+    assert table.finding == ("Every class with test images is found equally well: 90.0\u202f% (40 test images in all).")
+
+
+def test_a_figure_without_images_is_a_dash_and_has_no_interval(run):
+    nothing = Estimate(0.0, 0.0, 1.0, 0)
+    never_said = replace(run.evaluation.per_class[0], precision=nothing, f1=Estimate(0.0, 0.0, 0.0, 20))
+    ((_, _, (precision, _, f1)),) = make_class_table(EN, replace(run.evaluation, per_class=(never_said,))).rows
+    assert (precision.words, precision.interval, precision.measured) == ("–", "", False)
+    assert f1.words == "0.0\u202f% (no interval: no hits seen)"
+
+
 def test_mistakes_are_the_surest_ones_with_calibrated_confidence(run):
     mistakes = make_mistakes(EN, run)
     logits = run.test.logits_NK.astype(float) / run.evaluation.temperature
@@ -301,8 +341,17 @@ def test_the_epoch_that_was_kept_is_shown_though_another_has_the_lower_plain_los
     )
     loss, accuracy = learning_charts(EN, history)
     assert "in epoch 2" in loss.finding
-    assert "Kept was epoch 3" in loss.finding
-    assert "epoch 3" in accuracy.finding
+    assert "Kept was epoch 3" in loss.finding and "0.300" in loss.finding and "0.400" in loss.finding
+    assert "Lowest validation loss" not in loss.finding
+    assert "in epoch 3, the one that was kept" in accuracy.finding
+    assert "lowest" not in accuracy.finding + accuracy.reading
+    assert [[dot.r > 3 for dot in chart.lines[-1].dots] for chart in (loss, accuracy)] == 2 * [[False, False, True]]
+
+
+def test_a_first_epoch_that_was_kept_is_not_compared_with_itself():
+    history = tuple(replace(row, val_loss=0.1 * row.epoch) for row in HISTORY)
+    _, accuracy = learning_charts(EN, history)
+    assert accuracy.finding == ("70.0\u202f% after the first epoch, the one that was kept; 86.0\u202f% after the last.")
 
 
 @pytest.mark.parametrize(
@@ -342,13 +391,43 @@ def test_curves_end_in_the_corners_and_name_their_area(run):
     assert pr.lines[0].style == "ideal" and pr.lines[0].path == "M44.0,163.0L340.0,163.0"  # half are dogs
 
 
+def test_curves_of_equal_area_have_no_best_and_no_worst(run):
+    curve = replace(run.evaluation.roc[0], summary=1.0)
+    curves = tuple(replace(curve, name=name) for name in "ab")
+    evaluation = replace(run.evaluation, roc=curves, precision_recall=curves)
+    assert roc_chart(EN, evaluation).finding == (
+        "Each class against the rest (n = 40). The area is 1.000 for every class."
+    )
+    assert "The average precision is 1.000 for every class" in precision_recall_chart(EN, evaluation).finding
+    apart = replace(evaluation, roc=(curves[0], replace(curves[1], summary=0.9)))
+    assert "Area from 0.900 (“b”) to 1.000 (“a”)" in roc_chart(EN, apart).finding
+
+
+def test_a_curve_tells_its_interval_and_its_images(run):
+    interval = EN.interval("roc_auc", run.evaluation.metrics["roc_auc"])
+    assert f"(95\u202f% interval {interval}, n\u00a0=\u00a040)" in roc_chart(EN, run.evaluation).finding
+
+
 def test_reliability_says_which_way_confidence_errs(run):
     before, after = reliability_charts(EN, run.evaluation)
-    before_error = run.evaluation.metrics["calibration_error_uncalibrated"].value
-    assert before.finding.startswith(f"Calibration error {EN.percent(before_error)}.")
+    error = run.evaluation.metrics["calibration_error_uncalibrated"]
+    evidence = f"95\u202f% interval {EN.interval('calibration_error', error)}, n\u00a0=\u00a040"
+    assert before.finding.startswith(f"Calibration error {EN.percent(error.value)} ({evidence}).")
     sure = tuple(replace(b, confidence=0.99, accuracy=0.6) for b in run.evaluation.reliability)
     assert "too sure of itself" in reliability_charts(EN, replace(run.evaluation, reliability=sure))[1].finding
     assert "T\u00a0=\u00a01.70" in after.title
+
+
+@pytest.mark.parametrize(
+    ("confidence", "verdict"),
+    [(0.79, "too modest"), (0.81, "no difference"), (0.92, "no difference"), (0.96, "too sure")],
+)
+def test_confidence_is_judged_by_the_interval_of_the_accuracy(run, confidence, verdict):
+    metrics = {"accuracy": Estimate(0.9, 0.8, 0.95, 60)}
+    bins = tuple(replace(b, confidence=confidence) for b in run.evaluation.reliability)
+    (_, after) = reliability_charts(EN, replace(run.evaluation, metrics=metrics, reliability=bins))
+    assert verdict in after.finding
+    assert "right in 90.0\u202f% (95\u202f% interval 80.0–95.0\u202f%, n\u00a0=\u00a060)" in after.finding
 
 
 def test_costs_name_the_longest_step(run):
@@ -360,7 +439,19 @@ def test_costs_name_the_longest_step(run):
 def test_config_rows_mark_what_differs_from_the_defaults():
     rows = make_config_rows(RunConfig(data="pets", minutes=5, drop_leaks=True))
     assert [row.name for row in rows if row.changed] == ["minutes", "drop_leaks"]
-    assert {row.name: row.value for row in rows}["drop_leaks"] == "true"
+    values = {row.name: row.value for row in rows}
+    assert (values["drop_leaks"], values["weights"], values["images"]) == ("true", "default", '""')
+    assert (values["finetune.max_epochs"], values["finetune.augment.mirror"]) == ("24", "false")
+    assert values["finetune.listed_rates"] == "[]"
+
+
+def test_config_rows_leave_out_the_table_that_took_no_part():
+    def tables(**settings):
+        return {
+            row.name.split(".")[0] for row in make_config_rows(RunConfig(data="pets", **settings)) if "." in row.name
+        }
+
+    assert (tables(), tables(weights="none")) == ({"finetune"}, {"scratch"})
 
 
 def test_commands_quote_the_run_folder(run):

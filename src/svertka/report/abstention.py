@@ -26,8 +26,9 @@ def make_abstention(voice: Voice, evaluation: Evaluation) -> AbstentionView | No
         voice(
             "abstention.finding",
             answered=voice.percent(found.answered.value),
+            answered_evidence=voice.evidence("accuracy", found.answered),
             accuracy=voice.percent(found.accuracy.value),
-            interval=voice.interval("accuracy", found.accuracy),
+            accuracy_evidence=voice.evidence("accuracy", found.accuracy),
         )
         if found.accuracy.n
         else voice("abstention.silent")

@@ -88,6 +88,7 @@ def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
                 "alert.order.body",
                 shuffled=voice.decimal(run.order.shuffled),
                 contiguous=voice.decimal(run.order.contiguous),
+                error=voice.decimal(run.order.standard_error),
             ),
         )
 
@@ -101,8 +102,11 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     evaluation = run.evaluation
     if evaluation.n < _FEW_TEST_IMAGES:
         accuracy = evaluation.metrics.get("accuracy")
-        width = "" if accuracy is None else voice.decimal(50 * (accuracy.high - accuracy.low), 0)
-        body = voice("alert.few.body", points=width) if width else voice("alert.few.body_plain")
+        body = (
+            voice("alert.few.body_plain")
+            if accuracy is None
+            else voice("alert.few.body", low=voice.percent(accuracy.low), high=voice.percent(accuracy.high))
+        )
         yield Alert(level="warning", title=voice("alert.few.title", n=evaluation.n), body=body)
     thin = [scores for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
     if thin:
@@ -142,6 +146,7 @@ def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
                 low=voice.decimal(probe.roc_auc.low),
                 high=voice.decimal(probe.roc_auc.high),
                 model="–" if model is None else voice.decimal(model.value),
+                n=probe.roc_auc.n,
             ),
             link="seeing",
         )

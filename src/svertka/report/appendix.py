@@ -1,8 +1,9 @@
 """How the run can be repeated and used: costs, configuration, versions, sources, commands, methods."""
 
+import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from svertka.config import RunConfig
 from svertka.report.voice import Voice
@@ -66,22 +67,31 @@ class ConfigRow:
 
 
 def make_config_rows(config: RunConfig) -> tuple[ConfigRow, ...]:
-    """Every setting of the run, in the order of ``RunConfig``."""
-    default = RunConfig(data=config.data)
+    """Every setting that the run used, in the order of ``RunConfig``; those of a table by dotted names, as in TOML."""
+    default = dict(_settings(asdict(RunConfig(data=config.data))))
+    unused = unused_table(config)
     return tuple(
-        ConfigRow(
-            name=entry.name,
-            value=_written(getattr(config, entry.name)),
-            changed=getattr(config, entry.name) != getattr(default, entry.name),
-        )
-        for entry in fields(config)
+        ConfigRow(name=name, value=_written(value), changed=value != default[name])
+        for name, value in _settings(asdict(config))
+        if not name.startswith(f"{unused}.")
     )
 
 
+def unused_table(config: RunConfig) -> str:
+    """The table that took no part: a run trains pretrained weights or random ones."""
+    return "finetune" if config.from_scratch else "scratch"
+
+
+def _settings(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
 def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return '""' if value == "" else str(value)
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def make_commands(run: RunRecord) -> tuple[str, str, str]:

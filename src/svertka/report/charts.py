@@ -190,9 +190,11 @@ def _lowest(losses: Sequence[float]) -> int:
 
 def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
     best = _lowest([row.val_loss for row in history])
-    lowest = voice("learning.loss.best", epoch=best + 1, value=voice.decimal(history[best].val_loss))
+    value = voice.decimal(history[best].val_loss)
     if best != kept:
-        return f"{lowest} {voice('learning.loss.kept', epoch=kept + 1)}"
+        corrected = voice.decimal(history[kept].selection_loss)
+        return voice("learning.loss.kept", epoch=kept + 1, corrected=corrected, other=best + 1, value=value)
+    lowest = voice("learning.loss.best", epoch=best + 1, value=value)
     last = len(history) - 1
     if best == last:
         return f"{lowest} {voice('learning.loss.falling')}"
@@ -204,4 +206,8 @@ def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
 
 def _accuracy_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
     first, chosen = history[0].val_accuracy, history[kept].val_accuracy
+    if kept == 0:
+        return voice(
+            "learning.accuracy.first", chosen=voice.percent(chosen), last=voice.percent(history[-1].val_accuracy)
+        )
     return voice("learning.accuracy.finding", epoch=kept + 1, first=voice.percent(first), chosen=voice.percent(chosen))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from svertka.report.charts import LEFT, RIGHT, SQUARE_BOTTOM, TOP, Chart, Dot, Key, Label, Line
 from svertka.report.scales import Axis, Tick, path
 from svertka.report.voice import Voice
-from svertka.schema import Curve, Evaluation, ReliabilityBin
+from svertka.schema import Curve, Estimate, Evaluation, ReliabilityBin
 
 _MAX_COLOURED = 5
 _MAX_GREY = 40
@@ -73,19 +73,23 @@ def _curve_finding(voice: Voice, name: str, ranked: Sequence[Curve], evaluation:
     if len(ranked) == 1:
         curve = ranked[0]
         estimate = evaluation.metrics.get("roc_auc" if name == "roc" else "average_precision")
-        interval = "" if estimate is None else voice("curves.interval", interval=voice.interval("roc_auc", estimate))
+        interval = "" if estimate is None else f" ({voice.evidence('roc_auc', estimate)})"
         value = voice.decimal(curve.summary)
         if name == "roc":
             pairs = voice.decimal(100 * curve.summary, 0)
             return voice("roc.one", value=value, interval=interval, name=voice.quoted(curve.name), pairs=pairs)
         return voice("pr.one", value=value, interval=interval, name=voice.quoted(curve.name))
     weak, strong = ranked[0], ranked[-1]
+    weak_value, strong_value = voice.decimal(weak.summary), voice.decimal(strong.summary)
+    if weak_value == strong_value:
+        return voice(f"{name}.alike", value=weak_value, n=evaluation.n)
     return voice(
         f"{name}.many",
         weak=voice.quoted(weak.name),
-        weak_value=voice.decimal(weak.summary),
+        weak_value=weak_value,
         strong=voice.quoted(strong.name),
-        strong_value=voice.decimal(strong.summary),
+        strong_value=strong_value,
+        n=evaluation.n,
     )
 
 
@@ -146,7 +150,9 @@ def _reliability_chart(voice: Voice, evaluation: Evaluation, when: str, bins: Se
     return Chart(
         id=f"reliability-{when}",
         title=voice(f"reliability.{when}", temperature=voice.decimal(evaluation.temperature, 2)),
-        finding=_reliability_finding(voice, used, None if error is None else error.value),
+        finding=" ".join(
+            (_error_sentence(voice, error), _lean(voice, used, evaluation.metrics.get("accuracy")))
+        ).strip(),
         reading="",
         x_label=voice("reliability.x"),
         y_label=voice("reliability.y"),
@@ -160,11 +166,22 @@ def _reliability_chart(voice: Voice, evaluation: Evaluation, when: str, bins: Se
     )
 
 
-def _reliability_finding(voice: Voice, bins: Sequence[ReliabilityBin], error: float | None) -> str:
-    total = sum(b.count for b in bins)
-    lean = sum(b.count * (b.confidence - b.accuracy) for b in bins) / total
-    kind = "bold" if lean > 0.01 else "modest" if lean < -0.01 else "honest"
-    said = voice.percent(sum(b.count * b.confidence for b in bins) / total)
-    right = voice.percent(sum(b.count * b.accuracy for b in bins) / total)
-    sentence = voice(f"reliability.lean.{kind}", said=said, right=right)
-    return sentence if error is None else f"{voice('reliability.error', value=voice.percent(error))} {sentence}"
+def _error_sentence(voice: Voice, error: Estimate | None) -> str:
+    if error is None:
+        return ""
+    evidence = voice.evidence("calibration_error", error)
+    return voice("reliability.error", value=voice.percent(error.value), evidence=evidence)
+
+
+def _lean(voice: Voice, bins: Sequence[ReliabilityBin], accuracy: Estimate | None) -> str:
+    """Whether the mean confidence lies outside the interval of the accuracy, and on which side."""
+    if accuracy is None:
+        return ""
+    said = sum(b.count * b.confidence for b in bins) / sum(b.count for b in bins)
+    kind = "bold" if said > accuracy.high else "modest" if said < accuracy.low else "honest"
+    return voice(
+        f"reliability.lean.{kind}",
+        said=voice.percent(said),
+        right=voice.percent(accuracy.value),
+        evidence=voice.evidence("accuracy", accuracy),
+    )

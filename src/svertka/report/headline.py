@@ -56,7 +56,7 @@ def make_headline(voice: Voice, run: RunRecord) -> Headline:
         Tile(
             label=voice(f"metric.{tile}.name"),
             value=voice.metric(tile, metrics[tile].value),
-            interval=voice.interval(tile, metrics[tile]),
+            interval=voice.sized(voice.interval(tile, metrics[tile]), metrics[tile].n),
         )
         for tile in _TILES
         if tile in metrics and tile != name

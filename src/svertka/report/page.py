@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
-from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
+from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
 from svertka.report.charts import learning_charts
 from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
@@ -76,6 +76,7 @@ def render(run: RunRecord) -> str:
         metric_rows=metric_rows,
         costs=make_costs(voice, run.costs),
         config=make_config_rows(run.config),
+        unused_table=unused_table(run.config),
         commands=make_commands(run),
         methods=make_methods(voice, run),
     )

@@ -10,6 +10,7 @@ from svertka.schema import ClassScores, Decision, Estimate, Evaluation
 MATRIX_CLASSES = 30
 _SHARES_IN_CELLS = 12
 _PAIRS_SHOWN = 25
+_DEEP, _DEEPER = 57, 86  # percent of a row in a cell
 CLASS_ROWS_SHOWN = 200
 _SORT_CLASSES_FROM = 13
 
@@ -51,12 +52,18 @@ def make_decision(voice: Voice, decision: Decision) -> DecisionView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One cell of the matrix: count, share of its row, kind (``right``, ``wrong`` or ``zero``) and full words."""
+    """One cell of the matrix: count, share of its row, and full words.
+
+    Attributes:
+        kind: ``right``, ``wrong`` or ``zero``.
+        tone: of its colour, which decides the colour of its text: empty, ``deep`` or ``deeper``.
+    """
 
     count: str
     share: str
     percent: int
     kind: str
+    tone: str
     title: str
 
 
@@ -103,13 +110,22 @@ def make_confusion(voice: Voice, evaluation: Evaluation) -> Confusion:
 
 def _cell(voice: Voice, names: Sequence[str], sums: Sequence[int], true: int, said: int, count: int) -> Cell:
     share = count / sums[true] if sums[true] else 0.0
+    kind = "zero" if not count else "right" if true == said else "wrong"
     return Cell(
         count=voice.count(count),
         share=voice.percent(share, 0),
         percent=round(100 * share),
-        kind="zero" if not count else "right" if true == said else "wrong",
+        kind=kind,
+        tone=tone(kind, round(100 * share)),
         title=voice("confusion.cell", n=count, true=names[true], said=names[said], share=voice.percent(share)),
     )
+
+
+def tone(kind: str, percent: int) -> str:
+    """Where black text begins to be read better than white in the dark theme, and white than black in the light one."""
+    if kind == "right" and percent > _DEEPER:
+        return "deeper"
+    return "deep" if percent > _DEEP else ""
 
 
 def _confusion_finding(
@@ -133,13 +149,23 @@ def _confusion_finding(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreView:
-    """One score of one class: words, and its whisker in percent of the scale from 0 to 1."""
+    """One score of one class: words, and its whisker in percent of the scale from 0 to 1.
+
+    Attributes:
+        measured: some image stands behind it; else there is no whisker, and the value is a dash.
+    """
 
     value: str
     interval: str
     low: float
     at: float
     high: float
+    measured: bool
+
+    @property
+    def words(self) -> str:
+        """The figure with its interval in brackets."""
+        return f"{self.value} ({self.interval})" if self.measured else self.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,12 +201,14 @@ def make_score(voice: Voice, estimate: Estimate) -> ScoreView:
     def at(value: float) -> float:
         return round(100 * min(1.0, max(0.0, value)), 2) if math.isfinite(value) else 0.0
 
+    measured = estimate.n > 0
     return ScoreView(
-        value=voice.percent(estimate.value),
-        interval=voice.interval("accuracy", estimate),
+        value=voice.percent(estimate.value) if measured else "–",
+        interval=voice.interval("accuracy", estimate) if measured else "",
         low=at(estimate.low),
         at=at(estimate.value),
         high=at(estimate.high),
+        measured=measured,
     )
 
 
@@ -190,13 +218,16 @@ def _class_finding(voice: Voice, scores: Sequence[ClassScores]) -> str:
         return ""
     weak = min(judged, key=lambda entry: entry.recall.value)
     strong = max(judged, key=lambda entry: entry.recall.value)
+    weak_value, strong_value = voice.percent(weak.recall.value), voice.percent(strong.recall.value)
+    if weak_value == strong_value:
+        return voice("classes.alike", value=weak_value, n=sum(entry.support for entry in judged))
     return voice(
         "classes.finding",
         weak=voice.quoted(weak.name),
-        weak_value=voice.percent(weak.recall.value),
+        weak_value=weak_value,
         weak_n=weak.support,
         strong=voice.quoted(strong.name),
-        strong_value=voice.percent(strong.recall.value),
+        strong_value=strong_value,
         strong_n=strong.support,
     )
 

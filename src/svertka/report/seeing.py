@@ -36,6 +36,18 @@ class PatchesView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShortcutView:
+    """One probe: what it sees, its two figures each with an interval, images behind them, what that means."""
+
+    sees: str
+    accuracy: tuple[str, str]
+    roc_auc: tuple[str, str]
+    n: str
+    verdict: str
+    near: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Seeing:
     """All that the section shows."""
 
@@ -44,7 +56,7 @@ class Seeing:
     map: Chart | None
     sanity: tuple[tuple[str, str, str, str, bool], ...]
     sanity_finding: str
-    shortcuts: tuple[tuple[str, str, str, str, str, bool], ...]
+    shortcuts: tuple[ShortcutView, ...]
     bar: str
 
 
@@ -179,16 +191,16 @@ def _sanity_finding(voice: Voice, checks: Sequence[SanityCheck]) -> str:
     return voice("seeing.sanity.failed", names=failed) if failed else voice("seeing.sanity.passed")
 
 
-def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> tuple[str, str, str, str, str, bool]:
+def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> ShortcutView:
     accuracy, auc = (
         ("–", "") if one is None else (voice.metric(name, one.value), voice.interval(name, one))
         for name, one in (("accuracy", probe.accuracy), ("roc_auc", probe.roc_auc))
     )
-    return (
-        voice(f"shortcut.{probe.name}"),
-        accuracy[0],
-        auc[0],
-        auc[1],
-        voice.known("shortcut_verdict", probe.verdict),
-        probe.verdict == "near the model",
+    return ShortcutView(
+        sees=voice(f"shortcut.{probe.name}"),
+        accuracy=accuracy,
+        roc_auc=auc,
+        n="–" if probe.accuracy is None else voice.count(probe.accuracy.n),
+        verdict=voice.known("shortcut_verdict", probe.verdict),
+        near=probe.verdict == "near the model",
     )

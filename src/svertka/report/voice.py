@@ -15,6 +15,9 @@ PERCENT_METRICS = frozenset(
     {"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "calibration_error_uncalibrated"}
 )
 
+# An interval narrower than this has no width: every resample gave the same figure, up to rounding.
+_NO_WIDTH = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -62,12 +65,24 @@ class Voice:
         return self.percent(value) if name in PERCENT_METRICS else self.decimal(value)
 
     def interval(self, name: str, estimate: Estimate) -> str:
-        """Writes a metric's 95 % interval, with its unit once."""
-        if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        """Writes a metric's 95 % interval, with its unit once; why there is none where it would feign certainty."""
+        if not _is_known(estimate):
             return "–"
+        if estimate.high - estimate.low < _NO_WIDTH:
+            return self(f"interval.{_sameness(name, estimate.value)}")
         if name in PERCENT_METRICS:
             return f"{self.decimal(100 * estimate.low, 1)}–{self.percent(estimate.high)}"
         return f"{self.decimal(estimate.low)}–{self.decimal(estimate.high)}"
+
+    def evidence(self, name: str, estimate: Estimate) -> str:
+        """Writes what a figure rests on, to stand in brackets: its interval, called so, and its number of images."""
+        interval = self.interval(name, estimate)
+        has_width = _is_known(estimate) and estimate.high - estimate.low >= _NO_WIDTH
+        return self.sized(self("interval.known", interval=interval) if has_width else interval, estimate.n)
+
+    def sized(self, words: str, n: int) -> str:
+        """Adds a number of images to words: 80.1–90.2 %, n = 525."""
+        return f"{words}, n\u00a0=\u00a0{self.count(n)}"
 
     def tiny(self, value: float) -> str:
         """Writes a very small number above 0 by its order of magnitude: 2 × 10⁻⁶."""
@@ -100,3 +115,15 @@ class Voice:
     def listing(self, names: Sequence[str]) -> str:
         """Joins names in quotation marks: a, b and c."""
         return listing(names, self.language)
+
+
+def _is_known(estimate: Estimate) -> bool:
+    """Whether anything was measured: some image stands behind the figure, and its interval has ends."""
+    return estimate.n > 0 and math.isfinite(estimate.low) and math.isfinite(estimate.high)
+
+
+def _sameness(name: str, value: float) -> str:
+    """Why every resample gives the same figure, as a code: nothing was wrong, nothing was right, or otherwise."""
+    if name.startswith(("log_loss", "calibration_error")) or _NO_WIDTH < value < 1 - _NO_WIDTH:
+        return "same"
+    return "perfect" if value >= 1 - _NO_WIDTH else "nothing"
