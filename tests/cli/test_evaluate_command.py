@@ -25,7 +25,7 @@ def test_new_data_are_judged(tiny_bundle, labelled, tmp_path, capsys):
     out = tmp_path / "made" / "here"
     assert evaluate(str(tiny_bundle.directory), str(labelled), str(out), threads=1) == 0
     printed = capsys.readouterr().out
-    assert "! 1 of 8 files were left out (empty file: 1)." in printed
+    assert "! Files that were left out: 1 of 8 (empty file: 1)." in printed
     assert "blue/bad.png: empty, the file has zero bytes" in printed
     assert "7 images, temperature 2" in printed
     assert "accuracy                  0.857   " in printed
@@ -83,7 +83,7 @@ def test_images_that_the_model_learnt_from_are_counted(write_tiny_bundle, labell
     bundle = write_tiny_bundle(tmp_path / "bundle", training_hashes=learnt)
     assert evaluate(str(bundle.directory), str(labelled), str(tmp_path / "out"), threads=1) == 0
     printed = capsys.readouterr().out
-    assert "! 2 of 7 images were in the model's own training data (the first: red/red2.png)" in printed
+    assert "! Images that were in the model's own training data: 2 of 7 (the first: red/red2.png)" in printed
     notices = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))["notices"]
     assert "seen_in_training" in [notice["code"] for notice in notices]
 

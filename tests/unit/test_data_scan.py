@@ -59,7 +59,7 @@ def test_first_scan(folder: Path, cache: Path) -> None:
                                                              ("dogs/empty.jpg", "empty")}  # fmt: skip
     assert catalog.decoded == 14
     assert [sentences(notice) for notice in catalog.notices] == [
-        "2 of 14 files were left out (empty file: 1, not an image: 1)."
+        "Files that were left out: 2 of 14 (empty file: 1, not an image: 1)."
     ]
     assert events[-1] == Advanced(14)
     record = catalog.records[0]
