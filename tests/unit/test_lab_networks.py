@@ -197,7 +197,7 @@ def test_degradation_trains_all_four(images):
     assert [row.network for row in rows] == ["plain-20", "plain-56", "ResNet-20", "ResNet-56"]
     assert all(row.train_n == 24 and row.held_out_n == 10 for row in rows)
     svg = to_svg(degradation.picture(rows, "squares"))
-    assert "24 images of 16 px (squares), 1 epochs" in svg and svg.count("training error, %") == 2
+    assert "24 images of 16 px (squares), 1 epoch, one seed" in svg and svg.count("training error, %") == 2
 
 
 def test_degradation_is_claimed_only_beyond_chance():
@@ -214,10 +214,34 @@ def test_degradation_is_claimed_only_beyond_chance():
         "worse."
     )
     assert residual.endswith(
-        "residual-20 10.0%: their 95 % intervals overlap, which shows no difference; what depth costs is 0.5 "
-        "percentage points instead of 10.0."
+        "residual-20 10.0%: their 95 % intervals overlap, which shows no difference; without shortcuts depth costs "
+        "10.0 percentage points, with them nothing that chance couldn't explain."
     )
-    assert "learns better" in degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
+    better = degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
+    assert better.endswith(
+        "the deeper net learns better; without shortcuts depth costs 10.0 percentage points, with them it gains 8.0."
+    )
+    worse = degradation.sentences([*rows[:3], row("residual", 56, 150)])[1]
+    assert worse.endswith("learns worse; depth costs 10.0 percentage points without shortcuts and 5.0 with them.")
+    alike = [row(kind, depth, 100) for kind in degradation.KINDS for depth in (20, 56)]
+    assert degradation.sentences(alike)[1].endswith(
+        "which shows no difference. Plain nets degrade no more than by chance here; with more images and epochs they "
+        "may."
+    )
+
+
+def test_an_estimate_goes_with_images_and_epochs_and_leaves_what_is_measured(images):
+    assert 0 < degradation.estimate_s(images.halved(), epochs=1) < degradation.estimate_s(images.halved(), epochs=50)
+    with pytest.raises(ConfigError, match="epochs is 0"):
+        degradation.estimate_s(images, epochs=0)
+
+
+def test_one_epoch_stands_at_the_end_of_its_axis():
+    panel = Panel(title="", x_label="", y_label="", lines=[Line(name="n", points=[(1, 5.0)], colour="#000", dots=True)])
+    svg = to_svg(chart("Title", ["How"], [panel], columns=1, panel_px=(200, 100)))
+    axis = re.search(r'<polyline points="(\S+),(\S+) (\S+),\2" fill="none" stroke="#9ca3af"', svg)
+    (dot,) = re.findall(r'<circle cx="(\S+)"', svg)
+    assert dot == axis.group(3) and ">2</text>" not in svg
 
 
 # --- race --------------------------------------------------------------------------------------------------------
@@ -245,7 +269,11 @@ def test_results_of_a_race():
     never = race.sentences(race.results(laps, 0.9), 0.9)[1]
     assert "LeNet-5 after 4.0 s; VGG-11 never in this race" in never
     svg = to_svg(race.picture(laps, 0.9, "squares", 24))
-    assert "training time, s" in svg and ">90%<" in svg
+    assert (
+        "training time, s" in svg
+        and ">90%, the goal<" in svg
+        and ">71%, the highest that all reach<" in to_svg(race.picture(laps, 0.71, "squares", 24))
+    )
 
 
 def test_a_race_is_run_in_processes_of_its_own(images):

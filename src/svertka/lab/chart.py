@@ -99,8 +99,8 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     x_axis = Axis(low=x_ticks[0], high=furthest, start_px=corner[0], end_px=end[0])
     y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start_px=end[1], end_px=corner[1])
     shapes: list[Shape] = [
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 36, text=panel.title, size=14, bold=True),
-        Words(x=corner[0] - _LEFT + 8, y=corner[1] - 20, text=panel.y_label, size=11, fill=MUTED),
+        Words(x=corner[0] - _LEFT, y=corner[1] - 36, text=panel.title, size=14, bold=True),
+        Words(x=corner[0] - _LEFT, y=corner[1] - 20, text=panel.y_label, size=11, fill=MUTED),
     ]
     for tick in y_ticks:
         y = y_axis.at(tick)
@@ -114,11 +114,15 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     shapes.append(Path_(points=((corner[0], end[1]), end), stroke=LINE, width=1))
     middle = (corner[0] + end[0]) / 2
     shapes.append(Words(x=middle, y=end[1] + 35, text=panel.x_label, size=11, anchor="middle", fill=MUTED))
+    named: list[Shape] = []
     if panel.y_target:
         y = y_axis.at(panel.y_target[0])
         shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=INK, width=1))
-        shapes.append(Words(x=end[0] - 4, y=y + 13, text=panel.y_target[1], size=11, anchor="end", halo=True))
-    return shapes + _draw_lines(lines, x_axis, y_axis, corner[1], end[1])
+        below = y + 20 < end[1]  # else it would cover the axis
+        named.append(
+            Words(x=end[0] - 4, y=y + 13 if below else y - 5, text=panel.y_target[1], size=11, anchor="end", halo=True)
+        )
+    return shapes + _draw_lines(lines, x_axis, y_axis, corner[1], end[1]) + named
 
 
 def _draw_lines(
@@ -160,6 +164,8 @@ def _usable(line: Line, log_y: bool) -> list[tuple[float, float]]:
 
 def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
     """Round values over a span; only whole ones where there is nothing between (epochs, layers, powers of ten)."""
+    if whole and low == high == round(low):  # one epoch: it stands at the end of the axis, as the last one does
+        return [low - 1, low]
     if whole and high - low < 1:
         return [math.floor(low), math.floor(low) + 1]
     ticks = round_ticks(low, high, 5)

@@ -4,9 +4,11 @@ He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (ar
 the error is that on the training images. Torch by nature.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from svertka.architectures.drawing import Drawing
@@ -14,7 +16,7 @@ from svertka.architectures.resnet import cifar_resnet
 from svertka.intervals import share
 from svertka.lab.chart import BLUE, ORANGE, Line, Panel, chart
 from svertka.lab.images import Images
-from svertka.lab.training import Recipe, images_seen, sgd, train
+from svertka.lab.training import Recipe, Scale, images_seen, sgd, train, train_step
 from svertka.schema import Advanced, Estimate, Event, EventSink, StepStarted, ignore_events
 
 SHALLOW, DEEP = 20, 56
@@ -92,6 +94,26 @@ def measure(images: Images, epochs: int, seed: int = 0, on_event: EventSink = ig
             done += each * depth
 
 
+def estimate_s(images: Images, epochs: int) -> float:
+    """About how many seconds ``measure`` will take here, from three steps of the smallest network.
+
+    Raises:
+        ConfigError: ``epochs`` is below 1.
+    """
+    recipe = Recipe(epochs=epochs, optimiser=sgd)
+    network = cifar_resnet(SHALLOW, len(images.class_names), images.channels, shortcut="none")
+    optimizer = recipe.optimiser(network.to(memory_format=torch.channels_last).parameters())
+    rows = np.arange(min(recipe.batch_size, len(images.train)))
+    x, labels = Scale.of(images.train)(images.train[rows]), torch.from_numpy(images.train_labels[rows])
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        train_step(network, optimizer, x, labels)
+        times.append(time.perf_counter() - started)
+    each = min(times) / len(rows) / SHALLOW  # of an image, in a layer
+    return each * images_seen(images, recipe) * len(KINDS) * (SHALLOW + DEEP)
+
+
 # --- picture and sentences ---------------------------------------------------------------------------------------
 
 
@@ -132,7 +154,7 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
 def differences(rows: Sequence[Row], data: str) -> str:
     """How this differs from the paper's experiment."""
     return (
-        f"Scaled down: {rows[0].train_n:,} images of 16 px ({data}), {max(r.epoch for r in rows)} epochs, one seed; "
+        f"Scaled down: {rows[0].train_n:,} images of 16 px ({data}), {_epochs(rows)}, one seed; "
         "the paper trains on 45,000 of CIFAR-10 at 32 px for 182 epochs."
     )
 
@@ -140,23 +162,40 @@ def differences(rows: Sequence[Row], data: str) -> str:
 def sentences(rows: Sequence[Row]) -> tuple[str, str]:
     """Whether the deeper net learns worse, without shortcuts and with them."""
     last = {(row.kind, row.depth): row for row in rows}
-    plain, residual = (
-        100 * (last[kind, DEEP].train_error.value - last[kind, SHALLOW].train_error.value) for kind in KINDS
-    )
+    plain, residual = ((last[kind, DEEP], last[kind, SHALLOW]) for kind in KINDS)
     return (
-        f"After {rows[-1].epoch} epochs {_compare(last['plain', DEEP], last['plain', SHALLOW])}.",
-        f"With shortcuts {_compare(last['residual', DEEP], last['residual', SHALLOW])}; what depth costs is "
-        f"{residual:.1f} percentage points instead of {plain:.1f}.",
+        f"After {_epochs(rows)} {_compare(*plain)}.",
+        f"With shortcuts {_compare(*residual)}{_cost(_gap(*plain), _gap(*residual))}.",
     )
+
+
+def _epochs(rows: Sequence[Row]) -> str:
+    last = max(row.epoch for row in rows)
+    return f"{last} epoch{'' if last == 1 else 's'}"
+
+
+def _gap(deep: Row, shallow: Row) -> float:
+    """Percentage points that depth adds to the error; 0 where the intervals overlap."""
+    a, b = deep.train_error, shallow.train_error
+    return 0.0 if a.low <= b.high and b.low <= a.high else 100 * (a.value - b.value)
+
+
+def _cost(plain: float, residual: float) -> str:
+    """What shortcuts change, where plain nets degrade at all."""
+    if plain <= 0:
+        return ". Plain nets degrade no more than by chance here; with more images and epochs they may"
+    if residual > 0:
+        return f"; depth costs {plain:.1f} percentage points without shortcuts and {residual:.1f} with them"
+    with_them = f"with them it gains {-residual:.1f}" if residual else "with them nothing that chance couldn't explain"
+    return f"; without shortcuts depth costs {plain:.1f} percentage points, {with_them}"
 
 
 def _compare(deep: Row, shallow: Row) -> str:
     """``plain-56 gets 12.1 % of 1,000 training images wrong and plain-20 3.2 %: the deeper net learns worse``."""
-    a, b = deep.train_error, shallow.train_error
-    if a.low <= b.high and b.low <= a.high:
+    a, b, gap = deep.train_error, shallow.train_error, _gap(deep, shallow)
+    verdict = f"the deeper net learns {'worse' if gap > 0 else 'better'}"
+    if not gap:
         verdict = "their 95 % intervals overlap, which shows no difference"
-    else:
-        verdict = f"the deeper net learns {'worse' if a.value > b.value else 'better'}"
     return (
         f"{deep.network} gets {a.value:.1%} of {a.n:,} training images wrong and {shallow.network} {b.value:.1%}: "
         f"{verdict}"
