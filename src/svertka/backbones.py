@@ -9,6 +9,7 @@ needed.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from svertka.architectures.registry import SMALL_PX
 from svertka.architectures.small import NAME as SMALL_CNN
 from svertka.architectures.small import small_cnn
 from svertka.architectures.weights import fits, load_state
-from svertka.errors import ConfigError, NotFoundError, WeightsError, did_you_mean
+from svertka.errors import ConfigError, NotFoundError, WeightsError
 from svertka.pretrained import EMBEDDED, download, embedded_weights, fill_from, read_state
 from svertka.schema import Preprocess, Source
 from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
@@ -135,7 +136,10 @@ def resolve(name: str) -> tuple[str, str]:
     import torchvision
 
     in_torchvision = torchvision.models.list_models(module=torchvision.models)
-    hint = did_you_mean(bare, dict.fromkeys([*ARCHITECTURES, SMALL_CNN, *in_torchvision, *timm.list_models()]))
+    ours, others = [*ARCHITECTURES, SMALL_CNN], [*in_torchvision, *timm.list_models()]
+    # Ours first: of timm's thousand names one always looks most alike.
+    close = dict.fromkeys([*get_close_matches(bare, ours), *get_close_matches(bare, others)])
+    hint = f" Did you mean {', '.join(list(close)[:4])}?" if close else ""
     raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm.{hint}")
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import subprocess
 import sys
 from functools import cache
@@ -18,7 +19,7 @@ from svertka.architectures import ARCHITECTURES, build
 from svertka.architectures.cards import card, write_card
 from svertka.architectures.compare import compare, write_comparison
 from svertka.architectures.diagram import draw
-from svertka.architectures.drawing import save, to_svg
+from svertka.architectures.drawing import Disc, Words, save, text_width, to_svg
 from svertka.architectures.pictures import accuracy_picture, timeline
 from svertka.architectures.reference import fill, sections
 from svertka.architectures.sketch import sketch
@@ -102,7 +103,9 @@ def test_the_smallest_size_is_exact(name, small):
 
 
 def test_an_image_too_small_for_the_stem_is_refused():
-    with pytest.raises(ShapeError, match=r"VGG was given images of 24×40 px, too small .* at least 32.*small_images"):
+    with pytest.raises(
+        ShapeError, match=r"VGG was given images of 24×40 px, too small .* at least 32.*--small .*small_images=True"
+    ):
         on_meta("vgg16")(torch.zeros(1, 3, 24, 40, device="meta"))
 
 
@@ -269,9 +272,36 @@ def test_pictures_show_every_network(tmp_path):
         assert title in years
     assert "No figure on ImageNet: LeNet-5" in accuracy
     assert "1998" in years
+    assert "embedded in" not in to_svg(accuracy_picture(compare(["efficientnet_lite0"])))
     assert save(timeline(entries), tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ConfigError, match=r"ends in .jpg; expected a name with .svg or .png"):
         save(timeline(entries), tmp_path / "t.jpg")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["alexnet", "vgg16", "resnet50"],
+        ["alexnet", "vgg11", "vgg16", "vgg19", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "convnext_tiny"],
+    ],
+)
+def test_names_of_networks_do_not_cross_the_edges_of_their_discs(names):
+    drawing = accuracy_picture(compare(names))
+    words = {shape.text: shape for shape in drawing.shapes if isinstance(shape, Words)}
+    discs = [shape for shape in drawing.shapes if isinstance(shape, Disc) and shape.title]
+    assert len(discs) == len(names)
+    for disc in discs:
+        name = words[disc.title.partition(":")[0]]
+        half = text_width(name.text, name.size) / 2
+        corners = [(name.x + dx, name.y + dy) for dx in (-half, 0, half) for dy in (-10, -5, 2)]
+        inside = [math.hypot(x - disc.x, y - disc.y) < disc.radius for x, y in corners]
+        assert all(inside) or not any(inside), name.text
+
+
+def test_a_picture_without_figures_has_no_empty_axes():
+    svg = to_svg(accuracy_picture(compare(["resnet18", "vgg16"], (3, 64, 64))))
+    assert "Nothing to draw" in svg and "No figure on ImageNet: ResNet-18, VGG-16." in svg
+    assert "multiply-adds for one image" not in svg and "polyline" not in svg
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet121", "mobilenet_v2", "alexnet_2012", "lenet5_1998"])

@@ -83,6 +83,10 @@ def test_a_pickle_with_code_is_refused(tmp_path):
 def test_unknown_names_list_close_ones(tmp_path):
     with pytest.raises(NotFoundError, match=r"Did you mean .*resnet18"):
         load_backbone("resnet81")
+    with pytest.raises(NotFoundError, match=r"Did you mean resnet18, resnet1"):  # ours before timm's thousand
+        load_backbone("resnet19")
+    with pytest.raises(NotFoundError, match=r"Did you mean .*efficientnet_b"):
+        load_backbone("efficientnet_b9")
     with pytest.raises(NotFoundError, match=r"Did you mean IMAGENET1K_V1"):
         load_backbone("resnet18", "IMAGENET_V1")
     with pytest.raises(NotFoundError, match="does not exist"):

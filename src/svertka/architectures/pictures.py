@@ -15,8 +15,13 @@ COLOURS = {
 }  # fmt: skip
 
 
+_Rect = tuple[float, float, float, float]  # left, top, right, bottom
+
+FILES = ("accuracy.svg", "accuracy.png", "timeline.svg", "timeline.png")
+
+
 def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
-    """Writes ``accuracy`` and ``timeline`` as SVG and PNG.
+    """Writes ``FILES`` into a folder, made if needed.
 
     Raises:
         NotFoundError: the folder's parent does not exist.
@@ -25,7 +30,7 @@ def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
         raise NotFoundError(f"{folder.parent} does not exist; expected a folder to make {folder.name} in.")
     folder.mkdir(exist_ok=True)
     drawn = {"accuracy": accuracy_picture(entries), "timeline": timeline(entries)}
-    return [save(drawing, folder / f"{name}{end}") for name, drawing in drawn.items() for end in (".svg", ".png")]
+    return [save(drawn[Path(name).stem], folder / name) for name in FILES]
 
 
 def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
@@ -46,6 +51,8 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
     sizes = {by_times(entry.input_CHW) for entry in shown}
     what = (
         f"ImageNet top-1, input {' or '.join(sorted(sizes))}, one crop unless it is said otherwise. Area: parameters."
+        if shown
+        else "Nothing to draw: accuracies are published of other inputs, other stems or other data."
     )
     left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
     shapes: list[Shape] = [
@@ -58,6 +65,8 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
             fill=MUTED,
         ),
     ]
+    if not shown:  # the axes would be empty
+        return Drawing(width=width, height=top + 10, title="Accuracy over multiply-adds", shapes=shapes)
     for value in range(y_low, y_high + 1, 5):
         shapes.append(Path_(points=((left, y_of(value)), (right, y_of(value))), stroke="#e5e7eb", width=1))
         shapes.append(Words(x=left - 8, y=y_of(value) + 4, text=f"{value} %", size=11, anchor="end", fill=MUTED))
@@ -67,40 +76,65 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
             shapes.append(Words(x=x_of(value), y=bottom + 20, text=_short(value), size=11, anchor="middle", fill=MUTED))
     shapes.append(Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"))
     marks = sorted(shown, key=lambda entry: -entry.parameters)
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[_Rect] = []
+    discs: list[Disc] = []
     for entry in marks:
         assert entry.accuracy
         x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
         radius = math.sqrt(entry.parameters / 1e6) * 3.2
         tip = f"{entry.architecture.title}: {entry.accuracy.top1_percent:.1f} %, {entry.parameters:,} parameters"
-        shapes.append(Disc(x=x, y=y, radius=radius, fill=_tint(colour), stroke=colour, title=tip))
+        discs.append(Disc(x=x, y=y, radius=radius, fill=_tint(colour), stroke=colour, title=tip))
         taken.append((x - 4, y - 4, x + 4, y + 4))
-    for entry in marks:
+    shapes += discs
+    for entry, disc in zip(marks, discs, strict=True):
         assert entry.accuracy
-        x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
-        how = "" if entry.accuracy.kind == "torchvision" else f" ({entry.accuracy.weights})"
+        colour = _colour(entry)
+        how = f" ({entry.accuracy.weights})" if entry.accuracy.kind == "paper" else ""
         text = f"{entry.architecture.title}{how}"
-        at = _free_place(x, y, text_width(text, 12), taken, (left, top, right, bottom))
-        shapes.append(Disc(x=x, y=y, radius=2.5, fill=colour))
-        shapes.append(Words(x=at[0], y=at[1], text=text, fill=colour, bold=True, halo=True))
+        at = _free_place(disc, discs, text_width(text, 12) + 4, taken, (left, top, right, bottom))
+        shapes.append(Disc(x=disc.x, y=disc.y, radius=2.5, fill=colour))
+        shapes.append(Words(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
     return Drawing(width=width, height=height, title="Accuracy over multiply-adds", shapes=shapes)
 
 
-def _free_place(
-    x: float, y: float, width: float, taken: list[tuple[float, float, float, float]], room: tuple[float, ...]
-) -> tuple[float, float]:
-    """The first place around a point where a line of text covers nothing; it is taken then."""
-    tries = [(dx, dy) for dy in (4, -10, 18, -24, 32, -38, 46) for dx in (7.0, -7.0 - width, -width / 2)]
-    for dx, dy in tries:
-        box = (x + dx, y + dy - 11, x + dx + width, y + dy + 3)
-        inside = box[0] >= room[0] and box[2] <= room[2] and box[1] >= room[1] and box[3] <= room[3]
-        if inside and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
-            return box[0], y + dy
-    return x + 7, y + 4
+def _free_place(own: Disc, discs: Sequence[Disc], width: float, taken: list[_Rect], room: _Rect) -> tuple[float, float]:
+    """The first place in or around a disc where a line of text covers nothing (taken then): its middle, at the base.
+
+    It doesn't cross the edge of its own disc, and touches other ones only where there is no other place.
+    """
+    right, middle, left = own.radius + 5, -width / 2, -own.radius - 5 - width
+    above, below = -own.radius - 5, own.radius + 14
+    tries = [(middle, 18.0), (middle, -10.0)] if math.hypot(width / 2, 21) < own.radius else []  # inside
+    for step in (0.0, 14.0, 28.0, 42.0):
+        tries += [(right, 4 + step), (left, 4 + step), (right, 4 - step), (left, 4 - step)]
+        tries += [(middle, below + step), (middle, above - step)]
+    boxes = [(own.x + x, own.y + y - 11, own.x + x + width, own.y + y + 3) for x, y in tries]
+    fitting = [
+        box
+        for box in boxes
+        if box[0] >= room[0] and box[2] <= room[2] and box[1] >= room[1] and box[3] <= room[3]
+        and not _crosses(box, own) and not any(_overlap(box, other) for other in taken)
+    ]  # fmt: skip
+    free = (box for box in fitting if not any(_reach(box, disc)[0] < disc.radius for disc in discs if disc is not own))
+    chosen = next(free, (fitting or boxes)[0])
+    taken.append(chosen)
+    return (chosen[0] + chosen[2]) / 2, chosen[3] - 3
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _crosses(box: _Rect, disc: Disc) -> bool:
+    """Whether a disc's edge runs through a box."""
+    nearest, furthest = _reach(box, disc)
+    return nearest < disc.radius + 1 and furthest > disc.radius - 1
+
+
+def _reach(box: _Rect, disc: Disc) -> tuple[float, float]:
+    """Distances from a disc's middle to the nearest and to the furthest point of a box."""
+    axes = (disc.x, box[0], box[2]), (disc.y, box[1], box[3])
+    nearest = math.hypot(*(max(low - at, 0.0, at - high) for at, low, high in axes))
+    return nearest, math.hypot(*(max(at - low, high - at) for at, low, high in axes))
+
+
+def _overlap(a: _Rect, b: _Rect) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
