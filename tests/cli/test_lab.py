@@ -181,6 +181,7 @@ def bfloat16_weights():
         (("conv", "rgb.png", "--padding", "some"), "padding is 'some'; expected a number"),
         (("conv", "rgb.png", "--padding=--5"), "padding is '--5'; expected a number"),
         (("conv", "rgb.png", "--at", "5"), "--at is '5'; expected ROW,COL"),
+        (("conv", "rgb.png", "--at", "a,b"), "--at is 'a,b'; expected ROW,COL"),
         (("conv", "rgb.png", "--at", "500,1"), "no output pixel 500,1"),
         (("conv", "rgb.png", "--out", "y.jpg"), "expected one that ends in .png"),
         (("filters", "rgb.png", "--out", "no/y.png"), "no does not exist"),
@@ -204,4 +205,5 @@ def test_errors_are_one_line_and_exit_code_2(photo, arguments, said, tmp_path):
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
     assert {path.name for path in tmp_path.iterdir()} == {"rgb.png", "text.png", "bf16.safetensors"}

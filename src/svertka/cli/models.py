@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from svertka.architectures.registry import ARCHITECTURES
 from svertka.cli.extras import need_training
+from svertka.cli.lab.outputs import may_write
 from svertka.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,13 +92,13 @@ def list_models(format: str) -> str:
 def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> None:
     from svertka.architectures.cards import card, write_card
 
-    shape = _shape(name, input_)
+    shape, target = _shape(name, input_), may_write(Path(diagram).expanduser()) if diagram else Path()
     network = _without_memory(name, shape[0], small)
     if diagram:
         from svertka.architectures.diagram import draw
         from svertka.architectures.drawing import save
 
-        path = save(draw(network, _title(name), shape), Path(diagram))
+        path = save(draw(network, _title(name), shape), target)
         print(f"Drawn: {path}")
         return
     print(write_card(card(network, _title(name), shape), format, _notes(name, small)))
@@ -105,14 +106,17 @@ def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> Non
 
 def _compare(names: list[str], format: str, input_: str, small: bool, measure: bool, out: str) -> str:
     from svertka.architectures.compare import compare, write_comparison
-    from svertka.architectures.pictures import pictures
+    from svertka.architectures.pictures import FILES, pictures
 
     if not names:
         raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
+    folder = Path(out).expanduser()
+    for name in FILES if out else ():
+        may_write(folder / name)
     entries = compare(names, _parse(input_, 3) if input_ else None, small_images=small, measured=measure)
     text = write_comparison(entries, format)
     if out:
-        text += "".join(f"\nDrawn: {path}" for path in pictures(entries, Path(out)))
+        text += "".join(f"\nDrawn: {path}" for path in pictures(entries, folder))
     return text
 
 

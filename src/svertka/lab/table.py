@@ -3,8 +3,9 @@
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Row = TypeVar("Row")
 
@@ -14,15 +15,17 @@ def kept(rows: Iterable[Row], path: Path) -> Iterator[Row]:
 
     Args:
         rows: dataclasses of one kind; their fields are the columns.
-        path: written anew.
+        path: written anew once there is a first record; until then an earlier table stays.
     """
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer: Any = None
-        for row in rows:
-            names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # a dataclass, as the contract says
-            if writer is None:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(names)
+        names = [field.name for field in fields(first)]  # type: ignore[arg-type]  # a dataclass, as the contract says
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        for row in chain((first,), rows):
             writer.writerow([_text(getattr(row, name)) for name in names])
             file.flush()
             yield row

@@ -1,12 +1,15 @@
 """``svertka lab conv``: one kernel over one image, the sizes and the arithmetic behind them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, read_image, save, sheet, size_of
+from svertka.architectures.drawing import save_png
+from svertka.cli.lab import outputs
+from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, read_image, sheet, size_of
 from svertka.engine import filters
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Padding, Window
@@ -28,10 +31,13 @@ def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: st
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
-    named, pad, pixels = filters.named(name), _padding(padding), read_image(image)
+    named, pad, place = filters.named(name), _padding(padding), _position(at) if at else None
+    target = outputs.picture(out, [image]) if out else None
+    pixels = read_image(image)
     kernel = named.kernel[::-1, ::-1] if flip else named.kernel
     how = "true convolution (kernel turned)" if flip else "cross-correlation, as in deep learning"
     result = filters.correlate(pixels, kernel, stride=stride, padding=pad, padding_mode="zeros")
+    arithmetic = list(_arithmetic(pixels, kernel, place, stride, pad)) if place else []  # first: it may be refused
     print(
         f"Image   {Path(image).name}: {size_of(pixels)}, {'gray' if pixels.ndim == 2 else 'RGB, each colour by itself'}"
     )
@@ -39,11 +45,11 @@ def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: st
     window = replace(Window.of(kernel.shape, stride), pads=Window.of(kernel.shape, 1, pad).pads)
     for axis, word in enumerate(("rows", "columns")):
         print(f"{'Output' if axis == 0 else '':7} {word:8}{_size_arithmetic(pixels.shape[axis], window, axis)}")
-    if at:
-        _print_arithmetic(pixels, kernel, _position(at), stride, pad)
-    if out:
-        _draw(image, name, pixels, kernel, result, out)
-        print(f"Picture {out}")
+    for line in arithmetic:
+        print(line)
+    if target:
+        _draw(image, name, pixels, kernel, result, target)
+        print(f"Picture {target}")
 
 
 def _size_arithmetic(size: int, window: Window, axis: int) -> str:
@@ -54,15 +60,15 @@ def _size_arithmetic(size: int, window: Window, axis: int) -> str:
     return f"({size} + {before} + {after} - {kernel}) / {stride} + 1 = {rounded}"
 
 
-def _print_arithmetic(pixels: Array, kernel: Array, at: tuple[int, int], stride: int, padding: Padding) -> None:
+def _arithmetic(pixels: Array, kernel: Array, at: tuple[int, int], stride: int, padding: Padding) -> Iterator[str]:
     planes = [("gray", pixels)] if pixels.ndim == 2 else [(c, pixels[:, :, n]) for n, c in enumerate("RGB")]
     for colour, plane in planes:
         found = filters.explain(plane, kernel, at, stride=stride, padding=padding, padding_mode="zeros")
         (top, bottom), (left, right) = found.rows, found.columns
-        print(f"\nOutput {at[0]},{at[1]} ({colour}): input rows {top} to {bottom - 1}, columns {left} to {right - 1}")
+        yield f"\nOutput {at[0]},{at[1]} ({colour}): input rows {top} to {bottom - 1}, columns {left} to {right - 1}"
         for title, matrix in (("window", found.window), ("× kernel", found.kernel), ("= products", found.products)):
-            print(f"{title}\n{_table(matrix)}")
-        print(f"sum = {_number(found.total)}")
+            yield f"{title}\n{_table(matrix)}"
+        yield f"sum = {_number(found.total)}"
 
 
 def _table(matrix: Array) -> str:
@@ -77,7 +83,7 @@ def _number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, out: str) -> None:
+def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, target: Path) -> None:
     signed = bool((kernel < 0).any()) and abs(kernel.sum()) < 0.5
     shown: NDArray[np.uint8] = as_signed(gray(result)) if signed else as_light(result)
     side = 420 if pixels.shape[0] < 2 * pixels.shape[1] else 300
@@ -86,10 +92,8 @@ def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, ou
         Tile(as_signed(kernel), f"kernel {name}", f"{kernel.shape[1]} × {kernel.shape[0]}; blue below 0, red above"),
         Tile(shown, "output", f"{size_of(result)}{'; blue below 0, red above' if signed else ''}"),
     ]
-    save(
-        sheet(f"{name} on {Path(image).name}", filters.named(name).shows, {"": tiles}, columns=3, box_px=(side, 300)),
-        out,
-    )
+    title = f"{name} on {Path(image).name}"
+    save_png(sheet(title, filters.named(name).shows, {"": tiles}, columns=3, box_px=(side, 300)), target)
 
 
 def _padding(text: str) -> Padding:

@@ -23,14 +23,27 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
     need_training()
     runtime.setup()
     from svertka.architectures.drawing import save
-    from svertka.cli.lab.experiment import collect, folder, load, tell
+    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import degradation as lab
 
+    drawn, csv = files(out, "degradation.svg", lab.Row, [data])
     with Progress() as progress:
         small = load(data, progress).sample(images, _HELD_OUT, seed).halved()
-        measured = lab.measure(small, epochs, seed, progress)
-        place = folder(out)
-        csv = place / "degradation.csv"
-        rows = collect(measured, csv, progress)
+        progress.say(_forecast(lab.estimate_s(small, epochs), len(small.train), epochs))
+        rows = collect(lab.measure(small, epochs, seed, progress), csv, progress)
     print(lab.differences(rows, small.name))
-    tell(lab.sentences(rows), save(lab.picture(rows, small.name), place / "degradation.svg"), csv)
+    tell(lab.sentences(rows), save(lab.picture(rows, small.name), drawn), csv)
+
+
+def _forecast(seconds: float, images: int, epochs: int) -> str:
+    time = (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+    return (
+        f"About {time} here: 4 networks, {images:,} images, {epochs} {'epoch' if epochs == 1 else 'epochs'} each. "
+        "For less, give --images or --epochs a smaller number."
+    )

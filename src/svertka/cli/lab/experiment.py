@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from svertka.cli.lab import outputs
 from svertka.cli.progress import Progress
 from svertka.errors import ConfigError, NotFoundError
 from svertka.lab.images import Images, load_images
@@ -33,7 +34,7 @@ def load(data: str, progress: Progress, *, download: bool = False) -> Images:
 
 
 def folder(out: str) -> Path:
-    """The folder of an experiment, made if needed.
+    """The folder of an experiment; ``collect`` makes it.
 
     Raises:
         NotFoundError: its parent doesn't exist.
@@ -44,18 +45,40 @@ def folder(out: str) -> Path:
         raise NotFoundError(f"{path.parent} does not exist; expected a folder to make {path.name} in.")
     if path.is_file():
         raise ConfigError(f"--out is the file {path}; expected a folder.")
-    path.mkdir(exist_ok=True)
     return path
+
+
+def files(out: str, picture: str, kind: type[Any], reads: Iterable[str | Path]) -> tuple[Path, Path]:
+    """Where an experiment draws, and where it keeps its records; known before it starts.
+
+    Args:
+        out: folder.
+        picture: file name; the table has the same with ``.csv``.
+        kind: of the records.
+        reads: what the experiment reads.
+
+    Raises:
+        NotFoundError: the folder's parent doesn't exist.
+        ConfigError: a file of the user's is in the way.
+    """
+    drawn = folder(out) / picture
+    reads = list(reads)
+    return (
+        outputs.may_write(drawn, reads),
+        outputs.may_write(drawn.with_suffix(".csv"), reads, outputs.table_of(kind)),
+    )
 
 
 def collect(rows: Iterable[Row], csv: Path, progress: Progress) -> list[Row]:
     """All rows of an experiment, each kept in the CSV as it comes; Ctrl-C leaves those that came, and exits."""
+    csv.parent.mkdir(exist_ok=True)
     found: list[Row] = []
     try:
         for row in kept(rows, csv):
             found.append(row)
     except KeyboardInterrupt:
-        progress.say(f"Stopped; what was measured is in {csv}: {len(found)} rows.")
+        kept_in = f"what was measured is in {csv}: {len(found)} rows" if found else "nothing was measured or written"
+        progress.say(f"Stopped; {kept_in}.")
         sys.exit(130)
     return found
 

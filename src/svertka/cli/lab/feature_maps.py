@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner, read_image, save, sheet, size_of
+from svertka.architectures.drawing import save_png
+from svertka.cli.lab import outputs
+from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner, read_image, sheet, size_of
 from svertka.engine.arrays import Array
 from svertka.engine.functional import conv2d
 from svertka.errors import NotFoundError, WeightsError
@@ -27,6 +29,7 @@ def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
+    target = outputs.picture(out, [image, weights])
     pixels = read_image(image)
     rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
     found = _first_filters(weights)
@@ -44,13 +47,13 @@ def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
     title = f"{len(trained)} feature maps of {Path(image).name}"
     subtitle = f"Filters of {kernel_size} stand in the corners; maps {size_of(y[0])}, blue below 0, red above"
     height = round(150 * min(1.3, pixels.shape[0] / pixels.shape[1]))
-    save(sheet(title, subtitle, sections, columns=_COLUMNS, box_px=(150, height)), out)
+    save_png(sheet(title, subtitle, sections, columns=_COLUMNS, box_px=(150, height)), target)
     print(
         f"Trained filters: {found.name}, {len(found.kernels_O3KL)} of {kernel_size}; random ones of the same size, "
         f"seed {seed}"
     )
     print(f"Pixels: (value / 255 - mean) / std, {_scaling(found.preprocess)}, {found.whose_scaling}")
-    print(f"Picture {out}")
+    print(f"Picture {target}")
 
 
 def _patch(w_3KL: Array) -> Pixels:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from svertka.architectures.drawing import save_png
+from svertka.cli.lab import outputs
 from svertka.cli.lab.picture import (
     Pixels,
     Tile,
@@ -13,7 +15,6 @@ from svertka.cli.lab.picture import (
     gray,
     in_corner,
     read_image,
-    save,
     sheet,
     size_of,
 )
@@ -32,6 +33,7 @@ def filters(image: str, out: str) -> None:
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
+    target = outputs.picture(out, [image])
     pixels = read_image(image)
     small = _scale_down(pixels)  # may be smaller than a kernel: then there is nothing to reflect at the edge
     tiles = []
@@ -53,8 +55,8 @@ def filters(image: str, out: str) -> None:
     picture = sheet(
         f"{len(tiles)} kernels on {Path(image).name}", subtitle, {"": tiles}, columns=4, box_px=(260, height)
     )
-    save(picture, out)
-    print(f"Picture {out} ({picture.width} × {picture.height} px)")
+    save_png(picture, target)
+    print(f"Picture {target} ({picture.width} × {picture.height} px)")
 
 
 def _enlarge(picture: Pixels) -> Pixels:

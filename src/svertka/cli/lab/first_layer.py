@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from svertka import runtime
+from svertka.architectures.drawing import save_png
 from svertka.cli.extras import need_training
-from svertka.cli.inputs import find_inputs
-from svertka.cli.lab.experiment import collect, folder, tell
-from svertka.cli.lab.picture import Pixels, Tile, as_light, save, sheet
+from svertka.cli.inputs import Input, find_inputs
+from svertka.cli.lab.experiment import collect, files, tell
+from svertka.cli.lab.picture import Pixels, Tile, as_light, sheet
 from svertka.cli.progress import Progress
 from svertka.data.decode import load
 from svertka.errors import DataError, ImageRejected
@@ -39,32 +40,32 @@ def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> N
         SvertkaError: with what is wrong and what to do.
     """
     runtime.setup()
+    inputs = find_inputs([data]) if data else []
+    drawn, csv = files(out, "first_layer.png", lab.Patch, [network, weights, data, *(each.file for each in inputs)])
     if Path(network).expanduser().is_dir():
         first = lab.of_bundle(network)
     else:
         need_training()
         first = lab.of_backbone(network, weights, seed)
-    place = folder(out)
     with Progress() as progress:
-        images, about = _read(data, first, seed, progress)
+        images, about = _read(data, inputs, first, seed, progress)
         patches, count = lab.best_patches(first, images)
-        csv = place / "first_layer.csv"
         collect(patches, csv, progress)
     of_filter: dict[int, list[lab.Patch]] = defaultdict(list)
     for patch in patches:
         of_filter[patch.filter].append(patch)
     heard = lab.loud(first)
     alike = [lab.resemblance(first, number, _seen(first, images, of_filter[number])) for number in heard]
-    picture = place / "first_layer.png"
-    _draw(first, images, {number: of_filter[number] for number in heard}, network, about, picture)
-    tell(lab.sentences(first, patches, count, about, alike), picture, csv)
+    _draw(first, images, {number: of_filter[number] for number in heard}, network, about, drawn)
+    tell(lab.sentences(first, patches, count, about, alike), drawn, csv)
 
 
-def _read(data: str, first: lab.FirstLayer, seed: int, progress: Progress) -> tuple[list[Pixels], str]:
+def _read(
+    data: str, inputs: list[Input], first: lab.FirstLayer, seed: int, progress: Progress
+) -> tuple[list[Pixels], str]:
     """The network's pixels of each image, and what they are."""
     if not data:
         return _photographs(first), "scikit-learn's 2 photographs"
-    inputs = find_inputs([data])
     if len(inputs) > _MOST_IMAGES:
         chosen = np.random.default_rng(seed).choice(len(inputs), _MOST_IMAGES, replace=False)
         inputs = [inputs[index] for index in sorted(chosen)]
@@ -119,7 +120,7 @@ def _draw(
         f"strongest answers, of {about}"
     )
     columns = 4
-    save(sheet(title, subtitle, {"": tiles}, columns=columns, box_px=tiles[0].pixels.shape[1::-1]), str(path))
+    save_png(sheet(title, subtitle, {"": tiles}, columns=columns, box_px=tiles[0].pixels.shape[1::-1]), path)
 
 
 def _cut(images: Sequence[Pixels], patch: lab.Patch, height: int, width: int) -> Pixels:

@@ -21,13 +21,12 @@ def gradients(data: str, depths: str, steps: int, seed: int, out: str) -> None:
     need_training()
     runtime.setup()
     from svertka.architectures.drawing import save
-    from svertka.cli.lab.experiment import collect, folder, load, tell
+    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import gradients as lab
 
     layers = lab.parse_depths(depths)
+    drawn, csv = files(out, "gradients.svg", lab.LayerGradient, [data])
     with Progress() as progress:
         images = load(data, progress).halved()
-        place = folder(out)
-        csv = place / "gradients.csv"
         rows = collect(lab.measure(images, layers, steps, seed, progress), csv, progress)
-    tell(lab.sentences(rows), save(lab.picture(rows, images.name), place / "gradients.svg"), csv)
+    tell(lab.sentences(rows), save(lab.picture(rows, images.name), drawn), csv)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from svertka.data.decode import decode
-from svertka.errors import ConfigError, DataError, ImageRejected, NotFoundError
+from svertka.errors import DataError, ImageRejected, NotFoundError
 
 Pixels = NDArray[np.uint8]
 
@@ -126,23 +126,6 @@ def _draw_tile(
     middle, below = corner[0] + box_px[0] // 2, corner[1] + box_px[1] + 6
     _write(pen, (middle, below), tile.caption, _CAPTION_PX, _INK, box_px[0], anchor="ma")
     _write(pen, (middle, below + _CAPTION_PX + 4), tile.note, _NOTE_PX, _SOFT, box_px[0] + _GAP_PX - 4, anchor="ma")
-
-
-def save(picture: Image.Image, path: str) -> None:
-    """Writes a PNG, whole or not at all.
-
-    Raises:
-        ConfigError: the name doesn't end in .png.
-        NotFoundError: its folder doesn't exist.
-    """
-    target = Path(path)
-    if target.suffix.lower() != ".png":
-        raise ConfigError(f"the picture's name is {path}; expected one that ends in .png.")
-    if not target.parent.is_dir():
-        raise NotFoundError(f"{target.parent} does not exist; expected a folder to write {target.name} into.")
-    beside = target.with_name(f".{target.name}.part")
-    picture.save(beside, "PNG", optimize=True)
-    beside.replace(target)
 
 
 def _fit(pixels: Pixels, box_px: tuple[int, int]) -> Image.Image:

@@ -46,22 +46,20 @@ def race(
     if target is not None and not 0 < target <= 1:
         raise ConfigError(f"--target is {target:g}; expected an accuracy above 0, at most 1, such as 0.9.")
     from svertka.architectures.drawing import save
-    from svertka.cli.lab.experiment import collect, folder, load, tell
+    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import race as lab
     from svertka.lab.training import Recipe
 
     entries, recipe = lab.enter(names), Recipe(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
+    drawn, csv = files(out, "race.svg", lab.Lap, [data])
     with Progress() as progress:
         chosen = load(data, progress, download=download).sample(images, _HELD_OUT, seed)
-        place = folder(out)
-        csv = place / "race.csv"
         laps = collect(lab.race(entries, chosen, recipe, progress), csv, progress)
     target = lab.common_target(laps) if target is None else target
     found = lab.results(laps, target)
     print(f"{chosen.name}: {len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {epochs} epochs\n")
     print(_table(found, target) + "\n")
-    drawn = save(lab.picture(laps, target, chosen.name, len(chosen.train)), place / "race.svg")
-    tell(lab.sentences(found, target), drawn, csv)
+    tell(lab.sentences(found, target), save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn), csv)
 
 
 def _table(found: "Sequence[Result]", target: float) -> str:

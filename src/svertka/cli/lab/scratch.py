@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.cli.lab.picture import Tile, as_signed, save, sheet
+from svertka.architectures.drawing import save_png
+from svertka.cli.lab.outputs import may_write
+from svertka.cli.lab.picture import Tile, as_signed, sheet
 from svertka.cli.progress import Progress
 from svertka.data.digits import Digits, load_digits
 from svertka.engine import lenet
 from svertka.engine.arrays import Array
 from svertka.engine.augment import random_affine
 from svertka.engine.functional import cross_entropy, softmax
-from svertka.engine.network import Network
+from svertka.engine.network import Network, read_arrays
 from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
-from svertka.errors import ConfigError, did_you_mean
+from svertka.errors import ConfigError, SvertkaError, did_you_mean
 from svertka.intervals import share
 
 _VALIDATION_EVERY = 10
@@ -44,8 +46,10 @@ def scratch(out: str, network: str, data: str, epochs: int, seed: int) -> None:
             f"network is {network!r}; expected {' or '.join(_NETWORKS)}.{did_you_mean(network, _NETWORKS)}"
         )
     build, prepare, recipe = _NETWORKS[network]
-    plan, digits = recipe(epochs, seed), load_digits(data or None)
-    folder = Path(out)
+    plan, folder = recipe(epochs, seed), Path(out).expanduser()
+    pictures = may_write(folder / "filters.png"), may_write(folder / "mistakes.png")
+    weights = may_write(folder / "weights.safetensors", ours=_are_weights)
+    digits = load_digits(data or None)
     folder.mkdir(parents=True, exist_ok=True)
     model, x = build(seed), prepare(digits.train_images)
     chosen = np.arange(len(x)) % _VALIDATION_EVERY == 0
@@ -63,9 +67,18 @@ def scratch(out: str, network: str, data: str, epochs: int, seed: int) -> None:
     trained = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     print(f"Trained {trained} in {sum(row.seconds for row in history):.0f} s; epoch {best.epoch} was kept.")
     _tell(model(prepare(digits.test_images)), digits)
-    _draw(model, prepare, digits, folder)
-    model.save(folder / "weights.safetensors")
-    print(f"Pictures {folder / 'filters.png'}, {folder / 'mistakes.png'}; weights {folder / 'weights.safetensors'}")
+    _draw(model, prepare, digits, *pictures)
+    model.save(weights)
+    print(f"Pictures {pictures[0]}, {pictures[1]}; weights {weights}")
+
+
+def _are_weights(path: Path) -> bool:
+    """Whether a file holds a network of this lab."""
+    try:
+        names = read_arrays(path).keys()
+    except SvertkaError:
+        return False
+    return any(names == build(0).state().keys() for build, _, _ in _NETWORKS.values())
 
 
 def _tell(logits: Array, digits: Digits) -> None:
@@ -84,14 +97,13 @@ def _tell(logits: Array, digits: Digits) -> None:
     print()
 
 
-def _draw(model: Network, prepare: Callable[[NDArray[np.uint8]], Array], digits: Digits, folder: Path) -> None:
+def _draw(
+    model: Network, prepare: Callable[[NDArray[np.uint8]], Array], digits: Digits, learned: Path, mistakes: Path
+) -> None:
     filters = next(iter(model.parameters().values())).value
     tiles = [Tile(as_signed(w[0]), f"C1, map {n + 1}", f"{w.shape[1]} × {w.shape[2]}") for n, w in enumerate(filters)]
     subtitle = "Learned from scratch in NumPy. Blue below 0, white at 0, red above."
-    save(
-        sheet("First-layer filters", subtitle, {"": tiles}, columns=len(tiles), box_px=(120, 120)),
-        str(folder / "filters.png"),
-    )
+    save_png(sheet("First-layer filters", subtitle, {"": tiles}, columns=len(tiles), box_px=(120, 120)), learned)
     p = softmax(model(prepare(digits.test_images)))
     answers = p.argmax(axis=1)
     wrong = np.flatnonzero(answers != digits.test_labels)
@@ -107,7 +119,7 @@ def _draw(model: Network, prepare: Callable[[NDArray[np.uint8]], Array], digits:
     total = int((answers != digits.test_labels).sum())
     title = f"{len(tiles)} of {total} mistakes, the surest first" if tiles else "No mistakes"
     picture = sheet(title, f"of {len(answers):,} test digits", {"": tiles}, columns=6, box_px=(140, 140))
-    save(picture, str(folder / "mistakes.png"))
+    save_png(picture, mistakes)
 
 
 # --- the two networks ---------------------------------------------------------------------------------------------
