@@ -46,7 +46,7 @@ class RunConfig:
         max_megapixels: larger images are rejected by their header.
         near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates; images of at
             most 32 px are compared for equality only.
-        threads: for compute; 0 means one a physical core.
+        threads: for compute; 0, or more than the processors that this process may use, means one for each of them.
         language: of the report.
         finetune: how pretrained weights are trained further; a table ``[finetune]`` in TOML.
         scratch: how random weights are trained; a table ``[scratch]``.

@@ -32,9 +32,9 @@ def setup(threads: int = 0) -> Runtime:
     """Sets threads and allocator; call it before the first large allocation, best before torch is imported.
 
     Args:
-        threads: for compute; 0 means ``OMP_NUM_THREADS``, else one for each processor that this process may use.
+        threads: for compute, see ``compute_threads``; 0 means ``OMP_NUM_THREADS`` first.
     """
-    threads = threads or _threads_of_environment() or available_cores()
+    threads = compute_threads(threads or _threads_of_environment())
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)  # torch reads it when it is imported
     if "torch" in sys.modules:
@@ -69,6 +69,11 @@ def import_torch() -> None:
     """Imports torch, with Ctrl-C held back: interrupted while its C++ starts, the process aborts."""
     with interrupts_wait():
         import_module("torch")  # by name: a module that doesn't call this stays free of torch
+
+
+def compute_threads(asked: int) -> int:
+    """Threads that compute: as many as asked for, at most one for each processor that this process may use; 0: all."""
+    return min(asked or available_cores(), available_cores())
 
 
 def available_cores() -> int:

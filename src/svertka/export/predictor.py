@@ -80,7 +80,7 @@ def open_predictor(bundle: Bundle, threads: int = 0, engine: str = "onnx") -> Pr
         raise ConfigError(f"engine is {engine!r}; expected {' or '.join(_ENGINES)}.{did_you_mean(engine, _ENGINES)}")
     content = read_checked(bundle, MODEL)
     check_self_contained(content, str(bundle.directory / MODEL))
-    threads = threads or runtime.available_cores()
+    threads = runtime.compute_threads(threads)
     return Predictor(bundle, _ENGINES[engine](content, threads, bundle), threads)
 
 

@@ -33,7 +33,7 @@ def open_session(graph: bytes, threads: int = 0) -> "onnxruntime.InferenceSessio
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or runtime.available_cores()
+    options.intra_op_num_threads = runtime.compute_threads(threads)
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # nothing on standard error: what matters arrives as an exception
