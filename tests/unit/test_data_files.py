@@ -171,13 +171,13 @@ def test_kaggle_style_folder(tmp_path: Path) -> None:
 def test_bad_rows_are_rejected_one_by_one(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
     (tmp_path / "t.csv").write_text(
-        "file,label,split\na.jpg,cat,train\nb.jpg,,train\nc.jpg,cat,holdout\n,cat,train\ngone.jpg,cat,train\n"
+        "file,label,split\na.jpg,cat,train\nb.jpg,,train\nc.jpg,NaN,train\n,cat,train\ngone.jpg,cat,train\n"
         "a.jpg,dog,train\na.jpg,cat,train\nd.jpg\n\n"
     )
     listing = list_files(tmp_path / "t.csv")
     assert labels(listing) == {"a.jpg": "cat"}
     assert sorted((r.path, r.reason) for r in listing.rejected) == [
-        ("a.jpg", "label_conflict"), ("b.jpg", "no_label"), ("c.jpg", "unknown_split"), ("d.jpg", "no_label"),
+        ("a.jpg", "label_conflict"), ("b.jpg", "no_label"), ("c.jpg", "no_label"), ("d.jpg", "no_label"),
         ("gone.jpg", "missing"), ("row 5", "no_path")]  # fmt: skip
 
 
@@ -185,6 +185,13 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg")
     (tmp_path / "t.csv").write_text("\nfile,label\na.jpg,cat\n\n,\n,dog\n")
     assert [r.path for r in list_files(tmp_path / "t.csv").rejected] == ["row 6"]
+
+
+def test_a_split_that_is_none_stops_with_its_name(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text("file,label,split\na.jpg,cat,train\nb.jpg,cat,Testt\nc.jpg,cat,\n")
+    with pytest.raises(DataError, match=r"'split' of t.csv has 'Testt' in 1 of 3 rows; .*Did you mean test, testing\?"):
+        list_files(tmp_path / "t.csv")
 
 
 def test_named_columns_and_folder(tmp_path: Path) -> None:
@@ -244,5 +251,5 @@ def test_numbers_of_folds_are_no_split(tmp_path: Path) -> None:
     listing = list_files(tmp_path / "t.csv")
     assert [entry.split for entry in listing.entries] == [None, None]
     assert "split_column_ignored" in codes(listing)
-    named = list_files(tmp_path / "t.csv", RunConfig(data="t.csv", split_column="fold"))
-    assert reasons(named) == {"a.png": "unknown_split", "b.png": "unknown_split"}
+    with pytest.raises(DataError, match="'fold' of t.csv has '0' in 1 of 2 rows; expected train, val or test"):
+        list_files(tmp_path / "t.csv", RunConfig(data="t.csv", split_column="fold"))

@@ -261,6 +261,9 @@ def test_one_clear_error(folder: Path, cache: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "cats", one / "cats")
     with pytest.raises(DataError, match=r"one class only \(cats\); a classifier needs at least two"):
         scan(one, cache=cache)
+    (one / "dogs").mkdir()
+    with pytest.raises(DataError, match=r"one class only \(cats, for dogs holds no images\); a classifier needs"):
+        scan(one, cache=cache)
     nothing = tmp_path / "nothing"
     (nothing / "cats").mkdir(parents=True)
     (nothing / "cats" / "a.jpg").write_text("text")

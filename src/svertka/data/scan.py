@@ -19,7 +19,7 @@ from svertka.data.pillow import quiet_pillow
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply_to_image
 from svertka.errors import DataError, ImageRejected
-from svertka.runtime import available_cores
+from svertka.runtime import compute_threads
 from svertka.schema import Advanced, Catalog, EventSink, ImageRecord, Notice, Preprocess, Rejection, ignore_events
 
 MIN_IMAGES_PER_CLASS = 5
@@ -125,7 +125,7 @@ def _examine(
 
 def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
     """Results in order. At most two items a thread are under way, so memory doesn't grow with the folder."""
-    threads = threads or available_cores()
+    threads = compute_threads(threads)
     with ThreadPoolExecutor(threads) as pool, quiet_pillow():
         under_way: deque[Future[_Result]] = deque()
         for item in items:
@@ -219,8 +219,10 @@ def _check_usable(catalog: Catalog, for_training: bool) -> None:
     if not for_training:
         return
     if len(catalog.class_names) < 2:
+        empty = [str(n.values["folder"]) for n in catalog.notices if n.code == "class_without_images"]
+        hold_none = f", for {', '.join(empty)} {'holds' if len(empty) == 1 else 'hold'} no images" if empty else ""
         raise DataError(
-            f"{catalog.root} has one class only ({catalog.class_names[0]}); a classifier needs at least two. "
+            f"{catalog.root} has one class only ({catalog.class_names[0]}{hold_none}); a classifier needs at least two. "
             "Put the images into one folder a class, or check that this is the folder above the classes."
         )
     images: list[set[str]] = [set() for _ in catalog.class_names]

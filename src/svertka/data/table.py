@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
         competition: that the table is the training table of; its sample submission then says which column is the label.
 
     Raises:
-        DataError: no header, no rows, or no column of paths or labels.
+        DataError: no header, no rows, no column of paths or labels, or a split that is none.
         ConfigError: a column that the configuration names is not there.
         NotFoundError: the folder of images that the configuration names is not there.
     """
@@ -51,11 +52,13 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
     for role in ("path", "label"):
         if columns[role] is None:
             raise _no_column(table, header, role, f"Name it with {role}_column.")
-    if columns["split"] is not None and not config.split_column:
+    if columns["split"] is not None:
         values = {_cell(row, columns["split"]).casefold() for row in rows.values()} - {""}
-        if values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
+        if not config.split_column and values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
             notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
             columns["split"] = None
+        else:
+            _check_splits(table, header[columns["split"]], rows, columns["split"])
     root = _image_root(table, config)
     find = Finder(root, table.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
     entries: list[Entry] = []
@@ -185,6 +188,22 @@ def _column(table: Path, header: list[str], role: str, named: str) -> int | None
     return next((names.index(name) for name in _USUAL_NAMES[role].split() if name in names), None)
 
 
+def _check_splits(table: Path, name: str, rows: dict[int, list[str]], column: int) -> None:
+    """Stops at a split that is none: leaving its rows out would quietly cost the person a whole part.
+
+    Raises:
+        DataError: it names the value.
+    """
+    unknown = Counter(cell for row in rows.values() if (cell := _cell(row, column)).casefold() not in SPLIT_FOLDERS)
+    del unknown[""]
+    if unknown:
+        value, count = unknown.most_common(1)[0]
+        raise DataError(
+            f"column {name!r} of {table.name} has {value!r} in {count} of {len(rows)} rows; expected train, val or "
+            f"test, or nothing where svertka is to choose.{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it."
+        )
+
+
 def _cell(row: list[str], index: int | None) -> str:
     return row[index].strip() if index is not None and index < len(row) else ""
 
@@ -198,12 +217,10 @@ def _entry(find: Finder, cells: dict[str, str], number: int) -> Entry | Rejectio
         return Rejection(path=named, reason="missing", detail=f"row {number} names it, but there is no such file")
     if not cells["label"]:
         return Rejection(path=path, reason="no_label", detail=f"row {number} has an empty label")
-    split: SplitName | None = None
-    if cells["split"]:
-        split = SPLIT_FOLDERS.get(cells["split"].casefold())
-        if split is None:
-            detail = f"row {number} puts it into split {cells['split']!r}; expected train, val or test"
-            return Rejection(path=path, reason="unknown_split", detail=detail)
+    if cells["label"].casefold() == "nan":
+        detail = f"row {number} has the label {cells['label']!r}, as programs write a missing one"
+        return Rejection(path=path, reason="no_label", detail=detail)
+    split = SPLIT_FOLDERS[cells["split"].casefold()] if cells["split"] else None
     return Entry(path=path, label=cells["label"], split=split, group=cells["group"] or None)
 
 
