@@ -5,6 +5,7 @@ validation and test is thus the graph that is handed over, not the torch module 
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -209,8 +210,17 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
     """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
     settings, epoch_s, left_s = asked.settings, plan["epoch_s"], max(0.0, plan["left_s"])
     if not plan["epochs"]:
+        other_s, train_s = 60 * minutes - plan["left_s"], epoch_s * settings.min_epochs
+        enough = math.ceil((other_s + train_s) / 60)
         return None, Notice(
-            "no_fine_tuning", {"epoch_s": epoch_s, "minutes": minutes, "left_s": left_s, "least": settings.min_epochs}
+            "no_fine_tuning",
+            {
+                "least": settings.min_epochs,
+                "train_s": train_s,
+                "other_s": other_s,
+                "minutes": minutes,
+                "enough": enough,
+            },
         )
     augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
     phases = tuple(replace(phase, epochs=n) for phase, n in zip(asked.phases, plan["epochs"], strict=True))

@@ -1,5 +1,6 @@
 """Where weights come from: the package of the default network, a file, or a library's own download. Torch by nature."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
             tensors: dict[str, Tensor] = load_file(path)
             return tensors
-        state = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: no pickled code runs
-    except Exception as error:
-        raise WeightsError(f"weights file {path} cannot be read ({error}); expected tensors only.") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: no pickled code runs
+    except Exception as error:  # torch's words are left out: they advise to run the code in the file
+        raise WeightsError(
+            f"weights file {path} is no file of weights, is damaged, or holds more than tensors; expected "
+            ".safetensors, or .pth with tensors only."
+        ) from error
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]

@@ -64,7 +64,9 @@ def new_run_folder(config: RunConfig) -> Path:
     """
     if config.out:
         folder = Path(config.out).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"run folder {folder} is a file; expected a new or empty folder as --out.")
+        if folder.exists() and any(folder.iterdir()):
             raise ConfigError(
                 f"run folder {folder} is there already and not empty; choose another --out, "
                 f"or go on with it: svertka train --resume {folder}"

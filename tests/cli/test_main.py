@@ -76,6 +76,11 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
         (("models", "lenet5", "--input", "1,2"), "expected channels, height and width such as 3,64,64, or one side"),
         (("models", "lenet5", "--diagram", "net.gif"), "expected a name with .svg or .png"),
         (("models", "lenet5", "--measure"), "belong to a comparison"),
+        (("trian", "."), "No such command"),
+        (("train", ".", "--minuts", "1"), "No such option: --minuts"),
+        (("train", ".", "--minutes", "soon"), "'--minutes'"),
+        (("lab", "conv"), "See: svertka lab conv --help"),
+        (("train", ".", "--weights", __file__), "is no file of weights"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):

@@ -5,11 +5,34 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from svertka.cli.lab import app as lab
 from svertka.config import STRATEGY_NAMES
+from svertka.errors import ConfigError
+
+
+class Verbs(TyperGroup):
+    """A group of verbs whose usage errors are one line, as every error here is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Calls the verb.
+
+        Raises:
+            ConfigError: the verb or its options are not used as they are meant.
+        """
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # Typer's usage errors have their say here; their class is not public
+            if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            path = getattr(getattr(error, "ctx", None), "command_path", "svertka")
+            said = error.format_message().rstrip(".")
+            raise ConfigError(f"{said}{'' if said.endswith('?') else '.'} See: {path} --help") from error
+
 
 app = typer.Typer(
+    cls=Verbs,
     name="svertka",
     help="A folder of images in; a tested, explained, portable classifier out.",
     no_args_is_help=True,
@@ -84,6 +107,7 @@ def predict(
     wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
+    out = "" if out == "-" else out  # as many tools name standard output
     if sample_submission or wanted:
         from svertka.cli.submission import submit
 

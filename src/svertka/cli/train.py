@@ -11,8 +11,10 @@ from svertka.cli.extras import need_training
 from svertka.cli.progress import Progress
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
-from svertka.messages import sentences
+from svertka.messages import sentences, word
 from svertka.recipes import recipe
+from svertka.report.alerts import make_alerts
+from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
 
@@ -76,9 +78,10 @@ def tell(record: RunRecord) -> None:
         end="",
     )
     print(f", ROC AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" if auc else "")
-    print(f"Kept: {sentences(*record.decision.reasons)}")
-    for notice in record.notices:
-        if notice.level == "warning":
-            print(f"Warning: {sentences(notice)}")
+    kept = word("strategy", record.decision.strategy)
+    print(f"Kept: {kept}. {sentences(*record.decision.reasons)}")
+    for alert in make_alerts(Voice("en"), record):
+        if alert.level == "warning":
+            print(f"Warning: {': '.join(filter(None, (alert.title, alert.body)))}")
     print(f"Report: {folder / run_folder.REPORT}")
     print(f"Bundle: {folder / run_folder.BUNDLE}")
