@@ -91,7 +91,7 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
         colour = _colour(entry)
         how = f" ({entry.accuracy.weights})" if entry.accuracy.kind == "paper" else ""
         text = f"{entry.architecture.title}{how}"
-        at = _free_place(disc, discs, text_width(text, 12) + 4, taken, (left, top, right, bottom))
+        at = _free_place(disc, discs, text_width(text, 12), taken, (left, top, right, bottom))
         shapes.append(Disc(x=disc.x, y=disc.y, radius=2.5, fill=colour))
         shapes.append(Words(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
     return Drawing(width=width, height=height, title="Accuracy over multiply-adds", shapes=shapes)

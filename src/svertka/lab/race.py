@@ -232,7 +232,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     subtitle = (
         f"{data}: {train_n:,} training images of {SIDE_PX} px, {laps[0].held_out_n:,} held out. "
         "A dot for each epoch; one seed. Networks in their forms for small images (VGG: one full layer).",
-        "The dark line is the accuracy that the time to it is compared at.",
+        "Dark line: the accuracy to which the times are compared.",
     )
     return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
 
