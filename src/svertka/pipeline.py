@@ -136,6 +136,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         tables: dict[SplitName, FeatureTable] = {"train": extract(engine, materials.sources["train"], cache, log)}
         tables["val"] = extract(engine, materials.sources["val"], cache, log.after(len(split.train)))
         order = check_order(tables, catalog, split, config.seed)
+        step.summary = f"{sum(tables['train'].widths)} an image"
     with log.step("learn") as step:
         lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock)
         learned = learn(lesson, log)
@@ -148,12 +149,13 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     with log.step("hand over") as step:
         bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
-        step.summary = f"{bundle.directory}, engines differ by {bundle.parity.max_probability_difference:.1e} at most"
+        apart = bundle.parity.max_probability_difference
+        step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
     with log.step("explain") as step:
         insight, unexplained = None, []
         try:
             insight = explain(learned, judged, bundle, materials)
-            step.summary = f"{len(insight.examples)} examples, {len(insight.shortcuts)} probes for shortcuts"
+            step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
         except SvertkaError as error:  # the classifier is good without pictures; learning is not lost for them
             unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
@@ -297,7 +299,8 @@ def describe_catalog(catalog: Catalog) -> str:
     """One line on what was found."""
     text = f"{len(catalog.records)} images in {len(catalog.class_names)} classes ({catalog.layout})"
     if catalog.rejected:
-        text += f", {len(catalog.rejected)} files left out (see {run_folder.REJECTED})"
+        left_out = len(catalog.rejected)
+        text += f", {left_out} {'file' if left_out == 1 else 'files'} left out (see {run_folder.REJECTED})"
     return text + (", nothing had changed" if not catalog.decoded else "")
 
 
@@ -305,5 +308,5 @@ def describe_split(split: Split) -> str:
     """One line on who trains and who judges."""
     text = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     if split.leaks:
-        text += f"; {len(split.leaks)} leaks between them"
+        text += f"; {len(split.leaks)} {'leak' if len(split.leaks) == 1 else 'leaks'} between them"
     return text

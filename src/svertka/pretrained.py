@@ -90,5 +90,5 @@ def download(fetch: Callable[[], Any], url: str, place: Path | None) -> Any:
         put = f"put it at {place}" if place else "keep it anywhere"
         raise WeightsError(
             f"weights could not be downloaded ({type(error).__name__}: {str(error).partition(chr(10))[0][:120]}). "
-            f"Fetch {url} on a machine with a network and {put}, or pass it with --weights FILE."
+            f"Fetch {url} on a machine with a network and {put}, or give it to train with --weights FILE."
         ) from error

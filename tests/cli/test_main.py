@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from svertka import run_folder
 from svertka.cli import VERBS
+from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
 from svertka.config import RunConfig
 
@@ -105,6 +106,12 @@ def test_a_full_disk_is_one_line_that_says_what_can_move(monkeypatch, capsys):
     assert said.count("\n") == 1
     assert "No space left" in said
     assert "SVERTKA_CACHE" in said
+
+
+def test_the_demo_names_the_program_as_it_can_be_called(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert how_to_call(".venv/bin/svertka") == ".venv/bin/svertka"
+    assert how_to_call("-c") == "svertka"
 
 
 def test_debug_shows_the_traceback(tmp_path):

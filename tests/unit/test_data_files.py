@@ -190,7 +190,9 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
 def test_a_split_that_is_none_stops_with_its_name(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     (tmp_path / "t.csv").write_text("file,label,split\na.jpg,cat,train\nb.jpg,cat,Testt\nc.jpg,cat,\n")
-    with pytest.raises(DataError, match=r"'split' of t.csv has 'Testt' in 1 of 3 rows; .*Did you mean test, testing\?"):
+    with pytest.raises(
+        DataError, match=r"'split' of t\.csv has 'Testt' in 1 of 3 rows; .*Did you mean test, testing\?"
+    ):
         list_files(tmp_path / "t.csv")
 
 
@@ -251,5 +253,5 @@ def test_numbers_of_folds_are_no_split(tmp_path: Path) -> None:
     listing = list_files(tmp_path / "t.csv")
     assert [entry.split for entry in listing.entries] == [None, None]
     assert "split_column_ignored" in codes(listing)
-    with pytest.raises(DataError, match="'fold' of t.csv has '0' in 1 of 2 rows; expected train, val or test"):
+    with pytest.raises(DataError, match=r"'fold' of t\.csv has '0' in 1 of 2 rows; expected train, val or test"):
         list_files(tmp_path / "t.csv", RunConfig(data="t.csv", split_column="fold"))

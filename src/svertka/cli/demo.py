@@ -3,6 +3,7 @@
 import csv
 import shlex
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,9 +36,15 @@ def demo(out: str, minutes: float) -> None:
     run_path = Path(record.config.out)
     image, bundle = folder / record.test.paths[0], run_path / run_folder.BUNDLE
     print("\nTry next:")
-    print(f"  {shlex.join(['svertka', 'predict', str(bundle), str(image)])}")
-    print(f"  {shlex.join(['svertka', 'train', str(folder), '--strategy', 'probe', '--seed', '1'])}")
-    print("  svertka train FOLDER-OF-YOUR-IMAGES")
+    program = how_to_call(sys.argv[0])
+    print(f"  {shlex.join([program, 'predict', str(bundle), str(image)])}")
+    print(f"  {shlex.join([program, 'train', str(folder), '--strategy', 'probe', '--seed', '1'])}")
+    print(f"  {program} train FOLDER-OF-YOUR-IMAGES")
+
+
+def how_to_call(program: str) -> str:
+    """``svertka`` where the shell finds it by that name, else the path by which it was called just now."""
+    return "svertka" if shutil.which("svertka") or Path(program).stem != "svertka" else program
 
 
 def solar_cells(folder: Path) -> Path:

@@ -60,6 +60,11 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     if folder is not None:
         for name in (METRICS, PREDICTIONS):
             refuse_inputs(str(folder / name), [Path(data)])
+        there = [name for name in (METRICS, PREDICTIONS) if (folder / name).exists()]
+        if len(there) == 1:  # an earlier evaluation would have left both
+            raise ConfigError(
+                f"{folder} holds a {there[0]} of your own, which would be overwritten; name another --out."
+            )
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))

@@ -220,9 +220,11 @@ def _check_usable(catalog: Catalog, for_training: bool) -> None:
         return
     if len(catalog.class_names) < 2:
         empty = [str(n.values["folder"]) for n in catalog.notices if n.code == "class_without_images"]
-        hold_none = f", for {', '.join(empty)} {'holds' if len(empty) == 1 else 'hold'} no images" if empty else ""
+        only = catalog.class_names[0]
+        if empty:
+            only += f", for {', '.join(empty)} {'holds' if len(empty) == 1 else 'hold'} no images"
         raise DataError(
-            f"{catalog.root} has one class only ({catalog.class_names[0]}{hold_none}); a classifier needs at least two. "
+            f"{catalog.root} has one class only ({only}); a classifier needs at least two. "
             "Put the images into one folder a class, or check that this is the folder above the classes."
         )
     images: list[set[str]] = [set() for _ in catalog.class_names]

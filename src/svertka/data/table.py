@@ -11,7 +11,7 @@ from svertka.data.competition import Competition, plain
 from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key
 from svertka.data.finder import Finder
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
-from svertka.schema import Notice, Rejection, SplitName
+from svertka.schema import Notice, Rejection
 
 # Compared without case, spaces, dashes and underscores; earlier names win.
 _USUAL_NAMES = {
@@ -51,7 +51,7 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
     }
     for role in ("path", "label"):
         if columns[role] is None:
-            raise _no_column(table, header, role, f"Name it with {role}_column.")
+            raise _no_column(table, header, role, f"Name it with {role}_column in a file for --config.")
     if columns["split"] is not None:
         values = {_cell(row, columns["split"]).casefold() for row in rows.values()} - {""}
         if not config.split_column and values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
@@ -131,8 +131,8 @@ def read_rows(table: Path) -> tuple[list[str], dict[int, list[str]]]:
     try:
         numbered = enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1)
         rows = {number: row for number, row in numbered if any(cell.strip() for cell in row)}
-    except csv.Error as error:
-        raise DataError(f"{table.name} is no table that can be read ({error}); expected CSV or TSV text.") from error
+    except csv.Error as error:  # its words are for programmers
+        raise DataError(f"{table.name} is no table that can be read; expected CSV or TSV text.") from error
     header = rows.pop(min(rows))
     return [cell.strip() for cell in header], rows
 
