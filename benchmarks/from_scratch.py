@@ -30,6 +30,7 @@ from common import (
 from PIL import Image
 
 MINUTES, CELLS_PX, LENET_EPOCHS = 3, 64, 30
+CELLS_SETTINGS = f'size_px = {CELLS_PX}\n[scratch]\naugment = "flips"\n'  # chosen on a fold of the training part
 
 
 def lay_out_digits(folder: Path, every: int) -> Path:
@@ -94,7 +95,7 @@ def main() -> None:
         for seed in range(options.rounds):
             samples["digits"].append(ours(digits, seed, folder, options.minutes))
             samples["lenet"].append(plain(folder / "digits.npz", "lenet5", seed, "--epochs", LENET_EPOCHS))
-            cell = ours(cells, seed, folder, options.minutes, f"size_px = {CELLS_PX}\n")
+            cell = ours(cells, seed, folder, options.minutes, CELLS_SETTINGS)
             samples["cells"].append(cell)
             samples["plain"].append(plain(folder / "cells.npz", "small_cnn", seed, "--seconds", cell["learn_s"]))
 
