@@ -67,7 +67,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 10].")] = None,
     backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
     weights: Annotated[str, typer.Option(help="default, none, a weights name, or a file.")] = "",
-    recipe: Annotated[str, typer.Option(help="small: from scratch on images of 28 to 64 px.")] = "",
+    recipe: Annotated[str, typer.Option(help="small, or small-aligned: from scratch on images of 28 to 64 px.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of split, order and augmentation [default: 0].")] = None,
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
