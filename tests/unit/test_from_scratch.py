@@ -1,5 +1,7 @@
 """Training from scratch: the small network, the size of its input, and the recipe."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from svertka.config import RunConfig
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.errors import ConfigError, ShapeError, WeightsError
 from svertka.recipes import Augment, FineTune, Scratch
-from svertka.transfer import loop
+from svertka.transfer import augment, loop
 from svertka.transfer.network import fit_whitening
 from svertka.transfer.strategies import make_strategy
 
@@ -108,6 +110,17 @@ def test_a_recipe_is_changed_by_a_file_and_by_the_command_line(tmp_path):
     assert config.scratch.augment == Augment.named("none")
     (tmp_path / run_folder.CONFIG).write_text(run_folder.config_to_toml(config))
     assert run_folder.load_config(tmp_path) == config
+
+
+def test_images_that_are_framed_alike_are_flipped_and_nothing_else():
+    scratch = make_config({"data": "x"}, "", recipe_name="small-aligned").scratch
+    images = torch.rand(8, 3, 16, 16)
+    allowed = replace(scratch.augment, mirror=True, upside_down=True)
+    changed = augment.apply(augment.draw(allowed, 8, np.random.default_rng(0)), images)
+    flips = [images, images.flip(3), images.flip(2), images.flip(2, 3)]
+    seen = [min(range(4), key=lambda f: float((flips[f][n] - changed[n]).abs().max())) for n in range(8)]
+    assert len(set(seen)) > 1
+    torch.testing.assert_close(changed, torch.stack([flips[f][n] for n, f in enumerate(seen)]))
 
 
 def test_listed_rates_survive_the_run_folder(tmp_path):

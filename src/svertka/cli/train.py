@@ -82,6 +82,6 @@ def tell(record: RunRecord) -> None:
     print(f"Kept: {kept}. {sentences(*record.decision.reasons)}")
     for alert in make_alerts(Voice("en"), record):
         if alert.level == "warning":
-            print(f"Warning: {': '.join(filter(None, (alert.title, alert.body)))}")
+            print(f"Warning: {'. '.join(filter(None, (alert.title, alert.body)))}")
     print(f"Report: {folder / run_folder.REPORT}")
     print(f"Bundle: {folder / run_folder.BUNDLE}")

@@ -18,21 +18,23 @@ def picture(comparison: Comparison, title: str) -> Drawing:
     names = max(text_width(row.name, 14) for row in rows) + 12
     left = 28 + max(names, 110.0)
     second = left + _PANEL + _GAP
-    width = second + _PANEL + 150
+    differences = [row.versus_cheapest.difference for row in rows if row.versus_cheapest]
+    width = (second + _PANEL if differences else left + _PANEL) + 150
     bottom = _TOP + _ROW * len(rows)
     figures = [row.accuracy for row in rows if row.accuracy] or [share(0, 0)]
-    differences = [row.versus_cheapest.difference for row in rows if row.versus_cheapest]
     accuracy = _axis([(e.low, e.high) for e in figures], left, 0.0, 1.0)
     difference = _axis([(0.0, 0.0), *((e.low, e.high) for e in differences)], second, -1.0, 1.0)
     shapes: list[Shape] = [
         Words(x=28, y=34, text=title, size=18, bold=True),
         Words(x=28, y=56, text=_subtitle(comparison), size=12, fill=MUTED),
         Words(x=left, y=_TOP - 24, text="Accuracy", size=13, bold=True),
-        Words(x=second, y=_TOP - 24, text=f"Difference from {_cheapest(rows)}, in points", size=13, bold=True),
         Words(x=width - 28, y=_TOP - 24, text="Time a fold", size=13, bold=True, anchor="end"),
         *_grid(accuracy, bottom, signed=False),
-        *_grid(difference, bottom, signed=True),
     ]
+    if differences:
+        heading = f"Difference from {_cheapest(rows)}, in points"
+        shapes += [Words(x=second, y=_TOP - 24, text=heading, size=13, bold=True)]
+        shapes += _grid(difference, bottom, signed=True)
     for number, row in enumerate(rows):
         y = _TOP + _ROW * (number + 0.5)
         shapes.append(Words(x=28, y=y - 1, text=row.name, size=14, bold=number == 0, fill=INK if row.folds else MUTED))
@@ -43,7 +45,9 @@ def picture(comparison: Comparison, title: str) -> Drawing:
             shapes.append(Words(x=width - 28, y=y + 4, text=_seconds(row.seconds), size=12, anchor="end"))
         if row.versus_cheapest:
             shapes += _versus(difference, row.versus_cheapest, y)
-    foot = "Dots with 95 % intervals. Differences are in pairs, on the folds that both were judged on."
+    foot = "Dots with 95 % intervals."
+    if differences:
+        foot += " Differences are in pairs, on the folds that both were judged on."
     shapes.append(Words(x=28, y=bottom + 56, text=foot, size=11, fill=MUTED))
     return Drawing(width=width, height=bottom + 76, title=title, shapes=shapes)
 
