@@ -210,12 +210,13 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
     """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
     settings, epoch_s, left_s = asked.settings, plan["epoch_s"], max(0.0, plan["left_s"])
     if not plan["epochs"]:
-        other_s, train_s = 60 * minutes - plan["left_s"], epoch_s * settings.min_epochs
+        least = min(settings.min_epochs, asked.epochs)
+        other_s, train_s = 60 * minutes - plan["left_s"], epoch_s * least
         enough = math.ceil((other_s + train_s) / 60)
         return None, Notice(
-            "no_fine_tuning",
+            "fine_tuning_needs_more",
             {
-                "least": settings.min_epochs,
+                "least": least,
                 "train_s": train_s,
                 "other_s": other_s,
                 "minutes": minutes,

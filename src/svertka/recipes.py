@@ -72,8 +72,8 @@ class Augment:
         return AUGMENTS[name]
 
 
-# "flips" is for images that are all framed alike (cells, plates, faces): there a shift, a turn or a crop shows edges
-# where none belong. Which flips are used is measured, see ``FineTune.measure_flips``.
+# "flips" is for images that are all framed alike (cells, plates, faces), where moving the frame can do harm
+# (benchmarks/LOG.md). Which flips are used is measured, see ``FineTune.measure_flips``.
 AUGMENTS: Mapping[str, Augment] = {
     "none": Augment(min_area=1.0, brightness=0.0, contrast=0.0),
     "flips": Augment(alternate=True, min_area=1.0, brightness=0.0, contrast=0.0),

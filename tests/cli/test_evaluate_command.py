@@ -115,7 +115,7 @@ def test_a_configuration_says_how_to_read_a_table(tiny_bundle, labelled, tmp_pat
 def test_results_never_replace_the_table_that_was_read(tiny_bundle, labelled, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "predictions.csv").write_text("my own")
-    with pytest.raises(ConfigError, match=r"holds a predictions\.csv of your own"):
+    with pytest.raises(ConfigError, match=r"predictions\.csv exists and isn't an earlier result"):
         evaluate("no-model", "no-data", str(tmp_path / "mine"))
     assert (tmp_path / "mine" / "predictions.csv").read_text() == "my own"
     table = tmp_path / "predictions.csv"

@@ -44,7 +44,7 @@ def test_an_image_is_never_replaced_by_what_is_drawn_of_it(tmp_path, verb):
     name = "feature_maps.png" if verb == "feature-maps" else "filters.png"
     done = svertka("lab", verb, name, *(["--out", name] if verb == "conv" else []), cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == f"svertka: {name} is an input and would be overwritten; give --out another name.\n"
+    assert done.stderr == f"svertka: {name} is one of the inputs and would be overwritten; give --out another name.\n"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         "filters.png": before, "feature_maps.png": before,
     }  # fmt: skip
@@ -56,9 +56,9 @@ def test_another_spelling_of_an_input_is_the_input(here, link):
     link(here / "photo.png", here / "same.png")
     (here / "folder").mkdir()
     for out in ("same.png", "./photo.png", "folder/../photo.png", str(here / "photo.png")):
-        with pytest.raises(ConfigError, match="is an input and would be overwritten"):
+        with pytest.raises(ConfigError, match="is one of the inputs and would be overwritten"):
             run_conv("photo.png", out)
-    with pytest.raises(ConfigError, match="is an input"):
+    with pytest.raises(ConfigError, match="is one of the inputs"):
         run_conv("same.png", "photo.png")
     assert (here / "photo.png").read_bytes() == before
 
@@ -66,9 +66,9 @@ def test_another_spelling_of_an_input_is_the_input(here, link):
 def test_a_drawing_is_no_place_for_a_drawing_of_itself(here):
     run_conv(photo(here / "photo.png"), "sobel.png")
     run_conv("photo.png", "sobel.png")  # again: its own earlier result
-    with pytest.raises(ConfigError, match="is an input"):
+    with pytest.raises(ConfigError, match="is one of the inputs"):
         run_conv("sobel.png", "sobel.png")
-    with pytest.raises(ConfigError, match="is an input"):
+    with pytest.raises(ConfigError, match="is one of the inputs"):
         feature_maps("photo.png", "sobel.png", 0, "sobel.png")
 
 
@@ -120,7 +120,7 @@ def test_an_experiment_replaces_its_own_table_only(here):
     assert (drawn.name, csv.name) == ("lab.svg", "lab.csv") and not drawn.parent.exists()
     experiment.collect([Row(1, 0.5)], csv, Progress())
     assert experiment.files("out", "lab.svg", Row, [""]) == (drawn, csv)
-    with pytest.raises(ConfigError, match=r"lab\.csv is an input"):
+    with pytest.raises(ConfigError, match=r"lab\.csv is one of the inputs"):
         experiment.files("out", "lab.svg", Row, ["out/lab.csv"])
     for mine in ("epoch,error,note\n1,2,3\n", "epoch\n1\n", "my list"):
         csv.write_text(mine)
@@ -155,7 +155,7 @@ def test_an_experiment_does_not_start_where_it_could_not_end(here):
 def test_images_that_a_first_layer_is_shown_stay(here):
     (here / "images").mkdir()
     before = photo(here / "images/first_layer.png").read_bytes()
-    with pytest.raises(ConfigError, match=r"first_layer\.png is an input"):
+    with pytest.raises(ConfigError, match=r"first_layer\.png is one of the inputs"):
         first_layer("efficientnet_lite0", "none", "images", 0, "images")
     assert (here / "images/first_layer.png").read_bytes() == before
 

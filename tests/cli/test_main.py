@@ -81,7 +81,7 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
         (("train", ".", "--minuts", "1"), "No such option: --minuts"),
         (("train", ".", "--minutes", "soon"), "'--minutes'"),
         (("lab", "conv"), "lab conv --help"),
-        (("train", ".", "--minutes", "soon", "--seed", "1"), "--help"),
+        (("--nope",), "No such option: --nope"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(arguments, said, tmp_path):

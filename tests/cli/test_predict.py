@@ -225,7 +225,7 @@ def test_a_competition_table_names_ids_of_its_test_folder(tmp_path):
 def test_places_that_cannot_be_written_fail_before_the_work(bundle, inside, tmp_path):
     with pytest.raises(NotFoundError, match=r"nowhere does not exist; expected a folder to write out\.csv into"):
         predict(bundle, ["red"], str(tmp_path / "nowhere" / "out.csv"))
-    with pytest.raises(NotFoundError, match="is a folder; expected the name of a CSV file"):
+    with pytest.raises(ConfigError, match="is a folder; expected the name of a file to write"):
         predict(bundle, ["red"], str(tmp_path))
 
 
@@ -243,6 +243,19 @@ def test_an_input_is_never_written_over(bundle, inside, tmp_path):
             predict(bundle, ["list.csv"], out, 1)
         assert Path(out).read_bytes() == before
     table.unlink()
+
+
+def test_only_an_earlier_table_is_replaced(bundle, inside):
+    mine = inside / "mine.csv"
+    mine.write_text("path,mine\n")
+    for place in ("mine.csv", os.devnull):
+        with pytest.raises(ConfigError, match=r"isn't an earlier result|no regular file"):
+            predict(bundle, ["red"], place, 1)
+    assert mine.read_text() == "path,mine\n"
+    for _ in range(2):
+        predict(bundle, ["red"], "answers.csv", 1)
+    mine.unlink()
+    Path("answers.csv").unlink()
 
 
 # --- the NumPy twin --------------------------------------------------------------------------------------------------

@@ -188,11 +188,29 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
 
 
 def test_a_split_that_is_none_stops_with_its_name(tmp_path: Path) -> None:
-    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
-    (tmp_path / "t.csv").write_text("file,label,split\na.jpg,cat,train\nb.jpg,cat,Testt\nc.jpg,cat,\n")
+    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text("file,label,split\na.jpg,cat,train\nb.jpg,cat,Testt\nc.jpg,cat,\nd.jpg,,none\n")
     with pytest.raises(
         DataError, match=r"'split' of t\.csv has 'Testt' in 1 of 3 rows; .*Did you mean test, testing\?"
     ):
+        list_files(table)
+
+
+def test_nan_means_that_nothing_is_known(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text("file,label,split,patient\na.jpg,cat,train,nan\nb.jpg,cat,NaN,p\nc.jpg,nan,train,p\n")
+    listing = list_files(table)
+    assert [(entry.path, entry.split, entry.group) for entry in listing.entries] == [
+        ("a.jpg", "train", None), ("b.jpg", None, "p")]  # fmt: skip
+    assert reasons(listing) == {"c.jpg": "no_label"}
+
+
+@pytest.mark.parametrize("text", ["", ",,\n,,\n"])
+def test_an_empty_table_is_called_so(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=r"t\.csv is empty"):
         list_files(tmp_path / "t.csv")
 
 

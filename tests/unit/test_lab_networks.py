@@ -230,7 +230,7 @@ def test_degradation_is_claimed_only_beyond_chance():
     )
 
 
-def test_an_estimate_goes_with_images_and_epochs_and_leaves_what_is_measured(images):
+def test_an_estimate_goes_with_images_and_epochs(images):
     assert 0 < degradation.estimate_s(images.halved(), epochs=1) < degradation.estimate_s(images.halved(), epochs=50)
     with pytest.raises(ConfigError, match="epochs is 0"):
         degradation.estimate_s(images, epochs=0)

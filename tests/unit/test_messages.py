@@ -159,6 +159,10 @@ def test_values_are_never_read_as_templates():
     assert "{n}" in text("headline.task.two", first="{n}", second="b")
 
 
+def test_a_notice_of_another_version_is_told_by_its_code():
+    assert sentences(Notice("seen_by_nobody", {"n": 3})) == "[seen by nobody]"
+
+
 def test_unknown_key_names_close_matches():
     with pytest.raises(KeyError, match=r"no message 'data.image' in the en catalogue. Did you mean data.images"):
         text("data.image", n=1)

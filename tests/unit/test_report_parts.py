@@ -53,7 +53,8 @@ def test_what_is_no_number_is_a_dash():
     ("name", "value", "words"),
     [
         ("balanced_accuracy", 1.0, "no interval: no mistakes seen"),
-        ("roc_auc", 1.0, "no interval: no mistakes seen"),
+        ("roc_auc", 1.0, "no interval: ranked without a mistake in every resample"),
+        ("roc_auc", 0.0, "no interval: the same in every resample"),
         ("macro_f1", 0.0, "no interval: no hits seen"),
         ("macro_f1", 0.5, "no interval: the same in every resample"),
         ("log_loss", 0.0, "no interval: the same in every resample"),

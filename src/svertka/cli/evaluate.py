@@ -1,6 +1,5 @@
 """``svertka evaluate``: a bundle is judged on labelled images that it hasn't seen. Needs no torch."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import evaluate as judging
-from svertka.cli.output import refuse_inputs
+from svertka.cli.output import begins, may_write
 from svertka.config import RunConfig
 from svertka.data.scan import scan
 from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
+from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
 from svertka.messages import sentences
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 from svertka.transfer.novelty import told
+from svertka.whole_files import read_json, write_json
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -58,13 +59,8 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     if folder is not None and any((folder / name).exists() for name in ("config.toml", "manifest.json")):
         raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
     if folder is not None:
-        for name in (METRICS, PREDICTIONS):
-            refuse_inputs(str(folder / name), [Path(data)])
-        there = [name for name in (METRICS, PREDICTIONS) if (folder / name).exists()]
-        if len(there) == 1:  # an earlier evaluation would have left both
-            raise ConfigError(
-                f"{folder} holds a {there[0]} of your own, which would be overwritten; name another --out."
-            )
+        may_write(folder / METRICS, [data], _are_metrics)
+        may_write(folder / PREDICTIONS, [data], begins(PREDICTION_COLUMNS))
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
@@ -80,11 +76,19 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     print("\n".join(_lines(evaluation, catalog)))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(judging.to_json(evaluation), ensure_ascii=False, indent=2)
-        (folder / METRICS).write_text(text + "\n", encoding="utf-8")
+        write_json(folder / METRICS, judging.to_json(evaluation))
         judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
         print(f"\nWritten to {folder}: {METRICS}, {PREDICTIONS}")
     return 0
+
+
+def _are_metrics(path: Path) -> bool:
+    """Whether a file is what ``evaluate`` writes."""
+    try:
+        found = read_json(path)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and {"metrics", "per_class", "temperature"} <= found.keys()
 
 
 def check_class_names(of_data: Sequence[str], of_model: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -15,20 +17,31 @@ from svertka.errors import ConfigError
 class Verbs(TyperGroup):
     """A group of verbs whose usage errors are one line, as every error here is."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the options before the verb; errors as in ``invoke``."""
+        with _one_line():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Calls the verb.
 
         Raises:
             ConfigError: the verb or its options are not used as they are meant.
         """
-        try:
+        with _one_line():
             return super().invoke(ctx)
-        except Exception as error:  # Typer's usage errors have their say here; their class is not public
-            if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
-                raise
-            path = getattr(getattr(error, "ctx", None), "command_path", "svertka")
-            said = error.format_message().rstrip(".")
-            raise ConfigError(f"{said}{'' if said.endswith('?') else '.'} See: {path} --help") from error
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Typer's usage errors have their say here; their class is not public
+        if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        path = getattr(getattr(error, "ctx", None), "command_path", "svertka")
+        said = error.format_message().rstrip(".")
+        raise ConfigError(f"{said}{'' if said.endswith('?') else '.'} See: {path} --help") from error
 
 
 app = typer.Typer(
@@ -267,6 +280,9 @@ def main() -> None:
     if "--debug" in sys.argv:  # people add it at the end of the line that failed
         sys.argv.remove("--debug")
         app()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a name that the terminal cannot show costs no result
     try:
         app(standalone_mode=True)
     except Exception as error:

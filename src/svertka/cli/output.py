@@ -1,8 +1,13 @@
-"""Where a verb's answers go: a file, whole or absent, or standard output. What is said goes to standard error."""
+"""Where a verb's answers go: a file, whole or absent, or standard output. What is said goes to standard error.
 
+A file that exists is replaced only if svertka wrote it, and never if it is read: ``may_write`` decides.
+"""
+
+import csv
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -13,10 +18,43 @@ from svertka.errors import ConfigError, NotFoundError
 ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
-def refuse_inputs(out: str | None, inputs: Sequence[Path]) -> None:
-    """Raises ConfigError where ``out`` is one of the files that are read."""
-    if out and Path(out).resolve() in {path.resolve() for path in inputs}:
-        raise ConfigError(f"--out {out} is one of the inputs and would be overwritten; name another file.")
+def may_write(path: Path, reads: Iterable[str | Path], ours: Callable[[Path], bool]) -> Path:
+    """The path, if nothing of the user's would be lost by writing there. Called before anything is computed.
+
+    Args:
+        path: of an output.
+        reads: what the verb reads; names of no file are passed over.
+        ours: tells whether svertka wrote an existing file.
+
+    Raises:
+        ConfigError: it is a folder or a device, a file that is read under whatever name, or one that svertka
+            didn't write.
+    """
+    if not path.exists():
+        return path
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise ConfigError(f"{path} is {what}; expected the name of a file to write.")
+    if any(each.exists() and path.samefile(each) for each in (Path(read).expanduser() for read in reads if read)):
+        raise ConfigError(f"{path} is one of the inputs and would be overwritten; give --out another name.")
+    if path.stat().st_size and not ours(path):
+        raise ConfigError(
+            f"{path} exists and isn't an earlier result of this command, so it is kept; name another place, or move it."
+        )
+    return path
+
+
+def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
+    """A test whether a file begins as a CSV table with these columns does."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    start = line.getvalue().encode(errors=ENCODING_ERRORS)
+
+    def tells(path: Path) -> bool:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+
+    return tells
 
 
 def say_unlike(names: Sequence[str]) -> None:
@@ -42,14 +80,12 @@ def written_whole(path: Path) -> Iterator[TextIO]:
     """A file that appears under its name only once it is complete.
 
     Raises:
-        NotFoundError: its folder isn't there, or it is a folder itself.
+        NotFoundError: its folder isn't there.
     """
     if not path.parent.is_dir():
         raise NotFoundError(
             f"{path.parent} does not exist; expected a folder to write {path.name} into. Create it first."
         )
-    if path.is_dir():
-        raise NotFoundError(f"{path} is a folder; expected the name of a CSV file to write.")
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         with beside.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as stream:

@@ -10,11 +10,13 @@ from typing import TextIO
 import numpy as np
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.output import refuse_inputs, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import begins, may_write, say, say_unlike, standard_output, written_whole
 from svertka.evaluate.conformal import is_answer, possible_classes
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import FilePrediction, open_predictor, predict_files
 from svertka.schema import Bundle, Conformal
+
+_COLUMNS = ("path", "label", "confidence")  # of every table, first
 
 
 def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
@@ -37,13 +39,14 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
 
     Raises:
         NotFoundError: a path means no file, or ``out`` lies in no folder.
-        ConfigError: ``out`` is one of the inputs.
+        ConfigError: ``out`` is one of the inputs, a folder, or a file that no earlier call wrote.
         BundleError: the bundle is damaged.
         ConfigError: there is no such engine.
     """
     predictor = open_predictor(load_bundle(bundle), threads, engine)
     inputs = find_inputs(paths)
-    refuse_inputs(out, [*map(Path, paths), *(one.file for one in inputs)])
+    if out:
+        may_write(Path(out), [*paths, *(one.file for one in inputs)], begins(_COLUMNS))
     results = predict_files(predictor, (found.file for found in inputs))
     try:
         with written_whole(Path(out)) if out else standard_output() as stream:
@@ -65,9 +68,9 @@ def _write_rows(
     """Writes the table; returns how many files were read, and the names of those unlike the training images."""
     rows, novelty, class_names = csv.writer(stream, lineterminator="\n"), bundle.novelty, bundle.class_names
     answers = ["answer"] if bundle.conformal else []
-    columns = ["label", "confidence", *answers, *(f"p:{name}" for name in class_names)]
+    columns = [*_COLUMNS[1:], *answers, *(f"p:{name}" for name in class_names)]
     columns += ["unlike_training", "distance_percentile"] if novelty else []
-    rows.writerow(["path", *columns, "error"])
+    rows.writerow([*_COLUMNS[:1], *columns, "error"])
     read, unlike = 0, []
     for found, result in zip(inputs, results, strict=True):
         if result.probabilities_K is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.output import refuse_inputs, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import begins, may_write, say, say_unlike, standard_output, written_whole
 from svertka.data.competition import is_test_image, plain
 from svertka.data.finder import ways_to_name
 from svertka.data.table import read_rows
@@ -81,9 +81,10 @@ def submit(
         raise ConfigError(f"--wanted is {wanted!r}, but it goes with --sample-submission FILE only.")
     predictor = open_predictor(load_bundle(bundle), threads, engine)
     inputs = find_inputs(paths)
-    refuse_inputs(out, [Path(sample_file), *map(Path, paths), *(one.file for one in inputs)])
     index = _Index(inputs)
     sample = read_sample(Path(sample_file), index)
+    if out:
+        may_write(Path(out), [sample_file, *paths, *(one.file for one in inputs)], begins(sample.header))
     cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
     images = find_images(sample, index)
     distinct = list(dict.fromkeys(images))

@@ -68,6 +68,9 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
             sys.exit(130)
 
 
+_PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")  # not every terminal has the others
+
+
 def tell(record: RunRecord) -> None:
     """Prints the headline and where things are."""
     accuracy = record.evaluation.metrics["accuracy"]
@@ -82,6 +85,7 @@ def tell(record: RunRecord) -> None:
     print(f"Kept: {kept}. {sentences(*record.decision.reasons)}")
     for alert in make_alerts(Voice("en"), record):
         if alert.level == "warning":
-            print(f"Warning: {'. '.join(filter(None, (alert.title, alert.body)))}")
+            said = ". ".join(filter(None, (alert.title, alert.body)))
+            print(f"Warning: {said.translate(_PLAIN_SPACES)}")
     print(f"Report: {folder / run_folder.REPORT}")
     print(f"Bundle: {folder / run_folder.BUNDLE}")

@@ -53,19 +53,21 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
         if columns[role] is None:
             raise _no_column(table, header, role, f"Name it with {role}_column in a file for --config.")
     if columns["split"] is not None:
-        values = {_cell(row, columns["split"]).casefold() for row in rows.values()} - {""}
+        values = {_value(row, columns["split"]).casefold() for row in rows.values()} - {""}
         if not config.split_column and values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
             notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
             columns["split"] = None
         else:
-            _check_splits(table, header[columns["split"]], rows, columns["split"])
+            labelled = [row for row in rows.values() if _value(row, columns["label"])]
+            _check_splits(table, header[columns["split"]], [_value(row, columns["split"]) for row in labelled])
     root = _image_root(table, config)
     find = Finder(root, table.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
     entries: list[Entry] = []
     rejected: list[Rejection] = []
     first_rows: dict[str, Entry] = {}
     for number, row in rows.items():
-        cells = {role: _cell(row, index) for role, index in columns.items()}
+        cells = {"path": _cell(row, columns["path"])}
+        cells |= {role: _value(row, columns[role]) for role in ("label", "group", "split")}
         entry = _entry(find, cells, number)
         if isinstance(entry, Rejection):
             rejected.append(entry)
@@ -133,6 +135,8 @@ def read_rows(table: Path) -> tuple[list[str], dict[int, list[str]]]:
         rows = {number: row for number, row in numbered if any(cell.strip() for cell in row)}
     except csv.Error as error:  # its words are for programmers
         raise DataError(f"{table.name} is no table that can be read; expected CSV or TSV text.") from error
+    if not rows:
+        raise DataError(f"{table.name} is empty; expected a header and one row an image.")
     header = rows.pop(min(rows))
     return [cell.strip() for cell in header], rows
 
@@ -188,24 +192,30 @@ def _column(table: Path, header: list[str], role: str, named: str) -> int | None
     return next((names.index(name) for name in _USUAL_NAMES[role].split() if name in names), None)
 
 
-def _check_splits(table: Path, name: str, rows: dict[int, list[str]], column: int) -> None:
+def _check_splits(table: Path, name: str, values: list[str]) -> None:
     """Stops at a split that is none: leaving its rows out would quietly cost the person a whole part.
 
     Raises:
         DataError: it names the value.
     """
-    unknown = Counter(cell for row in rows.values() if (cell := _cell(row, column)).casefold() not in SPLIT_FOLDERS)
-    del unknown[""]
+    unknown = Counter(value for value in values if value and value.casefold() not in SPLIT_FOLDERS)
     if unknown:
         value, count = unknown.most_common(1)[0]
         raise DataError(
-            f"column {name!r} of {table.name} has {value!r} in {count} of {len(rows)} rows; expected train, val or "
-            f"test, or nothing where svertka is to choose.{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it."
+            f"column {name!r} of {table.name} has {value!r} in {count} of {len(values)} rows; expected train, val or "
+            f"test, or nothing where svertka is to choose.{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it, "
+            "or rename the column if it is none of splits."
         )
 
 
 def _cell(row: list[str], index: int | None) -> str:
     return row[index].strip() if index is not None and index < len(row) else ""
+
+
+def _value(row: list[str], index: int | None) -> str:
+    """A cell other than the path; ``nan`` is how programs write that nothing is known."""
+    cell = _cell(row, index)
+    return "" if cell.casefold() == "nan" else cell
 
 
 def _entry(find: Finder, cells: dict[str, str], number: int) -> Entry | Rejection:
@@ -217,9 +227,6 @@ def _entry(find: Finder, cells: dict[str, str], number: int) -> Entry | Rejectio
         return Rejection(path=named, reason="missing", detail=f"row {number} names it, but there is no such file")
     if not cells["label"]:
         return Rejection(path=path, reason="no_label", detail=f"row {number} has an empty label")
-    if cells["label"].casefold() == "nan":
-        detail = f"row {number} has the label {cells['label']!r}, as programs write a missing one"
-        return Rejection(path=path, reason="no_label", detail=detail)
     split = SPLIT_FOLDERS[cells["split"].casefold()] if cells["split"] else None
     return Entry(path=path, label=cells["label"], split=split, group=cells["group"] or None)
 

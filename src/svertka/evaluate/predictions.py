@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from svertka.errors import DataError, NotFoundError
 from svertka.schema import Predictions
 
-_COLUMNS = ("path", "label", "predicted", "confidence")
+COLUMNS = ("path", "label", "predicted", "confidence")
 _PROBABILITY, _LOGIT = "p:", "logit:"
 _ENCODING = "utf-8"
 # File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
@@ -100,7 +100,7 @@ def save_predictions(predictions: Predictions, path_csv: Path, temperature: floa
     predicted_N = predicted_labels(predictions)
     with path_csv.open("w", encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*_COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)])
+        writer.writerow([*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)])
         for row, path in enumerate(predictions.paths):
             predicted = int(predicted_N[row])
             writer.writerow(
@@ -131,10 +131,10 @@ def load_predictions(path_csv: Path) -> Predictions:
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path_csv} cannot be read as CSV ({error}); expected the predictions.csv of a run.") from None
     names = tuple(column.removeprefix(_LOGIT) for column in header if column.startswith(_LOGIT))
-    expected = [*_COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)]
+    expected = [*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)]
     if header != expected or not names:
         raise DataError(
-            f"{path_csv} has the columns {', '.join(header[:8])}; expected {', '.join(_COLUMNS)}, then p:<class> and "
+            f"{path_csv} has the columns {', '.join(header[:8])}; expected {', '.join(COLUMNS)}, then p:<class> and "
             "logit:<class> for every class. Use the predictions.csv of a run folder."
         )
     label_of = {name: label for label, name in enumerate(names)}

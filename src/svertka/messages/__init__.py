@@ -44,12 +44,17 @@ _NAMES_SHOWN = 5
 
 
 def sentences(*notices: Notice, language: str = "en") -> str:
-    """What notices say, one after the other.
+    """What notices say, one after the other. One that another version wrote down is told by its code.
 
     Raises:
-        KeyError: the catalogue doesn't know a code, or a value is missing.
+        KeyError: a value is missing.
     """
-    return " ".join(text(f"notice.{notice.code}.body", language, **notice.values) for notice in notices)
+    return " ".join(_sentence(notice, language) for notice in notices)
+
+
+def _sentence(notice: Notice, language: str) -> str:
+    key = f"notice.{notice.code}.body"
+    return text(key, language, **notice.values) if has(key, language) else f"[{notice.code.replace('_', ' ')}]"
 
 
 def text(key: str, language: str = "en", /, **values: object) -> str:

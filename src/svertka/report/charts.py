@@ -191,6 +191,8 @@ def _lowest(losses: Sequence[float]) -> int:
 def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
     best = _lowest([row.val_loss for row in history])
     value = voice.decimal(history[best].val_loss)
+    if len(history) == 1:
+        return voice("learning.loss.only", value=value)
     if best != kept:
         corrected = voice.decimal(history[kept].selection_loss)
         return voice("learning.loss.kept", epoch=kept + 1, corrected=corrected, other=best + 1, value=value)
@@ -206,6 +208,8 @@ def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
 
 def _accuracy_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
     first, chosen = history[0].val_accuracy, history[kept].val_accuracy
+    if len(history) == 1:
+        return voice("learning.accuracy.only", chosen=voice.percent(chosen))
     if kept == 0:
         return voice(
             "learning.accuracy.first", chosen=voice.percent(chosen), last=voice.percent(history[-1].val_accuracy)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from svertka.architectures.drawing import MARKS
+from svertka.cli import output
 from svertka.errors import ConfigError, NotFoundError
 
 _HEAD_BYTES = 4096  # of a picture: where its mark stands
@@ -33,27 +34,8 @@ def table_of(kind: type[Any]) -> Callable[[Path], bool]:
 
 
 def may_write(path: Path, reads: Iterable[str | Path] = (), ours: Callable[[Path], bool] = drawn) -> Path:
-    """The path, if nothing of the user's would be lost by writing there. Called before anything is computed.
-
-    Args:
-        path: of an output.
-        reads: what the verb reads; names of no file are passed over.
-        ours: tells whether svertka wrote an existing file.
-
-    Raises:
-        ConfigError: it is a folder, a file that is read under whatever name, or one that svertka didn't write.
-    """
-    if not path.exists():
-        return path
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; expected the name of a file to write.")
-    if any(each.exists() and path.samefile(each) for each in (Path(read).expanduser() for read in reads if read)):
-        raise ConfigError(f"{path} is an input and would be overwritten; give --out another name.")
-    if path.stat().st_size and not ours(path):
-        raise ConfigError(
-            f"{path} exists and isn't an earlier result of this command, so it is kept; name another place, or move it."
-        )
-    return path
+    """``output.may_write`` for pictures."""
+    return output.may_write(path, reads, ours)
 
 
 def picture(out: str, reads: Iterable[str | Path]) -> Path:
