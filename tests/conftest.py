@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from svertka.schema import Bundle, Estimate, Preprocess, Source
+
+settings.register_profile("svertka", deadline=None)  # what a busy machine takes longer over is no failure
+settings.load_profile("svertka")
 
 TINY_SIZE_PX = 32
 TINY_CLASSES = ("blue", "green", "red")
