@@ -72,9 +72,12 @@ def test_thresholds_of_the_bundle_say_when_it_is_unsure(
     assert [row[1] for row in rows] == ["blue", "red", "green", ""]
 
 
+YESTERDAY = "path,label,confidence,p:red,error\n"  # a table of an earlier call, which alone may be replaced
+
+
 def test_rows_go_to_a_file_that_is_whole_or_absent(bundle, inside, tmp_path, capsys):
     out = tmp_path / "out.csv"
-    out.write_text("of yesterday")
+    out.write_text(YESTERDAY)
     assert predict(bundle, ["."], str(out), threads=1) == 0
     assert [row[1] for row in rows_of(out.read_text("utf-8"))[1:]] == ["blue", "blue", "green", "green", "red", "red"]
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
@@ -84,7 +87,7 @@ def test_rows_go_to_a_file_that_is_whole_or_absent(bundle, inside, tmp_path, cap
 
 def test_a_job_that_breaks_leaves_the_old_file(bundle, inside, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
-    out.write_text("of yesterday")
+    out.write_text(YESTERDAY)
 
     def broken(*args, **kwargs):
         raise KeyboardInterrupt
@@ -93,7 +96,7 @@ def test_a_job_that_breaks_leaves_the_old_file(bundle, inside, tmp_path, monkeyp
     monkeypatch.setattr("svertka.cli.predict.predict_files", broken)
     with pytest.raises(KeyboardInterrupt):
         predict(bundle, ["."], str(out))
-    assert out.read_text() == "of yesterday"
+    assert out.read_text() == YESTERDAY
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
