@@ -1,7 +1,9 @@
 """Names to networks: stages, taps, weights from packages, files and servers. Nothing leaves this machine."""
 
 import http.server
+import pickle
 import threading
+import warnings
 
 import pytest
 import torch
@@ -76,8 +78,14 @@ def test_a_pickle_with_code_is_refused(tmp_path):
             return (print, ("this must not run",))
 
     torch.save({"weight": Harm()}, tmp_path / "harm.pth")
-    with pytest.raises(WeightsError, match="tensors only"):
-        load_backbone("resnet18", str(tmp_path / "harm.pth"))
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"weight": Harm()}))
+    (tmp_path / "text.pth").write_text("no weights at all")
+    for name in ("harm.pth", "evil.pth", "text.pth"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(WeightsError, match="tensors only") as refused:
+                load_backbone("resnet18", str(tmp_path / name))
+        assert "weights_only" not in str(refused.value), "torch's advice to run the code is not passed on"
 
 
 def test_unknown_names_list_close_ones(tmp_path):

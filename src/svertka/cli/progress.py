@@ -83,8 +83,11 @@ class Progress:
         if self._total and done > self._first and now - self._told >= PLAIN_EVERY_S:
             self._told = now
             left_s = (self._total - done) * (now - self._started) / (done - self._first)
-            self.say(f"{self._step}: {done} of {self._total}, about {_duration(left_s)} left")
+            self.say(f"{self._step}: {done} of {self._total}, about {duration(left_s)} left")
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def duration(seconds: float) -> str:
+    """A time to come, as roughly as it is known."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

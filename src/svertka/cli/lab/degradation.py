@@ -2,7 +2,7 @@
 
 from svertka import runtime
 from svertka.cli.extras import need_training
-from svertka.cli.progress import Progress
+from svertka.cli.progress import Progress, duration
 
 _HELD_OUT = 500
 
@@ -36,14 +36,8 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
 
 
 def _forecast(seconds: float, images: int, epochs: int) -> str:
-    time = (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     return (
-        f"About {time} here: 4 networks, {images:,} images, {epochs} {'epoch' if epochs == 1 else 'epochs'} each. "
+        f"About {duration(seconds)} here: 4 networks, {images:,} images, {trained} each. "
         "For less, give --images or --epochs a smaller number."
     )

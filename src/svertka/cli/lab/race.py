@@ -57,7 +57,8 @@ def race(
         laps = collect(lab.race(entries, chosen, recipe, progress), csv, progress)
     target = lab.common_target(laps) if target is None else target
     found = lab.results(laps, target)
-    print(f"{chosen.name}: {len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {epochs} epochs\n")
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    print(f"{chosen.name}: {len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}\n")
     print(_table(found, target) + "\n")
     tell(lab.sentences(found, target), save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn), csv)
 
