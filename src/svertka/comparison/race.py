@@ -131,9 +131,9 @@ def _run(race: Race) -> None:
 
 
 def _try_in_time(race: Race, candidate: Candidate, fold: int, minutes: float) -> None:
-    """Runs a trial if it should end within the budget, judged by the candidate's longest so far."""
-    earlier = [trial.seconds for trial in race.results.of(candidate)]
-    if max(earlier, default=60 * minutes) <= race.left_s + 1:
+    """Runs a trial if it should end within the budget, judged by the candidate's longest so far; a second may pass."""
+    earlier, left_s = [trial.seconds for trial in race.results.of(candidate)], race.left_s
+    if left_s > 0 and max(earlier, default=60 * minutes) <= left_s + 1:
         _try(race, candidate, fold, minutes)
 
 
