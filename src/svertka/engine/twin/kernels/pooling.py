@@ -3,19 +3,18 @@
 Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from svertka.engine.geometry import NO_PADS, Window
+from svertka.engine.geometry import Window
 from svertka.engine.twin.graph import F32, Array
 from svertka.engine.twin.kernels.base import (
     BLOCK,
     Block,
     Carver,
     Kernel,
-    copy_padded,
     image_cuts,
     nhwc,
     round_up,
@@ -74,13 +73,8 @@ def _pool(
     scale_PQ: Any,
 ) -> Kernel:
     n, channels, rows, columns = out_shape
-    (down, across), (apart_y, apart_x) = window.stride, window.dilation
-    (height, length), width = window.kernel, in_shape[3]
-    padded_width = window.span(1, columns)
-    needs_strip = window.pads != NO_PADS
-    block_rows = max(1, BLOCK // (max(width, padded_width) * channels))
-    strip_rows = window.span(0, block_rows)
-    used_width = padded_width if needs_strip else width
+    height, width = in_shape[2:]
+    block_rows = max(1, BLOCK // (width * channels))
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
         x_NHWC, out_NPQC = nhwc(inputs[0]), nhwc(out)
@@ -91,48 +85,69 @@ def _pool(
         ]
 
     def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Block:
-        count, top, left = len(out_PQC), first * down - window.before[0], -window.before[1]
+        count = len(out_PQC)
         scale = None if scale_PQ is None else scale_PQ[first : first + count, :, None]
-        parts = []
+        folds = []
         for memory in scratch:
-            carver = Carver(memory)
-            strip = carver.take(window.span(0, count), padded_width, channels) if needs_strip else x_HWC[top:]
-            folded = carver.take(count, used_width, channels)
-            # Every window along one axis, then along the other: [count, K, w, C] and [count, Q, L, C].
-            by_row = _sliding(strip, 0, count, height, down, apart_y)
-            by_column = _sliding(folded, 1, columns, length, across, apart_x)
-            parts.append((strip, folded, by_row, by_column))
+            folded = Carver(memory).take(count, width, channels)
+            by_row = _fold(combine, fill, x_HWC, folded, 0, _taps(window, 0, first, count, height))
+            by_column = _fold(combine, fill, folded, out_PQC, 1, _taps(window, 1, 0, columns, width))
+            folds.append((by_row, by_column))
 
         def run(worker: int) -> None:
-            strip, folded, by_row, by_column = parts[worker]
-            if needs_strip:
-                copy_padded(strip, x_HWC, top, left, fill)
-            _combine(combine, by_row, 1, folded)
-            _combine(combine, by_column, 2, out_PQC)
+            for fold in folds[worker]:
+                fold()
             if scale is not None:
                 np.multiply(out_PQC, scale, out=out_PQC)
 
+        top = first * window.stride[0] - window.before[0]
         return Block(run, [x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]], out_PQC)
 
-    return Kernel(
-        round_up(size_of(strip_rows, padded_width, channels)) + round_up(size_of(block_rows, used_width, channels)),
-        bind,
-    )
+    return Kernel(round_up(size_of(block_rows, width, channels)), bind)
 
 
-def _sliding(x: Array, axis: int, places: int, size: int, step: int, apart: int) -> Array:
-    """Windows along one axis, as one more axis behind it; no copy."""
-    shape = (*x.shape[:axis], places, size, *x.shape[axis + 1 :])
-    strides = (*x.strides[:axis], x.strides[axis] * step, x.strides[axis] * apart, *x.strides[axis + 1 :])
-    return np.lib.stride_tricks.as_strided(x, shape, strides)
+def _taps(window: Window, axis: int, first: int, count: int, size: int) -> list[tuple[slice, slice]]:
+    """For each element of the kernel along an axis: the outputs for which it lies on the map, and where it lies then."""
+    step, taps = window.stride[axis], []
+    for element in range(window.kernel[axis]):
+        start = first * step - window.before[axis] + element * window.dilation[axis]
+        begin, end = max(0, -(start // step)), min(count, (size - 1 - start) // step + 1)
+        if begin < end:
+            taps.append((slice(begin, end), slice(start + begin * step, start + (end - 1) * step + 1, step)))
+    return taps
 
 
-def _combine(combine: np.ufunc, windows: Array, axis: int, out: Array) -> None:
-    """Folds an axis. For few places, whole arrays two by two are quicker than ``reduce``, for many they are not."""
-    if windows.shape[axis] > _FEW:
-        combine.reduce(windows, axis=axis, out=out)
-        return
-    first, *rest = np.moveaxis(windows, axis, 0)
-    np.copyto(out, first)
-    for part in rest:
-        combine(out, part, out=out)
+def _fold(
+    combine: np.ufunc, fill: float, x: Array, out: Array, axis: int, taps: list[tuple[slice, slice]]
+) -> Callable[[], None]:
+    """Combines the windows along an axis into one number each; padding is left out, as it changes nothing.
+
+    For few places in a window, whole arrays two by two are quicker than ``reduce``, for many they are not.
+    """
+    every = slice(0, out.shape[axis])
+    whole = [_at(x, axis, seen) for places, seen in taps if places == every]
+    parts = [(_at(out, axis, places), _at(x, axis, seen)) for places, seen in taps if places != every]
+
+    def run() -> None:
+        if len(whole) > _FEW:
+            combine.reduce(stacked, axis=0, out=out)
+        elif len(whole) > 1:
+            combine(whole[0], whole[1], out=out)
+            for source in whole[2:]:
+                combine(out, source, out=out)
+        else:
+            np.copyto(out, whole[0] if whole else fill)
+        for target, source in parts:
+            combine(target, source, out=target)
+
+    if len(whole) > _FEW:
+        apart = whole[1].__array_interface__["data"][0] - whole[0].__array_interface__["data"][0]
+        stacked = np.lib.stride_tricks.as_strided(
+            whole[0], (len(whole), *whole[0].shape), (apart, *whole[0].strides), writeable=False
+        )
+    return run
+
+
+def _at(x: Array, axis: int, places: slice) -> Array:
+    """Some places along the first or the second axis."""
+    return x[places] if axis == 0 else x[:, places]

@@ -211,40 +211,25 @@ class _Tiles:
 
 
 def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | None, top: int, left: int) -> Block:
-    m, t = workers[0].transforms.m, workers[0].transforms.t
-    act = workers[0].act
-    _, height, width, _ = x_NHWC.shape
-    strip_rows, across = workers[0].strip.shape[1], workers[0].strip.shape[3]
+    m, act = workers[0].transforms.m, workers[0].act
+    height, strip_rows = x_NHWC.shape[1], workers[0].strip.shape[1]
     first, last = max(0, -top), min(strip_rows, height - top)
-    copies = []  # for each place in a tile: the tiles whose column lies on the map, and these columns
-    for place in range(t):
-        begin = max(0, -(-(-left - place) // m))
-        end = max(begin, min(across, -(-(width - left - place) // m)))
-        column = left + place + m * begin
-        columns = x_NHWC[:, top + first : top + last, column : column + m * (end - begin - 1) + 1 : m]
-        copies.append((place, begin, end, columns if end > begin else None))
+    seen_rows = x_NHWC[:, top + first : top + last]
+    fills = [_fill(tiles.strip, seen_rows, slice(first, last), m, left) for tiles in workers]
     places = [
-        (p, q, out[:, p::m, q::m], None if residual is None else residual[:, p::m, q::m])
-        for p in range(m)
-        for q in range(m)
+        (corner, _tiles_of(out, m, *corner), None if residual is None else _tiles_of(residual, m, *corner))
+        for corner in itertools.product(_tile_runs(out.shape[1], m), _tile_runs(out.shape[2], m))
     ]
 
     def run(worker: int) -> None:
         tiles = workers[worker]
-        strip = tiles.strip
-        strip[:, :first] = 0
-        strip[:, last:] = 0
-        for place, begin, end, columns in copies:
-            inside = strip[:, first:last, place]
-            inside[:, :, :begin] = 0
-            inside[:, :, end:] = 0
-            if columns is not None:
-                inside[:, :, begin:end] = columns
+        for target, source in fills[worker]:
+            target[...] = source
         tiles.run()
         if act and residual is None:
             act(tiles.result)
-        for p, q, target, shortcut in places:
-            value = tiles.places[p, q, :, : target.shape[1], : target.shape[2]]
+        for ((p, down), (q, across)), target, shortcut in places:
+            value = tiles.places[:p, :q, :, down, across]
             if shortcut is None:
                 target[...] = value
             else:
@@ -252,5 +237,46 @@ def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | N
         if act and residual is not None:
             act(out)
 
-    seen_rows = x_NHWC[:, max(top, 0) : max(top + strip_rows, 0)]
     return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out)
+
+
+def _fill(strip: F32, seen_rows: Array, inside: slice, m: int, left: int) -> list[tuple[Array, Array | float]]:
+    """The copies (to, from) that fill a strip from the rows of the map that it sees, zeros around them included.
+
+    As few as can be: between two calls a thread holds the interpreter, and another that needs it has to be woken.
+    """
+    _, _, t, across, _ = strip.shape
+    width = seen_rows.shape[2]
+    rows = strip[:, inside]
+    whole = range(max(0, -(left // m)), max(0, min(across, (width - left - t) // m + 1)))  # tiles that lie on the map
+    copies: list[tuple[Array, Array | float]] = [(strip[:, : inside.start], 0), (strip[:, inside.stop :], 0)]
+    if whole:
+        n, row, column, channel = seen_rows.strides
+        shape = (*rows.shape[:3], len(whole), rows.shape[4])
+        tiles = np.lib.stride_tricks.as_strided(
+            seen_rows[:, :, left + m * whole.start :], shape, (n, row, column, m * column, channel), writeable=False
+        )
+        copies.append((rows[:, :, :, whole.start : whole.stop], tiles))
+    for tile in set(range(across)) - set(whole):
+        start = left + m * tile
+        begin, end = min(max(0, -start), t), max(min(t, width - start), 0)
+        copies += [(rows[:, :, :begin, tile], 0), (rows[:, :, max(begin, end) :, tile], 0)]
+        if begin < end:
+            copies.append((rows[:, :, begin:end, tile], seen_rows[:, :, start + begin : start + end]))
+    return [(target, source) for target, source in copies if target.size]
+
+
+def _tile_runs(length: int, m: int) -> list[tuple[int, slice]]:
+    """Along an axis, how many outputs of a tile lie on the map, and for which tiles: all but the last have all m."""
+    whole, rest = divmod(length, m)
+    every = [(m, slice(0, whole)), (rest, slice(whole, whole + 1))]
+    return [(count, tiles) for count, tiles in every if count and tiles.stop]
+
+
+def _tiles_of(map_NPQO: Array, m: int, rows: tuple[int, slice], columns: tuple[int, slice]) -> Array:
+    """A view of some tiles of a map, [p, q, N, tile down, tile across, O]."""
+    (p, down), (q, across) = rows, columns
+    n, row, column, channel = map_NPQO.strides
+    shape = (p, q, len(map_NPQO), down.stop - down.start, across.stop - across.start, map_NPQO.shape[3])
+    strides = (row, column, n, m * row, m * column, channel)
+    return np.lib.stride_tricks.as_strided(map_NPQO[:, m * down.start :, m * across.start :], shape, strides)
