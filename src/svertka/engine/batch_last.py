@@ -1,106 +1,132 @@
 """Convolution for few channels (a gray or colour image, LeNet-5): the batch innermost in memory.
 
-With few channels the other layouts copy in pieces of a few numbers. With the batch innermost, the windows of one
-output row and one kernel element are a single piece of Q·N numbers. One output row at a time keeps it in the cache;
-where the kernel is large, a part of a row.
+With few channels the other layouts copy in pieces of a few numbers. With the batch innermost, the same kernel column
+over one row of the input is a single piece of Q·N numbers. Each input row is copied once for each kernel column, not
+for each kernel element: the K rows below each other that an output row sees are then one matrix as they lie, and the
+next output row's matrix begins one row further.
 
-Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out, K/L kernel, D = C·K·L.
+Shapes: N batch, C/O channels in/out, H/W in (padded), P/Q out, K/L kernel, R rows of a block, D = K·C·L, M = Q·N.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from svertka.engine.arrays import Array
-from svertka.engine.blocks import blocks
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
 from svertka.engine.threads import runs, share, total
 
 AXES = (1, 2, 3, 0)
 """From the axes N, C, H, W to how this path lays them in memory."""
-_BLOCK_BYTES = 4 << 20
+_MATRIX_BYTES, _BLOCK_BYTES = 1 << 20, 4 << 20
+"""Of what one output row sees, which is read again for every channel out; and of a block of rows."""
+
+Part = tuple[slice, slice]
+"""Rows and columns of the output."""
 
 
 def forward(x_CHWN: Array, w_OCKL: Array, window: Window) -> Array:
     """Returns [O, P, Q, N]; ``x_CHWN`` is already padded."""
     P, Q = window.output_size(x_CHWN.shape[1:3])
     O, N = len(w_OCKL), x_CHWN.shape[3]
-    w_OD = w_OCKL.reshape(O, -1)
-    y_OPM = np.empty((O, P, Q * N), x_CHWN.dtype)
-    windows = _windows(x_CHWN, window, (P, Q))
-    parts = _parts_of_row(Q, w_OD.shape[1] * N * x_CHWN.itemsize)
+    w_OD = w_OCKL.transpose(0, 2, 1, 3).reshape(O, -1)
+    y_OPQN = np.empty((O, P, Q, N), x_CHWN.dtype)
 
     def some_rows(rows: slice) -> None:
-        for p in range(rows.start, rows.stop):
-            for part in parts:
-                seen = windows[p, ..., part, :].reshape(w_OD.shape[1], -1)
-                np.matmul(w_OD, seen, out=y_OPM[:, p, part.start * N : part.stop * N])
+        for part in _parts(rows, Q, x_CHWN, window):
+            np.matmul(w_OD, _matrices(x_CHWN, window, part), out=_as_matrices(y_OPQN, part))
 
-    share(some_rows, runs(P, y_OPM.size))
-    return y_OPM.reshape(O, P, Q, N)
+    share(some_rows, runs(P, y_OPQN.size))
+    return y_OPQN
 
 
 def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
-    """Returns [C, H, W, N], the gradient of the input that was padded by ``pads`` to ``size``."""
+    """Returns [C, H, W, N], the gradient of the input that was padded by ``pads`` to ``size``.
+
+    The way back: each output row gives a matrix for the K input rows that it saw, these are added up, and then the L
+    kernel columns are added, each at its place.
+    """
     O, P, Q, N = dy_OPQN.shape
     C, K, L = w_OCKL.shape[1:]
-    w_DO = np.ascontiguousarray(w_OCKL.reshape(O, -1).T)
-    dy_OPM = dy_OPQN.reshape(O, P, Q * N)
     (down, across), (deep, wide) = window.stride, window.dilation
+    w_DO = w_OCKL.transpose(2, 1, 3, 0).reshape(-1, O)
     dx_CHWN = np.zeros((C, *size, N), dy_OPQN.dtype)
-    parts = _parts_of_row(Q, C * K * L * N * dy_OPQN.itemsize)
+    high = max(1, _MATRIX_BYTES // (len(w_DO) * Q * N * dx_CHWN.itemsize))
 
-    def some_rows(run: slice) -> Array:
+    def some_rows(rows: slice) -> Array:
         """Fills the first rows of dx in place; later rows overlap with them, so they come in an array of their own."""
-        first = run.start * down
-        height = window.span(0, run.stop - run.start)
-        below = np.zeros((C, height, size[1], N), dx_CHWN.dtype) if first else dx_CHWN
-        buffer = np.empty((len(w_DO), parts[0].stop * N), dx_CHWN.dtype)
-        for p in range(run.start, run.stop):
-            rows = slice(p * down - first, p * down - first + deep * (K - 1) + 1, deep)
-            for part in parts:
-                d_windows = buffer[:, : (part.stop - part.start) * N]
-                np.matmul(w_DO, dy_OPM[:, p, part.start * N : part.stop * N], out=d_windows)
-                d_windows = d_windows.reshape(C, K, L, -1, N)
-                for l in range(L):
-                    left, right = (l * wide + q * across for q in (part.start, part.stop - 1))
-                    below[:, rows, left : right + 1 : across] += d_windows[:, :, l]
+        height = window.span(0, rows.stop - rows.start)
+        lines = np.zeros((height, C * L, Q * N), dx_CHWN.dtype)
+        for top in range(rows.start, rows.stop, high):
+            part = slice(top, min(top + high, rows.stop)), slice(0, Q)
+            d_RKBM = (w_DO @ _as_matrices(dy_OPQN, part)).reshape(-1, K, *lines.shape[1:])
+            for k in range(K):
+                first = (top - rows.start) * down + k * deep
+                lines[first : first + (len(d_RKBM) - 1) * down + 1 : down] += d_RKBM[:, k]
+        below = np.zeros((C, height, size[1], N), dx_CHWN.dtype) if rows.start else dx_CHWN[:, :height]
+        d_CLHQN = lines.reshape(height, C, L, Q, N).transpose(1, 2, 0, 3, 4)
+        for l in range(L):
+            below[:, :, l * wide : l * wide + (Q - 1) * across + 1 : across] += d_CLHQN[:, l]
         return below
 
     every = runs(P, dy_OPQN.size)
-    for run, below in list(zip(every, share(some_rows, every), strict=True))[1:]:
-        dx_CHWN[:, run.start * down : run.start * down + below.shape[1]] += below
+    for rows, below in list(zip(every, share(some_rows, every), strict=True))[1:]:
+        dx_CHWN[:, rows.start * down : rows.start * down + below.shape[1]] += below
     return crop(dx_CHWN, pads)
 
 
 def weight_gradient(dy_OPQN: Array, x_CHWN: Array, window: Window) -> Array:
     """Returns [O, C, K, L]; ``x_CHWN`` is already padded."""
-    O, P, Q, N = dy_OPQN.shape
+    O, P, Q, _ = dy_OPQN.shape
     C, (K, L) = len(x_CHWN), window.kernel
-    dy_OPM = dy_OPQN.reshape(O, P, Q * N)
-    windows = _windows(x_CHWN, window, (P, Q))
-    parts = _parts_of_row(Q, C * K * L * N * x_CHWN.itemsize)
 
     def some_rows(rows: slice) -> Array:
-        dw_OD = np.zeros((O, C * K * L), dy_OPQN.dtype)
-        for p in range(rows.start, rows.stop):
-            for part in parts:
-                seen = windows[p, ..., part, :].reshape(C * K * L, -1)
-                dw_OD += dy_OPM[:, p, part.start * N : part.stop * N] @ seen.T
+        dw_OD = np.zeros((O, K * C * L), dy_OPQN.dtype)
+        for part in _parts(rows, Q, x_CHWN, window):
+            products = _as_matrices(dy_OPQN, part) @ _matrices(x_CHWN, window, part).swapaxes(1, 2)
+            dw_OD += products.sum(axis=0)
         return dw_OD
 
-    dw_OD = total(share(some_rows, runs(P, dy_OPM.size)))
-    return dw_OD.reshape(O, C, K, L)
+    dw_OD = total(share(some_rows, runs(P, dy_OPQN.size)))
+    return np.ascontiguousarray(dw_OD.reshape(O, K, C, L).transpose(0, 2, 1, 3))
 
 
-def _parts_of_row(columns: int, column_bytes: int) -> list[slice]:
-    """Runs of output columns whose windows take about ``_BLOCK_BYTES``; mostly a whole row."""
-    return [part for _, part in blocks(1, columns, column_bytes, _BLOCK_BYTES)]
+def _matrices(x_CHWN: Array, window: Window, part: Part) -> Array:
+    """What each row of a part of the output sees, [R, D, M]; without dilation the rows share their memory."""
+    (down, across), (deep, wide), (K, L) = window.stride, window.dilation, window.kernel
+    rows, columns = (range(places.start, places.stop) for places in part)
+    C, N = len(x_CHWN), x_CHWN.shape[3]
+    c, h, w, n = x_CHWN.strides
+    lines = as_strided(
+        x_CHWN[:, rows.start * down :, columns.start * across :],
+        (window.span(0, len(rows)), C, L, len(columns), N),
+        (h, c, w * wide, w * across, n),
+        writeable=False,
+    )
+    copied = np.ascontiguousarray(lines).reshape(len(lines), C * L, -1)
+    line, *inner = copied.strides
+    shape = (len(rows), K, *copied.shape[1:])
+    seen = as_strided(copied, shape, (line * down, line * deep, *inner), writeable=False)
+    return seen.reshape(len(rows), -1, copied.shape[2])
 
 
-def _windows(x_CHWN: Array, window: Window, output: Pair) -> Array:
-    """A view [P, C, K, L, Q, N] of all windows; nothing is copied."""
-    C, H, W, N = x_CHWN.strides
-    (down, across), (deep, wide) = window.stride, window.dilation
-    shape = (output[0], len(x_CHWN), *window.kernel, output[1], x_CHWN.shape[3])
-    return as_strided(x_CHWN, shape, (H * down, C, H * deep, W * wide, W * across, N), writeable=False)
+def _as_matrices(y_OPQN: Array, part: Part) -> Array:
+    """A part of an output as [R, O, M], without a copy: neighbouring columns are neighbours in memory."""
+    rows, columns = part
+    O, _, _, N = y_OPQN.shape
+    o, p = y_OPQN.strides[:2]
+    shape = (rows.stop - rows.start, O, (columns.stop - columns.start) * N)
+    return as_strided(y_OPQN[:, rows, columns], shape, (p, o, y_OPQN.itemsize))
+
+
+def _parts(rows: slice, columns: int, x_CHWN: Array, window: Window) -> Iterator[Part]:
+    """Cuts rows of the output into blocks: mostly of whole rows; of parts of them where the kernel is large."""
+    C, N = len(x_CHWN), x_CHWN.shape[3]
+    column_bytes = C * window.kernel[1] * N * x_CHWN.itemsize
+    wide = min(columns, max(1, _MATRIX_BYTES // (window.kernel[0] * column_bytes)))
+    high = max(1, _BLOCK_BYTES // (window.stride[0] * wide * column_bytes))
+    for left in range(0, columns, wide):
+        for top in range(rows.start, rows.stop, high):
+            yield slice(top, min(top + high, rows.stop)), slice(left, min(left + wide, columns))
