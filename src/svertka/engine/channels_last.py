@@ -18,7 +18,7 @@ from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
-from svertka.engine.threads import hands, share, total
+from svertka.engine.threads import hands, matmul, runs, share, total
 
 AXES = (0, 2, 3, 1)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -45,7 +45,7 @@ def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pa
     w_OD = _kernel_matrix(w_OCKL).T
     C, K, L = w_OCKL.shape[1:]
     if window.kernel == window.stride == (1, 1) and size == (P, Q):
-        return crop((dy_NPQO.reshape(-1, O) @ w_OD).reshape(N, P, Q, C), pads)
+        return crop(matmul(dy_NPQO.reshape(-1, O), w_OD).reshape(N, P, Q, C), pads)
     dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
 
     def some_images(parts: Iterable[tuple[slice, slice]]) -> None:
@@ -96,6 +96,7 @@ def _matrix(windows: Array) -> Array:
 
 def _blocks(windows: Array) -> list[tuple[slice, slice]]:
     N, P, Q, K, L, C = windows.shape
-    if K == L == 1 and windows.flags.c_contiguous:
-        return [(slice(None), slice(None))]  # a plain matrix product; BLAS cuts it by itself
-    return list(blocks(N, P, Q * K * L * C * windows.itemsize, _BLOCK_BYTES))
+    block_bytes = _BLOCK_BYTES
+    if K == L == 1 and windows.flags.c_contiguous:  # a plain matrix product; BLAS cuts it by itself
+        block_bytes = -(-windows.nbytes // len(runs(N * P, windows.size)))
+    return list(blocks(N, P, Q * K * L * C * windows.itemsize, block_bytes))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.threads import matmul
 from svertka.errors import ShapeError
 
 
@@ -35,7 +36,7 @@ def linear(x_ND: ArrayLike, w_KD: ArrayLike, b_K: ArrayLike | None = None) -> Ar
     """
     x, w = floats(x=(x_ND, 2), w=(w_KD, 2))
     _same_features(x, w)
-    y: Array = x @ w.T
+    y = matmul(x, w.T)
     if b_K is not None:
         (b,) = floats(b=(b_K, 1))
         same_shape("b", b, (len(w),))
@@ -52,7 +53,7 @@ def linear_backward(dy_NK: ArrayLike, x_ND: ArrayLike, w_KD: ArrayLike) -> Linea
     dy, x, w = floats(dy=(dy_NK, 2), x=(x_ND, 2), w=(w_KD, 2))
     _same_features(x, w)
     same_shape("dy", dy, (len(x), len(w)))
-    return LinearGradients(dy @ w, dy.T @ x, dy.sum(axis=0))
+    return LinearGradients(matmul(dy, w), matmul(dy.T, x), dy.sum(axis=0))
 
 
 def rbf(x_ND: ArrayLike, targets_KD: ArrayLike) -> Array:

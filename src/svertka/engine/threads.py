@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
+
 from svertka.engine import blas
 from svertka.engine.arrays import Array
 from svertka.runtime import interrupts_wait
@@ -97,11 +99,13 @@ def _walk(stages: Sequence[Stage], worker: int, gates: _Gates) -> None:
 def share(run: Callable[[_T], _R], parts: Sequence[_T]) -> list[_R]:
     """``run`` of every part, in order, shared by as many threads as NumPy's BLAS may use.
 
-    Inside of shared work, and where BLAS has one thread, everything runs in the calling thread.
+    Inside of shared work, and where BLAS has one thread, everything runs in the calling thread. BLAS's own threads
+    never work for the engine: after each product they wait in a loop for the next, and that costs a core.
     """
     workers = min(blas.threads(), len(parts))
-    if workers == 1:
-        return [run(part) for part in parts]
+    if workers <= 1:
+        with blas.one_thread():
+            return [run(part) for part in parts]
     results: dict[int, _R] = {}
 
     def job(number: int) -> Job:
@@ -129,6 +133,22 @@ def runs(places: int, numbers: int) -> list[slice]:
     """Places for each thread, of a pass over so many numbers; all at once if it is quick anyway."""
     workers = blas.threads() if numbers >= _WORTH_SHARING else 1
     return [slice(hand[0], hand[-1] + 1) for hand in deal(range(places), workers) if len(hand)]
+
+
+def matmul(a_RM: Array, b_MN: Array) -> Array:
+    """``a @ b``; threads share the rows of a large ``a``, or the columns of a large ``b``."""
+    product = np.empty((len(a_RM), b_MN.shape[1]), np.result_type(a_RM, b_MN))
+
+    def some(part: tuple[slice, slice]) -> None:
+        np.matmul(a_RM[part[0]], b_MN[:, part[1]], out=product[part])
+
+    whole = slice(None)
+    if a_RM.size >= b_MN.size:
+        parts = [(rows, whole) for rows in runs(len(a_RM), a_RM.size)]
+    else:
+        parts = [(whole, columns) for columns in runs(b_MN.shape[1], b_MN.size)]
+    share(some, parts)
+    return product
 
 
 def share_copy(target: Array, source: Array) -> None:

@@ -23,7 +23,7 @@ from svertka.engine.blocks import blocks
 from svertka.engine.channels_last import AXES
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
-from svertka.engine.threads import hands, runs, share, share_copy, total
+from svertka.engine.threads import hands, matmul, runs, share, share_copy, total
 
 __all__ = ["AXES", "A_T", "B_T", "G", "forward", "input_gradient", "suits", "weight_gradient"]
 
@@ -163,7 +163,7 @@ def _kernel_transform(dtype: DTypeLike) -> Array:
 
 def _transform_kernels(w_MNKL: Array) -> Array:
     """``G g Gᵀ`` of every kernel, [j, i, M, N] for two axes of channels M and N."""
-    w_jiMN: Array = _kernel_transform(w_MNKL.dtype) @ w_MNKL.reshape(-1, 9).T
+    w_jiMN = matmul(_kernel_transform(w_MNKL.dtype), w_MNKL.reshape(-1, 9).T)
     return w_jiMN.reshape(_IN, _IN, *w_MNKL.shape[:2])
 
 
