@@ -11,7 +11,7 @@ _AMPLITUDE, _SLOPE = 1.7159, 2 / 3
 
 def relu(x: ArrayLike) -> Array:
     """``max(x, 0)``."""
-    y: Array = np.maximum(_any(x), 0)
+    y: Array = np.clip(_any(x), 0, np.inf)  # a maximum with a number takes three times as long
     return y
 
 

@@ -10,6 +10,8 @@ from svertka.errors import ShapeError
 Array = NDArray[Any]
 """float32 or float64, in native byte order."""
 
+_READY = ({np.dtype(np.float32)}, {np.dtype(np.float64)})
+
 
 def floats(**arrays: tuple[ArrayLike, int]) -> tuple[Array, ...]:
     """Brings named arrays to one floating type.
@@ -23,6 +25,9 @@ def floats(**arrays: tuple[ArrayLike, int]) -> tuple[Array, ...]:
     Raises:
         ShapeError: an array isn't real, has another number of axes, or has an empty axis other than the first.
     """
+    dtypes = {value.dtype if type(value) is np.ndarray else None for value, _ in arrays.values()}
+    if dtypes in _READY and all(x.ndim == axes and 0 not in x.shape[1:] for x, axes in arrays.values()):  # type: ignore[union-attr]
+        return tuple(value for value, _ in arrays.values())  # type: ignore[misc]
     found = {name: np.asarray(value) for name, (value, _) in arrays.items()}
     for name, array in found.items():
         axes = arrays[name][1]

@@ -115,10 +115,8 @@ def _matrices(x_CHWN: Array, window: Window, part: Part) -> Array:
 def _as_matrices(y_OPQN: Array, part: Part) -> Array:
     """A part of an output as [R, O, M], without a copy: neighbouring columns are neighbours in memory."""
     rows, columns = part
-    O, _, _, N = y_OPQN.shape
-    o, p = y_OPQN.strides[:2]
-    shape = (rows.stop - rows.start, O, (columns.stop - columns.start) * N)
-    return as_strided(y_OPQN[:, rows, columns], shape, (p, o, y_OPQN.itemsize))
+    here = y_OPQN[:, rows, columns]
+    return here.reshape(*here.shape[:2], -1).swapaxes(0, 1)
 
 
 def _parts(rows: slice, columns: int, x_CHWN: Array, window: Window) -> Iterator[Part]:

@@ -3,8 +3,6 @@
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,30 +15,33 @@ _SYMBOLS = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("scipy_"
 _lock, _holders, _before = threading.Lock(), 0, 1
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+class one_thread:
     """One BLAS thread for each caller. Nested and parallel uses count; the last one out restores what was set before.
+
+    Small products enter it thousands of times a second, so it is no generator.
 
     Where BLAS isn't OpenBLAS (Accelerate on a Mac, MKL), nothing is changed: these share their threads by themselves.
     """
-    global _holders, _before
-    library = _openblas()
-    if library is None:
-        yield
-        return
-    get, put = library
-    with _lock:
-        if _holders == 0:
-            _before = get()
-            put(1)
-        _holders += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _holders, _before
+        if (library := _openblas()) is None:
+            return
+        with _lock:
+            if _holders == 0:
+                _before = library[0]()
+                if _before != 1:
+                    library[1](1)
+            _holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _holders
+        if (library := _openblas()) is None:
+            return
         with _lock:
             _holders = max(0, _holders - 1)  # a child that was forked in here had its holders forgotten
-            if _holders == 0:
-                put(_before)
+            if _holders == 0 and _before != 1:
+                library[1](_before)
 
 
 def threads() -> int:

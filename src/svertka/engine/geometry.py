@@ -3,9 +3,10 @@
 Shapes: H/W rows and columns in, P/Q out, K/L kernel.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import lru_cache, wraps
+from typing import Literal, ParamSpec, TypeVar, get_args
 
 from svertka.errors import ShapeError, did_you_mean
 
@@ -13,6 +14,23 @@ Pair = tuple[int, int]
 Padding = int | Sequence[int] | Literal["same", "valid"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 NO_PADS = ((0, 0), (0, 0))
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def remembered(plan: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Keeps what a function of sizes has found: a network asks for the same at every step."""
+    kept = lru_cache(1024, typed=True)(plan)
+
+    @wraps(plan)
+    def find(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return kept(*args, **kwargs)  # type: ignore[arg-type]
+        except TypeError:  # a list, say, which can't be looked up
+            return plan(*args, **kwargs)
+
+    return find
 
 
 def pair(value: int | Sequence[int], name: str, at_least: int) -> Pair:

@@ -23,6 +23,7 @@ from svertka.engine.geometry import (
     check_groups,
     check_mode,
     pair,
+    remembered,
     transposed_output_size,
 )
 from svertka.engine.padding import Pads, fill_border, inside
@@ -61,6 +62,7 @@ class Plan:
         return self.size[0] + sum(self.pads[0]), self.size[1] + sum(self.pads[1])
 
 
+@remembered
 def plan_convolution(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
@@ -93,6 +95,7 @@ def plan_convolution(
     return Plan(bare, NO_PADS, window.pads, mode, groups, window.padded_size(size), output)
 
 
+@remembered
 def plan_transposed(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],

@@ -132,11 +132,17 @@ def hands(parts: Sequence[_T]) -> list[Sequence[_T]]:
 def runs(places: int, numbers: int) -> list[slice]:
     """Places for each thread, of a pass over so many numbers; all at once if it is quick anyway."""
     workers = blas.threads() if numbers >= _WORTH_SHARING else 1
+    if workers == 1:
+        return [slice(0, places)] if places else []
     return [slice(hand[0], hand[-1] + 1) for hand in deal(range(places), workers) if len(hand)]
 
 
 def matmul(a_RM: Array, b_MN: Array) -> Array:
     """``a @ b``; threads share the rows of a large ``a``, or the columns of a large ``b``."""
+    if max(a_RM.size, b_MN.size) < _WORTH_SHARING:
+        with blas.one_thread():
+            small: Array = a_RM @ b_MN
+            return small
     product = np.empty((len(a_RM), b_MN.shape[1]), np.result_type(a_RM, b_MN))
 
     def some(part: tuple[slice, slice]) -> None:

@@ -107,7 +107,7 @@ def _pool(
 
 
 def _taps(window: Window, axis: int, first: int, count: int, size: int) -> list[tuple[slice, slice]]:
-    """For each element of the kernel along an axis: the outputs for which it lies on the map, and where it lies then."""
+    """For each element of a kernel along an axis: the outputs for which it lies on the map, and where it lies."""
     step, taps = window.stride[axis], []
     for element in range(window.kernel[axis]):
         start = first * step - window.before[axis] + element * window.dilation[axis]
