@@ -70,6 +70,11 @@ def test_winograd(size, pads):
     check(nodes, numbers(5, 32, *size), constants, threads=2, tolerance=1e-5)
 
 
+def test_winograd_where_whole_blocks_lie_in_the_padding():
+    nodes, constants = conv(numbers(64, 64, 3, 3), pads=(0, 0, 20, 0))
+    check(nodes, numbers(2, 64, 8, 26), constants, threads=2, tolerance=1e-5)
+
+
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("activation", [None, ("relu", ())])
 def test_both_tile_sizes_with_a_shortcut(m, activation):

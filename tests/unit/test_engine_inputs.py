@@ -1,8 +1,11 @@
 """What an operation does with arrays and arguments that aren't as it would like them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from svertka.engine import blas
 from svertka.engine import functional as F
 from svertka.engine.geometry import ReceptiveField, output_size, receptive_field, transposed_output_size
 from svertka.errors import ShapeError
@@ -187,3 +190,33 @@ def test_the_receptive_field_is_what_can_change_a_number():
     reached = np.flatnonzero(sensitivity)
     first = field.start_px + 4 * field.stride_px
     assert reached.tolist() == list(range(first, first + field.size_px))
+
+
+def test_what_was_right_before_does_not_make_a_wrong_number_right():
+    x, w = np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 2, 2))
+    F.conv2d(x, w, stride=(2, 1))
+    F.max_pool2d(x, (1, 1))
+    with pytest.raises(ShapeError, match="stride"):
+        F.conv2d(x, w, stride=(2.0, 1))
+    with pytest.raises(ShapeError, match="kernel"):
+        F.max_pool2d(x, (True, True))
+    assert F.conv2d(x, w, stride=[2, 1]).shape == (1, 1, 2, 3)
+
+
+def test_gradients_of_a_long_thin_image_take_little_memory():
+    x, w = np.ones((1, 1, 20_000, 1), np.float32), np.ones((32, 1, 9, 1), np.float32)
+    dy = np.ones((1, 32, 19_992, 1), np.float32)
+    tracemalloc.start()
+    gradients = F.conv2d_backward(dy, x, w)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16e6  # 5 MB of them a copy of dy and the gradient of x in blocks
+    np.testing.assert_array_equal(gradients.w, np.full_like(w, 19_992))
+    assert gradients.x.max() == 32 * 9
+
+
+@pytest.mark.skipif(blas._openblas() is None, reason="NumPy's BLAS is not OpenBLAS")
+def test_an_interrupt_does_not_leave_blas_with_one_thread():
+    before = blas.threads()
+    blas.one_thread().__enter__()  # and nobody is there any more to leave
+    assert blas.threads() == before

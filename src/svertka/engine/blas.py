@@ -12,16 +12,19 @@ import numpy as np
 # OpenBLAS as NumPy's wheels name it, then as distributions do.
 _SYMBOLS = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
 
-_lock, _holders, _before = threading.Lock(), 0, 1
+_lock, _holders, _before, _local = threading.RLock(), 0, 1, threading.local()
 
 
 class one_thread:
     """One BLAS thread for each caller. Nested and parallel uses count; the last one out restores what was set before.
 
-    Small products enter it thousands of times a second, so it is no generator.
+    Small products enter it thousands of times a second, so it is no generator. An interrupt that comes between entering
+    and leaving must not hold BLAS back for ever, so what is lost gives its hold back when it is deleted.
 
     Where BLAS isn't OpenBLAS (Accelerate on a Mac, MKL), nothing is changed: these share their threads by themselves.
     """
+
+    _thread: "dict[str, int] | None" = None  # of the thread that holds, while it does
 
     def __enter__(self) -> None:
         global _holders, _before
@@ -29,34 +32,47 @@ class one_thread:
             return
         with _lock:
             if _holders == 0:
-                _before = library[0]()
+                _before = int(library[0]())
                 if _before != 1:
                     library[1](1)
-            _holders += 1
+            thread = _local.__dict__
+            depth = thread.get("depth", 0)
+            _holders, self._thread, thread["depth"] = _holders + 1, thread, depth + 1
 
     def __exit__(self, *_: object) -> None:
+        self._release()
+
+    def __del__(self) -> None:
+        if self._thread is not None:
+            self._release()
+
+    def _release(self) -> None:
         global _holders
-        if (library := _openblas()) is None:
+        if (library := _openblas()) is None or (thread := self._thread) is None:
             return
         with _lock:
-            _holders = max(0, _holders - 1)  # a child that was forked in here had its holders forgotten
+            depth = max(0, thread["depth"] - 1)
+            left = max(0, _holders - 1)  # a child that was forked in here had its holders forgotten
+            _holders, self._thread, thread["depth"] = left, None, depth
             if _holders == 0 and _before != 1:
                 library[1](_before)
 
 
 def threads() -> int:
-    """Threads that BLAS may use at the moment; 1 where that can't be told."""
+    """How many threads the caller may share work among: BLAS's; 1 inside of shared work, or where nothing tells."""
     library = _openblas()
-    return 1 if library is None else int(library[0]())
+    if library is None or _local.__dict__.get("depth", 0):
+        return 1
+    return _before if _holders else int(library[0]())
 
 
 def _forget_holders() -> None:
     """In a forked child, which has none of the parent's other threads: they would hold BLAS, or the lock, for ever."""
-    global _lock, _holders
+    global _lock, _holders, _local
     library = _openblas()
     if library is not None and _holders:
         library[1](_before)
-    _lock, _holders = threading.Lock(), 0
+    _lock, _holders, _local = threading.RLock(), 0, threading.local()
 
 
 @cache

@@ -18,7 +18,7 @@ from svertka.engine.arrays import Array
 from svertka.engine.blocks import blocks
 from svertka.engine.geometry import Pair, Window
 from svertka.engine.padding import Pads, crop
-from svertka.engine.threads import hands, matmul, runs, share, total
+from svertka.engine.threads import PRODUCTS, hands, matmul, runs, share, total
 
 AXES = (0, 2, 3, 1)
 """From the axes N, C, H, W to how this path lays them in memory."""
@@ -29,6 +29,8 @@ def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
     """Returns [N, P, Q, O]; ``x_NHWC`` is already padded."""
     P, Q = window.output_size(x_NHWC.shape[1:3])
     w_DO = _kernel_matrix(w_OCKL)
+    if _is_matrix(window, x_NHWC.shape, (P, Q)):
+        return matmul(x_NHWC.reshape(-1, len(w_DO)), w_DO).reshape(-1, P, Q, len(w_OCKL))
     y_NPQO = np.empty((len(x_NHWC), P, Q, len(w_OCKL)), x_NHWC.dtype)
     windows = _windows(x_NHWC, window, (P, Q))
 
@@ -42,23 +44,28 @@ def forward(x_NHWC: Array, w_OCKL: Array, window: Window) -> Array:
 def input_gradient(dy_NPQO: Array, w_OCKL: Array, window: Window, size: Pair, pads: Pads) -> Array:
     """Returns [N, H, W, C], the gradient of the input that was padded by ``pads`` to ``size``."""
     N, P, Q, O = dy_NPQO.shape
-    w_OD = _kernel_matrix(w_OCKL).T
     C, K, L = w_OCKL.shape[1:]
-    if window.kernel == window.stride == (1, 1) and size == (P, Q):
-        return crop(matmul(dy_NPQO.reshape(-1, O), w_OD).reshape(N, P, Q, C), pads)
+    if _is_matrix(window, (N, *size, C), (P, Q)):
+        return crop(matmul(dy_NPQO.reshape(-1, O), _kernel_matrix(w_OCKL).T).reshape(N, P, Q, C), pads)
     dx_NHWC = np.zeros((N, *size, C), dy_NPQO.dtype)
 
-    def some_images(parts: Iterable[tuple[slice, slice]]) -> None:
+    def some_images(parts: Iterable[tuple[slice, slice]], channels: slice, w_OD: Array) -> None:
         for images, rows in parts:
             part = dy_NPQO[images, rows]
-            d_windows = (part.reshape(-1, O) @ w_OD).reshape(*part.shape[:3], K, L, C)
-            below = dx_NHWC[images, rows.start * window.stride[0] :]
+            d_windows = (part.reshape(-1, O) @ w_OD).reshape(*part.shape[:3], K, L, -1)
+            below = dx_NHWC[images, rows.start * window.stride[0] :, :, channels]
             for k, l, down, across in window.taps((part.shape[1], Q)):
                 below[:, down, across] += d_windows[:, :, :, k, l]
 
-    # Blocks of one image overlap in dx, so they stay together.
-    every = blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES)
-    share(some_images, [list(parts) for _, parts in itertools.groupby(every, lambda part: part[0].start)])
+    # Blocks of one image overlap in dx, so they stay together; a single image is shared by channels.
+    every = list(blocks(N, P, Q * C * K * L * dy_NPQO.itemsize, _BLOCK_BYTES))
+    if N == 1:
+        parts = runs(C, P * Q * O * C * K * L // PRODUCTS)
+        share(lambda channels: some_images(every, channels, _kernel_matrix(w_OCKL[:, channels]).T), parts)
+    else:
+        w_OD = _kernel_matrix(w_OCKL).T
+        images = [list(parts) for _, parts in itertools.groupby(every, lambda part: part[0].start)]
+        share(lambda parts: some_images(parts, slice(None), w_OD), images)
     return crop(dx_NHWC, pads)
 
 
@@ -66,6 +73,8 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
     """Returns [O, C, K, L]; ``x_NHWC`` is already padded."""
     P, Q, O = dy_NPQO.shape[1:]
     C, (K, L) = x_NHWC.shape[3], window.kernel
+    if _is_matrix(window, x_NHWC.shape, (P, Q)):
+        return matmul(dy_NPQO.reshape(-1, O).T, x_NHWC.reshape(-1, C)).reshape(O, C, 1, 1)
     windows = _windows(x_NHWC, window, (P, Q))
 
     def some_blocks(parts: Iterable[tuple[slice, slice]]) -> Array:
@@ -76,6 +85,11 @@ def weight_gradient(dy_NPQO: Array, x_NHWC: Array, window: Window) -> Array:
 
     dw_OD = total(share(some_blocks, hands(_blocks(windows))))
     return np.ascontiguousarray(dw_OD.reshape(O, K, L, C).transpose(0, 3, 1, 2))
+
+
+def _is_matrix(window: Window, shape: tuple[int, ...], output: Pair) -> bool:
+    """Whether the input as it lies is the matrix of windows: a 1 × 1 kernel that goes everywhere."""
+    return window.kernel == window.stride == (1, 1) and shape[1:3] == output
 
 
 def _kernel_matrix(w_OCKL: Array) -> Array:
@@ -96,7 +110,4 @@ def _matrix(windows: Array) -> Array:
 
 def _blocks(windows: Array) -> list[tuple[slice, slice]]:
     N, P, Q, K, L, C = windows.shape
-    block_bytes = _BLOCK_BYTES
-    if K == L == 1 and windows.flags.c_contiguous:  # a plain matrix product; BLAS cuts it by itself
-        block_bytes = -(-windows.nbytes // len(runs(N * P, windows.size)))
-    return list(blocks(N, P, Q * K * L * C * windows.itemsize, block_bytes))
+    return list(blocks(N, P, Q * K * L * C * windows.itemsize, _BLOCK_BYTES))

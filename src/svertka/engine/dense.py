@@ -80,7 +80,7 @@ def rbf_backward(dy_NK: ArrayLike, x_ND: ArrayLike, targets_KD: ArrayLike) -> Ar
     dy, x, targets = floats(dy=(dy_NK, 2), x=(x_ND, 2), targets=(targets_KD, 2))
     _same_features(x, targets)
     same_shape("dy", dy, (len(x), len(targets)))
-    dx: Array = 2 * (x * dy.sum(axis=1, keepdims=True) - dy @ targets)
+    dx: Array = 2 * (x * dy.sum(axis=1, keepdims=True) - matmul(dy, targets))
     return dx
 
 

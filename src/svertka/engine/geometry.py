@@ -6,7 +6,7 @@ Shapes: H/W rows and columns in, P/Q out, K/L kernel.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Literal, ParamSpec, TypeVar, get_args
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from svertka.errors import ShapeError, did_you_mean
 
@@ -21,14 +21,21 @@ _R = TypeVar("_R")
 
 def remembered(plan: Callable[_P, _R]) -> Callable[_P, _R]:
     """Keeps what a function of sizes has found: a network asks for the same at every step."""
-    kept = lru_cache(1024, typed=True)(plan)
+
+    @lru_cache(256, typed=True)
+    def kept(_: tuple[type, ...], *args: Any) -> _R:
+        return plan(*args)  # type: ignore[call-arg]
 
     @wraps(plan)
     def find(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        # Inside of a tuple the cache takes 2.0 and 2 for the same, and the first is a mistake.
+        kinds = tuple(type(number) for argument in args if isinstance(argument, tuple) for number in argument)
+        known = not kwargs
         try:
-            return kept(*args, **kwargs)  # type: ignore[arg-type]
+            hash(args)
         except TypeError:  # a list, say, which can't be looked up
-            return plan(*args, **kwargs)
+            known = False
+        return kept(kinds, *args) if known else plan(*args, **kwargs)
 
     return find
 
@@ -123,9 +130,10 @@ class Window:
         """For each kernel element (k, l): the rows and columns of the padded plane that it meets over all outputs."""
         for k in range(self.kernel[0]):
             for l in range(self.kernel[1]):
-                yield k, l, self._steps(0, k, output[0]), self._steps(1, l, output[1])
+                yield k, l, self.steps(0, k, output[0]), self.steps(1, l, output[1])
 
-    def _steps(self, axis: int, element: int, outputs: int) -> slice:
+    def steps(self, axis: int, element: int, outputs: int) -> slice:
+        """The rows (axis 0) or columns (1) of the padded plane that one kernel element meets over all outputs."""
         start, stride = element * self.dilation[axis], self.stride[axis]
         return slice(start, start + (outputs - 1) * stride + 1, stride)
 

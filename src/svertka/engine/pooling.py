@@ -3,6 +3,7 @@
 Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -255,8 +256,8 @@ def global_max_pool2d_backward(dy_NC: ArrayLike, x_NCHW: ArrayLike) -> Array:
     return adaptive_max_pool2d_backward(dy[:, :, None, None], x_NCHW)
 
 
-Taps = tuple[tuple[slice, slice], ...]
-"""For each element of a kernel: the rows and columns of the padded plane that it meets."""
+Taps = tuple[tuple[slice, ...], tuple[slice, ...]]
+"""For each row of a kernel the rows of the padded plane that it meets, and for each column the columns."""
 
 
 @remembered
@@ -275,12 +276,15 @@ def _plan(
             "could hold nothing but padding."
         )
     output = window.output_size(size)
-    return window, output, tuple((rows, columns) for *_, rows, columns in window.taps(output))
+    rows, columns = (
+        tuple(window.steps(axis, element, output[axis]) for element in range(window.kernel[axis])) for axis in (0, 1)
+    )
+    return window, output, (rows, columns)
 
 
 def _seen(padded_NCHW: Array, taps: Taps) -> list[Array]:
-    """A view [N, C, P, Q] for each tap."""
-    return [padded_NCHW[:, :, rows, columns] for rows, columns in taps]
+    """A view [N, C, P, Q] for each element of the kernel, row by row."""
+    return [padded_NCHW[:, :, rows, columns] for rows, columns in itertools.product(*taps)]
 
 
 def _window_sums(x_NCHW: Array, window: Window, taps: Taps) -> Array:

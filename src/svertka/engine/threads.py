@@ -26,6 +26,9 @@ Stage = Sequence[Sequence[Job]]
 _WORTH_SHARING = 1 << 20
 """Numbers to pass over: in a fifth of a millisecond, twice of what it takes to wake a thread and to wait for it."""
 
+PRODUCTS = 8
+"""Multiplications of a matrix product that take as long as one number of a pass."""
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -81,14 +84,15 @@ class _Gates:
 def _walk(stages: Sequence[Stage], worker: int, gates: _Gates) -> None:
     """One worker's way. After an error it does no more, but meets the others, so that they don't wait for ever."""
     error: Exception | None = None
-    for number, stage in enumerate(stages):
-        if number:
-            gates.wait(worker)
-        try:
-            for job in stage[worker] if error is None else ():
-                job(worker)
-        except Exception as problem:
-            error = problem
+    with blas.one_thread():
+        for number, stage in enumerate(stages):
+            if number:
+                gates.wait(worker)
+            try:
+                for job in stage[worker] if error is None else ():
+                    job(worker)
+            except Exception as problem:
+                error = problem
     if error is not None:
         raise error
 
@@ -99,8 +103,8 @@ def _walk(stages: Sequence[Stage], worker: int, gates: _Gates) -> None:
 def share(run: Callable[[_T], _R], parts: Sequence[_T]) -> list[_R]:
     """``run`` of every part, in order, shared by as many threads as NumPy's BLAS may use.
 
-    Inside of shared work, and where BLAS has one thread, everything runs in the calling thread. BLAS's own threads
-    never work for the engine: after each product they wait in a loop for the next, and that costs a core.
+    Inside of shared work, and where BLAS has one thread, everything runs in the calling thread. BLAS's own threads do
+    nothing of it: after each product they wait in a loop for the next, and that costs a core.
     """
     workers = min(blas.threads(), len(parts))
     if workers <= 1:
@@ -138,22 +142,25 @@ def runs(places: int, numbers: int) -> list[slice]:
 
 
 def matmul(a_RM: Array, b_MN: Array) -> Array:
-    """``a @ b``; threads share the rows of a large ``a``, or the columns of a large ``b``."""
-    if max(a_RM.size, b_MN.size) < _WORTH_SHARING:
+    """``a @ b``; threads share the rows or, if there are more, the columns of a large product."""
+    (rows, depth), columns = a_RM.shape, b_MN.shape[1]
+    work = max(a_RM.size, b_MN.size, rows * columns, rows * columns * depth // PRODUCTS)
+    if work < _WORTH_SHARING:
         with blas.one_thread():
             small: Array = a_RM @ b_MN
             return small
-    product = np.empty((len(a_RM), b_MN.shape[1]), np.result_type(a_RM, b_MN))
+    product = np.empty((rows, columns), np.result_type(a_RM, b_MN))
 
-    def some(part: tuple[slice, slice]) -> None:
-        np.matmul(a_RM[part[0]], b_MN[:, part[1]], out=product[part])
+    def some_rows(part: slice) -> None:
+        np.matmul(a_RM[part], b_MN, out=product[part])
 
-    whole = slice(None)
-    if a_RM.size >= b_MN.size:
-        parts = [(rows, whole) for rows in runs(len(a_RM), a_RM.size)]
+    def some_columns(part: slice) -> None:
+        np.matmul(a_RM, b_MN[:, part], out=product[:, part])
+
+    if rows >= columns:
+        share(some_rows, runs(rows, work))
     else:
-        parts = [(whole, columns) for columns in runs(b_MN.shape[1], b_MN.size)]
-    share(some, parts)
+        share(some_columns, runs(columns, work))
     return product
 
 

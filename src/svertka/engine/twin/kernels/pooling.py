@@ -127,9 +127,15 @@ def _fold(
     every = slice(0, out.shape[axis])
     whole = [_at(x, axis, seen) for places, seen in taps if places == every]
     parts = [(_at(out, axis, places), _at(x, axis, seen)) for places, seen in taps if places != every]
+    stacked = None
+    if len(whole) > _FEW:
+        apart = whole[1].__array_interface__["data"][0] - whole[0].__array_interface__["data"][0]
+        stacked = np.lib.stride_tricks.as_strided(
+            whole[0], (len(whole), *whole[0].shape), (apart, *whole[0].strides), writeable=False
+        )
 
     def run() -> None:
-        if len(whole) > _FEW:
+        if stacked is not None:
             combine.reduce(stacked, axis=0, out=out)
         elif len(whole) > 1:
             combine(whole[0], whole[1], out=out)
@@ -140,11 +146,6 @@ def _fold(
         for target, source in parts:
             combine(target, source, out=target)
 
-    if len(whole) > _FEW:
-        apart = whole[1].__array_interface__["data"][0] - whole[0].__array_interface__["data"][0]
-        stacked = np.lib.stride_tricks.as_strided(
-            whole[0], (len(whole), *whole[0].shape), (apart, *whole[0].strides), writeable=False
-        )
     return run
 
 

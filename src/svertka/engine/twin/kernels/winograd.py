@@ -213,8 +213,9 @@ class _Tiles:
 def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | None, top: int, left: int) -> Block:
     m, act = workers[0].transforms.m, workers[0].act
     height, strip_rows = x_NHWC.shape[1], workers[0].strip.shape[1]
-    first, last = max(0, -top), min(strip_rows, height - top)
-    seen_rows = x_NHWC[:, top + first : top + last]
+    first = min(max(0, -top), strip_rows)
+    last = max(first, min(strip_rows, height - top))  # a strip may lie in the padding altogether
+    seen_rows = x_NHWC[:, max(top + first, 0) : max(top + last, 0)]
     fills = [_fill(tiles.strip, seen_rows, slice(first, last), m, left) for tiles in workers]
     places = [
         (corner, _tiles_of(out, m, *corner), None if residual is None else _tiles_of(residual, m, *corner))
