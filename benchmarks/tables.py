@@ -109,7 +109,7 @@ def remark(side: dict[str, Any]) -> str:
             value = ", ".join(f"{key} {number(item)}" for key, item in value.items())
         elif isinstance(value, list):
             value = ", ".join(number(item) for item in value)
-        else:
+        elif not isinstance(value, str):
             value = f"{value:.3f}" if isinstance(value, float) and abs(value) < 10 else number(value)
         words, unit = (name.removesuffix("_mb"), " MB") if name.endswith("_mb") else (name, "")
         parts.append(f"{words.replace('_', ' ')}: {value}{unit}")
