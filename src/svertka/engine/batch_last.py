@@ -61,19 +61,19 @@ def input_gradient(dy_OPQN: Array, w_OCKL: Array, window: Window, size: Pair, pa
         height = window.span(0, rows.stop - rows.start)
         below = np.zeros((C, height, size[1], N), dx_CHWN.dtype) if rows.start else dx_CHWN[:, :height]
         for here, columns in _parts(rows, Q, window, pixel_bytes):
-            wide_Q, top = columns.stop - columns.start, (here.start - rows.start) * down
-            lines = np.zeros((window.span(0, here.stop - here.start), C * L, wide_Q * N), dx_CHWN.dtype)
-            high = max(1, _MATRIX_BYTES // (K * L * wide_Q * pixel_bytes))
+            breadth, top = columns.stop - columns.start, (here.start - rows.start) * down
+            lines = np.zeros((window.span(0, here.stop - here.start), C * L, breadth * N), dx_CHWN.dtype)
+            high = max(1, _MATRIX_BYTES // (K * L * breadth * pixel_bytes))
             for start in range(here.start, here.stop, high):
                 part = slice(start, min(start + high, here.stop)), columns
                 d_RKBM = (w_DO @ _as_matrices(dy_OPQN, part)).reshape(-1, K, *lines.shape[1:])
                 for k in range(K):
                     first = (start - here.start) * down + k * deep
                     lines[first : first + (len(d_RKBM) - 1) * down + 1 : down] += d_RKBM[:, k]
-            d_CLHQN = lines.reshape(len(lines), C, L, wide_Q, N).transpose(1, 2, 0, 3, 4)
+            d_CLHQN = lines.reshape(len(lines), C, L, breadth, N).transpose(1, 2, 0, 3, 4)
             for l in range(L):
                 left = columns.start * across + l * wide
-                below[:, top : top + len(lines), left : left + (wide_Q - 1) * across + 1 : across] += d_CLHQN[:, l]
+                below[:, top : top + len(lines), left : left + (breadth - 1) * across + 1 : across] += d_CLHQN[:, l]
         return below
 
     every = runs(P, dy_OPQN.size)

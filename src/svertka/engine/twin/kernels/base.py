@@ -131,14 +131,14 @@ def output_cuts(outputs: int, workers: int) -> list[tuple[int, int]]:
     return [(a * 16, min(b * 16, outputs)) for a, b in cuts(-(-outputs // 16), outputs, workers)]
 
 
-def copy_padded(strip: Array, x_HWC: Array, top: int, left: int, fill: float = 0.0) -> None:
-    """Fills a strip [h, w, C] with the part of a map that begins at (top, left), which may lie outside."""
+def copy_padded(strip: Array, x_HWC: Array, top: int, left: int) -> None:
+    """Fills a strip [h, w, C] with the part of a map that begins at (top, left), with zeros where that lies outside."""
     rows, row = _inside(strip.shape[0], x_HWC.shape[0], top)
     columns, column = _inside(strip.shape[1], x_HWC.shape[1], left)
-    strip[: rows.start] = fill
-    strip[rows.stop :] = fill
-    strip[rows, : columns.start] = fill
-    strip[rows, columns.stop :] = fill
+    strip[: rows.start] = 0
+    strip[rows.stop :] = 0
+    strip[rows, : columns.start] = 0
+    strip[rows, columns.stop :] = 0
     strip[rows, columns] = x_HWC[row, column]
 
 
