@@ -114,8 +114,9 @@ class FineTune:
             (Pascanu et al. 2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are.
         batch_norm: of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch
             and updates them. Stages that don't train always keep theirs.
-        precision: ``"bf16"`` computes the forward pass in bfloat16 where the processor has it; slower on those without
-            matrix units.
+        precision: of a training step. ``"bf16"`` computes it in bfloat16, weights and their averages stay float32;
+            ``"auto"`` does so where the processor has matrix units for it, elsewhere it is slower. Networks are judged
+            and handed over in float32.
         epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
             told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
         patience: epochs of a phase without a better one before it stops, counted from its half time at the
@@ -147,7 +148,7 @@ class FineTune:
     average_decay: float = 0.98
     clip_norm: float = 1.0
     batch_norm: BatchNormMode = "frozen"
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
     epochs_by: Literal["log_loss", "fitted_log_loss"] = "log_loss"
     patience: int = 6
     measure_flips: bool = True
@@ -194,7 +195,7 @@ _CHOICES = {
     "batch_norm": ("frozen", "batch"),
     "rates": ("decay", "ladder", "listed"),
     "balance": ("none", "weights", "sampling"),
-    "precision": ("float32", "bf16"),
+    "precision": ("auto", "float32", "bf16"),
     "epochs_by": ("log_loss", "fitted_log_loss"),
 }
 

@@ -76,9 +76,24 @@ def _mean_over_space(map_NCHW: Tensor) -> Tensor:
     ONNX Runtime adds up a whole map number after number; over 112 × 112 of them float32 loses two digits.
     """
     if not torch.onnx.is_in_onnx_export():
-        return adaptive_avg_pool2d(map_NCHW, 1).flatten(1)
+        means: Tensor = _Mean.apply(map_NCHW)
+        return means
     height, width = int(map_NCHW.shape[2]), int(map_NCHW.shape[3])
     return avg_pool2d(avg_pool2d(map_NCHW, (1, width)), (height, 1)).flatten(1)
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over space; its gradient is one number a map, and never written out over the map."""
+
+    @staticmethod
+    def forward(ctx: Any, map_NCHW: Tensor) -> Tensor:
+        ctx.shape, ctx.dtype = map_NCHW.shape, map_NCHW.dtype
+        return adaptive_avg_pool2d(map_NCHW.float() if map_NCHW.dtype == torch.bfloat16 else map_NCHW, 1).flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, g_NC: Tensor) -> Tensor:
+        share_NC = (g_NC / (ctx.shape[2] * ctx.shape[3])).to(ctx.dtype)
+        return share_NC[:, :, None, None].expand(ctx.shape)
 
 
 def trial_run(body: nn.Module, size_px: int) -> list[Call]:
