@@ -248,6 +248,7 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool)
     """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
     import_torch()
     from svertka.transfer import loop
+    from svertka.transfer.bf16_gradients import wants_bf16
 
     engine, augment = lesson.materials.engine, asked.settings.augment
     if asked.settings.measure_flips:
@@ -255,7 +256,7 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool)
             lambda images: probe.head.logits(engine(images)), lesson.materials.sources["val"], augment
         )
     image_s = loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))
-    forward_s = max(image_s) / 3
+    forward_s = max(image_s) / (2 if wants_bf16(asked.settings) else 3)
     epoch_s = [
         s and s * len(lesson.materials.split.train) + forward_s * len(lesson.materials.split.val) for s in image_s
     ]
@@ -291,7 +292,7 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
     from svertka.export.onnx_writer import export_features
     from svertka.export.session import FEATURES, open_session, run_in_batches
     from svertka.transfer import loop
-    from svertka.transfer.step import check_precision
+    from svertka.transfer.bf16_gradients import check_precision, wants_bf16
 
     engine, settings = lesson.materials.engine, strategy.settings
     check_precision(settings)
@@ -308,6 +309,8 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
             told.append(event)
         on_event(event)
 
+    if wants_bf16(settings):
+        hear(Notice("gradients_in_bf16"))
     history = loop.train(model, task, lesson.folder / run_folder.CHECKPOINTS, hear)
     module = mean_over_views(model.features, settings).eval()
     graph = export_features(module, engine.preprocess)

@@ -114,9 +114,8 @@ class FineTune:
             (Pascanu et al. 2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are.
         batch_norm: of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch
             and updates them. Stages that don't train always keep theirs.
-        precision: of a training step. ``"bf16"`` computes it in bfloat16, weights and their averages stay float32;
-            ``"auto"`` does so where the processor has matrix units for it, elsewhere it is slower. Networks are judged
-            and handed over in float32.
+        precision: of the convolutions' gradients. ``"auto"`` is ``"bf16"`` where the processor has matrix units for
+            it, which saves a third to a half of the time, and ``"float32"`` elsewhere. All else is float32.
         epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
             told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
         patience: epochs of a phase without a better one before it stops, counted from its half time at the

@@ -87,13 +87,14 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, map_NCHW: Tensor) -> Tensor:
-        ctx.shape, ctx.dtype = map_NCHW.shape, map_NCHW.dtype
-        return adaptive_avg_pool2d(map_NCHW.float() if map_NCHW.dtype == torch.bfloat16 else map_NCHW, 1).flatten(1)
+        ctx.shape = map_NCHW.shape
+        return adaptive_avg_pool2d(map_NCHW, 1).flatten(1)
 
     @staticmethod
     def backward(ctx: Any, g_NC: Tensor) -> Tensor:
-        share_NC = (g_NC / (ctx.shape[2] * ctx.shape[3])).to(ctx.dtype)
-        return share_NC[:, :, None, None].expand(ctx.shape)
+        share_NC = g_NC / (ctx.shape[2] * ctx.shape[3])
+        gradient_NCHW: Tensor = share_NC[:, :, None, None].expand(ctx.shape)
+        return gradient_NCHW
 
 
 def trial_run(body: nn.Module, size_px: int) -> list[Call]:

@@ -16,10 +16,10 @@ from svertka.messages import sentences
 from svertka.recipes import AUGMENTS
 from svertka.schema import EpochEnded, Notice, Preprocess
 from svertka.transfer import augment, loop
+from svertka.transfer.bf16_gradients import check_precision
 from svertka.transfer.network import parameter_groups, set_mode, still_modules
 from svertka.transfer.pixels import normalise, to_input
 from svertka.transfer.session import open_session
-from svertka.transfer.step import check_precision
 from svertka.transfer.strategies import make_strategy
 from svertka.transfer.views import mean_over_views, measure_flips
 

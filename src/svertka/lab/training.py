@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from svertka.errors import ConfigError
 from svertka.lab.images import Images
 from svertka.schema import Advanced, EventSink, ignore_events
+from svertka.transfer.bf16_gradients import quick_gradients
 
 _WARMUP = 0.1  # of all steps
 
@@ -108,7 +109,8 @@ def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSin
 
 def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> tuple[float, Tensor]:
     """One step forward, back and down the gradient; the loss and the logits [N, K] it began with."""
-    logits = network(x)
+    with quick_gradients():
+        logits = network(x)
     loss = F.cross_entropy(logits, labels)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -5,17 +5,16 @@ is a quarter of a training step. Scaling the convolution's weights instead gives
 gradients of weight, scale and shift. Modules and parameter names stay as they are. Torch by nature.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, conv2d, hardtanh, relu, relu6
+from torch.nn.functional import batch_norm, conv2d
 from torch.overrides import TorchFunctionMode
 
-from svertka.transfer.bf16_conv import convolve
+from svertka.transfer.bf16_gradients import convolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +39,17 @@ class Norm:
 class FoldedNorms(TorchFunctionMode):
     """While it is on (``with``), each convolution whose only reader is a BatchNorm does the work of both.
 
-    Only BatchNorm layers that are in evaluation mode now are folded, and they must stay so while it is on. Where torch
-    computes in bfloat16 (``torch.autocast``), all convolutions go through ``convolve``, and a folded one does the work
-    of the ReLU behind it too.
+    Only BatchNorm layers that are in evaluation mode now are folded, and they must stay so while it is on.
 
     Args:
-        model: looked at once, with an empty image: which convolution feeds which BatchNorm, and that which ReLU.
+        model: looked at once, with an empty image: which convolution feeds which BatchNorm.
         size_px: side of that image.
+        bf16_gradients: compute the gradients of all convolutions in bfloat16.
     """
 
-    def __init__(self, model: nn.Module, size_px: int) -> None:
+    def __init__(self, model: nn.Module, size_px: int, *, bf16_gradients: bool = False) -> None:
         super().__init__()
+        self._convolve = convolve if bf16_gradients else conv2d
         modes = [(module, module.training) for module in model.modules()]
         live = {id(module.running_mean) for module, training in modes if training and hasattr(module, "running_mean")}
         watch = _Watch()
@@ -59,7 +58,6 @@ class FoldedNorms(TorchFunctionMode):
         for module, training in modes:
             module.training = training
         self._norms = {weight: norm for weight, norm in watch.norms().items() if id(norm.mean) not in live}
-        self._limits = watch.limits()
 
     def __len__(self) -> int:
         """Number of pairs that were found."""
@@ -68,53 +66,29 @@ class FoldedNorms(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Computes what torch was asked for: all layers' work at the convolution, nothing at those behind it."""
-        kwargs = kwargs or {}
+        """Computes what torch was asked for: two layers' work at the convolution, nothing at its BatchNorm."""
         if func is batch_norm and getattr(args[0], "_normed_by", None) is args[1]:
             return args[0]
-        if getattr(args[0] if args else None, "_cut_at", None) is not None and _limit(func, args, kwargs) is not None:
-            return args[0]
         if func is not conv2d or len(args) < 2:
-            return func(*args, **kwargs)
+            return func(*args, **(kwargs or {}))
         x, weight, *rest = args
-        norm, limit = self._norms.get(id(weight)), None
+        named = dict(zip(("bias", "stride", "padding", "dilation", "groups"), rest, strict=False)) | dict(kwargs or {})
+        norm = self._norms.get(id(weight))
         if norm is not None:
-            weight, bias = norm.folded_into(weight, rest[0] if rest else kwargs.get("bias"))
-            rest, kwargs = [bias, *rest[1:]], {name: value for name, value in kwargs.items() if name != "bias"}
-        if _computes_in_bf16() and not isinstance(rest[2] if len(rest) > 2 else kwargs.get("padding"), str):
-            limit = self._limits.get(id(args[1])) if norm is not None else None
-            output = convolve(x, weight, *rest, **kwargs, limit=limit)
-        else:
-            output = func(x, weight, *rest, **kwargs)
+            weight, named["bias"] = norm.folded_into(weight, named.get("bias"))
+        output: Any = self._convolve(x, weight, **named)
         if norm is not None:
-            output._normed_by, output._cut_at = norm.mean, limit
+            output._normed_by = norm.mean
         return output
 
 
-def _computes_in_bf16() -> bool:
-    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is torch.bfloat16
-
-
-def _limit(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
-    """Above what an activation cuts off: infinity for ReLU, 6 for ReLU6; None for anything else."""
-    if func in (relu, torch.relu, torch.relu_):
-        return math.inf
-    if func is relu6:
-        return 6.0
-    if func is hardtanh:
-        low, high = (*args[1:3], *(kwargs.get(name) for name in ("min_val", "max_val")[len(args) - 1 :]))
-        return 6.0 if (low, high) == (0, 6) else None
-    return None
-
-
 class _Watch(TorchFunctionMode):
-    """Notes who reads the outputs of convolutions, and of the BatchNorm behind them."""
+    """Notes who reads the outputs of convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[int] = []  # ids of the weights that were convolved with
         self.readers: dict[int, list[Norm | None]] = {}  # of their outputs; None is any reader but BatchNorm
-        self.cuts: dict[int, list[float | None]] = {}  # limits of the readers of BatchNorm's; None is no ReLU
 
     def norms(self) -> dict[int, Norm]:
         """The BatchNorm behind a convolution, by the id of its weight, where that is all that reads its output."""
@@ -123,10 +97,6 @@ class _Watch(TorchFunctionMode):
             for weight, readers in self.readers.items()
             if self.calls.count(weight) == len(readers) == 1 and readers[0] is not None
         }
-
-    def limits(self) -> dict[int, float]:
-        """The limit of the ReLU behind that BatchNorm, likewise."""
-        return {weight: cuts[0] for weight, cuts in self.cuts.items() if len(cuts) == 1 and cuts[0] is not None}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -139,12 +109,7 @@ class _Watch(TorchFunctionMode):
                     norm = None
                     if func is batch_norm and tensor is args[0]:
                         norm = Norm(args[1], args[2], kwargs["weight"], kwargs["bias"], kwargs["eps"])
-                        output._normed_after = weight
                     self.readers.setdefault(weight, []).append(norm)
-                elif weight := getattr(tensor, "_normed_after", None):
-                    self.cuts.setdefault(weight, []).append(_limit(func, args, kwargs))
-                    if output is tensor:  # in place: who reads it from now on reads the activation
-                        del output._normed_after
         if func is conv2d and len(args) > 1:
             self.calls.append(id(args[1]))
             output._convolved_with = id(args[1])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from svertka.transfer import checkpoint
+from svertka.transfer.bf16_gradients import wants_bf16
 from svertka.transfer.feed import FeatureFeed, Feed, ImageFeed
 from svertka.transfer.frozen_norm import FoldedNorms
 from svertka.transfer.network import Classifier, parameter_groups, set_mode, still_modules
@@ -73,9 +74,14 @@ def open_session(
         optimizer=optimizer,
         still=still,
         feed=feed,
-        folded=nullcontext() if phase.cached else FoldedNorms(model, task.backbone.preprocess.size_px),
+        folded=nullcontext() if phase.cached else _folded(model, task),
         class_weights=class_weights,
     )
+
+
+def _folded(model: Classifier, task: "Task") -> FoldedNorms:
+    bf16 = wants_bf16(task.strategy.settings)
+    return FoldedNorms(model, task.backbone.preprocess.size_px, bf16_gradients=bf16)
 
 
 def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageFeed:

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from svertka.config import FineTune
-from svertka.errors import ConfigError
 from svertka.schema import EventSink, Notice
 from svertka.transfer.network import set_mode
 from svertka.transfer.session import Session
@@ -63,32 +62,10 @@ def _accumulate(session: Session, settings: FineTune, x: Tensor, targets: Tensor
     total = float(len(x)) if weights is None or targets.ndim > 1 else float(weights[targets].sum())
     loss_sum = 0.0
     for part, wanted in zip(torch.split(x, size), torch.split(targets, size), strict=True):
-        with session.folded, torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bf16(settings)):
+        with session.folded:
             logits = session.feed.forward(session.model, part)
         smoothing = settings.label_smoothing
-        loss = cross_entropy(logits.float(), wanted, weights, reduction="sum", label_smoothing=smoothing) / total
+        loss = cross_entropy(logits, wanted, weights, reduction="sum", label_smoothing=smoothing) / total
         loss.backward()  # type: ignore[no-untyped-call]
         loss_sum += float(loss.detach())
     return loss_sum
-
-
-def computes_in_bf16(settings: FineTune) -> bool:
-    """Whether a step is computed in bfloat16: as asked for, else where the processor multiplies matrices of it."""
-    if settings.precision == "auto":
-        return has_matrix_units()
-    return settings.precision == "bf16"
-
-
-def has_matrix_units() -> bool:
-    """Whether the processor has units for products of bfloat16 matrices (Intel's AMX), and torch uses them."""
-    return torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
-
-
-def check_precision(settings: FineTune) -> None:
-    """Refuses bfloat16 where the processor would only imitate it.
-
-    Raises:
-        ConfigError: it has no instructions for it.
-    """
-    if settings.precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        raise ConfigError("precision is 'bf16', but this processor has no bfloat16 instructions; expected 'float32' or 'auto'.")
