@@ -34,12 +34,12 @@ def folder_of(data: str) -> Path:
     return folder
 
 
-def cell_folder(data: str, size: str, out: Path) -> Path:
-    """Links to ``size`` images of each class (a number or ``all``), drawn once and for all."""
+def cell_folder(data: str, size: str, out: Path, draw: int = 0) -> Path:
+    """Links to ``size`` images of each class (a number or ``all``); the same ones for every draw of this number."""
     for classes in sorted(folder_of(data).iterdir()):
         images = sorted(classes.iterdir())
         if size != "all":
-            drawn = np.random.default_rng(0).permutation(len(images))[: int(size)]
+            drawn = np.random.default_rng(draw).permutation(len(images))[: int(size)]
             images = [images[index] for index in sorted(drawn)]
         target = out / classes.name
         target.mkdir(parents=True, exist_ok=True)

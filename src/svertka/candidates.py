@@ -346,8 +346,10 @@ def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classi
     """A copy of the backbone (the untouched one stays the probe's reference) with the head to start from."""
     from svertka.transfer.network import Classifier, fit_whitening, fresh_head
 
-    random = lesson.materials.config.weights == "none"
-    head = probe.head if strategy.head == "probe" else fresh_head(probe.head, standardised=not random)
+    if strategy.head == "probe":
+        head = probe.head.scaled(strategy.settings.head_scale)
+    else:
+        head = fresh_head(probe.head, standardised=lesson.materials.config.weights != "none")
     model = Classifier(copy.deepcopy(lesson.materials.engine.backbone.module), head)
     fit_whitening(
         model, lesson.materials.sources["train"], lesson.materials.engine.preprocess, lesson.materials.config.seed

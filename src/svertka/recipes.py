@@ -97,6 +97,8 @@ class FineTune:
         batch_size: images a step.
         micro_batch: images that go through the network at once, 0 for all of a step's; gradients add up to the step's.
             Where memory runs out it is halved by itself. Statistics of BatchNorm are those of the part.
+        head_scale: a head that starts from the probe starts with so much of its logits. A probe is sure of every image
+            that it was fitted to, so that at full strength they have nothing left to teach.
         head_rate: peak learning rate of a head that starts from the probe.
         fresh_head_rate: of one that starts from zero; two-stage training's second stage has a tenth of it everywhere.
         stage_rate: peak learning rate of the last stage.
@@ -133,6 +135,7 @@ class FineTune:
     second_epochs: int = 10
     batch_size: int = 32
     micro_batch: int = 0
+    head_scale: float = 0.2
     head_rate: float = 1e-4
     fresh_head_rate: float = 1e-3
     stage_rate: float = 8e-4
@@ -172,8 +175,9 @@ class FineTune:
                 f"rates is {self.rates!r} with {len(self.listed_rates)} listed_rates; expected both "
                 "rates = 'listed' and one listed rate for each stage and the head, or neither."
             )
-        if not 0 < self.stage_decay <= 1:
-            raise ConfigError(f"stage_decay is {self.stage_decay}; expected above 0, at most 1.")
+        for name in ("stage_decay", "head_scale"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected above 0, at most 1.")
         for name in ("weight_decay", "warmup", "label_smoothing", "average_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")

@@ -1,6 +1,6 @@
 """The linear head: standardised features to logits. NumPy only, so that judging needs no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class LinearHead:
     def scaled_weight_KD(self) -> NDArray[np.float32]:
         """Weight that acts on ``x - mean``. The mean stays apart: large terms that cancel would cost digits."""
         return self.weight_KD / self.scale_D
+
+    def scaled(self, factor: float) -> "LinearHead":
+        """The same answers, surer or less sure: all logits times ``factor``."""
+        return replace(self, weight_KD=factor * self.weight_KD, bias_K=factor * self.bias_K)
 
     def logits(self, x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits [N, K] of raw features [N, D]."""
