@@ -344,12 +344,9 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
 
 def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classifier":
     """A copy of the backbone (the untouched one stays the probe's reference) with the head to start from."""
-    from svertka.transfer.network import Classifier, fit_whitening, fresh_head
+    from svertka.transfer.network import Classifier, fit_whitening, starting_head
 
-    if strategy.head == "probe":
-        head = probe.head.scaled(strategy.settings.head_scale)
-    else:
-        head = fresh_head(probe.head, standardised=lesson.materials.config.weights != "none")
+    head = starting_head(probe.head, strategy, random=lesson.materials.config.weights == "none")
     model = Classifier(copy.deepcopy(lesson.materials.engine.backbone.module), head)
     fit_whitening(
         model, lesson.materials.sources["train"], lesson.materials.engine.preprocess, lesson.materials.config.seed

@@ -144,6 +144,7 @@ def test_configuration_goes_to_toml_and_back(tmp_path):
         ("seed = ", "not valid TOML"),
         ("[finetune]\nmax_epoch = 3", "Did you mean max_epochs"),
         ("[finetune]\nstage_decay = 2.0", "expected above 0, at most 1"),
+        ("[finetune]\nhead_scale = 0.0", "expected above 0, at most 1"),
         ("[finetune]\nbatch_norm = 'freeze'", "expected frozen or batch"),
         ("[finetune]\nstage_rate = -1.0", "expected a finite rate above 0"),
         ("[finetune]\naverage_decay = 3.0", "expected 0 or more, below 1"),

@@ -12,7 +12,8 @@ from svertka.backbones import load_backbone
 from svertka.config import STRATEGY_NAMES, Augment, FineTune, Scratch
 from svertka.errors import ConfigError
 from svertka.transfer import loop
-from svertka.transfer.network import fresh_head
+from svertka.transfer.head import LinearHead
+from svertka.transfer.network import fresh_head, starting_head
 from svertka.transfer.strategies import as_text, describe, make_strategy, spans, stage_rates
 
 SIZE = 32
@@ -132,6 +133,17 @@ def test_a_fresh_head_holds_all_classes_for_equally_likely(backbones):
     task = task_for(backbones["timm:test_efficientnet"], "plain")
     head = fresh_head(classifier(task).head(), standardised=True)
     assert not head.logits(np.ones((2, len(head.mean_D)), np.float32)).any()
+
+
+def test_lp_ft_starts_from_a_weakened_probe_and_others_from_nothing():
+    rng = np.random.default_rng(0)
+    probe = LinearHead(np.zeros(4, np.float32), np.ones(4, np.float32), *(rng.normal(size=s) for s in ((3, 4), 3)))
+    x_ND = rng.normal(size=(5, 4)).astype(np.float32)
+    settings = FineTune(head_scale=0.25)
+    weakened = starting_head(probe, make_strategy("finetune", settings, 3), random=False)
+    np.testing.assert_allclose(weakened.logits(x_ND), 0.25 * probe.logits(x_ND), rtol=1e-6)
+    nothing = starting_head(probe, make_strategy("plain", settings, 3), random=False)
+    assert not nothing.logits(x_ND).any()
 
 
 def test_from_scratch_learns_every_stage_alike_with_batch_statistics():

@@ -34,7 +34,7 @@ ENOUGH = 1_000
 
 CELLS: Mapping[tuple[Size, Similarity], tuple[tuple[str, ...], Notice]] = {
     ("little", "similar"): (("probe", "finetune"), Notice("advice_little_similar")),
-    ("little", "different"): (("probe", "finetune", "gradual"), Notice("advice_little_different")),
+    ("little", "different"): (("finetune", "probe", "gradual"), Notice("advice_little_different")),
     ("between", "similar"): (("finetune", "probe"), Notice("advice_between_similar")),
     ("between", "different"): (("finetune", "probe", "plain"), Notice("advice_between_different")),
     ("much", "similar"): (("finetune", "probe", "gradual"), Notice("advice_much_similar")),

@@ -54,6 +54,19 @@ class Classifier(nn.Module):
         )
 
 
+def starting_head(probe: LinearHead, strategy: Strategy, *, random: bool) -> LinearHead:
+    """What the head of a strategy starts from: the probe, less sure of itself, or nothing.
+
+    Args:
+        probe: fitted to features of the training images.
+        strategy: that will train it.
+        random: whether the network's weights are.
+    """
+    if strategy.head == "probe":
+        return probe.scaled(strategy.settings.head_scale)
+    return fresh_head(probe, standardised=not random)
+
+
 def fresh_head(head: LinearHead, *, standardised: bool) -> LinearHead:
     """A head of the same shape that knows nothing: zeros, so that all classes are equally likely.
 
