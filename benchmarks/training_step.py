@@ -95,7 +95,8 @@ def main() -> None:
         sides=sides,
         rows=rows,
         config={
-            "images": "random, the same on both sides; float32",
+            "precision": "float32, but svertka's gradients of convolutions: bfloat16 where the processor has AMX",
+            "images": "random, the same on both sides",
             "optimizer": "SGD, rate 0.0001, momentum 0.9, weight decay 0.0001; BatchNorm learns",
             "samples": f"seconds of steps {WARM_UP + 1} to {STEPS} of each process",
         },
