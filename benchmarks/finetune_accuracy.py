@@ -57,33 +57,20 @@ def main() -> None:
         "Fine-tuning: how good the classifier is",
         sides=sides,
         rows=[
-            Row(
-                what=f"test accuracy, mean of {len(results)} seeds",
-                against=f"{paper}: 0.884 (their split)",
-                measured=mean["accuracy"],
-                target=0.885,
-                unit="",
-            ),
-            Row(
-                what=f"test ROC AUC, mean of {len(results)} seeds",
-                against=f"{paper}: 0.944 (their split)",
-                measured=mean["roc_auc"],
-                target=0.945,
-                unit="",
-            ),
-            Row(
-                what=f"test accuracy, mean of {len(results)} seeds",
-                against="the best published on such a split: 0.9013, ResNet-152",
-                measured=mean["accuracy"],
-                target=0.905,
-                unit="",
-            ),
-            Row(
-                what=f"test ROC AUC, mean of {len(results)} seeds",
-                against="what we want of it",
-                measured=mean["roc_auc"],
-                target=0.955,
-                unit="",
+            *(
+                Row(
+                    what=f"test {what}, mean of {len(results)} seeds",
+                    against=peer,
+                    measured=mean[key],
+                    target=target,
+                    unit="",
+                )
+                for what, key, peer, target in (
+                    ("accuracy", "accuracy", f"{paper}: 0.884 (their split)", 0.885),
+                    ("ROC AUC", "roc_auc", f"{paper}: 0.944 (their split)", 0.945),
+                    ("accuracy", "accuracy", "the best published on such a split: 0.9013, ResNet-152", 0.905),
+                    ("ROC AUC", "roc_auc", "what we want of it", 0.955),
+                )
             ),
             Row(
                 what="longest of these runs",
