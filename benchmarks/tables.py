@@ -55,8 +55,8 @@ def number(value: float) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    """A figure with its unit; shares of images with three decimals."""
-    if not unit and abs(value) <= 1:
+    """A figure with its unit; shares of images with three decimals, unless none would be left."""
+    if not unit and (value == 0 or 0.001 <= abs(value) <= 1):
         return f"{value:.3f}"
     return f"{number(value)} {unit}".strip()
 
