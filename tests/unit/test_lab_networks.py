@@ -254,6 +254,16 @@ def lap(network, epoch, right, epoch_s=2.0, memory=100.0):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "rate"), [("vgg11", 3e-4), ("alexnet", 3e-4), ("vgg11_bn", 1e-3), ("resnet18", 1e-3), ("lenet5", 1e-3)]
+)
+def test_deep_networks_that_nothing_normalises_race_at_a_lower_rate(name, rate):
+    with torch.device("meta"):
+        network = find(name).build(10, 3, small_images=True)
+    optimiser = race.recipe_for(network, Recipe(epochs=1)).optimiser
+    assert optimiser([torch.nn.Parameter(torch.ones(1))]).param_groups[0]["lr"] == rate
+
+
 def test_results_of_a_race():
     laps = [lap("lenet5", 1, 60), lap("lenet5", 2, 95), lap("vgg11", 1, 40, 6.0, 500), lap("vgg11", 2, 71, 6.0, 600)]
     assert race.common_target(laps) == 0.71

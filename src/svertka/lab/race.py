@@ -7,11 +7,12 @@ given accuracy as in DAWNBench (Coleman et al. 2017). Torch by nature.
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from statistics import median
 
 import torch
+from torch import nn
 
 from svertka import runtime
 from svertka.architectures import Architecture, find
@@ -20,8 +21,16 @@ from svertka.errors import ConfigError, SvertkaError, TrainingError
 from svertka.intervals import share
 from svertka.lab.chart import COLOURS, Line, Panel, chart
 from svertka.lab.images import SIDE_PX, Images
-from svertka.lab.training import Epoch, Recipe, images_seen, train
+from svertka.lab.training import Epoch, Recipe, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
+
+DEEP = 8
+"""Layers from which on a network that nothing normalises is trained by ``gentle_adam``.
+
+At the common rate, 1,000 digits and 6 epochs leave VGG-16 at an accuracy of 0.10 and AlexNet at 0.58; at the gentle one
+it is 0.86 and 0.82. Between the papers of VGG and ResNet it is a factor of ten (arXiv 1409.1556, section 3.1;
+1512.03385, section 3.4).
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +82,7 @@ def race(
 ) -> Iterator[Lap]:
     """Trains the networks one after another, each in its own process, and yields every epoch as it ends.
 
-    All have the same images in the same order, the same optimiser and schedule, and the same seed.
+    All have the same images in the same order, the same optimiser and schedule (see ``recipe_for``), and the same seed.
 
     Raises:
         TrainingError: a network's process came to an end before its work did.
@@ -112,6 +121,15 @@ def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: E
         process.join()
 
 
+def recipe_for(network: nn.Module, recipe: Recipe) -> Recipe:
+    """The common recipe, but for deep networks without normalisation by ``gentle_adam``."""
+    normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm) for module in network.modules())
+    layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in network.modules())
+    if normalised or layers < DEEP:
+        return recipe
+    return replace(recipe, optimiser=gentle_adam)
+
+
 def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> None:
     """What a network's own process does: laps, images done and, at the end, None go through the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one decides
@@ -122,7 +140,9 @@ def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> 
         network = network.to(memory_format=torch.channels_last)
         parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
         elapsed = 0.0
-        for epoch in train(network, images, recipe, lambda event: connection.send(getattr(event, "done", 0))):
+        for epoch in train(
+            network, images, recipe_for(network, recipe), lambda event: connection.send(getattr(event, "done", 0))
+        ):
             elapsed += epoch.seconds
             connection.send(_lap(name, parameters, epoch, elapsed))
         connection.send(None)

@@ -20,6 +20,7 @@ from svertka.transfer.bf16_gradients import quick_gradients
 _WARMUP = 0.1  # of all steps
 
 adam = partial(torch.optim.AdamW, lr=1e-3, weight_decay=1e-2)
+gentle_adam = partial(adam, lr=3e-4)
 sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=1e-4)  # He et al. 2015, section 4.2
 
 
