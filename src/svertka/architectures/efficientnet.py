@@ -1,8 +1,10 @@
-"""EfficientNet-Lite0, whose ImageNet weights come with a package. Torch by nature.
+"""EfficientNet-Lite0 to Lite2, whose ImageNet weights come with packages. Torch by nature.
 
 Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019 (arXiv 1905.11946), table
-1; the Lite changes: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
+1 and section 3.3; the Lite changes: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
 """
+
+import math
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,7 +12,7 @@ from torch.nn import functional as F
 from svertka.architectures.mobilenet import InvertedResidual, conv_norm_relu6
 from svertka.architectures.network import Network, he_initialise
 
-# Table 1 of the paper, stages 2 to 8: expansion, kernel, stride of the first block, channels, blocks.
+# Table 1 of the paper, stages 2 to 8: expansion, kernel, stride of the first block, channels, blocks; Lite0's.
 ROWS = (
     (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
     (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
@@ -36,24 +38,26 @@ def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-class EfficientNetLite0(Network):
-    """Table 1 of the paper without squeeze-and-excitation; see ``efficientnet_lite0``."""
+class EfficientNetLite(Network):
+    """Table 1 of the paper without squeeze-and-excitation, scaled; see ``efficientnet_lite``."""
 
-    def __init__(self, num_classes: int, in_channels: int, small_images: bool) -> None:
+    def __init__(self, width: float, depth: float, num_classes: int, in_channels: int, small_images: bool) -> None:
         super().__init__(in_channels, smallest_px=5 if small_images else 17)
         self.stem = conv_norm_relu6(
             SameConv2d(in_channels, 32, 3, stride=1 if small_images else 2, padding=1, bias=False), _EPS
         )
         blocks: list[InvertedResidual] = []
         inputs = 32
-        for number, (expansion, kernel, stride, outputs, count) in enumerate(ROWS):
-            for each in [1 if small_images and number == 1 else stride, *[1] * (count - 1)]:
+        for number, (expansion, kernel, stride, channels, count) in enumerate(ROWS):
+            outputs = _scaled(channels, width)
+            repeats = count if number in (0, len(ROWS) - 1) else math.ceil(count * depth)
+            for each in [1 if small_images and number == 1 else stride, *[1] * (repeats - 1)]:
                 blocks.append(InvertedResidual(inputs, outputs, expansion, kernel, each, SameConv2d, _EPS))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.neck = conv_norm_relu6(nn.Conv2d(320, 1280, 1, bias=False), _EPS)
+        self.neck = conv_norm_relu6(nn.Conv2d(inputs, 1280, 1, bias=False), _EPS)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(0.2)
+        self.dropout = nn.Dropout(0.2 if width == 1 else 0.3)
         self.classifier = nn.Linear(1280, num_classes)
         he_initialise(self)
 
@@ -67,11 +71,25 @@ class EfficientNetLite0(Network):
         return x
 
 
-def efficientnet_lite0(num_classes: int = 1000, in_channels: int = 3, small_images: bool = False) -> EfficientNetLite0:
-    """EfficientNet-Lite0: 4,652,008 parameters, 224 px, pixels scaled to -1..1.
+def _scaled(channels: int, width: float) -> int:
+    """Channels of a wider network: the nearest multiple of eight."""
+    return int(channels * width + 4) // 8 * 8
 
-    The Lite changes to EfficientNet-B0: no squeeze-and-excitation, ReLU6 for swish, stem and neck never scaled.
-    Deviation: no stochastic depth in training. For small images (up to 64 px) the stem and the first block that
-    strides keep the resolution.
+
+def efficientnet_lite(
+    width: float, depth: float, num_classes: int = 1000, in_channels: int = 3, small_images: bool = False
+) -> EfficientNetLite:
+    """EfficientNet-Lite0 (4,652,008 parameters, 224 px), Lite1 (5,416,680, 240 px), Lite2 (6,092,072, 260 px).
+
+    The Lite changes to EfficientNet-B0: no squeeze-and-excitation, ReLU6 for swish; stem and neck, and the number of
+    blocks in the first and last stage, are never scaled. Pixels are scaled to -1..1. Deviation: no stochastic depth in
+    training. For small images (up to 64 px) the stem and the first block that strides keep the resolution.
+
+    Args:
+        width: factor of the channels: 1, 1, 1.1.
+        depth: factor of the number of blocks: 1, 1.1, 1.2.
+        num_classes: K.
+        in_channels: C.
+        small_images: see above.
     """
-    return EfficientNetLite0(num_classes, in_channels, small_images)
+    return EfficientNetLite(width, depth, num_classes, in_channels, small_images)

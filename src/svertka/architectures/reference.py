@@ -12,7 +12,7 @@ from svertka.architectures.pictures import accuracy_picture, timeline
 from svertka.architectures.registry import ARCHITECTURES, find
 
 COMPARED = ("lenet5", "alexnet", "vgg16", "vgg19", "resnet50", "resnet152", "densenet121", "mobilenet_v2",
-            "efficientnet_lite0", "convnext_tiny")  # fmt: skip
+            "efficientnet_lite0", "efficientnet_lite2", "convnext_tiny")  # fmt: skip
 DRAWN = ("lenet5_1998", "alexnet_2012", "vgg16", "resnet50", "densenet121", "mobilenet_v2", "convnext_tiny")
 
 

