@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from common import RESULTS, WORK, Row, Side, arguments, load, write_result
 from strategy_data import DATA, SIZES, cell_folder
@@ -115,13 +116,10 @@ def ask(config: Any, cache: Path) -> dict[str, Any]:
     """The advice, with nothing remembered from anywhere, and its time."""
     from svertka.advising import advise
 
-    kept, os.environ["SVERTKA_CACHE"] = os.environ.get("SVERTKA_CACHE"), str(cache)
-    started = time.monotonic()
-    advice = advise(config)
-    seconds = time.monotonic() - started
-    del os.environ["SVERTKA_CACHE"]
-    if kept is not None:
-        os.environ["SVERTKA_CACHE"] = kept
+    with mock.patch.dict(os.environ, SVERTKA_CACHE=str(cache)):
+        started = time.monotonic()
+        advice = advise(config)
+        seconds = time.monotonic() - started
     return {
         "advice": {
             "size": advice.size,

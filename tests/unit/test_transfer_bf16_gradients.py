@@ -11,7 +11,7 @@ from svertka.transfer import bf16_gradients
 from svertka.transfer.bf16_gradients import Bf16Gradients, convolve
 from svertka.transfer.frozen_norm import FoldedNorms
 
-pytestmark = pytest.mark.skipif(
+needs_bf16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16 instructions"
 )
 
@@ -25,6 +25,7 @@ ROUNDED = {
 }
 
 
+@needs_bf16
 @pytest.mark.parametrize("geometry", ROUNDED.values(), ids=ROUNDED)
 @pytest.mark.parametrize("biased", [True, False], ids=["bias", "no bias"])
 def test_gradients_are_torch_s_but_for_rounding(geometry, biased):
@@ -65,12 +66,14 @@ def test_what_rounding_would_not_save_keeps_its_gradients(arguments):
         torch.testing.assert_close(one, other)
 
 
+@needs_bf16
 def test_only_gradients_that_are_asked_for():
     x, weight = torch.randn(2, 64, 6, 6), torch.randn(64, 64, 3, 3, requires_grad=True)
     convolve(x, weight).sum().backward()
     assert weight.grad is not None and x.grad is None
 
 
+@needs_bf16
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
 def test_network_with_folded_norms(name):
     torch.manual_seed(0)
