@@ -31,7 +31,7 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
         small = load(data, progress).sample(images, _HELD_OUT, seed).halved()
         progress.say(_forecast(lab.estimate_s(small, epochs), len(small.train), epochs))
         rows = collect(lab.measure(small, epochs, seed, progress), csv, progress)
-    print(lab.differences(rows, small.name))
+    print(*lab.differences(rows, small.name))
     tell(lab.sentences(rows), save(lab.picture(rows, small.name), drawn), csv)
 
 
