@@ -197,9 +197,8 @@ def test_degradation_trains_all_four(images):
     assert [row.network for row in rows] == ["plain-20", "plain-56", "ResNet-20", "ResNet-56"]
     assert all(row.train_n == 16 and row.held_out_n == 10 for row in rows)  # eight images make no whole step
     svg = to_svg(degradation.picture(rows, "squares"))
-    assert (
-        "16 images of 16 px (squares), 1 epoch in steps of 16, one seed" in svg and svg.count("training error, %") == 2
-    )
+    assert "16 images of 16 px (squares), 1 epoch in steps of 16, one seed" in svg
+    assert svg.count("training error, %") == 2
 
 
 def test_degradation_is_claimed_only_beyond_chance():

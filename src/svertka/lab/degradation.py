@@ -21,9 +21,8 @@ from svertka.schema import Advanced, Estimate, Event, EventSink, StepStarted, ig
 
 SHALLOW, DEEP = 20, 56
 KINDS = {"plain": "plain", "residual": "ResNet"}
-BATCH = (
-    16  # images a step, an eighth of the paper's: of so few images it makes steps enough for the deepest net to learn
-)
+BATCH = 16
+"""Images a step, an eighth of the paper's: of so few images it makes steps enough for the deepest net to learn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
