@@ -1,4 +1,4 @@
-"""Logits of random images through a bundle's engine: the whole network exported, run by ONNX Runtime.
+"""Logits of random images through a bundle's engine: the whole network exported, run by the engine that suits it.
 
 The clock runs from uint8 images to logits. Prints one line of JSON: seconds of each pass; logits go to a file.
 
@@ -19,8 +19,9 @@ from safetensors.torch import load_file  # noqa: E402
 
 from svertka.architectures import build  # noqa: E402
 from svertka.architectures.weights import load_state  # noqa: E402
+from svertka.export.engines import open_graph, suitable  # noqa: E402
 from svertka.export.onnx_writer import export_features  # noqa: E402
-from svertka.export.session import FEATURES, open_session, run_in_batches  # noqa: E402
+from svertka.export.session import FEATURES  # noqa: E402
 from svertka.schema import Preprocess  # noqa: E402
 
 SMALL = "_small"
@@ -31,12 +32,13 @@ def main() -> None:
     batch, size_px, passes = map(int, numbers)
     network = build(name.removesuffix(SMALL), small_images=name.endswith(SMALL))
     load_state(network, load_file(weights), weights)
-    session = open_session(export_features(network, Preprocess(size_px=size_px)).SerializeToString())
+    graph = export_features(network, Preprocess(size_px=size_px)).SerializeToString()
+    run = open_graph(graph, suitable(graph, size_px))
     images = np.random.default_rng(0).integers(0, 256, (batch, size_px, size_px, 3), np.uint8)
     seconds = []
     for _ in range(passes):
         start = time.perf_counter()
-        (found,) = run_in_batches(session, images, [FEATURES])
+        (found,) = run(images, [FEATURES])
         seconds.append(time.perf_counter() - start)
     np.save(logits, found)
     print(json.dumps({"seconds": seconds}))

@@ -745,6 +745,7 @@ class Bundle:
         manifest: the whole parsed manifest.
         conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
         novelty: which distances are far; None where the graph gives none.
+        engine: ``"onnx"`` or ``"numpy"``, whichever runs it more quickly; see ``export.engines``.
     """
 
     directory: Path
@@ -755,6 +756,7 @@ class Bundle:
     manifest: dict[str, object]
     conformal: Conformal | None = None
     novelty: Novelty | None = None
+    engine: str = "onnx"
 
 
 # --- the run ----------------------------------------------------------------------------------------------------

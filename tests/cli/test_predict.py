@@ -276,7 +276,9 @@ def test_both_engines_say_the_same(bundle, inside, capsys):
 
 
 def test_an_unknown_engine_is_an_error(bundle, inside):
-    with pytest.raises(ConfigError, match=r"engine is 'nunpy'; expected onnx or numpy\. Did you mean numpy\?"):
+    with pytest.raises(
+        ConfigError, match=r"engine is 'nunpy'; expected one of auto, onnx, numpy\. Did you mean numpy\?"
+    ):
         predict(bundle, ["red"], engine="nunpy")
 
 

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from svertka.errors import BundleError, ConfigError, NotFoundError
 from svertka.export.bundle import compare, load_bundle, training_hashes, was_trained_on
+from svertka.export.engines import ONNX, open_graph
 from svertka.export.predictor import open_predictor
 from svertka.export.session import open_session
 from svertka.schema import Conformal, Preprocess
@@ -156,10 +157,10 @@ def test_only_a_tie_may_change_its_label(tiny_bundle, gap, passes):
     middle = (probabilities[0, 0] + probabilities[0, 1]) / 2
     reference = np.array([[middle - gap / 2, middle + gap / 2, probabilities[0, 2]]])
     if passes:
-        assert compare(model, image, reference, 1).same_labels == 0
+        assert compare(open_graph(model, ONNX, 1), image, reference).same_labels == 0
     else:
         with pytest.raises(BundleError, match="1 labels differ"):
-            compare(model, image, reference, 1)
+            compare(open_graph(model, ONNX, 1), image, reference)
 
 
 # --- bundles that are damaged --------------------------------------------------------------------------------------
@@ -280,6 +281,35 @@ def test_a_model_with_foreign_operators_is_not_opened(copied):
     rewrite_model(copied, to_foreign)
     with pytest.raises(BundleError, match=r"operators from 'evil\.example'"):
         load_bundle(copied)
+
+
+# --- which engine runs it ------------------------------------------------------------------------------------------
+
+
+def test_the_bundle_names_its_engine_and_older_ones_run_on_onnx_runtime(copied, tiny_bundle):
+    assert tiny_bundle.engine == tiny_bundle.manifest["engine"] == "onnx"
+    path = copied / "manifest.json"
+    path.write_text(
+        json.dumps({k: v for k, v in json.loads(path.read_text("utf-8")).items() if k != "engine"}), "utf-8"
+    )
+    assert load_bundle(copied).engine == "onnx"
+
+
+def test_an_engine_that_the_manifest_makes_up_is_refused(copied):
+    edit_manifest(copied, engine="abacus")
+    with pytest.raises(BundleError, match="engine is 'abacus'; expected one of onnx, numpy"):
+        load_bundle(copied)
+
+
+def test_the_engine_that_the_bundle_names_is_opened(copied, tiny_bundle, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    _, expected_NK = open_predictor(tiny_bundle).infer(images)
+    edit_manifest(copied, engine="numpy")
+    monkeypatch.setattr("svertka.export.predictor.open_session", None)  # ONNX Runtime isn't there
+    _, received_NK = open_predictor(load_bundle(copied)).infer(images)
+    np.testing.assert_allclose(received_NK, expected_NK, atol=1e-5)
+    with pytest.raises(TypeError):
+        open_predictor(load_bundle(copied), engine="onnx")
 
 
 def test_a_number_of_threads_below_zero_is_refused(tiny_bundle):

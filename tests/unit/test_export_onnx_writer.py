@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from svertka import runtime
 from svertka.errors import BundleError
+from svertka.export.engines import ENGINES, open_graph
 from svertka.export.onnx_writer import export_features
 from svertka.export.session import FEATURES, open_session, run_in_batches
 from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
 from svertka.stages import FeatureNet
-from svertka.transfer.pixels import normalise
+from svertka.transfer.pixels import normalise, to_input
 
 PREPROCESS = Preprocess(size_px=33, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 
@@ -174,3 +175,29 @@ def test_ctrl_c_while_torch_is_imported_takes_effect_after_it(monkeypatch):
         runtime.import_torch()
     assert done == ["torch"]
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("size_px", "grid"), [(33, 7), (28, 7), (16, 20), (33, (5, None)), (30, (5, 7))], ids=["uneven", "even", *"123"]
+)
+def test_pooling_to_a_grid_that_does_not_divide_the_map(size_px, grid):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(grid), nn.Flatten())
+    preprocess = Preprocess(size_px=size_px)
+    graph = export_features(network, preprocess).SerializeToString()
+    images = np.random.default_rng(0).integers(0, 256, (3, size_px, size_px, 3), np.uint8)
+    expected = network(normalise(to_input(images), preprocess)).detach().numpy()
+    for engine in ENGINES:
+        np.testing.assert_allclose(open_graph(graph, engine)(images, [FEATURES])[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_operator_that_onnx_lacks_is_one_line():
+    class Bessel(nn.Module):
+        def forward(self, x):
+            return torch.special.bessel_j0(x).flatten(1)
+
+    with pytest.raises(
+        BundleError, match=r"^ONNX cannot express this network at 33 px: .*bessel_j0.*Choose another"
+    ) as e:
+        export_features(Bessel(), PREPROCESS)
+    assert "\n" not in str(e.value)

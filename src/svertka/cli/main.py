@@ -115,7 +115,9 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
-    engine: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or numpy (the NumPy twin).")] = "onnx",
+    engine: Annotated[
+        str, typer.Option(help="onnx (ONNX Runtime), numpy (the NumPy twin), auto: the quicker.")
+    ] = "auto",
     sample_submission: Annotated[str, typer.Option(help="A competition's sample: write a submission like it.")] = "",
     wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
 ) -> None:

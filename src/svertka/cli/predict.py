@@ -19,7 +19,7 @@ from svertka.schema import Bundle, Conformal
 _COLUMNS = ("path", "label", "confidence")  # of every table, first
 
 
-def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "onnx") -> int:
+def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: int = 0, engine: str = "auto") -> int:
     """Writes one row a file, in the order of the files: path, label, confidence, every class's probability, error.
 
     Where the bundle has thresholds, the column ``answer`` follows the confidence: the label, or "unsure" with the
@@ -32,7 +32,7 @@ def predict(bundle: str, paths: Sequence[str], out: str | None = None, threads: 
         paths: files, folders, quoted globs, or tables with a column of paths.
         out: the CSV to write, complete or not at all; None writes rows to standard output as they come.
         threads: 0 means all processors.
-        engine: ``"onnx"`` or ``"numpy"``, see ``open_predictor``.
+        engine: ``"auto"``, ``"onnx"`` or ``"numpy"``, see ``open_predictor``.
 
     Returns:
         The exit code: 0 if at least one file was read, 2 if none was (the rows say why).

@@ -56,7 +56,7 @@ def submit(
     out: str | None = None,
     wanted: str = "",
     threads: int = 0,
-    engine: str = "onnx",
+    engine: str = "auto",
 ) -> int:
     """Writes a submission; only images that the sample asks for are read.
 

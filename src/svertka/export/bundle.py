@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from svertka import __version__
 from svertka.errors import BundleError, NotFoundError
+from svertka.export.engines import ONNX, Run, open_graph, suitable
 from svertka.export.manifest import (
     FORMAT,
     HASHED_FILES,
@@ -36,7 +37,7 @@ from svertka.export.manifest import (
     read_manifest,
 )
 from svertka.export.protobuf import check_self_contained
-from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
 from svertka.schema import Bundle, Conformal, Estimate, Novelty, Parity, Preprocess, Source
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ def write_bundle(
         BundleError: the two engines disagree, or the graph doesn't fit class names or preprocessing.
     """
     model = _with_metadata(graph, class_names, preprocess)
-    parity = compare(model, check_images_NSSC, reference_NK, threads)
+    parity = compare(open_graph(model, ONNX, threads), check_images_NSSC, reference_NK)
+    engine = suitable(model, preprocess.size_px)
+    if engine != ONNX:
+        compare(open_graph(model, engine, threads), check_images_NSSC, reference_NK)
     beside = _clear_beside(directory)
     try:
         (beside / MODEL).write_bytes(model)
@@ -115,6 +119,7 @@ def write_bundle(
             "outputs": [LOGITS, PROBABILITIES, *([DISTANCE] if novelty else [])],
             "novelty": asdict(novelty) if novelty else None,
             "parity": asdict(parity),
+            "engine": engine,
             "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},
             "sources": [asdict(source) for source in sources],
             "data_hash": data_hash,
@@ -185,10 +190,8 @@ def was_trained_on(pixel_hash: str, hashes: frozenset[str]) -> bool:
     return pixel_hash[:_HASH_DIGITS] in hashes
 
 
-def compare(
-    model: bytes, images_NSSC: NDArray[np.uint8], reference_NK: NDArray[np.floating], threads: int = 0
-) -> Parity:
-    """Compares ONNX Runtime's probabilities with the reference network's on the same images.
+def compare(run: Run, images_NSSC: NDArray[np.uint8], reference_NK: NDArray[np.floating]) -> Parity:
+    """Compares an engine's probabilities with the reference network's on the same images.
 
     Raises:
         BundleError: they differ by more than ``LARGEST_DIFFERENCE``, or in a label that is no tie.
@@ -196,8 +199,7 @@ def compare(
     n = len(images_NSSC)
     if n == 0:
         raise BundleError("There are no images to compare ONNX Runtime and torch on; expected at least 1.")
-    session = open_session(model, threads)
-    (probabilities_NK,) = run_in_batches(session, images_NSSC, [PROBABILITIES])
+    (probabilities_NK,) = run(images_NSSC, [PROBABILITIES])
     if probabilities_NK.shape != reference_NK.shape:
         raise BundleError(
             f"The graph gives probabilities {list(probabilities_NK.shape)}, the network {list(reference_NK.shape)}; "
@@ -209,7 +211,7 @@ def compare(
     wrong = int((lost_N > _TIE).sum())
     if not difference <= LARGEST_DIFFERENCE or wrong:
         raise BundleError(
-            f"ONNX Runtime and the network disagree on {n} test images: probabilities differ by up to "
+            f"The exported graph and the network disagree on {n} test images: probabilities differ by up to "
             f"{difference:.2g} (expected at most {LARGEST_DIFFERENCE:g}) and {wrong} labels differ (expected none). "
             "No bundle was written; the exported graph is wrong for this network."
         )

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from svertka.config import RunConfig
 from svertka.errors import NotFoundError
-from svertka.export.session import BATCH, FEATURES, open_session, run_in_batches
+from svertka.export.engines import Run, open_graph, suitable
+from svertka.export.session import BATCH, FEATURES
 from svertka.runtime import import_torch
 from svertka.schema import Preprocess, Source
 
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 
     from svertka.backbones import Backbone
 
-_FORMAT = 3
+_FORMAT = 4
 GRAPH, WEIGHTS, CARD = "features.onnx", "weights.safetensors", "card.json"
 
 
 @dataclass(frozen=True)
 class FeatureEngine:
-    """Prepared uint8 images [N, S, S, 3] to features [N, D] by ONNX Runtime; see ``transfer.features.Embed``.
+    """Prepared uint8 images [N, S, S, 3] to features [N, D] by the quicker engine; see ``transfer.features.Embed``.
 
     Attributes:
         folder: in the cache.
@@ -46,6 +47,7 @@ class FeatureEngine:
         widths: features from each tap; they add up to D.
         stages: names of its stages, input to output.
         weights_hash: of its weights.
+        runs_on: the quicker engine for it, see ``engines``.
         threads: for compute.
     """
 
@@ -56,6 +58,7 @@ class FeatureEngine:
     widths: tuple[int, ...]
     stages: tuple[str, ...]
     weights_hash: str
+    runs_on: str
     threads: int
     batch_size: int = BATCH
 
@@ -65,12 +68,12 @@ class FeatureEngine:
         return f"{self.config.backbone.replace(':', '-')}-{self.folder.name}"
 
     @cached_property
-    def _session(self) -> Any:
-        return open_session((self.folder / GRAPH).read_bytes(), self.threads)
+    def _run(self) -> Run:
+        return open_graph((self.folder / GRAPH).read_bytes(), self.runs_on, self.threads)
 
     def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [N, D] of prepared images [N, S, S, 3]."""
-        return run_in_batches(self._session, images_NHWC, [FEATURES])[0]
+        return self._run(images_NHWC, [FEATURES])[0]
 
     def graph(self) -> "onnx.ModelProto":
         """The features graph."""
@@ -145,6 +148,7 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngi
         widths=tuple(card["widths"]),
         stages=tuple(card["stages"]),
         weights_hash=card["weights_hash"],
+        runs_on=card["runs_on"],
         threads=threads,
     )
 
@@ -175,7 +179,8 @@ def _build(config: RunConfig, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        onnx.save(export_features(backbone.module, backbone.preprocess), beside / GRAPH)
+        graph = export_features(backbone.module, backbone.preprocess)
+        onnx.save(graph, beside / GRAPH)
         state = {name: tensor.contiguous() for name, tensor in backbone.module.state_dict().items()}
         save_file(state, beside / WEIGHTS)
         card = {
@@ -184,6 +189,7 @@ def _build(config: RunConfig, folder: Path) -> None:
             "widths": backbone.widths,
             "weights_hash": backbone.weights_hash,
             "stages": [stage.name for stage in backbone.stages],
+            "runs_on": suitable(graph.SerializeToString(), backbone.preprocess.size_px),
         }
         (beside / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         if folder.is_dir() and not (folder / CARD).is_file():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from svertka.errors import BundleError, ConfigError
+from svertka.export.engines import ENGINES, ONNX
 from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess
 
 FORMAT = 2
@@ -50,6 +51,7 @@ def read_manifest(directory: Path) -> Bundle:
         manifest=manifest,
         conformal=_conformal(manifest, path) if "conformal" in manifest else None,
         novelty=_novelty(manifest, path),
+        engine=_engine(manifest, path),
     )
 
 
@@ -122,6 +124,14 @@ def _parity(manifest: Mapping[str, object], path: Path) -> Parity:
         max_probability_difference=float(_field(fields, "max_probability_difference", (int, float), path)),
         same_labels=_field(fields, "same_labels", int, path),
     )
+
+
+def _engine(manifest: Mapping[str, object], path: Path) -> str:
+    """The engine that suits; older bundles name none."""
+    engine = manifest.get("engine", ONNX)
+    if engine not in ENGINES:
+        raise BundleError(f"{path}: engine is {engine!r:.100}; expected one of {', '.join(ENGINES)}.")
+    return str(engine)
 
 
 def _conformal(manifest: Mapping[str, object], path: Path) -> Conformal:

@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch  # noqa: TID253 (see the docstring)
 from numpy.typing import NDArray
+from torch.nn.functional import adaptive_avg_pool2d  # noqa: TID253
+from torch.overrides import TorchFunctionMode  # noqa: TID253
 
 from svertka.errors import BundleError
 from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic, share_initializers
@@ -44,7 +46,7 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
         The features graph: N is free, everything else fixed; checked by onnx and against torch at other N.
 
     Raises:
-        BundleError: ONNX Runtime and torch disagree on random images.
+        BundleError: ONNX has no operator for a part of it, or ONNX Runtime and torch disagree on random images.
     """
     import onnx
 
@@ -94,11 +96,39 @@ def _as_in_evaluation(module: torch.nn.Module) -> Iterator[None]:
             part.training = training
 
 
+class _PoolsByMatrices(TorchFunctionMode):
+    """Averages over cells of unequal sizes as two matrix products: ONNX knows only cells of one size."""
+
+    def __torch_function__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if call is adaptive_avg_pool2d:
+            return _pool(*args, **(kwargs or {}))
+        return call(*args, **(kwargs or {}))
+
+
+def _pool(map_NCHW: torch.Tensor, output_size: int | Sequence[int | None]) -> torch.Tensor:
+    grid = [output_size] * 2 if isinstance(output_size, int) else output_size
+    height, width = int(map_NCHW.shape[2]), int(map_NCHW.shape[3])
+    rows, columns = grid[0] or height, grid[1] or width
+    if height % rows == 0 and width % columns == 0:
+        return adaptive_avg_pool2d(map_NCHW, (rows, columns))
+    by_columns_NCQH = (map_NCHW @ _cells(width, columns).to(map_NCHW)).transpose(2, 3)
+    return (by_columns_NCQH @ _cells(height, rows).to(map_NCHW)).transpose(2, 3)
+
+
+def _cells(size: int, cells: int) -> torch.Tensor:
+    """What each place of an axis adds to each cell's mean, [size, cells]; torch's cells may overlap by one place."""
+    shares = torch.zeros(size, cells)
+    for cell in range(cells):
+        first, end = cell * size // cells, -(-(cell + 1) * size // cells)
+        shares[first:end, cell] = 1 / (end - first)
+    return shares
+
+
 def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx.ModelProto":
     import onnx
 
     example = torch.from_numpy(_random_images(_TRACED, size_px)).to(device)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), interrupts_wait():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), interrupts_wait(), _PoolsByMatrices():
         path = Path(folder) / "features.onnx"
         # Two notes that this exporter is the older one, which we know, and notes that Python values were traced as
         # constants: whether they were rightly so, `_compare` finds out.
@@ -107,16 +137,22 @@ def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx
         # Padding on one side leaves arithmetic that the exporter can't fold; `fold_shape_arithmetic` does.
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        torch.onnx.export(
-            pixels,
-            (example,),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[IMAGE],
-            output_names=[FEATURES],
-            dynamic_axes={IMAGE: {0: "N"}, FEATURES: {0: "N"}},
-        )
+        try:
+            torch.onnx.export(
+                pixels,
+                (example,),
+                path,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[IMAGE],
+                output_names=[FEATURES],
+                dynamic_axes={IMAGE: {0: "N"}, FEATURES: {0: "N"}},
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise BundleError(
+                f"ONNX cannot express this network at {size_px} px: {str(error).split('  [')[0].splitlines()[0]} "
+                "Choose another backbone."
+            ) from error
         return onnx.load(path)
 
 

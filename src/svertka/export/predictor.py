@@ -14,6 +14,7 @@ from svertka import runtime
 from svertka.data import decode
 from svertka.errors import BundleError, ConfigError, ImageRejected, did_you_mean
 from svertka.export.bundle import read_checked
+from svertka.export.engines import ENGINES, NUMPY, ONNX, run_twin
 from svertka.export.manifest import MODEL
 from svertka.export.protobuf import check_self_contained
 from svertka.export.session import BATCH, DISTANCE, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
@@ -21,6 +22,9 @@ from svertka.schema import Bundle, Preprocess
 
 # Images that may wait, decoded, for the network: enough that neither side starves, 150 kB each at 224 px.
 _AHEAD = 8 * BATCH
+
+AUTO = "auto"
+"""The engine that the bundle names."""
 
 Images = NDArray[np.uint8]
 Infer = Callable[[Images], tuple[NDArray[np.float32], ...]]
@@ -61,13 +65,14 @@ class Predictor:
     threads: int
 
 
-def open_predictor(bundle: Bundle, threads: int = 0, engine: str = "onnx") -> Predictor:
+def open_predictor(bundle: Bundle, threads: int = 0, engine: str = AUTO) -> Predictor:
     """Opens a bundle's graph.
 
     Args:
         bundle: from ``load_bundle``.
         threads: for decoding and for the network; 0 means all processors that this process may use.
-        engine: ``"onnx"`` for ONNX Runtime or ``"numpy"`` for the NumPy twin; probabilities agree to 1e-4.
+        engine: ``"onnx"`` for ONNX Runtime, ``"numpy"`` for the NumPy twin, ``"auto"`` for that of them which the
+            bundle names as the quicker one; probabilities agree to 1e-4.
 
     Raises:
         ConfigError: threads is below 0, or there is no such engine.
@@ -76,12 +81,14 @@ def open_predictor(bundle: Bundle, threads: int = 0, engine: str = "onnx") -> Pr
     """
     if threads < 0:
         raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
-    if engine not in _ENGINES:
-        raise ConfigError(f"engine is {engine!r}; expected {' or '.join(_ENGINES)}.{did_you_mean(engine, _ENGINES)}")
+    known = (AUTO, *ENGINES)
+    if engine not in known:
+        raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
     content = read_checked(bundle, MODEL)
     check_self_contained(content, str(bundle.directory / MODEL))
     threads = runtime.compute_threads(threads)
-    return Predictor(bundle, _ENGINES[engine](content, threads, bundle), threads)
+    opened = {ONNX: _onnx_runtime, NUMPY: _numpy_twin}[bundle.engine if engine == AUTO else engine]
+    return Predictor(bundle, opened(content, threads, bundle), threads)
 
 
 def _onnx_runtime(content: bytes, threads: int, bundle: Bundle) -> Infer:
@@ -89,10 +96,7 @@ def _onnx_runtime(content: bytes, threads: int, bundle: Bundle) -> Infer:
     inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
     _check_fits(inputs, {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}, bundle)
 
-    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
-        return run_in_batches(session, images_NSSC, _outputs(bundle))
-
-    return infer
+    return lambda images_NSSC: run_in_batches(session, images_NSSC, _outputs(bundle))
 
 
 def _numpy_twin(content: bytes, threads: int, bundle: Bundle) -> Infer:
@@ -105,15 +109,7 @@ def _numpy_twin(content: bytes, threads: int, bundle: Bundle) -> Infer:
     outputs = {name: list(value.shape[1:]) for name, value in twin(blank, twin.graph.outputs).items()}
     _check_fits([(port.name, f"tensor({port.dtype})", [size or side for size in port.shape[1:]])], outputs, bundle)
 
-    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
-        names = _outputs(bundle)
-        found = [twin(images_NSSC[i : i + BATCH], names) for i in range(0, len(images_NSSC), BATCH)]
-        return tuple(np.concatenate([part[name] for part in found]) for name in names)
-
-    return infer
-
-
-_ENGINES = {"onnx": _onnx_runtime, "numpy": _numpy_twin}
+    return lambda images_NSSC: run_twin(twin, images_NSSC, _outputs(bundle))
 
 
 def predict_files(

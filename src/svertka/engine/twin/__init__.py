@@ -12,6 +12,7 @@ file             what it holds
 ``plan``         which kernel computes what
 ``kernels/``     Winograd, matrix products, depthwise, pooling, elementwise
 ``program``      a plan with memory, shared by threads
+``saving``       how much arithmetic Winograd's method saves in a network
 ``network``      ``Twin``
 ===============  ================================================================================================
 """

@@ -18,6 +18,7 @@ from svertka.engine.twin.onnx_file import read
 from svertka.engine.twin.passes import optimise
 from svertka.engine.twin.plan import make_plan
 from svertka.engine.twin.program import Program
+from svertka.engine.twin.saving import work_left
 from svertka.engine.twin.shapes import Sizes
 from svertka.errors import GraphError, NotFoundError, ShapeError, did_you_mean
 
@@ -100,6 +101,10 @@ class Twin:
     def program(self, shape: tuple[int, ...]) -> Program:
         """What runs for inputs of one size; for measuring its steps and memory."""
         return self._program(np.broadcast_to(np.zeros((), self.graph.inputs[0].dtype), shape), self.graph.outputs[:1])
+
+    def work_left(self, shape: tuple[int, ...]) -> float:
+        """What Winograd's method leaves of the cost of the convolutions (0 to 1), for inputs of one size."""
+        return work_left(self.graph, Sizes(shape, self.graph.inputs[0].dtype))
 
     def _checked(self, x: Array) -> Array:
         port = self.graph.inputs[0]

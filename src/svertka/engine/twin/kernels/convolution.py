@@ -1,5 +1,6 @@
 """Which way to compute a convolution: by what its sizes would cost."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -49,21 +50,33 @@ def _seconds(products: int, rows: int, channels: int, outputs: int, workers: int
 
 
 def winograd_tile(weight: tuple[int, ...], window: Window, out_shape: tuple[int, ...], workers: int) -> int:
-    """Side of the output tile of Winograd's method that would be quickest, or 0 for plain windows.
+    """Side of the output tile of Winograd's method that would be quickest, or 0 for plain windows."""
+    cost = costs(weight, window, out_shape, workers)
+    return min(cost, key=lambda m: cost[m])
+
+
+def costs(weight: tuple[int, ...], window: Window, out_shape: tuple[int, ...], workers: int) -> dict[int, float]:
+    """What a convolution would cost, up to a factor, by side of Winograd's output tile; 0 stands for plain windows.
 
     A transform costs as much as some 20 products for each number that it reads or writes.
+
+    Args:
+        weight: sizes [O, C / groups, K, L].
+        window: how it moves.
+        out_shape: [N, O, P, Q].
+        workers: that share the work.
     """
     n, out_channels, rows, columns = out_shape
-    channels = weight[1]
+    channels, pixels, places = weight[1], n * rows * columns, math.prod(window.kernel)
+    gathering = 10 * places * pixels * channels
+    cost = {0: _seconds(places, pixels, channels, out_channels, workers) + gathering}
     if window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1) or channels < 16:
-        return 0
-    pixels = n * rows * columns
-    cost = {0: _seconds(9, pixels, channels, out_channels, workers) + 9 * 10 * pixels * channels}
+        return cost
     for m in (2, 4):
         tiles, t = n * -(-rows // m) * -(-columns // m), m + 2
         products = _seconds(t * t, tiles, channels, out_channels, workers)
         cost[m] = products + 20 * t * t * tiles * (channels + out_channels)
-    return min(cost, key=lambda m: cost[m])
+    return cost
 
 
 def _grouped(
