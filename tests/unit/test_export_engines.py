@@ -47,9 +47,9 @@ def test_both_engines_give_the_same_for_any_number_of_images():
 
 
 def test_features_of_a_backbone_come_from_the_engine_that_suits_it(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), np.uint8)
     engines = {
-        name: open_engine(RunConfig(data="-", backbone=name, weights="none", size_px=96), tmp_path)
+        name: open_engine(RunConfig(data="-", backbone=name, weights="none", size_px=128, strategy="probe"), tmp_path)
         for name in ("vgg11_bn", "resnet18")
     }
     assert {name: engine.runs_on for name, engine in engines.items()} == {"vgg11_bn": "numpy", "resnet18": "onnx"}
