@@ -105,6 +105,23 @@ def test_order_check_finds_groups_of_neighbours(tmp_path, grouped):
     assert check.suspicious == grouped
 
 
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_files_numbered_class_after_class_say_nothing_of_groups(tmp_path, classes):
+    n = 300
+    y_N = np.arange(n) * classes // n
+    x_ND = np.random.default_rng(0).normal(size=(n, 12)) + np.eye(12)[y_N] * 3
+    catalog = catalog_of(y_N, [f"file{number}.png" for number in range(n)])
+    (tmp_path / "t").mkdir()
+    (tmp_path / "v").mkdir()
+    tables = {
+        "train": table_of(tmp_path / "t", x_ND[::2], y_N[::2]),
+        "val": table_of(tmp_path / "v", x_ND[1::2], y_N[1::2]),
+    }
+    split = Split(train=tuple(range(0, n, 2)), val=tuple(range(1, n, 2)), test=(), seed=0)
+    check = check_order(tables, catalog, split, seed=0)
+    assert check is None or not check.suspicious
+
+
 def test_order_check_needs_images_enough(tmp_path):
     x_ND, y_N = problem(20, 5, 2)
     tables = {"train": table_of(tmp_path, x_ND, y_N), "val": table_of(tmp_path, x_ND, y_N)}

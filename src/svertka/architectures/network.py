@@ -42,8 +42,8 @@ def _check_input(network: Network, args: tuple[Any, ...]) -> None:
     if min(x.shape[2:]) < smallest:
         raise ShapeError(
             f"{name} was given images of {x.shape[2]}×{x.shape[3]} px, too small for its stem; {expected}. "
-            "Enlarge the images, or take its form for small images: --small on the command line, small_images=True in "
-            "Python."
+            "Enlarge the images, or take its form for small images if it has one: --small on the command line, "
+            "small_images=True in Python."
         )
 
 

@@ -238,7 +238,9 @@ def models(
     names: Annotated[list[str] | None, typer.Argument(help="A network, or: compare NAME NAME …")] = None,
     format: Annotated[str, typer.Option(help="table, csv, md or json.")] = "table",
     input: Annotated[str, typer.Option(help="Channels,height,width, or one side [default: as published].")] = "",
-    small: Annotated[bool, typer.Option("--small", help="With the stem for images of 28 to 64 px.")] = False,
+    small: Annotated[
+        bool, typer.Option("--small", help="With the stem for images of 28 to 64 px; shown at 32.")
+    ] = False,
     diagram: Annotated[str, typer.Option(help="SVG or PNG file to draw the network into.")] = "",
     measure: Annotated[bool, typer.Option("--measure", help="Compare time and memory here.")] = False,
     out: Annotated[str, typer.Option(help="Folder for the pictures of a comparison.")] = "",

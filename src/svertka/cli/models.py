@@ -11,6 +11,9 @@ from svertka.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
+_SMALL_HW = 32, 32
+"""What ``--small`` shows unless ``--input`` says otherwise."""
+
 
 def models(names: list[str], format: str, input_: str, small: bool, diagram: str, measure: bool, out: str) -> None:
     """Prints the list, a card, or (after ``compare``) a comparison.
@@ -19,7 +22,7 @@ def models(names: list[str], format: str, input_: str, small: bool, diagram: str
         names: nothing, one network, or ``compare`` and some.
         format: ``table``, ``csv``, ``md`` or ``json``.
         input_: ``C,H,W`` of one image; empty for what the network was designed for.
-        small: with the stem for small images.
+        small: with the stem for small images, and such images unless ``input_`` names others.
         diagram: SVG or PNG file to draw one network into.
         measure: time and memory here, of a comparison.
         out: folder for the pictures of a comparison.
@@ -92,7 +95,7 @@ def list_models(format: str) -> str:
 def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> None:
     from svertka.architectures.cards import card, write_card
 
-    shape, target = _shape(name, input_), may_write(Path(diagram).expanduser()) if diagram else Path()
+    shape, target = _shape(name, input_, small), may_write(Path(diagram).expanduser()) if diagram else Path()
     network = _without_memory(name, shape[0], small)
     if diagram:
         from svertka.architectures.diagram import draw
@@ -113,7 +116,8 @@ def _compare(names: list[str], format: str, input_: str, small: bool, measure: b
     folder = Path(out).expanduser()
     for name in FILES if out else ():
         may_write(folder / name)
-    entries = compare(names, _parse(input_, 3) if input_ else None, small_images=small, measured=measure)
+    shape = _parse(input_, 3) if input_ else (3, *_SMALL_HW) if small else None
+    entries = compare(list(dict.fromkeys(names)), shape, small_images=small, measured=measure)
     text = write_comparison(entries, format)
     if out:
         text += "".join(f"\nDrawn: {path}" for path in pictures(entries, folder))
@@ -129,9 +133,11 @@ def _without_memory(name: str, in_channels: int, small: bool) -> "nn.Module":
         return build_network(name, in_channels=in_channels, small_images=small)
 
 
-def _shape(name: str, input_: str) -> tuple[int, int, int]:
+def _shape(name: str, input_: str, small: bool) -> tuple[int, int, int]:
     own = ARCHITECTURES[name].input_CHW if name in ARCHITECTURES else (3, 224, 224)
-    return _parse(input_, own[0]) if input_ else own
+    if input_:
+        return _parse(input_, own[0])
+    return (own[0], *_SMALL_HW) if small else own
 
 
 def _parse(input_: str, channels: int) -> tuple[int, int, int]:

@@ -271,7 +271,11 @@ def check_order(
 
 
 def _fold_auc(gram_NN: FloatArray, y_N: NDArray[np.int64], held: NDArray[np.int64]) -> float:
-    """ROC AUC on held-out rows, mean over the classes that occur there beside others; NaN if there are none."""
+    """ROC AUC on held-out rows, mean over the classes that can be judged; NaN if there are none.
+
+    Those are they that occur there beside others, and mostly outside: a class numbered in one piece lies in one fold of
+    neighbours, and nobody could have learnt it from the rest.
+    """
     from scipy.linalg import solve
     from sklearn.metrics import roc_auc_score
 
@@ -286,6 +290,6 @@ def _fold_auc(gram_NN: FloatArray, y_N: NDArray[np.int64], held: NDArray[np.int6
     found = [
         roc_auc_score(y_N[held] == label, scores[:, column])
         for column, label in enumerate(labels)
-        if 0 < (y_N[held] == label).sum() < len(held)
+        if 0 < (y_N[held] == label).sum() < min(len(held), (y_N[fitted] == label).sum() + 1)
     ]
     return float(np.mean(found)) if found else float("nan")
