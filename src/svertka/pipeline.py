@@ -79,7 +79,12 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         config = _as_kept(config, listing, folder)
         if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
             write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
-        return _steps(config, folder, on_event, command, resumed=bool(resume))
+        try:
+            return _steps(config, folder, on_event, command, resumed=bool(resume))
+        except SvertkaError:
+            if not resume:
+                run_folder.discard_unbegun(folder, config)
+            raise
 
 
 def _as_kept(config: RunConfig, listing: Listing, folder: Path) -> RunConfig:

@@ -57,7 +57,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         WeightsError: it is damaged, or holds more than tensors.
     """
     if not path.is_file():
-        raise NotFoundError(f"weights file {path} does not exist; expected a .safetensors or .pth file.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise NotFoundError(f"weights file {path} {what}; expected a .safetensors or .pth file.")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

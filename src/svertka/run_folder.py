@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +82,17 @@ def new_run_folder(config: RunConfig) -> Path:
             continue
         return folder
     raise ConfigError(f"runs/{name}-1 to runs/{name}-9999 are all taken; name a folder with --out.")
+
+
+def discard_unbegun(folder: Path, config: RunConfig) -> None:
+    """Clears away what a run has left that failed before ``begin``: there is nothing in it to go on with."""
+    if (folder / START).exists():
+        return
+    with suppress(OSError):  # a file that is in use or not ours stays
+        for name in (CONFIG, LOG, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        if not config.out:
+            folder.rmdir()
 
 
 @contextmanager

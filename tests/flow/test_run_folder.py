@@ -116,6 +116,18 @@ def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(fini
             run_folder.begin(tmp_path, *changed, "third", "wednesday")
 
 
+@pytest.mark.parametrize("out", ["", "named"])
+def test_a_run_that_fails_before_it_began_leaves_its_place_free(finished, tmp_path, monkeypatch, out):
+    _, record = finished
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.pth").write_bytes(b"no weights")
+    config = replace(record.config, out=out, backbone="resnet18", weights="weights.pth")
+    for _ in range(2):  # the second try isn't told that something is there already
+        with pytest.raises(WeightsError, match="is no file of weights"):
+            run(config)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["weights.pth", "named" if out else "runs"])
+
+
 def test_what_a_run_began_with_outlives_a_wrong_resume(finished, tmp_path):
     folder, record = finished
     shutil.copytree(folder, tmp_path / "stopped", ignore=shutil.ignore_patterns("bundle", run_folder.METRICS))
