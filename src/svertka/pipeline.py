@@ -76,11 +76,11 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
     with run_folder.alone(folder):
         if (folder / run_folder.METRICS).exists():
             raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
-        config = _as_kept(config, listing, folder)
+        kept = _as_kept(config, listing, folder)
         if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
-            write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(config))
+            write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(kept))
         try:
-            return _steps(config, folder, on_event, command, resumed=bool(resume))
+            return _steps(kept, folder, on_event, command, resumed=bool(resume))
         except SvertkaError:
             if not resume:
                 run_folder.discard_unbegun(folder, config)

@@ -12,7 +12,7 @@ from PIL import Image
 from svertka import run_folder
 from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
-from svertka.errors import ConfigError, DataError, NotFoundError
+from svertka.errors import ConfigError, DataError, NotFoundError, WeightsError
 from svertka.export.bundle import load_bundle
 from svertka.export.engine import open_engine
 from svertka.insights import insight_of
