@@ -216,6 +216,8 @@ def test_other_libraries_networks_have_cards():
     found = card(network, "ViT", (3, 224, 224))
     assert found.parameters == 86_567_656
     assert found.rows[-1].receptive_field_px == 0
+    assert json.loads(write_card(found, "json"))["layers"][-1]["receptive_field_px"] is None
+    assert write_card(found, "csv").endswith(",")
 
 
 def test_a_layer_that_is_called_twice_is_counted_once_in_parameters_and_twice_in_work():
@@ -335,6 +337,7 @@ def test_a_diagram_of_densenet_says_that_layers_read_all_before():
     assert text.count("reads all before") == 4
     assert "64…224×56×56" in text
     assert "× 24" in text
+    assert "24 · 32×14×14" in text and "1 · " not in text  # all 24 layers' maps, a transition's once
 
 
 def test_the_tables_in_the_docs_are_current():

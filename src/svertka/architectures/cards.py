@@ -164,13 +164,13 @@ def write_card(found: Card, format: str, notes: Sequence[str] = ()) -> str:
         totals = {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
         return json.dumps(
             {"name": found.name, "input_CHW": found.input_CHW, **totals, "output_bytes": found.output_bytes,
-             "layers": [asdict(row) for row in found.rows]},
+             "layers": [_record(row) for row in found.rows]},
             ensure_ascii=False, indent=1,
         )  # fmt: skip
     if format == "csv":
-        names = list(asdict(found.rows[0]))
-        rows = [[by_times(v) if isinstance(v, tuple) else v for v in asdict(row).values()] for row in found.rows]
-        return write_csv(names, rows)
+        records = [_record(row) for row in found.rows]
+        rows = [[by_times(v) if isinstance(v, tuple) else v for v in record.values()] for record in records]
+        return write_csv(list(records[0]), rows)
     header = ("layer", "type", "output", "parameters", "how", "multiply-adds", "memory", "sees")
     body = [
         (
@@ -183,6 +183,11 @@ def write_card(found: Card, format: str, notes: Sequence[str] = ()) -> str:
     total = ("total", "", "", f"{found.parameters:,}", "", f"{found.multiply_adds:,}", _kib(found.output_bytes), "")
     heading = f"{found.name}, input {by_times(found.input_CHW)}"
     return write_table(header, [*body, total], format, (heading, *notes), right={3, 5, 6, 7}, rule_before_last=True)
+
+
+def _record(row: Row) -> dict[str, Any]:
+    """A row by name; where all of the image is seen, there is no number (empty in csv, null in json)."""
+    return asdict(row) | {"receptive_field_px": row.receptive_field_px or None}
 
 
 def write_csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -222,6 +222,10 @@ def _edges(found: Sketch, places: list[_Place], panels: list[_Panel], image: str
                 shapes.append(Words(x=here.x + 7, y=here.y - 10, text=image, size=10.5, fill=MUTED, halo=True))
                 continue
             label, there = _shape(found.nodes[maker]), places[maker]
+            left = panel_of.get(maker)
+            times = found.repeats.get(left.name, 1) if left and left is not panel_of.get(number) else 1
+            if times > 1 and node.text.startswith("concat"):  # what every repetition has made goes there
+                label = f"{times} · {label}"
             follows = there.lane == here.lane == 0 and maker == _above(found.nodes, places, number)
             if follows and there.column == here.column:
                 shapes.append(Path_(points=((here.x, there.bottom), (here.x, here.y)), arrow=True))
