@@ -220,7 +220,7 @@ def _record(entry: Entry) -> dict[str, object]:
         "name": architecture.name,
         "year": architecture.paper.year,
         "depth": architecture.depth,
-        "input": "x".join(map(str, entry.input_CHW)),
+        "input": by_times(entry.input_CHW),
         "small_images": entry.small_images,
         "parameters": entry.parameters,
         "multiply_adds": entry.multiply_adds,

@@ -50,7 +50,8 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
 
     sizes = {by_times(entry.input_CHW) for entry in shown}
     what = (
-        f"ImageNet top-1, input {' or '.join(sorted(sizes))}, one crop unless it is said otherwise. Area: parameters."
+        f"ImageNet top-1, input {' or '.join(sorted(sizes))}, one crop unless it is said otherwise. "
+        "Areas stand for parameters."
         if shown
         else "Nothing to draw: accuracies are published of other inputs, other stems or other data."
     )
@@ -75,13 +76,15 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
             shapes.append(Path_(points=((x_of(value), bottom), (x_of(value), bottom + 5)), stroke=LINE, width=1))
             shapes.append(Words(x=x_of(value), y=bottom + 20, text=_short(value), size=11, anchor="middle", fill=MUTED))
     shapes.append(Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"))
+    shapes.append(Disc(x=right - 118, y=bottom + 40, radius=_radius(25e6), fill="#f3f4f6", stroke=MUTED))
+    shapes.append(Words(x=right, y=bottom + 44, text="25 M parameters", size=11, anchor="end", fill=MUTED))
     marks = sorted(shown, key=lambda entry: -entry.parameters)
     taken: list[_Rect] = []
     discs: list[Disc] = []
     for entry in marks:
         assert entry.accuracy
         x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
-        radius = math.sqrt(entry.parameters / 1e6) * 3.2
+        radius = _radius(entry.parameters)
         tip = f"{entry.architecture.title}: {entry.accuracy.top1_percent:.1f} %, {entry.parameters:,} parameters"
         discs.append(Disc(x=x, y=y, radius=radius, fill=_tint(colour), stroke=colour, title=tip))
         taken.append((x - 4, y - 4, x + 4, y + 4))
@@ -95,6 +98,11 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
         shapes.append(Disc(x=disc.x, y=disc.y, radius=2.5, fill=colour))
         shapes.append(Words(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
     return Drawing(width=width, height=height, title="Accuracy over multiply-adds", shapes=shapes)
+
+
+def _radius(parameters: float) -> float:
+    """Of a disc whose area stands for so many parameters."""
+    return math.sqrt(parameters / 1e6) * 3.2
 
 
 def _free_place(own: Disc, discs: Sequence[Disc], width: float, taken: list[_Rect], room: _Rect) -> tuple[float, float]:
