@@ -7,6 +7,7 @@ network is really needed.
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -139,8 +140,8 @@ def resolve(name: str) -> tuple[str, str]:
     ours, others = [*ARCHITECTURES, SMALL_CNN], [*in_torchvision, *timm.list_models()]
     # Ours first: of timm's thousand names one always looks most alike.
     close = dict.fromkeys([*get_close_matches(bare, ours), *get_close_matches(bare, others)])
-    hint = f" Did you mean {', '.join(list(close)[:4])}?" if close else ""
-    raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm.{hint}")
+    hint = f"Did you mean {', '.join(list(close)[:4])}?" if close else "'svertka models' lists svertka's."
+    raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm. {hint}")
 
 
 def _in_torchvision(name: str) -> bool:
@@ -184,13 +185,19 @@ def build_network(name: str, *, in_channels: int = 3, small_images: bool = False
             f"{name} has no form for small images; expected one of svertka's: 'svertka models' lists them."
         )
     if library == "torchvision":
-        import torchvision
-
-        network: nn.Module = torchvision.models.get_model(bare, weights=None)
-        return network
+        return _torchvision_network(bare)
     import timm
 
-    network = timm.create_model(bare, pretrained=False, in_chans=in_channels)
+    network: nn.Module = timm.create_model(bare, pretrained=False, in_chans=in_channels)
+    return network
+
+
+def _torchvision_network(name: str) -> nn.Module:
+    import torchvision
+
+    with warnings.catch_warnings():  # GoogLeNet and Inception announce another initialisation to come
+        warnings.filterwarnings("ignore", "The default weight initialization", FutureWarning)
+        network: nn.Module = torchvision.models.get_model(name, weights=None)
     return network
 
 
@@ -258,9 +265,7 @@ def _fill_ours(
 
 
 def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
-    import torchvision
-
-    body = torchvision.models.get_model(name, weights=None)
+    body = _torchvision_network(name)
     preprocess, source, entry = _torchvision_weights(name, weights)
     if entry is not None:
         load_state(body, _fetch(entry), entry.url)

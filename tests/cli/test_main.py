@@ -68,6 +68,9 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
         (("models", "resnet81"), "Did you mean resnet18"),
         (("models", "compare", "vgg61"), "Did you mean vgg1"),
         (("models", "compare"), "no networks were named"),
+        (("models", "compare", "vgg16", "timm:resnet18"), "timm:resnet18 cannot be compared"),
+        (("models", "timm:foo"), "'svertka models' lists svertka's"),
+        (("models", "vgg16", "--input", "9999999999"), "each from 1 to 65536"),
         (("models", "vgg16", "--input", "3,16,16"), "too small for its stem"),
         (("models", "vgg16", "--input", "wide"), "expected channels, height and width such as 3,64,64"),
         (("models", "vgg16", "--format", "xml"), "expected table, csv, md, json"),
@@ -202,6 +205,13 @@ def test_demo_does_the_main_job_on_real_images(tmp_path):
     assert (Path(tmp_path) / "demo/report.html").exists()
 
 
+@pytest.mark.parametrize("name", ["regnet_y_400mf", "googlenet"])
+def test_networks_of_torchvision_that_are_hard_to_build_without_memory_have_cards(name):
+    done = svertka("models", f"torchvision:{name}", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["parameters"] == {"regnet_y_400mf": 4_344_144, "googlenet": 13_004_888}[name]
+
+
 def test_models_lists_shows_draws_and_compares(tmp_path):
     assert "DenseNet-201" in svertka("models").stdout
     card = svertka("models", "resnet18", "--input", "3,64,64", "--small", "--format", "csv").stdout
@@ -209,6 +219,13 @@ def test_models_lists_shows_draws_and_compares(tmp_path):
     assert svertka("models", "lenet5", "--diagram", "net.svg", cwd=tmp_path).returncode == 0
     done = svertka("models", "compare", "lenet5", "vgg16", "--out", "pictures", cwd=tmp_path)
     assert "138,357,544" in done.stdout
+    (tmp_path / "net.csv").touch()
+    assert (
+        "a file; expected a folder" in svertka("models", "compare", "lenet5", "--out", "net.csv", cwd=tmp_path).stderr
+    )
+    (tmp_path / "net.csv").unlink()
+    twice = svertka("models", "compare", "lenet5", "svertka:lenet5", "lenet5", "--format", "csv").stdout
+    assert [line.split(",")[3] for line in twice.splitlines()[1:]] == ["1×32×32"]
     made = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     pictures = [f"pictures/{name}" for name in ("accuracy.png", "accuracy.svg", "timeline.png", "timeline.svg")]
     assert made == ["net.svg", *pictures]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from svertka.architectures.cards import by_times, card, write_csv, write_table
 from svertka.architectures.registry import Accuracy, Architecture, find
-from svertka.errors import SvertkaError
+from svertka.errors import ConfigError, SvertkaError
 
 _MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
 
@@ -71,20 +71,21 @@ def compare(
     """Reads networks by name.
 
     Args:
-        names: of our architectures.
+        names: of our architectures; one that comes twice counts once.
         input_CHW: of one image; None means what each was designed for.
         small_images: with the stem for small images.
         measured: time and memory as well, each network in a process of its own (some seconds each).
 
     Raises:
         NotFoundError: a name is unknown.
+        ConfigError: a network is another library's.
         ShapeError: a network cannot take such an image.
         SvertkaError: a network could not be measured.
     """
     import torch
 
     entries = []
-    for architecture in [find(name) for name in names]:
+    for architecture in {found.name: found for found in map(_ours, names)}.values():
         shape = input_CHW or architecture.input_CHW
         with torch.device("meta"):
             network = architecture.build(in_channels=shape[0], small_images=small_images)
@@ -110,6 +111,16 @@ import json, sys
 from svertka.architectures.compare import measure
 print(json.dumps(measure(*json.loads(sys.argv[1]))))
 """
+
+
+def _ours(name: str) -> Architecture:
+    library, _, bare = name.rpartition(":")
+    if library in ("torchvision", "timm"):
+        raise ConfigError(
+            f"{name} cannot be compared: year, depth and accuracy are known of svertka's networks only. "
+            f"'svertka models' lists them; 'svertka models {name}' shows every layer of this one."
+        )
+    return find(bare if library == "svertka" else name)
 
 
 def _measure_apart(name: str, shape: tuple[int, int, int], small_images: bool) -> Measured:

