@@ -86,7 +86,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def fill_from(weights: str, body: nn.Module, source: Source, known: tuple[str, ...] = ()) -> Source:
     """Fills a body from a file, or leaves it random for ``"none"``; returns the source that is then true."""
     if weights == "none":
-        return Source(name=f"{source.name.split()[0]}: random weights", origin="initialised here", licence="none")
+        return Source(name="random weights", origin="initialised here", licence="none")
     path = Path(weights).expanduser()
     if not path.suffix and not path.exists():
         options = ", ".join(("default", "none", *known))

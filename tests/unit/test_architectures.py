@@ -210,6 +210,12 @@ def _product(term):
     return result
 
 
+def test_the_norm_of_two_towers_gives_the_maps_of_both():
+    rows = [row for row in card_of("alexnet_2012").rows if row.kind == "TowerNorm"]
+    assert [row.output for row in rows] == [(96, 55, 55), (256, 27, 27)]
+    assert [row.output_bytes for row in rows] == [4 * 96 * 55 * 55, 4 * 256 * 27 * 27]
+
+
 def test_other_libraries_networks_have_cards():
     with torch.device("meta"):
         network = torchvision.models.vit_b_16()

@@ -349,7 +349,7 @@ def test_patches_hold_the_strongest_response(plain, images):
 # --- shortcuts --------------------------------------------------------------------------------------------------------
 
 
-def shortcut_data(root, rng, paint):
+def shortcut_data(root, rng, paint, size_px=48):
     """Noise of two classes; ``paint`` plants what must be found: (pixels, label) to (pixels, options of saving)."""
     records = []
     for number in range(120):
@@ -377,7 +377,7 @@ def shortcut_data(root, rng, paint):
     records = [replace(one, pixel_hash=pixel_hash(decode.decode(root / one.path).image)) for one in records]
     catalog = Catalog(root=root, layout="class folders", class_names=("a", "b"), records=tuple(records))
     split = Split(train=tuple(range(60)), val=(), test=tuple(range(60, 120)), seed=0)
-    store = PixelStore(root / "cache", Preprocess(size_px=48))
+    store = PixelStore(root / "cache", Preprocess(size_px=size_px))
     sources = {name: ImageSource.of(catalog, split.of(name), store) for name in ("train", "test")}
     found = probe_shortcuts(catalog, split, sources, Estimate(0.95, 0.9, 1.0, 60), 0)
     return {probe.name: probe for probe in found}
@@ -406,6 +406,11 @@ def test_a_planted_shortcut_is_found_where_it_is(tmp_path, paint, culprit):
     assert probes[culprit].roc_auc.value > 0.95
     if culprit != "size":
         assert probes["size"].verdict == "nothing to learn" and probes["size"].accuracy is None
+
+
+def test_a_frame_is_found_in_images_of_few_pixels_too(tmp_path):
+    probes = shortcut_data(tmp_path, np.random.default_rng(0), frame, size_px=28)
+    assert probes["border"].verdict == "near the model"
 
 
 def test_noise_offers_no_shortcut(tmp_path):

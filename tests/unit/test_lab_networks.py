@@ -411,6 +411,17 @@ def test_a_chart_names_its_lines_and_leaves_out_what_a_logarithm_cannot_show():
     assert [len(points.split()) for points in curves] == [2]
 
 
+@pytest.mark.parametrize("largest", [1.046, 0.168, 9.0, 2e-30])
+def test_a_logarithmic_axis_reaches_its_largest_value(largest):
+    line = Line(name="n", points=[(1, largest / 7), (2, largest)], colour="#000")
+    panel = Panel(title="", x_label="", y_label="", lines=[line], log_y=True)
+    svg = to_svg(chart("Title", ["How"], [panel], columns=1, panel_px=(200, 100)))
+    (points,) = re.findall(r'<polyline points="([^"]*)"[^>]*stroke="#000"', svg)
+    low, high = (float(point.split(",")[1]) for point in points.split())
+    grid = [float(y) for y in re.findall(r'<polyline points="[^,]*,(\S+) [^"]*"[^>]*stroke="#e5e7eb"', svg)]
+    assert min(grid) < high < low < max(grid)
+
+
 def test_powers_are_written_as_people_write_them():
     assert [write_power(exponent) for exponent in (-12, 0, 1, 3)] == ["10⁻¹²", "1", "10", "10³"]
 

@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from svertka.architectures.network import Network
 
 
-class TowerNorm(nn.Module):
+class TowerNorm(nn.LocalResponseNorm):
     """Local response normalisation (section 3.3) that doesn't look over the border between towers.
 
     The paper's α multiplies the sum over five maps, torch's the mean: 5 · 1e-4 here is 1e-4 there.
     """
 
     def __init__(self, towers: int) -> None:
-        super().__init__()
+        super().__init__(size=5, alpha=5e-4, beta=0.75, k=2.0)
         self.towers = towers
-        self.norm = nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W], each tower's share of C by itself."""
-        x = self.norm(x.reshape(-1, x.shape[1] // self.towers, *x.shape[2:])).reshape(x.shape)
-        return x
+        towers = x.reshape(-1, x.shape[1] // self.towers, *x.shape[2:])
+        return super().forward(towers).reshape(x.shape)
 
 
 class AlexNet(Network):

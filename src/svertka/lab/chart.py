@@ -3,6 +3,7 @@
 Lengths are pixels of the SVG.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from svertka.report.scales import Axis, round_ticks, spread
 # Okabe and Ito's colours (Color Universal Design, 2008), which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER)
+Point = tuple[float, float]
 _MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 56.0, 50.0, 13.0
 _GRID = "#e5e7eb"
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -118,11 +120,37 @@ def _panel(panel: Panel, corner: tuple[float, float], end: tuple[float, float]) 
     if panel.y_target:
         y = y_axis.at(panel.y_target[0])
         shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=INK, width=1))
-        below = y + 20 < end[1]  # else it would cover the axis
-        named.append(
-            Words(x=end[0] - 4, y=y + 13 if below else y - 5, text=panel.y_target[1], size=11, anchor="end", halo=True)
-        )
+        named.append(_beside_line(panel.y_target[1], y, (corner, end), [_places(p, x_axis, y_axis) for _, p in lines]))
     return shapes + _draw_lines(lines, x_axis, y_axis, corner[1], end[1]) + named
+
+
+def _places(points: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> tuple[Point, ...]:
+    return tuple((x_axis.at(x), y_axis.at(y)) for x, y in points)
+
+
+def _beside_line(text: str, y: float, room: tuple[Point, Point], lines: Sequence[Sequence[Point]]) -> Words:
+    """The words of a horizontal line: below or above it, left or right, where they cover least of the other lines."""
+    (left, _), (right, bottom) = room
+    width = text_width(text, 11)
+    sides: tuple[tuple[float, Literal["start", "end"]], ...] = ((right - 4, "end"), (left + 4, "start"))
+    places = [
+        (x, y + down, anchor)
+        for x, anchor in sides
+        for down in ((13, -5) if y + 20 < bottom else (-5,))  # below the line they would cover the axis
+    ]
+
+    def covered(place: tuple[float, float, str]) -> int:  # points of lines in its box
+        start = place[0] - (width if place[2] == "end" else 0)
+        return sum(
+            start - 4 <= a + (c - a) * t / 20 <= start + width + 4
+            and place[1] - 14 <= b + (d - b) * t / 20 <= place[1] + 6
+            for points in lines
+            for (a, b), (c, d) in itertools.pairwise(points)
+            for t in range(21)
+        )
+
+    x, baseline, anchor = min(places, key=covered)
+    return Words(x=x, y=baseline, text=text, size=11, anchor=anchor, halo=True)
 
 
 def _draw_lines(
@@ -132,7 +160,7 @@ def _draw_lines(
     shapes: list[Shape] = []
     ends = []
     for line, points in lines:
-        places = tuple((x_axis.at(x), y_axis.at(y)) for x, y in points)
+        places = _places(points, x_axis, y_axis)
         if not places:
             continue
         shapes.append(Path_(points=places, stroke=line.colour, width=line.width))
@@ -166,7 +194,7 @@ def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
     """Round values over a span; only whole ones where there is nothing between (epochs, layers, powers of ten)."""
     if whole and low == high == round(low):  # one epoch: it stands at the end of the axis, as the last one does
         return [low - 1, low]
-    if whole and high - low < 1:
-        return [math.floor(low), math.floor(low) + 1]
-    ticks = round_ticks(low, high, 5)
-    return [tick for tick in ticks if tick == round(tick)] if whole else list(ticks)
+    if not whole:
+        return list(round_ticks(low, high, 5))
+    low, high = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
+    return [tick for tick in round_ticks(low, high, 5) if tick == round(tick)]
