@@ -25,6 +25,7 @@ from svertka.architectures.reference import fill, sections
 from svertka.architectures.sketch import sketch
 from svertka.architectures.trace import trace
 from svertka.architectures.weights import load_state
+from svertka.backbones import build_network
 from svertka.cli.models import list_models
 from svertka.errors import ConfigError, NotFoundError, ShapeError, SvertkaError, WeightsError
 
@@ -208,6 +209,24 @@ def _product(term):
     for factor in term.split("*"):
         result *= int(factor)
     return result
+
+
+@pytest.mark.parametrize(("name", "shape", "layer", "side"), [
+    ("vgg16", (3, 448, 448), "avgpool", 212 + 32),  # 14 to 7: 2 × 2 cells of 32 px each
+    ("lenet5", (1, 64, 64), "fit", 16 + 3 * 4),  # 13 to 5: up to 4 × 4
+    ("resnet18", (3, 224, 224), "avgpool", 0),
+    ("small_cnn", (3, 32, 32), "amax", 0),
+])  # fmt: skip
+def test_receptive_fields_behind_pooling_to_a_grid(name, shape, layer, side):
+    with torch.device("meta"):
+        network = build_network(name, in_channels=shape[0])
+    (row,) = [row for row in card(network, name, shape).rows if row.name == layer]
+    assert row.receptive_field_px == side
+
+
+def test_another_form_is_told_from_the_published_one():
+    text = write_comparison(compare(["vgg16"], (3, 224, 224), small_images=True), "table")
+    assert text.startswith("Input of 3×224×224, stem for small images; nobody has published")
 
 
 def test_the_norm_of_two_towers_gives_the_maps_of_both():

@@ -255,6 +255,11 @@ def lap(network, epoch, right, epoch_s=2.0, memory=100.0):
     )  # fmt: skip
 
 
+def test_a_race_tells_who_learns_at_another_rate():
+    assert race.told_rates(["lenet5", "resnet18"]) == ""
+    assert "0.0003 for VGG-16, AlexNet, which" in race.told_rates(["vgg16", "resnet18", "alexnet"])
+
+
 @pytest.mark.parametrize(
     ("name", "rate"), [("vgg11", 3e-4), ("alexnet", 3e-4), ("vgg11_bn", 1e-3), ("resnet18", 1e-3), ("lenet5", 1e-3)]
 )

@@ -56,9 +56,14 @@ class Entry:
 
         None where nobody has published one of this network: at another input, or with another stem.
         """
-        known = self.architecture
-        as_published = self.input_CHW == known.input_CHW and not (self.small_images and known.has_small_form)
-        return known.accuracy[0] if known.accuracy and as_published else None
+        known = self.architecture.accuracy
+        return known[0] if known and self.as_published else None
+
+    @property
+    def as_published(self) -> bool:
+        """Whether input and stem are those of the publication."""
+        small = self.small_images and self.architecture.has_small_form
+        return self.input_CHW == self.architecture.input_CHW and not small
 
 
 def compare(
@@ -188,7 +193,7 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
     for entry in entries:
         if entry.accuracy:
             sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
-    unusual = sorted({_input(entry) for entry in entries if entry.input_CHW != entry.architecture.input_CHW})
+    unusual = sorted({_input(entry) for entry in entries if not entry.as_published})
     lines = [*(f"Input of {what}; nobody has published accuracies for it." for what in unusual), text, ""]
     lines += [*(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
     if timed:

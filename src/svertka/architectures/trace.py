@@ -100,7 +100,7 @@ def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[Step]:
     except RuntimeError as error:
         raise ShapeError(
             f"{type(network).__name__} cannot take an image of {'×'.join(map(str, input_CHW))} "
-            f"({str(error).splitlines()[0]}); expected another size or number of channels. Give a larger --input."
+            f"({str(error).splitlines()[0]}); expected another size or number of channels. Give another --input."
         ) from error
     finally:
         network.train(training)
@@ -197,9 +197,14 @@ def _field(kind: str, args: Sequence[Any], output: Tensor, known: Sequence[tuple
     if kind in _POOLS:
         kernel = args[1][-1]
         return before.through(kernel, args[2][-1] if len(args) > 2 and args[2] else kernel)
-    if kind in ("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean"):
-        height, width = (output.shape[-1], x.shape[-1]) if kind != "mean" else (1, max(x.shape[-2:]))
-        return before if height == width else WHOLE
+    if kind in ("mean", "amax"):  # over all pixels
+        return before if max(x.shape[-2:]) == 1 else WHOLE
+    if kind in ("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"):
+        size, cells = x.shape[-1], output.shape[-1]
+        if cells == 1 < size:
+            return WHOLE
+        widest = max(-(-(cell + 1) * size // cells) - cell * size // cells for cell in range(cells))
+        return before.through(widest, max(1, size // cells))
     if kind in ("bmm", "baddbmm") and len(known) > 1:  # attention: everything looks at everything
         return WHOLE
     if kind in ("addmm", "mm", "linear"):

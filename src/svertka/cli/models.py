@@ -33,6 +33,7 @@ def models(names: list[str], format: str, input_: str, small: bool, diagram: str
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
+    names = [name.removeprefix("svertka:") for name in names]
     comparing = names[:1] == ["compare"]
     if not comparing and (measure or out):
         raise ConfigError("--measure and --out belong to a comparison: svertka models compare NAME NAME …")

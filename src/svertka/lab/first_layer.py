@@ -90,6 +90,7 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
     """
     from torch import nn
 
+    from svertka.architectures.small import Whitening
     from svertka.backbones import load_backbone
 
     backbone = load_backbone(name, weights, seed=seed)
@@ -99,11 +100,11 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
         # timm's BatchNorm has its activation inside; the convolution's answer is meant before that.
         if isinstance(module, nn.BatchNorm2d) or not list(module.children())
     ]
-    found = [number for number, (_, leaf) in enumerate(leaves) if isinstance(leaf, nn.Conv2d)]
+    found = [number for number, (_, leaf) in enumerate(leaves) if isinstance(leaf, nn.Conv2d | Whitening)]
     if not found:
         raise NotFoundError(f"{name} has no convolution; expected a convolutional network, such as resnet18.")
     (path, first), after = leaves[found[0]], leaves[found[0] + 1 : found[0] + 2]
-    assert isinstance(first, nn.Conv2d)
+    assert isinstance(first, nn.Conv2d | Whitening)
     kernels = first.weight.detach().numpy()
     biases = np.zeros(len(kernels), np.float32) if first.bias is None else first.bias.detach().numpy()
     for _, norm in after:

@@ -168,7 +168,7 @@ def _note_gradient(order: list[nn.Module], at_output: dict[nn.Module, float]) ->
 def _train(network: nn.Module, lesson: Images, steps: int, seed: int) -> int:
     """Adam, whose steps are of one size however small or large the gradient is. Returns the steps taken."""
     size = min(_BATCH, len(lesson.train))
-    epochs = -(-steps * size // len(lesson.train))
+    epochs = -(-steps // (len(lesson.train) // size))
     for _ in train(network, lesson, Recipe(epochs=epochs, batch_size=size, seed=seed)):
         pass
     return epochs * (len(lesson.train) // size)

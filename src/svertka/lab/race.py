@@ -130,6 +130,15 @@ def recipe_for(network: nn.Module, recipe: Recipe) -> Recipe:
     return replace(recipe, optimiser=gentle_adam)
 
 
+def told_rates(names: Sequence[str]) -> str:
+    """A sentence where not all networks race at one learning rate, else nothing; see ``recipe_for``."""
+    common = Recipe(epochs=1)
+    with torch.device("meta"):
+        networks = {name: find(name).build(small_images=True) for name in names}
+    gentle = [_title(name) for name, network in networks.items() if recipe_for(network, common) is not common]
+    return f" Learning rate 0.0003 for {', '.join(gentle)}, which nothing normalises; else 0.001." if gentle else ""
+
+
 def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> None:
     """What a network's own process does: laps, images done and, at the end, None go through the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one decides
@@ -252,7 +261,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     subtitle = (
         f"{data}: {train_n:,} training images of {SIDE_PX} px, {laps[0].held_out_n:,} held out. "
         "A dot for each epoch; one seed. Networks in their forms for small images (VGG: one full layer).",
-        "Dark line: the accuracy to which the times are compared.",
+        f"Dark line: the accuracy to which the times are compared.{told_rates(_names(laps))}",
     )
     return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
 

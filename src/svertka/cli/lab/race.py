@@ -58,7 +58,8 @@ def race(
     target = lab.common_target(laps) if target is None else target
     found = lab.results(laps, target)
     trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
-    print(f"{chosen.name}: {len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}\n")
+    sizes = f"{len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}"
+    print(f"{chosen.name}: {sizes}.{lab.told_rates(names)}\n")
     print(_table(found, target) + "\n")
     tell(lab.sentences(found, target), save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn), csv)
 
