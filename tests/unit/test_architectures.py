@@ -229,6 +229,19 @@ def test_another_form_is_told_from_the_published_one():
     assert text.startswith("Input of 3×224×224, stem for small images; nobody has published")
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1j])
+def test_weights_that_are_no_finite_numbers_are_refused_whole(number):
+    network = build("lenet5")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state = {name: torch.zeros_like(tensor) for name, tensor in before.items()}
+    state["f6.0.bias"] = torch.full_like(state["f6.0.bias"], number, dtype=torch.complex64 if number == 1j else None)
+    with pytest.raises(
+        WeightsError, match=r"1 with NaN, infinite or complex numbers \(f6\.0\.bias\)\. Nothing was loaded"
+    ):
+        load_state(network, state, "a file")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_the_norm_of_two_towers_gives_the_maps_of_both():
     rows = [row for row in card_of("alexnet_2012").rows if row.kind == "TowerNorm"]
     assert [row.output for row in rows] == [(96, 55, 55), (256, 27, 27)]

@@ -63,7 +63,7 @@ class Card:
 
     @property
     def output_bytes(self) -> int:
-        """All outputs together: about what training keeps for one image."""
+        """All outputs together. Training keeps most of them, and where a layer needs more for its gradient, more."""
         return sum(row.output_bytes for row in self.rows)
 
 

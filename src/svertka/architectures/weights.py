@@ -133,7 +133,7 @@ def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> Non
         origin: what to call the state in a message.
 
     Raises:
-        WeightsError: keys are missing, unexpected or have another shape; all three are listed.
+        WeightsError: keys are missing, unexpected or have another shape, or numbers are not finite; all are listed.
     """
     state = renamed(network, state)
     own = network.state_dict()
@@ -144,6 +144,7 @@ def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> Non
             ("missing", [name for name in own if name not in state]),
             ("unexpected", [name for name in state if name not in own]),
             ("of another shape", _misshaped(own, state)),
+            ("with NaN, infinite or complex numbers", [name for name in own if _is_broken(state.get(name))]),
         )
         if names
     ]
@@ -158,6 +159,12 @@ def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> Non
 def fits(network: nn.Module, state: Mapping[str, Any]) -> bool:
     """Whether every key that both have has the same shape in both."""
     return not _misshaped(network.state_dict(), renamed(network, state))
+
+
+def _is_broken(tensor: Any) -> bool:
+    if not isinstance(tensor, Tensor) or tensor.is_meta:
+        return False
+    return tensor.is_complex() or bool(tensor.is_floating_point() and not tensor.isfinite().all())
 
 
 def _misshaped(own: Mapping[str, Tensor], state: Mapping[str, Any]) -> list[str]:
