@@ -22,6 +22,7 @@ from svertka.architectures.diagram import draw
 from svertka.architectures.drawing import Disc, Words, save, text_width, to_svg
 from svertka.architectures.pictures import accuracy_picture, timeline
 from svertka.architectures.reference import fill, sections
+from svertka.architectures.registry import RETRAINED
 from svertka.architectures.sketch import sketch
 from svertka.architectures.trace import trace
 from svertka.architectures.weights import load_state
@@ -222,6 +223,22 @@ def test_receptive_fields_behind_pooling_to_a_grid(name, shape, layer, side):
         network = build_network(name, in_channels=shape[0])
     (row,) = [row for row in card(network, name, shape).rows if row.name == layer]
     assert row.receptive_field_px == side
+
+
+def test_a_comparison_says_where_train_loads_other_weights():
+    torchvisions = {
+        name: torchvision.models.get_model_weights(name).DEFAULT
+        for name, each in ARCHITECTURES.items()
+        if each.in_torchvision
+    }
+    newer = {
+        name: entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        for name, entry in torchvisions.items()
+        if entry.name != ARCHITECTURES[name].accuracy[0].weights
+    }
+    assert newer == RETRAINED
+    assert "a longer recipe: ResNet-50 80.9." in write_comparison(compare(["resnet50", "vgg16"]), "table")
+    assert "recipe" not in write_comparison(compare(["vgg16"]), "table")
 
 
 def test_another_form_is_told_from_the_published_one():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svertka.architectures.cards import by_times, card, write_csv, write_table
-from svertka.architectures.registry import Accuracy, Architecture, find
+from svertka.architectures.registry import RETRAINED, Accuracy, Architecture, find
 from svertka.errors import ConfigError, SvertkaError
 
 _MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
@@ -196,6 +196,13 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
     unusual = sorted({_input(entry) for entry in entries if not entry.as_published})
     lines = [*(f"Input of {what}; nobody has published accuracies for it." for what in unusual), text, ""]
     lines += [*(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
+    newer = [
+        f"{entry.architecture.title} {RETRAINED[entry.architecture.name]:.1f}"
+        for entry in entries
+        if entry.accuracy and entry.architecture.name in RETRAINED
+    ]
+    if newer:
+        lines.append(f"'train' loads newer weights of torchvision, of a longer recipe: {', '.join(newer)}.")
     if timed:
         lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {_threads(entries)}.")
     return "\n".join(lines).rstrip()
