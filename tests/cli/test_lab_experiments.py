@@ -53,6 +53,7 @@ def test_first_layer_of_the_embedded_network(tmp_path, colour_folder):
     [
         (("race", "resnet19"), "architecture 'resnet19' is unknown. Did you mean"),
         (("race", "lenet5", "--target", "90"), "--target is 90; expected an accuracy above 0, at most 1"),
+        (("race", "lenet5", "--data", "digits", "--download"), "--download fetches CIFAR-10, but --data is 'digits'"),
         (("degradation", "--data", "nowhere"), "nowhere does not exist; expected cifar10, digits, elpv, or a folder"),
     ],
 )

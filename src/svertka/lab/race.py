@@ -6,7 +6,9 @@ given accuracy as in DAWNBench (Coleman et al. 2017). Torch by nature.
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from statistics import median
@@ -93,11 +95,25 @@ def race(
         yield from _run(architecture, images, recipe, on_event)
 
 
+@contextmanager
+def _born_deaf_to_ctrl_c() -> Iterator[None]:
+    """A process that is started inside ignores SIGINT from its first moment: its parent decides, in whose terminal it is."""
+    if threading.current_thread() is not threading.main_thread():  # others may not touch signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: EventSink) -> Iterator[Lap]:
     spawn = multiprocessing.get_context("spawn")  # a forked child would share the parent's memory and its threads
     ours, theirs = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_work, args=(theirs, architecture.name, images, recipe), daemon=True)
-    process.start()
+    with _born_deaf_to_ctrl_c():
+        process.start()
     theirs.close()
     try:
         while True:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from svertka.cli.lab import outputs
 from svertka.cli.progress import Progress
 from svertka.errors import ConfigError, NotFoundError
-from svertka.lab.images import Images, load_images
+from svertka.lab.images import DIGITS, Images, load_images
 from svertka.lab.table import kept
 
 Row = TypeVar("Row")
@@ -22,6 +22,8 @@ def load(data: str, progress: Progress, *, download: bool = False) -> Images:
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
+    if download and data in (DIGITS, SOLAR_CELLS):
+        raise ConfigError(f"--download fetches CIFAR-10, but --data is {data!r}; leave one of them out.")
     if data == SOLAR_CELLS:
         from svertka.cli.demo import ABOUT, solar_cells
         from svertka.data.pixels import cache_dir
