@@ -70,6 +70,7 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
         (("models", "compare"), "no networks were named"),
         (("models", "compare", "vgg16", "timm:resnet18"), "timm:resnet18 cannot be compared"),
         (("models", "timm:foo"), "'svertka models' lists svertka's"),
+        (("models", "torchvision:vit_b_16", "--input", "64"), "expected another size or number of channels"),
         (("models", "vgg16", "--input", "9999999999"), "each from 1 to 65536"),
         (("models", "vgg16", "--input", "3,16,16"), "too small for its stem"),
         (("models", "vgg16", "--input", "wide"), "expected channels, height and width such as 3,64,64"),

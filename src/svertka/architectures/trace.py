@@ -97,7 +97,7 @@ def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[Step]:
             network(image)
     except ShapeError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, ValueError) as error:  # each library has its own
         raise ShapeError(
             f"{type(network).__name__} cannot take an image of {'×'.join(map(str, input_CHW))} "
             f"({str(error).splitlines()[0]}); expected another size or number of channels. Give another --input."

@@ -97,7 +97,7 @@ def race(
 
 @contextmanager
 def _born_deaf_to_ctrl_c() -> Iterator[None]:
-    """A process that is started inside ignores SIGINT from its first moment: its parent decides, in whose terminal it is."""
+    """A process that is started inside ignores SIGINT from its first moment: the parent decides for both."""
     if threading.current_thread() is not threading.main_thread():  # others may not touch signals
         yield
         return
