@@ -371,5 +371,7 @@ _ALL = (
 ARCHITECTURES: Mapping[str, Architecture] = {each.name: each for each in _ALL}
 
 RETRAINED: Mapping[str, float] = {"resnet50": 80.858, "resnet101": 81.886, "resnet152": 82.284, "mobilenet_v2": 72.154}
-"""Top-1 in percent of torchvision's IMAGENET1K_V2, which ``train`` loads (source: weights metadata). Their recipe is longer
-than the papers', so networks are compared by IMAGENET1K_V1."""
+"""Top-1 in percent of torchvision's IMAGENET1K_V2, which ``train`` loads (source: weights metadata).
+
+Their recipe is longer than the papers', so networks are compared by IMAGENET1K_V1.
+"""
