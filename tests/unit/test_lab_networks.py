@@ -3,6 +3,9 @@
 import csv
 import math
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -253,6 +256,16 @@ def lap(network, epoch, right, epoch_s=2.0, memory=100.0):
         network=network, parameters=10, epoch=epoch, epoch_s=epoch_s, elapsed_s=epoch * epoch_s, train_loss=1.0,
         right=right, held_out_n=100, peak_memory_mb=memory,
     )  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="a system without signal masks")
+def test_ctrl_c_while_a_racer_starts_reaches_the_race_afterwards():
+    asks = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with pytest.raises(KeyboardInterrupt), race._interrupts_blocked():
+        signal.raise_signal(signal.SIGINT)
+        child = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert child.stdout == "True\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_race_tells_who_learns_at_another_rate():

@@ -6,10 +6,10 @@ given accuracy as in DAWNBench (Coleman et al. 2017). Torch by nature.
 
 import multiprocessing
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from statistics import median
 
@@ -96,23 +96,24 @@ def race(
 
 
 @contextmanager
-def _born_deaf_to_ctrl_c() -> Iterator[None]:
-    """A process that is started inside ignores SIGINT from its first moment: the parent decides for both."""
-    if threading.current_thread() is not threading.main_thread():  # others may not touch signals
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C waits until the end; a process that is started inside inherits that, and its parent decides for both."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # it would end the blocking when it is first started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: EventSink) -> Iterator[Lap]:
     spawn = multiprocessing.get_context("spawn")  # a forked child would share the parent's memory and its threads
     ours, theirs = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_work, args=(theirs, architecture.name, images, recipe), daemon=True)
-    with _born_deaf_to_ctrl_c():
+    with _interrupts_blocked():
         process.start()
     theirs.close()
     try:
