@@ -23,7 +23,7 @@ from svertka.errors import ConfigError, SvertkaError, TrainingError
 from svertka.intervals import share
 from svertka.lab.chart import COLOURS, Line, Panel, chart
 from svertka.lab.images import SIDE_PX, Images
-from svertka.lab.training import Epoch, Recipe, gentle_adam, images_seen, train
+from svertka.lab.training import Epoch, Recipe, adam, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
 
 DEEP = 8
@@ -153,7 +153,10 @@ def told_rates(names: Sequence[str]) -> str:
     with torch.device("meta"):
         networks = {name: find(name).build(small_images=True) for name in names}
     gentle = [_title(name) for name, network in networks.items() if recipe_for(network, common) is not common]
-    return f" Learning rate 0.0003 for {', '.join(gentle)}, which nothing normalises; else 0.001." if gentle else ""
+    if not gentle:
+        return ""
+    low, usual = (each.keywords["lr"] for each in (gentle_adam, adam))
+    return f" Learning rate {low:g} for {', '.join(gentle)}, which nothing normalises; else {usual:g}."
 
 
 def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> None:
