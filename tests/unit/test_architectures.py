@@ -1,4 +1,7 @@
-"""Networks at other sizes, what they refuse, loading, cards, pictures; torch's device meta keeps most of it free."""
+"""Networks at other sizes, what they refuse, loading, cards, pictures; torch's device meta keeps most of it free.
+
+One long file, because the cards of the same networks serve most of it.
+"""
 
 import csv
 import io

@@ -1,4 +1,7 @@
-"""Experiments with whole networks: what they measure, against arithmetic by hand; and what their sentences say."""
+"""Experiments with whole networks: what they measure, against arithmetic by hand; and what their sentences say.
+
+One long file, because the four experiments share their images, their training and their charts.
+"""
 
 import csv
 import math
