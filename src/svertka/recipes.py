@@ -13,6 +13,9 @@ from svertka.errors import ConfigError, did_you_mean
 BatchNormMode = Literal["frozen", "batch"]
 Rates = Literal["decay", "ladder", "listed"]
 
+SMALLEST_PX = 28
+"""Side of the smallest input: five halvings leave one number of it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augment:
@@ -205,8 +208,13 @@ _CHOICES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scratch(FineTune):
-    """How random weights are trained: longer, at higher rates, equal over the stages, with the batch's statistics."""
+    """How random weights are trained: longer, at higher rates, equal over the stages, with the batch's statistics.
 
+    Attributes:
+        largest_px: the input has the size of the images, but no side longer than this.
+    """
+
+    largest_px: int = 224
     max_epochs: int = 60
     fresh_head_rate: float = 2e-3
     stage_rate: float = 2e-3
@@ -218,8 +226,14 @@ class Scratch(FineTune):
     patience: int = 15
     augment: Augment = Augment(alternate=True, min_area=0.6, shift=0.05)
 
+    def __post_init__(self) -> None:
+        FineTune.__post_init__(self)
+        if self.largest_px < SMALLEST_PX:
+            raise ConfigError(f"largest_px is {self.largest_px}; expected {SMALLEST_PX} or more.")
+
 
 _SMALL = Scratch(
+    largest_px=64,
     max_epochs=20,
     batch_size=64,
     fresh_head_rate=1e-2,
@@ -246,9 +260,9 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 }
 """``--recipe NAME``: fields of ``RunConfig``, which a file and the command line may still change.
 
-``small``, for images of 28 to 64 px: what carries over from the speed records of CIFAR-10 (Jordan 2024, arXiv
-2404.00498) to a processor and few images; the network is ``architectures.small``. ``small-aligned`` is for those that
-are all framed alike (cells, plates, faces): no shifts, turns or crops, and a gentler rate.
+``small``, for images of 28 to 64 px (larger ones are shrunk): what carries over from the speed records of CIFAR-10
+(Jordan 2024, arXiv 2404.00498) to a processor and few images; the network is ``architectures.small``. ``small-aligned``
+is for those that are all framed alike (cells, plates, faces): no shifts, turns or crops, and a gentler rate.
 """
 
 

@@ -15,7 +15,7 @@ from svertka.cli.train import make_config
 from svertka.config import RunConfig
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.errors import ConfigError, ShapeError, WeightsError
-from svertka.recipes import Augment, FineTune, Scratch
+from svertka.recipes import RECIPES, Augment, FineTune, Scratch
 from svertka.transfer import augment, loop
 from svertka.transfer.network import fit_whitening
 from svertka.transfer.strategies import make_strategy
@@ -90,16 +90,24 @@ def test_from_scratch_the_features_are_the_networks_own():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"),
-    [([(28, 28)] * 3, 28), ([(20, 12)], 28), ([(64, 50), (60, 64)], 64), ([(90, 70)], 96), ([(900, 70)], 224)],
+    ("sizes", "largest", "found"),
+    [
+        ([(28, 28)] * 3, 224, 28),
+        ([(20, 12)], 224, 28),
+        ([(64, 50), (60, 64)], 224, 64),
+        ([(90, 70)], 224, 96),
+        ([(900, 70)], 224, 224),
+        ([(900, 70)], RECIPES["small"]["scratch"].largest_px, 64),
+        ([(40, 70)], RECIPES["small-aligned"]["scratch"].largest_px, 64),
+    ],
 )
-def test_the_input_follows_the_images(sizes, found, tmp_path):
+def test_the_input_follows_the_images(sizes, largest, found, tmp_path):
     for number, size in enumerate(sizes):
         for name in ("a", "b"):
             (tmp_path / name).mkdir(exist_ok=True)
             Image.new("L", size).save(tmp_path / name / f"{number}.png")
     (tmp_path / "a" / "broken.png").write_bytes(b"no image")
-    assert natural_size(longer_sides(sorted(tmp_path.rglob("*.png"))), 64) == found
+    assert natural_size(longer_sides(sorted(tmp_path.rglob("*.png"))), 64, largest) == found
 
 
 def test_a_recipe_is_changed_by_a_file_and_by_the_command_line(tmp_path):
