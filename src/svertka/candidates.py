@@ -67,6 +67,7 @@ class Candidate:
         history: learning curve.
         phases: what trained when.
         notices: what went otherwise than planned.
+        members: networks whose logits these are the mean of; () for one network.
     """
 
     strategy: StrategyName
@@ -80,6 +81,7 @@ class Candidate:
     history: tuple[EpochRow, ...] = ()
     phases: tuple[PhaseRow, ...] = ()
     notices: tuple[Notice, ...] = ()
+    members: tuple["Member", ...] = ()
 
     def logits(self, source: ImageSource) -> NDArray[np.float32]:
         """Logits of a source's images, [N, K]."""
@@ -108,6 +110,14 @@ class Candidate:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One of several networks that are averaged, and the images that it learnt from and was chosen on."""
+
+    candidate: Candidate
+    materials: Materials
+
+
 LEARNT: tuple[SplitName, ...] = ("train", "val")
 """Parts of a split that learning looks at."""
 
@@ -128,11 +138,17 @@ class Lesson:
     folder: Path
     started: float
 
+    @property
+    def judging(self) -> tuple[int, ...]:
+        """Records that choices are made on; with folds all that is learnt from, each judged by what hasn't seen it."""
+        split = self.materials.split
+        return (*split.train, *split.val) if self.materials.config.folds else split.val
+
 
 def probe(lesson: Lesson) -> Candidate:
     """Feature extraction: a linear head on the untouched backbone's features."""
     engine, cache = lesson.materials.engine, lesson.materials.cache
-    head, val = _averaged(lesson) if lesson.materials.config.folds else _single(lesson)
+    head, val = _mean_of_folds(lesson) if lesson.materials.config.folds else _single(lesson)
     return Candidate(
         strategy="probe",
         head=head,
@@ -141,7 +157,7 @@ def probe(lesson: Lesson) -> Candidate:
         features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
-        weights=lambda: engine.weights() | _head_weights(head),
+        weights=lambda: engine.weights() | head_weights(head),
     )
 
 
@@ -159,10 +175,10 @@ def _single(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     )
 
 
-def _averaged(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+def _mean_of_folds(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
     catalog, split, config = lesson.materials.catalog, lesson.materials.split, lesson.materials.config
-    indices = (*split.train, *split.val)
+    indices = lesson.judging
     row = {index: number for number, index in enumerate(indices)}
     folds = make_folds(catalog, split, config.folds, config.val_fraction)
     held = [np.array([row[index] for index in fold.test], np.int64) for fold in folds]
@@ -180,14 +196,17 @@ def _logits(head: LinearHead, table: FeatureTable) -> NDArray[np.float32]:
     return np.concatenate([head.logits(x_ND) for _, x_ND in table.blocks()])
 
 
-def _head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
+def head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
+    """A head's numbers as a bundle names them."""
     return {f"head.{name}": value for name, value in asdict(head).items()}
 
 
 # --- what the budget allows --------------------------------------------------------------------------------------
 
 
-def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) -> tuple[Strategy | None, Notice]:
+def plan(
+    lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, networks: int = 1
+) -> tuple[Strategy | None, Notice]:
     """The strategy as budget and data allow it, decided once and written down, so that a resumed run obeys.
 
     Args:
@@ -195,6 +214,7 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) 
         probe: a fitted probe, which tells what flips keep the meaning.
         name: of a strategy that trains weights.
         insist: train the fewest epochs that are worth while even where there is no time for them.
+        networks: that are trained so, one after the other; the plan's seconds are of all of them.
 
     Returns:
         The strategy, None where the budget is too small; and the reason.
@@ -202,7 +222,7 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool) 
     path = lesson.folder / run_folder.PLAN
     asked = make_strategy(name, lesson.materials.config.training, len(lesson.materials.engine.stages))
     if not path.exists():
-        write_json(path, _measure(lesson, probe, asked, insist=insist))
+        write_json(path, _measure(lesson, probe, asked, insist=insist, networks=networks))
     return allowed(read_json(path), asked, lesson.materials.config.minutes)
 
 
@@ -244,7 +264,7 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
     return strategy, Notice("epochs_all", {"n": strategy.epochs})
 
 
-def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool) -> dict[str, Any]:
+def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool, networks: int) -> dict[str, Any]:
     """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
     import_torch()
     from svertka.transfer import loop
@@ -255,7 +275,7 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool)
         augment = measure_flips(
             lambda images: probe.head.logits(engine(images)), lesson.materials.sources["val"], augment
         )
-    image_s = loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))
+    image_s = [networks * s for s in loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))]
     forward_s = max(image_s) / (2 if wants_bf16(asked.settings) else 3)
     epoch_s = [
         s and s * len(lesson.materials.split.train) + forward_s * len(lesson.materials.split.val) for s in image_s
@@ -333,7 +353,7 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
         features=by_onnx,
         reference=by_torch,
         graph=lambda: graph,
-        weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | _head_weights(head),
+        weights=lambda: {k: v.numpy() for k, v in model.features.state_dict().items()} | head_weights(head),
         history=history,
         phases=phases,
         notices=tuple(told),

@@ -28,8 +28,9 @@ class RunConfig:
         weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
         strategy: see ``transfer.strategies``. ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on
             validation; with random weights it is ``"scratch"``.
-        folds: the probe becomes the mean of so many, each fitted without one fold of the training and validation
-            images and judged on it; 0 means one probe. With strategy ``"probe"`` only.
+        folds: the mean of so many classifiers, each taught without one fold of the training and validation images and
+            judged on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so
+            many times as long to train and to predict.
         minutes: budget for learning.
         seed: of split, order and augmentation.
         size_px: side of the network's input; 0 means the backbone's own, from scratch the images'.
@@ -84,11 +85,6 @@ class RunConfig:
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
         if self.folds < 0 or self.folds == 1 or self.folds > 20:
             raise ConfigError(f"folds is {self.folds}; expected 2 to 20, or 0 for none.")
-        if self.folds and self.strategy != "probe":
-            raise ConfigError(
-                f"folds is {self.folds} with strategy {self.strategy!r}; folds average probes only, because as many "
-                "fine-tuned networks would take that many times as long to train and to predict. Add --strategy probe."
-            )
         if self.strategy == "scratch" and self.weights != "none":
             raise ConfigError(
                 f"strategy is 'scratch', but weights is {self.weights!r}; expected weights 'none' (--weights none), as "

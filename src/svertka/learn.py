@@ -7,7 +7,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka import candidates
+from svertka import averaging, candidates
 from svertka.advising import advise_on
 from svertka.candidates import LEARNT, Candidate, Lesson
 from svertka.config import StrategyName
@@ -41,18 +41,16 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     probe = candidates.probe(lesson)
     if config.from_scratch:
         tuned, why = run_strategy(lesson, probe, "scratch", on_event)
-        decision = _decide((tuned, probe), Notice("from_scratch"), why)
+        decision = _decide((tuned, probe), Notice("from_scratch"), why, *_averaged(tuned, config.folds))
         return Learned(chosen=tuned, probe=probe, decision=decision, notices=tuned.notices)
     notices = (Notice("random_features", level="warning"),) if config.weights == "none" else ()
     if config.strategy == "probe":
-        folds, n = config.folds, len(probe.val)
-        averaged = (Notice("folds_averaged", {"folds": folds, "n": n}),) if folds else ()
-        decision = _decide((probe,), Notice("probe_asked"), *averaged)
+        decision = _decide((probe,), Notice("probe_asked"), *_averaged(probe, config.folds))
         return Learned(chosen=probe, probe=probe, decision=decision, notices=notices)
     if config.strategy == "auto":
         return _race(lesson, probe, on_event)
     tuned, why = run_strategy(lesson, probe, config.strategy, on_event)
-    decision = _decide((tuned, probe), Notice("strategy_asked"), why)
+    decision = _decide((tuned, probe), Notice("strategy_asked"), why, *_averaged(tuned, config.folds))
     return Learned(chosen=tuned, probe=probe, decision=decision, notices=(*notices, *tuned.notices))
 
 
@@ -71,32 +69,40 @@ def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event:
     Raises:
         TrainingError: training diverged before one epoch was good.
     """
-    strategy, why = candidates.plan(lesson, probe, name, insist=True)
-    assert strategy is not None  # it insists
-    return candidates.train(lesson, probe, strategy, on_event), why
+    trained, why = _attempt(lesson, probe, name, on_event, insist=True)
+    assert trained is not None  # it insists
+    return trained, why
+
+
+def _attempt(
+    lesson: Lesson, probe: Candidate, name: StrategyName, on_event: EventSink, *, insist: bool
+) -> tuple[Candidate | None, Notice]:
+    """Trains by one strategy, with folds a network a fold; None where the budget is too small, and the reason."""
+    if lesson.materials.config.folds:
+        return averaging.train(lesson, name, on_event, insist=insist)
+    strategy, why = candidates.plan(lesson, probe, name, insist=insist)
+    return (candidates.train(lesson, probe, strategy, on_event) if strategy else None), why
 
 
 def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
     """The probe against what costs more; each rival gets an equal share of the time that is left."""
     names, reasons = _rivals(lesson.materials, on_event)
-    val_units_N = np.array(lesson.materials.split.units)[list(lesson.materials.split.val)]
+    folds, units_N = lesson.materials.config.folds, np.array(lesson.materials.split.units)[list(lesson.judging)]
     best, tried, notices = probe, [probe], list[Notice]()
     for turn, name in enumerate(names):
         part = _part_of_time(lesson, name, len(names) - turn)
-        strategy, why = candidates.plan(part, probe, name, insist=False)
-        if strategy is None:
-            reasons, notices = [*reasons, why], [*notices, why]
-            continue
         try:
-            tuned = candidates.train(part, probe, strategy, on_event)
+            tuned, why = _attempt(part, probe, name, on_event, insist=False)
         except (TrainingError, BundleError) as error:
-            why = Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
+            tuned, why = None, Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
+        if tuned is None:
             reasons, notices = [*reasons, why], [*notices, why]
             continue
-        best, shown = choose(best, tuned, val_units_N)
+        best, shown = choose(best, tuned, units_N)
         reasons, notices = [*reasons, shown, why], [*notices, *tuned.notices]
         tried.append(tuned)
-    return Learned(chosen=best, probe=probe, decision=_decide((best, *tried), *reasons), notices=tuple(notices))
+    decision = _decide((best, *tried), *reasons, *_averaged(best, folds))
+    return Learned(chosen=best, probe=probe, decision=decision, notices=tuple(notices))
 
 
 def _rivals(materials: Materials, on_event: EventSink) -> tuple[tuple[StrategyName, ...], list[Notice]]:
@@ -138,6 +144,14 @@ def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> t
         "gain_not_shown",
         {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error, "kept": cheap.strategy},
     )
+
+
+def _averaged(chosen: Candidate, folds: int) -> tuple[Notice, ...]:
+    """What a reader must know of a mean."""
+    if not folds:
+        return ()
+    facts = {"folds": folds, "n": len(chosen.val)}
+    return (Notice("networks_averaged" if chosen.members else "folds_averaged", facts),)
 
 
 def _decide(kept_first: tuple[Candidate, ...], *reasons: Notice) -> Decision:

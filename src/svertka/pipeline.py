@@ -98,7 +98,7 @@ def _as_kept(config: RunConfig, listing: Listing, folder: Path) -> RunConfig:
     )
     if config.from_scratch and not config.size_px:
         files = [listing.root / entry.path for entry in listing.entries]
-        config = replace(config, size_px=natural_size(longer_sides(files), SMALL_PX))
+        config = replace(config, size_px=natural_size(longer_sides(files), SMALL_PX, config.scratch.largest_px))
     return config
 
 
@@ -254,7 +254,14 @@ def judge(learned: Learned, materials: Materials) -> Judged:
 
 
 def remember(chosen: Candidate, materials: Materials) -> tuple[Neighbourhood, Novelty]:
-    """Some training images, and how far from them the validation images lie."""
+    """Some training images, and how far from them the validation images lie.
+
+    Of several networks only the first is asked: the others have learnt from its validation images.
+    """
+    if chosen.members:
+        first = chosen.members[0]
+        known, novelty = remember(first.candidate, first.materials)
+        return known.padded(len(chosen.head.mean_D)), novelty
     train, val, seed = materials.sources["train"], materials.sources["val"], materials.config.seed
     some = train.rows(stratified(train.labels, POINTS, seed, least=1))
     judges = val.rows(stratified(val.labels, ENOUGH, seed))

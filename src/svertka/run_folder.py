@@ -119,8 +119,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def config_to_toml(config: RunConfig) -> str:
-    """The configuration as TOML, every field with its value."""
-    return _table(asdict(config), "")
+    """The configuration as TOML, every field with its value, and 60 minutes as the 60.0 that is read back."""
+    return _table(asdict(from_plain(RunConfig, asdict(config))), "")
 
 
 def _table(values: dict[str, Any], name: str) -> str:

@@ -4,8 +4,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from svertka.errors import BundleError
-from svertka.export.graph import attach_head, fold_shape_arithmetic
-from svertka.export.session import LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.export.graph import attach_head, fold_shape_arithmetic, join_features
+from svertka.export.session import FEATURES, LOGITS, PROBABILITIES, open_session, run_in_batches
 from svertka.transfer.head import LinearHead
 
 RNG = np.random.default_rng(5)
@@ -83,6 +83,29 @@ def graph_with_shape_arithmetic():
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_joined_graphs_give_their_features_side_by_side(mean_colour_graph):
+    doubled = onnx.ModelProto()
+    doubled.CopyFrom(mean_colour_graph)
+    (largest,) = [one for one in doubled.graph.initializer if one.name == "largest"]
+    largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) / 2, "largest"))
+    before = [one.SerializeToString() for one in (mean_colour_graph, doubled)]
+    both = join_features([mean_colour_graph, doubled, mean_colour_graph])
+    assert [one.SerializeToString() for one in (mean_colour_graph, doubled)] == before
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    (found,) = run_in_batches(open_session(both.SerializeToString()), images, [FEATURES])
+    (plain,) = run_in_batches(open_session(mean_colour_graph.SerializeToString()), images, [FEATURES])
+    np.testing.assert_allclose(found, np.concatenate([plain, 2 * plain, plain], axis=1), rtol=1e-6)
+    assert len(both.graph.initializer) == 2  # what the first and the third have in common is stored once
+
+
+def test_networks_with_branches_are_not_joined(mean_colour_graph):
+    branched = onnx.ModelProto()
+    branched.CopyFrom(mean_colour_graph)
+    branched.graph.node[0].attribute.append(helper.make_attribute("then_branch", mean_colour_graph.graph))
+    with pytest.raises(BundleError, match="control flow"):
+        join_features([mean_colour_graph, branched])
 
 
 def test_sizes_that_do_not_follow_the_batch_become_constants():

@@ -40,6 +40,14 @@ def test_the_distance_is_the_cosine_distance_to_the_nearest_image():
     np.testing.assert_allclose(known.distances(x_RD), 0, atol=1e-5)
 
 
+def test_features_that_follow_play_no_part():
+    rng = np.random.default_rng(2)
+    known = Neighbourhood.of(clusters(rng, 20), (100,))
+    x_ND, more_NE = clusters(rng, 5), rng.normal(0, 1e4, (5, 30)).astype(np.float32)
+    joint_ND = np.concatenate([x_ND, more_NE], axis=1)
+    np.testing.assert_allclose(known.padded(130).distances(joint_ND), known.distances(x_ND), atol=1e-6)
+
+
 def test_what_lies_outside_of_the_remembered_axes_is_far():
     """Length is taken before the projection: an image that differs elsewhere has little left inside."""
     rng = np.random.default_rng(0)

@@ -6,8 +6,9 @@ the head's weights are all the gradients that a class activation map needs, and 
 Shapes: K classes, D features, C channels of a stage, H/W rows and columns, O filters, K/L kernel.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,9 @@ class Anatomy:
 
     Attributes:
         stages: names of the maps [N, C, H, W] that features are means of: for each view of the image (one, or one a
-            flip where the network judges several), early to late. Empty where features are no means of maps.
+            flip where the network judges several), early to late; where networks are averaged, those of one after those
+            of the other. Empty where features are no means of maps.
+        networks: that are averaged; each has as many stages.
         fields: what one number of each stage sees; None means the whole image.
         head: on the features.
         temperature: that logits are divided by.
@@ -41,6 +44,7 @@ class Anatomy:
     """
 
     stages: tuple[tuple[str, ...], ...]
+    networks: int
     fields: tuple[Field | None, ...]
     head: LinearHead
     temperature: float
@@ -60,10 +64,12 @@ def dissect(model: bytes) -> Anatomy:
     producers = {output: node for node in graph.nodes for output in node.outputs}
     if FEATURES not in producers or "head.weight" not in graph.constants:
         raise BundleError(f"The graph has no tensor {FEATURES!r} with a linear head; expected a bundle of svertka's.")
-    stages = _views(producers)
+    networks = _networks(producers)
+    stages = _joined([_views(producers, name) for name in networks])
     seen = receptive_fields(graph)
     return Anatomy(
         stages=stages,
+        networks=len(networks),
         fields=tuple(seen.get(name) for name in stages[0]) if stages else (),
         head=_head(graph),
         temperature=float(graph.constants["head.temperature"]),
@@ -78,10 +84,23 @@ def _head(graph: Graph) -> LinearHead:
     return LinearHead(mean_D, np.ones_like(mean_D), weight_KD, bias_K)
 
 
-def _views(producers: Mapping[str, Node]) -> tuple[tuple[str, ...], ...]:
-    """Maps behind the features, view by view; none where they aren't means of maps, or views differ in number."""
+def _networks(producers: Mapping[str, Node]) -> list[str]:
+    """Names of the features of each network, as ``graph.join_features`` joins them."""
     node = producers[FEATURES]
-    roots = [FEATURES]
+    joined = node.op == "Concat" and all(name.endswith(f"/{FEATURES}") for name in node.inputs)
+    return list(node.inputs) if joined else [FEATURES]
+
+
+def _joined(networks: Sequence[tuple[tuple[str, ...], ...]]) -> tuple[tuple[str, ...], ...]:
+    """Maps view by view, one network's after the other's; none where networks differ in views or stages."""
+    alike = len({tuple(map(len, views)) for views in networks}) == 1
+    return tuple(tuple(chain.from_iterable(view)) for view in zip(*networks, strict=True)) if alike else ()
+
+
+def _views(producers: Mapping[str, Node], features: str) -> tuple[tuple[str, ...], ...]:
+    """Maps behind features, view by view; none where they aren't means of maps, or views differ in number."""
+    node = producers[features]
+    roots = [features]
     if node.op == "ReduceMean" and node.get("axes", ()) == (0,):  # the mean over stacked views
         stack = producers.get(node.inputs[0])
         roots = list(stack.inputs) if stack is not None and stack.op == "Concat" else roots

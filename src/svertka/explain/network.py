@@ -71,8 +71,8 @@ class Network:
 
     @property
     def stages(self) -> int:
-        """How many stages can be looked at."""
-        return len(self.anatomy.stages[0]) if self.flips else 0
+        """How many stages can be looked at; where networks are averaged, those of the first."""
+        return len(self.anatomy.stages[0]) // self.anatomy.networks if self.flips else 0
 
     def look(self, image_SSC: Image) -> "Look":
         """What the network makes of one prepared image."""
@@ -101,7 +101,8 @@ class Look:
     Attributes:
         image_SSC: prepared.
         features_D: of it.
-        maps: for each view, for each stage [C, H, W]; empty where the network has no such stages.
+        maps: for each view, for each stage [C, H, W]; where networks are averaged, those of one after those of the
+            other. Empty where the network has no such stages.
     """
 
     image_SSC: Image

@@ -9,13 +9,13 @@ Shapes: N images, S side in pixels, D features, K classes, A axes, R remembered 
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import BundleError
-from svertka.export.session import DISTANCE, FEATURES, LOGITS, PROBABILITIES, open_session, run
+from svertka.export.session import DISTANCE, FEATURES, IMAGE, LOGITS, PROBABILITIES, open_session, run
 from svertka.transfer.head import LinearHead
 from svertka.transfer.novelty import SHORTEST, Neighbourhood
 
@@ -28,6 +28,51 @@ engines all know. Nothing in a convolutional network needs a later one."""
 
 Feed = dict[str, NDArray[np.uint8]]
 """Inputs of a run: name to array."""
+
+
+def join_features(graphs: Sequence["onnx.ModelProto"]) -> "onnx.ModelProto":
+    """One graph that gives the features of several networks side by side: [N, D1 + D2 + …].
+
+    What networks have in common, as stages that neither has trained, is stored once. The features of each are the
+    tensor ``networkN/features``, N from 1.
+
+    Args:
+        graphs: features graphs for images of one size; they aren't changed.
+
+    Raises:
+        BundleError: one has control flow, whose branches would have to be renamed too.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.ModelProto()
+    model.CopyFrom(graphs[0])
+    for field in ("node", "initializer", "value_info", "output"):
+        model.graph.ClearField(field)
+    for number, one in enumerate(graphs, 1):
+        if _has_branches(one.graph):
+            raise BundleError("Networks with control flow (If, Loop) can't be averaged. Train one, without folds.")
+        for kind, parts in (("initializer", one.graph.initializer), ("node", one.graph.node)):
+            getattr(model.graph, kind).extend(_renamed(part, f"network{number}/") for part in parts)
+    names = [f"network{number}/{FEATURES}" for number in range(1, len(graphs) + 1)]
+    model.graph.node.append(helper.make_node("Concat", names, [FEATURES], name="join", axis=1))
+    sizes = [_last_size(one.graph.output[0]) for one in graphs]
+    width = sum(size for size in sizes if size is not None) if None not in sizes else "D"
+    model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", width]))
+    share_initializers(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _renamed(part: Any, prefix: str) -> Any:
+    """A copy of a node or an initializer, with a prefix to all its names but the image's and those left out."""
+    copy = type(part).FromString(part.SerializeToString())
+    copy.name = part.name and prefix + part.name
+    for field in ("input", "output"):
+        if hasattr(part, field):
+            names = getattr(copy, field)
+            names[:] = [name if name in ("", IMAGE) else prefix + name for name in names]
+    return copy
 
 
 def attach_head(

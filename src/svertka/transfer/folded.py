@@ -1,7 +1,7 @@
-"""K probes on overlapping parts of the images, averaged: every image is also judged by a probe that hasn't seen it.
+"""Heads on overlapping parts of the images, averaged: every image is also judged by one that hasn't seen it.
 
-The mean of the logits of linear heads is itself a linear head, exactly. So the average costs nothing when it predicts,
-and the graph is the same as a single probe's.
+The mean of the logits of linear heads is itself a linear head, exactly. Where the heads share their features, as
+probes do, the average costs nothing when it predicts, and the graph is the same as a single probe's.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,16 @@ def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
         scale_D.astype(np.float32),
         (np.stack(weights).mean(axis=0) * scale_D).astype(np.float32),
         np.stack(shifted).mean(axis=0).astype(np.float32),
+    )
+
+
+def joint_head(heads: Sequence[LinearHead]) -> LinearHead:
+    """The head on the features of several networks side by side whose logits are the mean of theirs."""
+    return LinearHead(
+        np.concatenate([head.mean_D for head in heads]),
+        np.concatenate([head.scale_D for head in heads]),
+        np.concatenate([head.weight_KD / np.float32(len(heads)) for head in heads], axis=1),
+        np.stack([head.bias_K for head in heads]).mean(axis=0, dtype=np.float64).astype(np.float32),
     )
 
 

@@ -13,7 +13,7 @@ Shapes: N images, D features, A axes, R remembered points.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,16 @@ class Neighbourhood:
         unit_ND = _unit((x_ND - self.mean_D) / self.scale_D)
         distances: FloatArray = np.float32(1) - (unit_ND @ self.axes_DA @ self.points_RA.T).max(axis=1)
         return distances
+
+    def padded(self, width: int) -> "Neighbourhood":
+        """The same for vectors of ``width`` features that begin with these; the others play no part."""
+        more = (0, width - len(self.mean_D))
+        return replace(
+            self,
+            mean_D=np.pad(self.mean_D, more),
+            scale_D=np.pad(self.scale_D, more, constant_values=np.finfo(np.float32).max),  # divides them to nothing
+            axes_DA=np.pad(self.axes_DA, (more, (0, 0))),
+        )
 
     def measured_on(self, distances_N: FloatArray) -> Novelty:
         """What is far, judged by images that are like those of training but did not teach (the validation images)."""

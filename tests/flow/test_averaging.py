@@ -1,0 +1,178 @@
+"""``--folds`` with a strategy that trains weights: a network a fold, and one classifier that is their mean."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from svertka import run_folder
+from svertka.config import Augment, FineTune, RunConfig
+from svertka.data.folds import make_folds
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.evaluate import predicted_labels, probabilities
+from svertka.explain.cam import evidence
+from svertka.explain.network import open_network
+from svertka.export.bundle import load_bundle
+from svertka.export.predictor import open_predictor
+from svertka.export.rewire import rewired
+from svertka.export.session import open_session, run_in_batches
+from svertka.materials import Materials
+from svertka.messages import sentences
+from svertka.pipeline import run
+from svertka.schema import Notice, Predictions
+from svertka.transfer.head import LinearHead
+
+FOLDS = 2
+QUICK = FineTune(max_epochs=2, min_epochs=2, batch_size=8, measure_flips=False, augment=Augment(mirror=True))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory, shapes_folder):
+    root = tmp_path_factory.mktemp("averaging")
+    shapes_folder(root / "photos", count=24)
+    return RunConfig(
+        data=str(root / "photos"),
+        out=str(root / "run"),
+        backbone="timm:test_efficientnet",
+        weights="none",
+        size_px=64,
+        strategy="finetune",
+        folds=FOLDS,
+        minutes=60,
+        threads=1,
+        finetune=QUICK,
+    )
+
+
+@pytest.fixture(scope="module")
+def record(config):
+    return run(config)
+
+
+@pytest.fixture(scope="module")
+def materials(config, record):
+    bundle, cache = load_bundle(config.out), cache_dir()
+    return Materials(
+        config=record.config,
+        engine=None,
+        catalog=record.catalog,
+        split=record.split,
+        store=PixelStore(cache, bundle.preprocess),
+        cache=cache,
+    )
+
+
+@pytest.fixture(scope="module")
+def network_logits(config):
+    """Logits of prepared images by the network of one fold, from what the bundle holds of it."""
+    bundle = load_bundle(config.out)
+    weights = load_file(bundle.directory / "weights.safetensors")
+
+    def logits(number, images_NSSC):
+        name = f"network{number}"
+        head = LinearHead(*(weights[f"{name}.head.{part}"] for part in LinearHead.__slots__))
+        session = open_session(rewired((bundle.directory / "model.onnx").read_bytes(), [f"{name}/features"]), 1)
+        return head.logits(run_in_batches(session, images_NSSC, [f"{name}/features"])[0])
+
+    return logits
+
+
+def read(materials, records):
+    return materials.source(records).read(np.arange(len(records)))
+
+
+def test_the_classifier_is_the_mean_of_networks_that_differ(config, record, materials, network_logits):
+    images = read(materials, record.split.test)
+    each = [network_logits(number, images) for number in (1, 2)]
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+    np.testing.assert_allclose(record.test.logits_NK, np.mean(each, axis=0), atol=1e-4)
+    logits_NK, *_ = open_predictor(load_bundle(config.out), threads=1).infer(images)
+    np.testing.assert_allclose(logits_NK, record.test.logits_NK, atol=1e-4)
+
+
+def test_choices_are_made_on_images_that_a_network_has_not_seen(record, materials, network_logits):
+    split, catalog = record.split, record.catalog
+    folds = make_folds(catalog, split, FOLDS, record.config.val_fraction)
+    assert sorted(index for fold in folds for index in fold.test) == sorted((*split.train, *split.val))
+    logits_NK = np.concatenate([network_logits(n, read(materials, fold.test)) for n, fold in enumerate(folds, 1)])
+    labels_N = catalog.labels()[[index for fold in folds for index in fold.test]]
+    unseen = Predictions(
+        logits_NK=logits_NK, labels_N=labels_N, paths=("",) * len(labels_N), class_names=catalog.class_names
+    )
+    told = record.decision.val_scores["finetune"]
+    assert told["accuracy"] == pytest.approx((predicted_labels(unseen) == labels_N).mean())
+    p_NK = probabilities(unseen, record.evaluation.temperature)
+    assert told["log_loss"] == pytest.approx(-np.log(p_NK[np.arange(len(labels_N)), labels_N]).mean(), abs=1e-4)
+    (why,) = [reason for reason in record.decision.reasons if reason.code == "networks_averaged"]
+    assert why.values == {"folds": FOLDS, "n": len(labels_N)}
+
+
+def test_all_networks_explain_and_the_first_shows_its_stages(config, record, materials):
+    network = open_network(load_bundle(config.out), threads=1)
+    look = network.look(read(materials, record.split.test[:1])[0])
+    assert len(network.flips) == 2
+    assert [len(view) for view in look.maps] == [FOLDS * network.stages] * 2
+    logits_K = record.test.logits_NK[0]
+    assert evidence(network, look, 1).mean() == pytest.approx(logits_K[1] - logits_K.mean(), abs=1e-3)
+    assert {patches.stage for patches in record.insight.patches} <= set(range(network.stages))
+
+
+def test_novelty_is_judged_by_a_network_that_had_not_seen_the_judging_images(config, record, materials):
+    first = make_folds(record.catalog, record.split, FOLDS, record.config.val_fraction)[0]
+    bundle = load_bundle(config.out)
+    model = (bundle.directory / "model.onnx").read_bytes()
+    session, images = open_session(rewired(model, ["distance"]), 1), read(materials, first.test)
+    distances_N = run_in_batches(session, images, ["distance"])[0]
+    assert bundle.novelty.n == len(first.test)
+    assert bundle.novelty.quantiles[-1] == pytest.approx(distances_N.max(), abs=1e-5)
+    silent = {name: np.zeros_like(value) for name, value in kernels(model, "network2/")}
+    assert silent
+    other = open_session(rewired(model, ["distance"], silent), 1)
+    np.testing.assert_allclose(run_in_batches(other, images, ["distance"])[0], distances_N, atol=1e-6)
+
+
+def kernels(model, prefix):
+    """Convolutions of one of the networks, by name."""
+    from onnx import load_from_string, numpy_helper
+
+    for tensor in load_from_string(model).graph.initializer:
+        if tensor.name.startswith(prefix) and len(tensor.dims) == 4:
+            yield tensor.name, numpy_helper.to_array(tensor)
+
+
+def test_the_report_says_what_it_is(config, record):
+    report = (Path(config.out) / run_folder.REPORT).read_text(encoding="utf-8")
+    assert "It is the mean of 2 networks" in sentences(*record.decision.reasons)
+    assert "It is the mean of 2 networks" in report
+    assert "in 2 folds, each judged by a classifier that had not seen it" in report
+
+
+def test_a_run_that_was_stopped_between_two_networks_ends_in_the_same_bits(config, record, tmp_path):
+    del record  # the run that was left alone
+
+    def stop_at_the_second(event):
+        if isinstance(event, Notice) and event.code == "trial" and event.values["fold"] == 2:
+            raise KeyboardInterrupt
+
+    stopped = replace(config, out=str(tmp_path / "stopped"))
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, stop_at_the_second)
+    assert not (tmp_path / "stopped" / run_folder.METRICS).exists()
+    run(run_folder.load_config(tmp_path / "stopped"), resume=stopped.out)
+    ours, theirs = (load_file(Path(out) / "bundle/weights.safetensors") for out in (stopped.out, config.out))
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+def test_auto_keeps_what_wins_on_all_images_that_are_learnt_from(tmp_path, config):
+    recipe = replace(QUICK, max_epochs=1, min_epochs=1)
+    base = RunConfig(data=config.data, size_px=32, threads=1, minutes=60, folds=FOLDS, finetune=recipe)
+    record = run(replace(base, out=str(tmp_path / "auto")))
+    n = len(record.split.train) + len(record.split.val)
+    (why,) = [reason for reason in record.decision.reasons if reason.code in ("gain_shown", "gain_not_shown")]
+    assert why.values["n"] == n
+    averaged = "networks_averaged" if record.decision.strategy == "finetune" else "folds_averaged"
+    assert record.decision.reasons[-1].code == averaged
