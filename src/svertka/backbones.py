@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from svertka.architectures import ARCHITECTURES, Architecture
 from svertka.architectures import build as build_architecture
 from svertka.architectures.lenet import RadialBasis
+from svertka.architectures.network import as_shape_error
 from svertka.architectures.registry import SMALL_PX
 from svertka.architectures.small import NAME as SMALL_CNN
 from svertka.architectures.small import small_cnn
@@ -80,12 +81,17 @@ def load_backbone(
     Raises:
         NotFoundError: no such model, or no such weights file.
         WeightsError: the weights cannot be fetched or do not fit.
+        ShapeError: the network takes no images of this size.
     """
     torch.manual_seed(seed)
     body, preprocess, source = _build(name, weights, small_images=from_scratch and 0 < size_px <= SMALL_PX)
     body.eval()
     preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
-    calls = trial_run(body, preprocess.size_px)
+    side = preprocess.size_px
+    with as_shape_error(
+        f"backbone {name!r}", f"{side}×{side} px", "expected another size_px, or 0 for the network's own."
+    ):
+        calls = trial_run(body, side)
     taps = () if from_scratch else find_taps(body, calls)
     if taps:
         cut_tail(body, calls, taps)
@@ -327,6 +333,8 @@ def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
     source = Source(
         name=f"timm {name}.{cfg.get('tag') or 'default'}", origin=url, licence=cfg.get("license") or "not stated"
     )
+    if weights == "default" and not (cfg.get("url") or cfg.get("hf_hub_id")):
+        raise WeightsError(f"backbone {name!r} has no published weights in timm; expected --weights none or a file.")
     if weights == "default":
         body = download(lambda: timm.create_model(name, pretrained=True), url, None)
     else:

@@ -21,13 +21,16 @@ from torch import nn
 from svertka.architectures import ARCHITECTURES, build
 from svertka.architectures.cards import card, write_card
 from svertka.architectures.compare import compare, write_comparison
+from svertka.architectures.densenet import densenet
 from svertka.architectures.diagram import draw
 from svertka.architectures.drawing import Disc, Words, save, text_width, to_svg
 from svertka.architectures.pictures import accuracy_picture, timeline
 from svertka.architectures.reference import fill, sections
 from svertka.architectures.registry import RETRAINED
+from svertka.architectures.resnet import cifar_resnet, resnet
 from svertka.architectures.sketch import sketch
 from svertka.architectures.trace import trace
+from svertka.architectures.vgg import vgg
 from svertka.architectures.weights import load_state
 from svertka.backbones import build_network
 from svertka.cli.models import list_models
@@ -249,17 +252,33 @@ def test_another_form_is_told_from_the_published_one():
     assert text.startswith("Input of 3×224×224, stem for small images; nobody has published")
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, 1j])
-def test_weights_that_are_no_finite_numbers_are_refused_whole(number):
+@pytest.mark.parametrize(
+    ("number", "dtype"), [(math.nan, None), (math.inf, None), (1j, torch.complex64), (1, torch.int8)]
+)
+def test_weights_that_are_no_finite_numbers_are_refused_whole(number, dtype):
     network = build("lenet5")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = {name: torch.zeros_like(tensor) for name, tensor in before.items()}
-    state["f6.0.bias"] = torch.full_like(state["f6.0.bias"], number, dtype=torch.complex64 if number == 1j else None)
+    state["f6.0.bias"] = torch.full_like(state["f6.0.bias"], number, dtype=dtype)
     with pytest.raises(
-        WeightsError, match=r"1 with NaN, infinite or complex numbers \(f6\.0\.bias\)\. Nothing was loaded"
+        WeightsError, match=r"1 with NaN, infinite, complex or whole numbers \(f6\.0\.bias\)\. Nothing was loaded"
     ):
         load_state(network, state, "a file")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: resnet(20), "depth of ResNet is 20; expected one of 18, 34, 50, 101, 152"),
+        (lambda: vgg(12), "depth of VGG is 12; expected one of 11, 13, 16, 19"),
+        (lambda: densenet(100), "depth of DenseNet is 100; expected one of 121"),
+        (lambda: cifar_resnet(21), r"depth of a ResNet for CIFAR is 21; expected 6 n \+ 2"),
+    ],
+)
+def test_depths_that_no_paper_has_are_refused(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        wrong()
 
 
 def test_the_norm_of_two_towers_gives_the_maps_of_both():

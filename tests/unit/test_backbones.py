@@ -225,3 +225,14 @@ def test_random_weights_for_small_images_get_the_stem_for_them(tmp_path):
 def test_without_published_weights_the_error_says_what_to_do():
     with pytest.raises(WeightsError, match=r"'resnet20' has no weights .* expected --weights none .* or a file"):
         load_backbone("resnet20")
+
+
+def test_sizes_that_a_network_does_not_take_are_one_line():
+    said = "backbone 'timm:vit_tiny_patch16_224' cannot take an image of 96×96 px .*expected another size_px, or 0"
+    with pytest.raises(ShapeError, match=said):
+        load_backbone("timm:vit_tiny_patch16_224", "none", size_px=96)
+
+
+def test_a_network_that_timm_has_no_weights_of_says_so():
+    with pytest.raises(WeightsError, match="has no published weights in timm; expected --weights none or a file"):
+        load_backbone("timm:cspresnet50d", "default")

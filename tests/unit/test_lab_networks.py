@@ -193,6 +193,8 @@ def test_depths_are_those_of_the_family():
     assert gradients.parse_depths("20, 8,20") == (8, 20)
     with pytest.raises(ConfigError, match=r"depths are '8,9'; expected numbers 6 n \+ 2"):
         gradients.parse_depths("8,9")
+    with pytest.raises(ConfigError, match="up to 1202"):
+        gradients.parse_depths("8,600000000002")
 
 
 # --- degradation -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from svertka.architectures.network import Network, he_initialise
+from svertka.architectures.network import Network, he_initialise, of_depth
 
 # Table 1 of the paper: layers in each of the four dense blocks; and growth rate and maps of the stem.
 LAYERS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
@@ -104,8 +104,8 @@ class DenseNet(Network):
 
     def __init__(self, depth: int, num_classes: int, in_channels: int, small_images: bool, recompute: bool) -> None:
         super().__init__(in_channels, smallest_px=8 if small_images else 29)
+        first, second, third, fourth = of_depth(LAYERS, depth, "DenseNet")
         growth, stem = GROWTH[depth]
-        first, second, third, fourth = LAYERS[depth]
         c1 = stem + first * growth
         c2 = c1 // 2 + second * growth
         c3 = c2 // 2 + third * growth

@@ -1,11 +1,15 @@
 """What all networks of this room share: they say what they take and refuse the rest. Torch by nature."""
 
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from svertka.errors import ShapeError
+from svertka.errors import ConfigError, ShapeError
+
+Entry = TypeVar("Entry")
 
 
 class Network(nn.Module):
@@ -49,6 +53,33 @@ def _check_input(network: Network, args: tuple[Any, ...]) -> None:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def of_depth(table: Mapping[int, Entry], depth: int, family: str) -> Entry:
+    """What the table of a paper says of a depth.
+
+    Raises:
+        ConfigError: the paper has none of this depth.
+    """
+    if depth not in table:
+        raise ConfigError(f"depth of {family} is {depth}; expected one of {', '.join(map(str, table))}.")
+    return table[depth]
+
+
+@contextmanager
+def as_shape_error(name: str, size: str, what_to_do: str) -> Iterator[None]:
+    """What the libraries' networks raise where an image doesn't fit them, as the one error of ours.
+
+    Raises:
+        ShapeError: the network ``name`` cannot take images of this size.
+    """
+    try:
+        yield
+    except ShapeError:
+        raise
+    except (RuntimeError, AssertionError, ValueError) as error:  # each library has its own
+        said = str(error).partition("\n")[0]
+        raise ShapeError(f"{name} cannot take an image of {size} ({said}); {what_to_do}") from error
 
 
 def he_initialise(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:

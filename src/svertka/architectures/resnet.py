@@ -9,7 +9,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.network import Network, he_initialise
+from svertka.architectures.network import Network, he_initialise, of_depth
+from svertka.errors import ConfigError
 
 # Table 1 of the paper: blocks in each of the four stages.
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -146,7 +147,7 @@ class ResNet(Network):
         num_classes: int, in_channels: int, small_images: bool,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, smallest_px=5 if small_images else 17)
-        counts = BLOCKS[depth]
+        counts = of_depth(BLOCKS, depth, "ResNet")
         expansion = 1 if depth < 50 else 4
 
         def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
@@ -185,6 +186,8 @@ class CifarResNet(Network):
 
     def __init__(self, depth: int, shortcut: Shortcut, num_classes: int, in_channels: int, batch_norm: bool) -> None:
         super().__init__(in_channels, smallest_px=3)
+        if depth < 8 or depth % 6 != 2:
+            raise ConfigError(f"depth of a ResNet for CIFAR is {depth}; expected 6 n + 2, such as 20 or 56.")
         blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=not batch_norm)
         self.bn1 = make_norm(16, batch_norm)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from svertka.errors import ShapeError
+from svertka.architectures.network import as_shape_error
 
 # Operations that only look at numbers in another way; what comes after them belongs to the layer before.
 _VIEWS = frozenset(
@@ -92,16 +92,15 @@ def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[Step]:
     image = torch.zeros(1, *input_CHW, device="meta")
     watch.born(image, -1, Field(1, 1))
     training = network.training
+    size, other = "×".join(map(str, input_CHW)), "expected another size or number of channels. Give another --input."
     try:
-        with torch.no_grad(), _standing_in(network.eval(), watch), watch:
+        with (
+            as_shape_error(type(network).__name__, size, other),
+            torch.no_grad(),
+            _standing_in(network.eval(), watch),
+            watch,
+        ):
             network(image)
-    except ShapeError:
-        raise
-    except (RuntimeError, AssertionError, ValueError) as error:  # each library has its own
-        raise ShapeError(
-            f"{type(network).__name__} cannot take an image of {'×'.join(map(str, input_CHW))} "
-            f"({str(error).splitlines()[0]}); expected another size or number of channels. Give another --input."
-        ) from error
     finally:
         network.train(training)
     return watch.steps

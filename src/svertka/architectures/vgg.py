@@ -6,7 +6,7 @@ section 2 and table 1.
 
 from torch import Tensor, nn
 
-from svertka.architectures.network import Network, he_initialise
+from svertka.architectures.network import Network, he_initialise, of_depth
 
 # Table 1 of the paper, columns A, B, D and E: 3×3 convolutions in each of the five blocks.
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -37,9 +37,10 @@ class VGG(Network):
 
     def __init__(self, depth: int, batch_norm: bool, num_classes: int, in_channels: int, small_images: bool) -> None:
         super().__init__(in_channels, smallest_px=17 if small_images else 32)
+        counts = of_depth(CONVOLUTIONS, depth, "VGG")
         self.block1, self.block2, self.block3, self.block4, self.block5 = (
             vgg_block(inputs, outputs, count, batch_norm=batch_norm, ceil_mode=small_images)
-            for inputs, outputs, count in zip((in_channels, *WIDTHS), WIDTHS, CONVOLUTIONS[depth], strict=False)
+            for inputs, outputs, count in zip((in_channels, *WIDTHS), WIDTHS, counts, strict=False)
         )
         if small_images:
             self.avgpool = nn.AdaptiveAvgPool2d(1)

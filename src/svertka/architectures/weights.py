@@ -144,7 +144,10 @@ def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> Non
             ("missing", [name for name in own if name not in state]),
             ("unexpected", [name for name in state if name not in own]),
             ("of another shape", _misshaped(own, state)),
-            ("with NaN, infinite or complex numbers", [name for name in own if _is_broken(state.get(name))]),
+            (
+                "with NaN, infinite, complex or whole numbers",
+                _broken(own, state),
+            ),
         )
         if names
     ]
@@ -161,10 +164,15 @@ def fits(network: nn.Module, state: Mapping[str, Any]) -> bool:
     return not _misshaped(network.state_dict(), renamed(network, state))
 
 
-def _is_broken(tensor: Any) -> bool:
-    if not isinstance(tensor, Tensor) or tensor.is_meta:
+def _broken(own: Mapping[str, Tensor], state: Mapping[str, Any]) -> list[str]:
+    return [name for name, tensor in own.items() if _is_broken(tensor, state.get(name))]
+
+
+def _is_broken(own: Tensor, found: Any) -> bool:
+    """Not the real numbers that a layer computes with; counters may be whole."""
+    if not isinstance(found, Tensor) or found.is_meta or not own.is_floating_point():
         return False
-    return tensor.is_complex() or bool(tensor.is_floating_point() and not tensor.isfinite().all())
+    return not found.is_floating_point() or not bool(found.isfinite().all())
 
 
 def _misshaped(own: Mapping[str, Tensor], state: Mapping[str, Any]) -> list[str]:

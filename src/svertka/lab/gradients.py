@@ -25,6 +25,8 @@ from svertka.schema import Advanced, EventSink, StepStarted, ignore_events
 
 DEPTHS = (8, 20, 56, 110)
 _BATCH = 32
+DEEPEST = 1202
+"""Layers of the deepest network of the paper (section 4.2); a depth beyond is a slip of the keyboard."""
 # From the shallowest to the deepest: dark to light in print, and apart for every kind of colour vision.
 _DEPTH_COLOURS = ("#b8860b", "#1f9e89", "#31688e", "#440154")
 
@@ -77,11 +79,13 @@ def parse_depths(text: str) -> tuple[int, ...]:
     """Depths of the CIFAR family from ``"8,20,56"``, in rising order.
 
     Raises:
-        ConfigError: one isn't 6 n + 2.
+        ConfigError: one isn't 6 n + 2, or deeper than the paper's deepest.
     """
     parts = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
-    if not all(depth >= 8 and depth % 6 == 2 for depth in parts):
-        raise ConfigError(f"depths are {text!r}; expected numbers 6 n + 2 with commas, such as 8,20,56,110.")
+    if not all(8 <= depth <= DEEPEST and depth % 6 == 2 for depth in parts):
+        raise ConfigError(
+            f"depths are {text!r}; expected numbers 6 n + 2 up to {DEEPEST} with commas, such as 8,20,56,110."
+        )
     return tuple(sorted(set(parts)))
 
 

@@ -114,7 +114,7 @@ def parameter_groups(
         kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter in parameters:
             factor = settings.norm_bias_factor if id(parameter) in norm_biases else 1.0
-            kinds.setdefault((settings.weight_decay if parameter.ndim > 1 else 0.0, factor), []).append(parameter)
+            kinds.setdefault((settings.weight_decay if _is_kernel(parameter) else 0.0, factor), []).append(parameter)
         for (decay, factor), members in kinds.items():
             groups.append({"params": members, "lr": 0.0, "peak": rate * factor, "weight_decay": decay})
     return groups
@@ -145,6 +145,11 @@ def set_mode(model: Classifier, still: Iterable[nn.Module]) -> None:
     model.train()
     for module in still:
         module.training = False
+
+
+def _is_kernel(parameter: nn.Parameter) -> bool:
+    """Whether it is more than one number a channel, which is also how some layers' scales [C, 1, 1] look."""
+    return sum(size > 1 for size in parameter.shape) > 1
 
 
 def _is_batch_norm(module: nn.Module) -> bool:
