@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from svertka.architectures import build
 from svertka.architectures.weights import renamed
 from svertka.backbones import load_backbone, resolve
-from svertka.errors import MissingExtraError, NotFoundError, WeightsError
+from svertka.errors import MissingExtraError, NotFoundError, ShapeError, WeightsError
 from svertka.pretrained import embedded_weights
 from svertka.schema import Preprocess
 
