@@ -88,8 +88,9 @@ def test_the_classifier_is_the_mean_of_networks_that_differ(config, record, mate
     each = [network_logits(number, images) for number in (1, 2)]
     assert np.abs(each[0] - each[1]).max() > 1e-3
     np.testing.assert_allclose(record.test.logits_NK, np.mean(each, axis=0), atol=1e-4)
-    logits_NK, *_ = open_predictor(load_bundle(config.out), threads=1).infer(images)
-    np.testing.assert_allclose(logits_NK, record.test.logits_NK, atol=1e-4)
+    for engine in ("onnx", "numpy"):
+        logits_NK, *_ = open_predictor(load_bundle(config.out), threads=1, engine=engine).infer(images)
+        np.testing.assert_allclose(logits_NK, record.test.logits_NK, atol=1e-4, err_msg=engine)
 
 
 def test_choices_are_made_on_images_that_a_network_has_not_seen(record, materials, network_logits):
