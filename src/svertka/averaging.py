@@ -1,10 +1,11 @@
-"""A network a fold, averaged: each learns without one fold, and every image is judged by the one that hasn't seen it.
+"""A network a fold, averaged: every image is judged by the one network that learns without the image's fold.
 
 The mean of the logits of networks with linear heads is one linear head on all their features side by side, exactly. So
-what comes out is a candidate like any other: features, a head, a temperature, and a graph.
+what comes out is a candidate like any other: features, a head, a temperature, and a graph. Each network's logits are
+taken at its own temperature, so that none outweighs the others by being surer.
 
-That mean is judged on images that one network of several has not seen: a single network's validation figures, of which
-those of the mean are usually a little better.
+Validation figures are those of single networks, each on the fold that chose its epoch; the mean is a little better, and
+its confidences, at a temperature fitted to single networks, are a little low.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from svertka.config import StrategyName
 from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource
 from svertka.evaluate import fit_temperature
-from svertka.export.graph import join_features
+from svertka.export.graph import check_joinable, join_features
 from svertka.schema import Event, EventSink, Notice, Predictions, Split, TrainingPlanned
 from svertka.transfer.folded import joined, joint_head
 
@@ -39,35 +40,39 @@ def train(lesson: Lesson, name: StrategyName, on_event: EventSink, *, insist: bo
     Raises:
         DataError: a class has too few images for so many folds.
         TrainingError: training diverged before one epoch was good.
+        BundleError: such networks can't be joined in one graph.
     """
+    check_joinable(lesson.materials.engine.graph(), lesson.materials.config.folds)
     lessons = _lesson_a_fold(lesson)
-    plan = candidates.plan(lessons[0], candidates.probe(lessons[0]), name, insist=insist, networks=len(lessons))
-    strategy, why = plan
+    probes = [candidates.probe(one) for one in lessons]
+    strategy, why = candidates.plan(lessons[0], probes[0], name, insist=insist, networks=len(lessons))
     if strategy is None:
         return None, why
     members = []
-    for number, one in enumerate(lessons, 1):
+    for number, (one, probe) in enumerate(zip(lessons, probes, strict=True), 1):
         on_event(Notice("trial", {"name": name, "fold": number, "folds": len(lessons)}))
-        hear = on_event if number == 1 else _without_plan(on_event)
-        trained = candidates.train(one, candidates.probe(one), strategy, hear)
-        members.append(Member(candidate=trained, materials=one.materials))
+        trained = candidates.train(one, probe, strategy, on_event if number == 1 else _without_plan(on_event))
+        members.append(Member(candidate=_at_its_temperature(trained), materials=one.materials))
     return _mean(members, lesson), why
 
 
 def _lesson_a_fold(lesson: Lesson) -> list[Lesson]:
-    """For each fold the lesson that learns from the others and chooses epoch and temperature on it."""
+    """For each fold the lesson that learns from the others and chooses epoch and temperature on it.
+
+    Each has a seed of its own, so that networks differ in the order of images and in their random changes too.
+    """
     materials, config = lesson.materials, lesson.materials.config
     table = joined(lesson.tables["train"], lesson.tables["val"])
     row = {record: number for number, record in enumerate(lesson.judging)}
     lessons = []
     for number, fold in enumerate(make_folds(materials.catalog, materials.split, config.folds, config.val_fraction), 1):
         split: Split = replace(materials.split, train=tuple(sorted((*fold.train, *fold.val))), val=fold.test)
-        folder = lesson.folder / f"fold-{number}"
+        folder, seed = lesson.folder / f"fold-{number}", (config.seed + number - 1) % 2**32
         folder.mkdir(exist_ok=True)
         lessons.append(
             replace(
                 lesson,
-                materials=replace(materials, split=split, config=replace(config, folds=0)),
+                materials=replace(materials, split=split, config=replace(config, folds=0, seed=seed)),
                 tables={
                     "train": table.rows([row[record] for record in split.train]),
                     "val": table.rows([row[record] for record in split.val]),
@@ -86,6 +91,24 @@ def _without_plan(on_event: EventSink) -> EventSink:
             on_event(event)
 
     return hear
+
+
+def _at_its_temperature(network: Candidate) -> Candidate:
+    """The same classifier with its temperature, fitted on its fold, in its head."""
+    factor = 1 / network.temperature
+    head = network.head.scaled(factor)
+
+    def reference(source: ImageSource) -> NDArray[np.float32]:
+        return np.float32(factor) * network.reference(source)
+
+    return replace(
+        network,
+        head=head,
+        val=replace(network.val, logits_NK=np.float32(factor) * network.val.logits_NK),
+        temperature=1.0,
+        reference=reference,
+        weights=lambda: network.weights() | candidates.head_weights(head),
+    )
 
 
 def _mean(members: Sequence[Member], lesson: Lesson) -> Candidate:

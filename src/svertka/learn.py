@@ -98,7 +98,7 @@ def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
         if tuned is None:
             reasons, notices = [*reasons, why], [*notices, why]
             continue
-        best, shown = choose(best, tuned, units_N)
+        best, shown = choose(best, tuned, units_N, _learnt_from(folds, len(units_N)))
         reasons, notices = [*reasons, shown, why], [*notices, *tuned.notices]
         tried.append(tuned)
     decision = _decide((best, *tried), *reasons, *_averaged(best, folds))
@@ -128,15 +128,23 @@ def _part_of_time(lesson: Lesson, name: StrategyName, turns: int) -> Lesson:
     return replace(lesson, materials=replace(lesson.materials, config=replace(config, minutes=minutes)), folder=folder)
 
 
-def choose(cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64]) -> tuple[Candidate, Notice]:
+def _learnt_from(folds: int, images: int) -> int:
+    """Images that each classifier of a fold learnt from, which others learnt from too; 0 without folds."""
+    return images * (folds - 1) // folds if folds else 0
+
+
+def choose(
+    cheap: Candidate, costly: Candidate, units_N: NDArray[np.int64], learnt_from: int = 0
+) -> tuple[Candidate, Notice]:
     """The costlier one only if it lowers the log loss, in pairs, by more than one standard error; and the reason.
 
     Args:
         cheap: usually the probe, or whatever was the best so far.
         costly: judged on the same validation images.
         units_N: of these images; see ``Split.units``.
+        learnt_from: see ``paired_gain``.
     """
-    gain = paired_gain(-cheap.losses(), -costly.losses(), units_N)
+    gain = paired_gain(-cheap.losses(), -costly.losses(), units_N, learnt_from)
     strategy, error = costly.strategy, gain.standard_error
     if gain.worth_it:
         return costly, Notice("gain_shown", {"strategy": strategy, "n": gain.n, "gain": gain.mean, "error": error})

@@ -15,6 +15,7 @@ from svertka import run_folder, runtime
 from svertka.architectures.registry import SMALL_PX
 from svertka.config import RunConfig
 from svertka.data.files import Listing, list_files
+from svertka.data.folds import make_folds
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
@@ -122,6 +123,8 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         step.summary = describe_catalog(catalog)
     with log.step("split") as step:
         split = make_split(catalog, config)
+        if config.folds:  # too many of them are refused before anything is done
+            make_folds(catalog, split, config.folds, config.val_fraction)
         command, started = run_folder.begin(folder, config, catalog, split, command, started)
         run_folder.save_catalog(folder, catalog)
         run_folder.save_split(folder, catalog, split)

@@ -2,7 +2,8 @@
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
 ``phases.csv``, ``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``,
-``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``.
+``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``. Averaged networks have ``plan.json`` and ``checkpoints/``
+each in ``fold-N/``.
 """
 
 import hashlib

@@ -11,6 +11,7 @@ from svertka import run_folder
 from svertka.config import Augment, FineTune, RunConfig
 from svertka.data.folds import make_folds
 from svertka.data.pixels import PixelStore, cache_dir
+from svertka.errors import DataError, TrainingError
 from svertka.evaluate import predicted_labels, probabilities
 from svertka.explain.cam import evidence
 from svertka.explain.network import open_network
@@ -147,7 +148,12 @@ def test_the_report_says_what_it_is(config, record):
     report = (Path(config.out) / run_folder.REPORT).read_text(encoding="utf-8")
     assert "It is the mean of 2 networks" in sentences(*record.decision.reasons)
     assert "It is the mean of 2 networks" in report
-    assert "in 2 folds, each judged by a classifier that had not seen it" in report
+    n = len(record.split.train), len(record.split.val)
+    said = f"{n[0]} training and {n[1]} validation images taught it this task: in 2 folds"
+    assert report.count(said) == 2  # of the decision, and of the methods
+    assert said in (Path(config.out) / run_folder.CARD).read_text(encoding="utf-8")
+    assert "These are the curves of the first network" in report
+    assert f"was judged on {n[1]} validation images" not in report
 
 
 def test_a_run_that_was_stopped_between_two_networks_ends_in_the_same_bits(config, record, tmp_path):
@@ -166,6 +172,23 @@ def test_a_run_that_was_stopped_between_two_networks_ends_in_the_same_bits(confi
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+def test_too_many_folds_are_refused_before_anything_is_left_behind(config, tmp_path):
+    with pytest.raises(DataError, match="20 folds leave too little"):
+        run(replace(config, out=str(tmp_path / "many"), folds=20))
+    assert not list((tmp_path / "many").iterdir())
+
+
+def test_a_network_of_a_fold_that_diverges_leaves_the_probe(config, tmp_path, monkeypatch):
+    def diverges(*given):
+        raise TrainingError("training diverged in epoch 1")
+
+    monkeypatch.setattr("svertka.candidates.train", diverges)
+    base = RunConfig(data=config.data, out=str(tmp_path / "auto"), size_px=32, threads=1, minutes=60, folds=FOLDS)
+    record = run(replace(base, finetune=QUICK))
+    assert record.decision.strategy == "probe"
+    assert [reason.code for reason in record.decision.reasons] == ["fine_tuning_failed", "folds_averaged"]
 
 
 def test_auto_keeps_what_wins_on_all_images_that_are_learnt_from(tmp_path, config):

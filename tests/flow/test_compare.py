@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from svertka.cli.compare import compare as verb
 from svertka.comparison import compare, make_candidates
 from svertka.config import FineTune, RunConfig
 from svertka.errors import ConfigError
@@ -78,6 +79,21 @@ def test_what_has_no_time_is_said_and_the_probe_has_all_folds(place, tmp_path):
     assert found.set_aside == 8
     assert [len(each.standings[0].folds) for each in kept] == [1, 2, 3]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_of_a_configuration_are_for_train_alone(place, monkeypatch):
+    """Else each trial would train a network a fold of its own."""
+    seen = []
+
+    def race(config, *rest):
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    (place / "folds.toml").write_text(SETTINGS.replace("threads", "folds = 5\nthreads"))
+    monkeypatch.setattr("svertka.cli.compare.race", race)
+    with pytest.raises(SystemExit):
+        verb({"data": str(place / "photos"), "out": str(place / "plain")}, str(place / "folds.toml"), "probe", "", 2)
+    assert [config.folds for config in seen] == [0]
 
 
 def test_a_test_part_that_was_brought_is_never_judged(tmp_path, shapes_folder):

@@ -249,7 +249,11 @@ def test_a_comparison_says_where_train_loads_other_weights():
 
 def test_another_form_is_told_from_the_published_one():
     text = write_comparison(compare(["vgg16"], (3, 224, 224), small_images=True), "table")
-    assert text.startswith("Input of 3×224×224, stem for small images; nobody has published")
+    assert text.startswith("Input of 3×224×224, stem for small images (VGG-16); nobody has published")
+    text = write_comparison(compare(["resnet18", "lenet5", "resnet20"], small_images=True), "table")
+    assert text.startswith("Input of 3×32×32, stem for small images (ResNet-18); nobody has published")
+    assert "LeNet-5" not in text.splitlines()[0]
+    assert [entry.input_CHW for entry in compare(["lenet5"], small_images=True)] == [(1, 32, 32)]
 
 
 @pytest.mark.parametrize(
@@ -428,7 +432,7 @@ def test_an_accuracy_stands_only_beside_the_network_that_it_was_published_of(tmp
     assert [entry.accuracy.top1_percent for entry in as_published] == [69.758, 99.05]
     assert smaller[0].accuracy is None and small[0].accuracy is None
     text = write_comparison(smaller, "table")
-    assert text.startswith("Input of 3×64×64; nobody has published accuracies for it.")
+    assert text.startswith("Input of 3×64×64 (ResNet-18); nobody has published accuracies for it.")
     assert "69.8" not in text
     assert "No figure on ImageNet: ResNet-18." in to_svg(accuracy_picture(smaller))
     ten_crops = accuracy_picture(compare(["resnet50", "resnet50_v1"]))

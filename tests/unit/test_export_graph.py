@@ -4,7 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from svertka.errors import BundleError
-from svertka.export.graph import attach_head, fold_shape_arithmetic, join_features
+from svertka.export.graph import attach_head, check_joinable, fold_shape_arithmetic, join_features
 from svertka.export.session import FEATURES, LOGITS, PROBABILITIES, open_session, run_in_batches
 from svertka.transfer.head import LinearHead
 
@@ -100,12 +100,16 @@ def test_joined_graphs_give_their_features_side_by_side(mean_colour_graph):
     assert len(both.graph.initializer) == 2  # what the first and the third have in common is stored once
 
 
-def test_networks_with_branches_are_not_joined(mean_colour_graph):
+def test_networks_that_cannot_be_joined_are_refused_beforehand(mean_colour_graph, monkeypatch):
+    check_joinable(mean_colour_graph, 5)
     branched = onnx.ModelProto()
     branched.CopyFrom(mean_colour_graph)
     branched.graph.node[0].attribute.append(helper.make_attribute("then_branch", mean_colour_graph.graph))
     with pytest.raises(BundleError, match="control flow"):
-        join_features([mean_colour_graph, branched])
+        check_joinable(branched, 2)
+    monkeypatch.setattr("svertka.export.graph._LARGEST_BYTES", 4 * mean_colour_graph.ByteSize())
+    with pytest.raises(BundleError, match=r"5 networks of 0 MB don't fit into one ONNX file \(2 GB\)"):
+        check_joinable(mean_colour_graph, 5)
 
 
 def test_sizes_that_do_not_follow_the_batch_become_constants():

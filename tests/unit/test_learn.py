@@ -103,8 +103,8 @@ def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minute
     assert (learned.decision.reasons[0].code == "advice_much_different") == (size == "much")
 
 
-@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
-def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
+def pair(margin):
+    """A cheap and a costly candidate, whose answers are surer by so much."""
     rng = np.random.default_rng(0)
     labels_N = rng.integers(0, 2, 40)
 
@@ -124,6 +124,17 @@ def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
             weights=None,
         )
 
-    better, why = choose(candidate("probe", 0.0), candidate("finetune", margin), np.arange(40))
+    return candidate("probe", 0.0), candidate("finetune", margin)
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
+def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
+    better, why = choose(*pair(margin), np.arange(40))
     assert better.strategy == kept
     assert ("more than one standard error" in sentences(why)) and ("stays" in sentences(why)) == (kept == "probe")
+
+
+def test_folds_that_learn_from_the_same_images_need_a_larger_gain():
+    _, alone = choose(*pair(0.5), np.arange(40))
+    _, folded = choose(*pair(0.5), np.arange(40), learnt_from=20)
+    assert folded.values["error"] == pytest.approx(alone.values["error"] * 3**0.5)

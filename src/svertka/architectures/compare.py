@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svertka.architectures.cards import by_times, card, write_csv, write_table
-from svertka.architectures.registry import RETRAINED, Accuracy, Architecture, find
+from svertka.architectures.registry import RETRAINED, SMALL_HW, Accuracy, Architecture, find
 from svertka.errors import ConfigError, SvertkaError
 
 _MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
@@ -77,8 +77,8 @@ def compare(
 
     Args:
         names: of our architectures; one that comes twice counts once.
-        input_CHW: of one image; None means what each was designed for.
-        small_images: with the stem for small images.
+        input_CHW: of one image; None means what each was designed for, for small images ``SMALL_HW``.
+        small_images: with the stem for small images, where a network has one.
         measured: time and memory as well, each network in a process of its own (some seconds each).
 
     Raises:
@@ -91,7 +91,8 @@ def compare(
 
     entries = []
     for architecture in {found.name: found for found in map(_ours, names)}.values():
-        shape = input_CHW or architecture.input_CHW
+        own = architecture.input_CHW
+        shape = input_CHW or ((own[0], *SMALL_HW) if small_images else own)
         with torch.device("meta"):
             network = architecture.build(in_channels=shape[0], small_images=small_images)
         found = card(network, architecture.title, shape)
@@ -193,8 +194,15 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
     for entry in entries:
         if entry.accuracy:
             sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
-    unusual = sorted({_input(entry) for entry in entries if not entry.as_published})
-    lines = [*(f"Input of {what}; nobody has published accuracies for it." for what in unusual), text, ""]
+    unusual: dict[str, list[str]] = {}
+    for entry in entries:
+        if not entry.as_published:
+            unusual.setdefault(_input(entry), []).append(entry.architecture.title)
+    lines = [
+        f"Input of {what} ({', '.join(names)}); nobody has published accuracies for it."
+        for what, names in unusual.items()
+    ]
+    lines += [text, ""]
     lines += [*(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
     newer = [
         f"{entry.architecture.title} {RETRAINED[entry.architecture.name]:.1f}"
@@ -209,7 +217,7 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
 
 
 def _input(entry: Entry) -> str:
-    stem = ", stem for small images" if entry.small_images else ""
+    stem = ", stem for small images" if entry.small_images and entry.architecture.has_small_form else ""
     return f"{by_times(entry.input_CHW)}{stem}"
 
 

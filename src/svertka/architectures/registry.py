@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from svertka.architectures.network import Network
 
 SMALL_PX = 64  # images up to here are small
+SMALL_HW = 32, 32  # such an image, where none is named
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
     stopped = False
     with Progress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
         try:
-            keep(race(replace(config, out=""), candidates, folds, Path(work), _told(progress), keep))
+            keep(race(replace(config, out="", folds=0), candidates, folds, Path(work), _told(progress), keep))
         except KeyboardInterrupt:
             stopped = True
     if kept:

@@ -4,16 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from svertka.architectures.registry import ARCHITECTURES
+from svertka.architectures.registry import ARCHITECTURES, SMALL_HW
 from svertka.cli.extras import need_training
 from svertka.cli.lab.outputs import may_write
 from svertka.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
-
-_SMALL_HW = 32, 32
-"""What ``--small`` shows unless ``--input`` says otherwise."""
 
 _MOST = 1 << 16  # channels or pixels: sizes of larger maps overflow
 
@@ -122,7 +119,7 @@ def _compare(names: list[str], format: str, input_: str, small: bool, measure: b
         raise ConfigError(f"--out is {out}, a file; expected a folder for the pictures.")
     for name in FILES if out else ():
         may_write(folder / name)
-    shape = _parse(input_, 3) if input_ else (3, *_SMALL_HW) if small else None
+    shape = _parse(input_, 3) if input_ else None
     entries = compare(names, shape, small_images=small, measured=measure)
     text = write_comparison(entries, format)
     if out:
@@ -147,7 +144,7 @@ def _shape(name: str, input_: str, small: bool) -> tuple[int, int, int]:
     own = ARCHITECTURES[name].input_CHW if name in ARCHITECTURES else (3, 224, 224)
     if input_:
         return _parse(input_, own[0])
-    return (own[0], *_SMALL_HW) if small else own
+    return (own[0], *SMALL_HW) if small else own
 
 
 def _parse(input_: str, channels: int) -> tuple[int, int, int]:

@@ -39,7 +39,7 @@ class Anatomy:
         head: on the features.
         temperature: that logits are divided by.
         first_filters_OCKL: of the first convolution; None without one.
-        weights: names of the body's weights, input to output.
+        weights: names of the body's weights, input to output, one network after the other.
         constants: all fixed tensors by name.
     """
 

@@ -5,7 +5,8 @@ file                        what it holds
 ==========================  ==================================================================================
 ``model.onnx``              uint8 RGB images in; logits, probabilities and the distance to the nearest known image out
                             (normalisation and temperature inside)
-``weights.safetensors``     the same network's parameters under their torch names, to go on training from
+``weights.safetensors``     the same network's parameters under their torch names, to go on training from; those of
+                            averaged networks under ``networkN.``
 ``training_hashes.txt``     16 hex digits for each image that the model learnt from: finds leaks, tells nothing else
 ``manifest.json``           class names, preprocessing, versions, licences, metrics, parity; size and hash of the rest
 ==========================  ==================================================================================

@@ -26,21 +26,21 @@ OPSET = 17
 """Operator set of every graph here: the newest that the TorchScript exporter, ONNX Runtime from 1.12 on and the other
 engines all know. Nothing in a convolutional network needs a later one."""
 
+_LARGEST_BYTES = 2_000_000_000
+"""Of a graph: protobuf's limit is 2 GiB, and head and remembered images come on top."""
+
 Feed = dict[str, NDArray[np.uint8]]
 """Inputs of a run: name to array."""
 
 
 def join_features(graphs: Sequence["onnx.ModelProto"]) -> "onnx.ModelProto":
-    """One graph that gives the features of several networks side by side: [N, D1 + D2 + …].
+    """One graph that gives the features of several networks side by side: [N, D1 + D2 + …]. See ``check_joinable``.
 
     What networks have in common, as stages that neither has trained, is stored once. The features of each are the
     tensor ``networkN/features``, N from 1.
 
     Args:
         graphs: features graphs for images of one size; they aren't changed.
-
-    Raises:
-        BundleError: one has control flow, whose branches would have to be renamed too.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -50,8 +50,6 @@ def join_features(graphs: Sequence["onnx.ModelProto"]) -> "onnx.ModelProto":
     for field in ("node", "initializer", "value_info", "output"):
         model.graph.ClearField(field)
     for number, one in enumerate(graphs, 1):
-        if _has_branches(one.graph):
-            raise BundleError("Networks with control flow (If, Loop) can't be averaged. Train one, without folds.")
         for kind, parts in (("initializer", one.graph.initializer), ("node", one.graph.node)):
             getattr(model.graph, kind).extend(_renamed(part, f"network{number}/") for part in parts)
     names = [f"network{number}/{FEATURES}" for number in range(1, len(graphs) + 1)]
@@ -62,6 +60,24 @@ def join_features(graphs: Sequence["onnx.ModelProto"]) -> "onnx.ModelProto":
     share_initializers(model)
     onnx.checker.check_model(model)
     return model
+
+
+def check_joinable(graph: "onnx.ModelProto", count: int) -> None:
+    """Whether so many networks, each with a graph like this one, fit into one.
+
+    Raises:
+        BundleError: it has control flow, whose branches would have to be renamed too, or they exceed what ONNX holds.
+    """
+    if _has_branches(graph.graph):
+        raise BundleError(
+            "A network with control flow (If, Loop) can't be averaged over folds; train one, with folds 0."
+        )
+    size = graph.ByteSize()
+    if count * size > _LARGEST_BYTES:
+        raise BundleError(
+            f"{count} networks of {size / 1e6:.0f} MB don't fit into one ONNX file (2 GB); take fewer folds, or a "
+            "smaller network."
+        )
 
 
 def _renamed(part: Any, prefix: str) -> Any:

@@ -114,7 +114,9 @@ def _groups(split: Split) -> str:
 def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     """What stands behind the figures, and what they don't say."""
     split = run.split
-    parts = voice("methods.parts", train=len(split.train), val=len(split.val), test=len(split.test))
+    sizes = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
+    folds = run.config.folds
+    parts = voice("decision.intro_folds", folds=folds, **sizes) if folds else voice("methods.parts", **sizes)
     order = run.order
     if order is None:
         checked = voice("methods.order.named" if split.grouped else "methods.order.unmeasured")
