@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from svertka import ImageClassifier, MedicalImageClassifier, load_bundle, open_predictor, predict_files
 from svertka.config import FineTune, Scratch
 from svertka.errors import BundleError, ConfigError, DataError, ShapeError
+from svertka.evaluate import probabilities
 
 TINY = {"size_px": 32, "threads": 1}
 
@@ -173,11 +174,14 @@ def test_a_fitted_estimator_pickles_for_other_processes(arrays, medical):
     assert again.threshold_ == medical.threshold_
 
 
-def test_fine_tuning_runs_and_is_handed_over(photos, tmp_path):
+@pytest.mark.parametrize("folds", [0, 2])
+def test_fine_tuning_runs_and_is_handed_over(folds, photos, tmp_path):
     files, y = photos
     heard = []
     recipe = FineTune(max_epochs=1, min_epochs=1, average_views=False, measure_flips=False)
-    classifier = ImageClassifier("finetune", validation_fraction=0.3, finetune=recipe, on_event=heard.append, **TINY)
+    classifier = ImageClassifier(
+        "finetune", validation_fraction=0.3, folds=folds, finetune=recipe, on_event=heard.append, **TINY
+    )
     classifier.fit(files[::2] + files[1::2], np.concatenate([y[::2], y[1::2]]))
     assert classifier.strategy_ == "finetune"
     assert len(classifier.history_) == 1
@@ -235,6 +239,19 @@ def test_operating_point_is_chosen_on_whole_patients_that_were_held_out(arrays, 
     assert (score[ill] >= medical.threshold_).mean() >= 0.95
     alarms = (score[~ill] >= medical.threshold_).sum()
     assert all((score[~ill] >= edge).sum() >= alarms for edge in score[ill] if (score[ill] >= edge).mean() >= 0.95)
+
+
+def test_with_folds_the_operating_point_is_chosen_on_all_patients(arrays, medical):
+    X, y, patients = (part[:100] for part in arrays)
+    folded = MedicalImageClassifier(**{**medical.get_params(), "folds": 3}).fit(X, y, groups=patients)
+    rows, val = np.array(folded.trained_.val_rows), folded.trained_.val
+    assert sorted(rows) == list(range(100))
+    assert (val.labels_N == 0).tolist() == (y[rows] == "ill").tolist()
+    learnt = folded.trained_.logits(X[rows])
+    assert np.abs(learnt - val.logits_NK).max() > 1e-3, "the mean has learnt from all images, their judges had not"
+    score = probabilities(val, folded.trained_.temperature)[:, 0]
+    assert (score[y[rows] == "ill"] >= folded.threshold_).mean() >= medical.sensitivity
+    assert (folded.predict(arrays[0][100:]) == arrays[1][100:]).mean() > 0.6
 
 
 def test_predict_is_positive_from_the_threshold_on(arrays, medical):

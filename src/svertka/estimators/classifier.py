@@ -55,6 +55,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         minutes: budget for learning, for strategies that fine-tune.
         validation_fraction: held out inside ``fit`` to choose epoch, strategy and temperature. The probe alone needs
             none and learns from all images.
+        folds: the mean of so many classifiers, each taught without one fold of the images, which judges it. All images
+            then teach, and all choices are made on all of them; 0 means one classifier.
         finetune: the recipe; None means ``FineTune()``, with random weights ``Scratch()``.
         threads: for compute; 0 means one a core.
         random_state: an int, a ``RandomState`` or None, as everywhere in scikit-learn.
@@ -73,6 +75,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         resize: Resize = "squash",
         minutes: float = 10.0,
         validation_fraction: float = 0.15,
+        folds: int = 0,
         finetune: FineTune | None = None,
         threads: int = 0,
         random_state: Any = 0,
@@ -85,6 +88,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.resize = resize
         self.minutes = minutes
         self.validation_fraction = validation_fraction
+        self.folds = folds
         self.finetune = finetune
         self.threads = threads
         self.random_state = random_state
@@ -105,7 +109,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = as_images(X)
         self.classes_, labels_N = self._labels(y, len(images))
         config = self._config()
-        holds_out = self._always_holds_out or config.strategy != "probe"
+        holds_out = self._always_holds_out or config.strategy != "probe" or config.folds > 0
         if holds_out and not 0.02 <= self.validation_fraction <= 0.6:
             raise ConfigError(f"validation_fraction is {self.validation_fraction}; expected 0.02 to 0.6 of the images.")
         self.trained_: Trained | Loaded = train_on(
@@ -204,6 +208,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             backbone=self.backbone,
             weights=self.weights,
             strategy=self.strategy,
+            folds=self.folds,
             minutes=self.minutes,
             seed=seed,
             size_px=self.size_px,

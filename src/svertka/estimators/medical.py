@@ -95,6 +95,7 @@ class MedicalImageClassifier(ImageClassifier):
         resize: see there.
         minutes: see there.
         validation_fraction: held out with every strategy, because the operating point is chosen on these images.
+        folds: see there; the operating point is then chosen on all images, each judged by what had not learnt from it.
         finetune: see there.
         threads: see there.
         random_state: see there.
@@ -116,6 +117,7 @@ class MedicalImageClassifier(ImageClassifier):
         resize: Resize = "squash",
         minutes: float = 10.0,
         validation_fraction: float = 0.25,
+        folds: int = 0,
         finetune: FineTune | None = None,
         threads: int = 0,
         random_state: Any = 0,
@@ -129,6 +131,7 @@ class MedicalImageClassifier(ImageClassifier):
             resize=resize,
             minutes=minutes,
             validation_fraction=validation_fraction,
+            folds=folds,
             finetune=finetune,
             threads=threads,
             random_state=random_state,

@@ -78,7 +78,7 @@ class Trained:
         head: on the features.
         temperature: that logits are divided by before softmax.
         network: None where the backbone stayed frozen; features then come from the cache.
-        val: predictions on the images that were held out; None where there were none.
+        val: predictions on the images that were held out, with folds on all; None where there were none.
         val_rows: which images these were.
         checked_NSSC: some prepared images, on which a bundle's engines are compared.
         strategy: that was kept.
@@ -249,7 +249,6 @@ def train_on(
         "class_names": class_names,
         "preprocess": engine.preprocess,
         "checked_NSSC": checked.read(np.arange(len(checked))),
-        "val_rows": split.val,
         "source": engine.source,
         "hashes": tuple(catalog.records[index].pixel_hash for index in learnt_from),
         "data_hash": catalog.hash,
@@ -258,7 +257,15 @@ def train_on(
         units_N = np.array(split.units)
         probe = fit_probe(extract(engine, sources["train"], cache, on_event), len(class_names), config.seed, units_N)
         return Trained(
-            head=probe.head, temperature=1.0, network=None, val=None, strategy="probe", history=(), notices=(), **common
+            head=probe.head,
+            temperature=1.0,
+            network=None,
+            val=None,
+            val_rows=(),
+            strategy="probe",
+            history=(),
+            notices=(),
+            **common,
         )
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
         lesson = Lesson(
@@ -274,6 +281,7 @@ def train_on(
             temperature=chosen.temperature,
             network=None if chosen is learned.probe else _network(chosen, checked, class_names),
             val=chosen.val,
+            val_rows=lesson.judging,
             strategy=chosen.strategy,
             history=chosen.history,
             notices=(*learned.decision.reasons, *learned.notices),
