@@ -1,6 +1,7 @@
 """Wilson's interval of a share, which every room needs; ``evaluate.bootstrap`` has the intervals of other figures.
 
-Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
+Sources: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference; Newcombe 1998, Interval
+Estimation for the Difference Between Independent Proportions, Statistics in Medicine 17.
 """
 
 import math
@@ -22,3 +23,11 @@ def wilson(p: float, size: float, n: int) -> Estimate:
     centre = (p + z2 / (2 * size)) / (1 + z2 / size)
     half = Z_95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size * size)) / (1 + z2 / size)
     return Estimate(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), n)
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """How much one share exceeds another of other images, with Newcombe's 95 % interval (his method 10)."""
+    value = a.value - b.value
+    low = value - math.hypot(a.value - a.low, b.high - b.value)
+    high = value + math.hypot(a.high - a.value, b.value - b.low)
+    return Estimate(value, low, high, min(a.n, b.n))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json, why_not_fitted
 from svertka.evaluate.bootstrap import percentile_interval, resamples
-from svertka.intervals import share
+from svertka.intervals import difference, share
 from svertka.schema import Notice, Predictions
 
 NAMES = {
@@ -325,6 +325,12 @@ def test_twenty_copies_of_each_image_in_a_group_tell_no_more_than_one(classes):
         alone_recall, recall = alone.per_class[k].recall, grouped.per_class[k].recall
         assert (recall.low, recall.high) == pytest.approx((alone_recall.low, alone_recall.high), abs=0.02)
     assert evaluate(one, groups_N=np.arange(60)) == alone
+
+
+def test_difference_of_shares_has_the_interval_of_newcombes_table():
+    found = difference(share(56, 70), share(48, 80))  # table II, method 10, contrast (a)
+    assert (found.value, found.n) == (pytest.approx(0.2), 70)
+    assert (found.low, found.high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
 
 
 def test_shares_and_intervals_at_their_edges():

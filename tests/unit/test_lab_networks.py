@@ -223,7 +223,7 @@ def test_degradation_is_claimed_only_beyond_chance():
         "worse."
     )
     assert residual.endswith(
-        "residual-20 10.0%: their 95 % intervals overlap, which shows no difference; without shortcuts depth costs "
+        "residual-20 10.0%: the 95 % interval of the difference holds 0, which shows none; without shortcuts depth costs "
         "10.0 percentage points, with them nothing that chance couldn't explain."
     )
     better = degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
@@ -232,9 +232,11 @@ def test_degradation_is_claimed_only_beyond_chance():
     )
     worse = degradation.sentences([*rows[:3], row("residual", 56, 150)])[1]
     assert worse.endswith("learns worse; depth costs 10.0 percentage points without shortcuts and 5.0 with them.")
+    sharper = degradation.sentences([*rows[:3], row("residual", 56, 130)])[1]  # though 0.083 … 0.120, 0.111 … 0.152
+    assert sharper.endswith("depth costs 10.0 percentage points without shortcuts and 3.0 with them.")
     alike = [row(kind, depth, 100) for kind in degradation.KINDS for depth in (20, 56)]
     assert degradation.sentences(alike)[1].endswith(
-        "which shows no difference. Plain nets degrade no more than by chance here; with more images and epochs they "
+        "which shows none. Plain nets degrade no more than by chance here; with more images and epochs they "
         "may."
     )
 

@@ -13,7 +13,7 @@ import torch
 
 from svertka.architectures.drawing import Drawing
 from svertka.architectures.resnet import cifar_resnet
-from svertka.intervals import share
+from svertka.intervals import difference, share
 from svertka.lab.chart import BLUE, ORANGE, Line, Panel, chart
 from svertka.lab.images import Images
 from svertka.lab.training import Recipe, Scale, images_seen, sgd, train, train_step
@@ -177,9 +177,9 @@ def _epochs(rows: Sequence[Row]) -> str:
 
 
 def _gap(deep: Row, shallow: Row) -> float:
-    """Percentage points that depth adds to the error; 0 where the intervals overlap."""
-    a, b = deep.train_error, shallow.train_error
-    return 0.0 if a.low <= b.high and b.low <= a.high else 100 * (a.value - b.value)
+    """Percentage points that depth adds to the error; 0 where chance may have added them."""
+    found = difference(deep.train_error, shallow.train_error)
+    return 0.0 if found.low <= 0 <= found.high else 100 * found.value
 
 
 def _cost(plain: float, residual: float) -> str:
@@ -197,7 +197,7 @@ def _compare(deep: Row, shallow: Row) -> str:
     a, b, gap = deep.train_error, shallow.train_error, _gap(deep, shallow)
     verdict = f"the deeper net learns {'worse' if gap > 0 else 'better'}"
     if not gap:
-        verdict = "their 95 % intervals overlap, which shows no difference"
+        verdict = "the 95 % interval of the difference holds 0, which shows none"
     return (
         f"{deep.network} gets {a.value:.1%} of {a.n:,} training images wrong and {shallow.network} {b.value:.1%}: "
         f"{verdict}"
