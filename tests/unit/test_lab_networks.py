@@ -223,8 +223,8 @@ def test_degradation_is_claimed_only_beyond_chance():
         "worse."
     )
     assert residual.endswith(
-        "residual-20 10.0%: the 95 % interval of the difference holds 0, which shows none; without shortcuts depth costs "
-        "10.0 percentage points, with them nothing that chance couldn't explain."
+        "residual-20 10.0%: the 95 % interval of the difference holds 0, which shows none; without shortcuts depth "
+        "costs 10.0 percentage points, with them nothing that chance couldn't explain."
     )
     better = degradation.sentences([*rows[:3], row("residual", 56, 20)])[1]
     assert better.endswith(
@@ -236,8 +236,7 @@ def test_degradation_is_claimed_only_beyond_chance():
     assert sharper.endswith("depth costs 10.0 percentage points without shortcuts and 3.0 with them.")
     alike = [row(kind, depth, 100) for kind in degradation.KINDS for depth in (20, 56)]
     assert degradation.sentences(alike)[1].endswith(
-        "which shows none. Plain nets degrade no more than by chance here; with more images and epochs they "
-        "may."
+        "which shows none. Plain nets degrade no more than by chance here; with more images and epochs they may."
     )
 
 
