@@ -19,7 +19,7 @@ from svertka.plain import from_plain
 from svertka.schema import Bundle, Evaluation, Insight, Predictions
 from svertka.whole_files import read_json, write_json
 
-_FORMAT = 1
+_FORMAT = 2
 _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
 
 

@@ -349,7 +349,7 @@ def test_patches_hold_the_strongest_response(plain, images):
 # --- shortcuts --------------------------------------------------------------------------------------------------------
 
 
-def shortcut_data(root, rng, paint, size_px=48):
+def shortcut_data(root, rng, paint, size_px=48, units=()):
     """Noise of two classes; ``paint`` plants what must be found: (pixels, label) to (pixels, options of saving)."""
     records = []
     for number in range(120):
@@ -376,7 +376,7 @@ def shortcut_data(root, rng, paint, size_px=48):
 
     records = [replace(one, pixel_hash=pixel_hash(decode.decode(root / one.path).image)) for one in records]
     catalog = Catalog(root=root, layout="class folders", class_names=("a", "b"), records=tuple(records))
-    split = Split(train=tuple(range(60)), val=(), test=tuple(range(60, 120)), seed=0)
+    split = Split(train=tuple(range(60)), val=(), test=tuple(range(60, 120)), seed=0, units=units)
     store = PixelStore(root / "cache", Preprocess(size_px=size_px))
     sources = {name: ImageSource.of(catalog, split.of(name), store) for name in ("train", "test")}
     found = probe_shortcuts(catalog, split, sources, Estimate(0.95, 0.9, 1.0, 60), 0)
@@ -416,6 +416,18 @@ def test_a_frame_is_found_in_images_of_few_pixels_too(tmp_path):
 def test_noise_offers_no_shortcut(tmp_path):
     probes = shortcut_data(tmp_path, np.random.default_rng(0), lambda pixels, label: (pixels, {}))
     assert {probe.verdict for probe in probes.values()} <= {"chance", "nothing to learn"}
+
+
+def test_intervals_of_probes_count_groups(tmp_path):
+    """Ten images of a patient are no ten proofs: what is told of their border is as unsure as six patients make it."""
+    probes = []
+    for name, units in (("alone", ()), ("patients", tuple(number // 10 for number in range(120)))):
+        (tmp_path / name).mkdir()
+        noise = shortcut_data(tmp_path / name, np.random.default_rng(0), lambda *given: (given[0], {}), units=units)
+        probes.append(noise["border"].accuracy)
+    alone, patients = probes
+    assert patients.value == alone.value
+    assert (patients.low, patients.high) != (alone.low, alone.high)
 
 
 def test_verdicts():

@@ -67,15 +67,16 @@ def probe_shortcuts(
     for name, make in columns.items():
         train, test = parts
         answers = _fit(name, make(train), train.source.labels, make(test), len(catalog.class_names), seed)
-        found.append(_judge(name, answers, test.source.labels, catalog.class_names, model, seed))
+        found.append(_judge(name, answers, test, catalog.class_names, model, seed))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some images of one part of the split: what is known of their files, and their pixels."""
+    """Some images of one part of the split: what is known of their files, which belong together, and their pixels."""
 
     records: list[ImageRecord]
+    units_N: NDArray[np.int64]
     source: ImageSource
 
     @classmethod
@@ -84,7 +85,9 @@ class _Part:
         rows = np.arange(count)
         if count > MOST:
             rows = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
-        return cls([catalog.records[split.of(name)[row]] for row in rows], source.rows(rows))
+        indices = np.array(split.of(name), np.int64)[rows]
+        units_N = np.array(split.units, np.int64)[indices] if split.units else indices
+        return cls([catalog.records[index] for index in indices], units_N, source.rows(rows))
 
 
 def _borders(source: ImageSource) -> Columns:
@@ -175,7 +178,7 @@ def _fit(
 def _judge(
     name: str,
     logits_NK: NDArray[np.float32] | None,
-    labels_N: NDArray[np.int64],
+    test: _Part,
     class_names: Sequence[str],
     model: Estimate | None,
     seed: int,
@@ -183,9 +186,12 @@ def _judge(
     if logits_NK is None:
         return ShortcutProbe(name=name, verdict="nothing to learn", accuracy=None, roc_auc=None)
     said = Predictions(
-        logits_NK=logits_NK, labels_N=labels_N, paths=("",) * len(labels_N), class_names=tuple(class_names)
+        logits_NK=logits_NK,
+        labels_N=test.source.labels,
+        paths=("",) * len(logits_NK),
+        class_names=tuple(class_names),
     )
-    metrics = evaluate(said, seed=seed).metrics
+    metrics = evaluate(said, groups_N=test.units_N, seed=seed).metrics
     auc = metrics.get("roc_auc")
     return ShortcutProbe(name=name, verdict=verdict(auc, model), accuracy=metrics["accuracy"], roc_auc=auc)
 
