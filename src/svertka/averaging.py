@@ -143,7 +143,7 @@ def _mean(members: Sequence[Member], lesson: Lesson) -> Candidate:
 
 
 def _unseen(members: Sequence[Member], lesson: Lesson) -> Predictions:
-    """What each image got from the network that has not seen it, in the order of ``lesson.judging``."""
+    """What each image got from the network that has not learnt from it, in the order of ``lesson.judging``."""
     catalog = lesson.materials.catalog
     row = {record: number for number, record in enumerate(lesson.judging)}
     logits_NK = np.empty((len(row), len(catalog.class_names)), np.float32)
