@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from svertka import run_folder
+from svertka.cli.explain import explain
 from svertka.config import Augment, FineTune, RunConfig
 from svertka.data.folds import make_folds
 from svertka.data.pixels import PixelStore, cache_dir
@@ -119,6 +120,13 @@ def test_all_networks_explain_and_the_first_shows_its_stages(config, record, mat
     logits_K = record.test.logits_NK[0]
     assert evidence(network, look, 1).mean() == pytest.approx(logits_K[1] - logits_K.mean(), abs=1e-3)
     assert {patches.stage for patches in record.insight.patches} <= set(range(network.stages))
+
+
+def test_the_page_of_an_image_says_whose_stages_it_shows(config, record, tmp_path):
+    image = record.catalog.file(record.catalog.records[0])
+    assert explain(config.out, [str(image)], str(tmp_path / "seen"), threads=1) == 0
+    page = (tmp_path / "seen/index.html").read_text(encoding="utf-8")
+    assert "The model is the mean of several networks (2)." in page
 
 
 def test_novelty_is_judged_by_a_network_that_had_not_seen_the_judging_images(config, record, materials):

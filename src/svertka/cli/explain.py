@@ -72,6 +72,7 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
         class_names=network.class_names,
         bundle=bundle,
         filters_OCKL=network.anatomy.first_filters_OCKL,
+        networks=network.anatomy.networks,
         skipped=skipped,
         language=language,
     )

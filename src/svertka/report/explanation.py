@@ -66,6 +66,7 @@ def write_explanation(
     class_names: tuple[str, ...],
     bundle: str,
     filters_OCKL: Plane | None,
+    networks: int = 1,
     skipped: Sequence[tuple[str, str]] = (),
     language: str = "en",
 ) -> Path:
@@ -77,6 +78,7 @@ def write_explanation(
         class_names: of the model.
         bundle: its name.
         filters_OCKL: of the first convolution, if it sees three colours.
+        networks: that the model is the mean of; stages and filters are of the first.
         skipped: files that could not be read: path and reason code.
         language: ``"en"`` or ``"ru"``.
 
@@ -96,6 +98,7 @@ def write_explanation(
         .render(
             images=shown,
             bundle=bundle,
+            networks=networks,
             filters=filters,
             filters_finding="" if filters_OCKL is None else voice("explain.filters.finding", n=len(filters_OCKL)),
             skipped=[voice("explain.not_read", path=path, reason=voice.known("reject", why)) for path, why in skipped],
