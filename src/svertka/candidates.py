@@ -20,7 +20,8 @@ from svertka.config import StrategyName
 from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
-from svertka.export.engine import TorchEngine, torch_features
+from svertka.explain.insight import looks
+from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
 from svertka.materials import Materials
 from svertka.runtime import import_torch
 from svertka.schema import (
@@ -131,12 +132,14 @@ class Lesson:
         tables: features of the untouched backbone, of the parts that are learnt from.
         folder: where training keeps its plan and state; one strategy a folder.
         started: monotonic time at which the budget began.
+        explained: whether the classifier will be looked into; the budget pays for that too.
     """
 
     materials: Materials
     tables: dict[SplitName, FeatureTable]
     folder: Path
     started: float
+    explained: bool = False
 
     @property
     def judging(self) -> tuple[int, ...]:
@@ -284,7 +287,9 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool,
     whole_s = sum(phase.epochs * s for phase, s in zip(asked.phases, epoch_s, strict=True))
     train, val, test = (len(lesson.materials.split.of(part)) for part in SPLIT_NAMES)
     passes = val + test + min(train, POINTS) + min(val, ENOUGH)  # to judge, and to remember what images were like
-    afterwards_s = forward_s / 2 * count_views(asked.settings, augment) * passes
+    passes += looks(test) if lesson.explained else 0
+    view_s = networks * _pass_seconds(engine, lesson.materials.sources["val"])
+    afterwards_s = view_s * count_views(asked.settings, augment) * passes
     left_s = lesson.materials.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
     share, fewest = min(1.0, left_s / whole_s), min(asked.settings.min_epochs, costly) / costly
     forced = share < fewest
@@ -298,6 +303,15 @@ def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool,
         "mirror": augment.mirror,
         "upside_down": augment.upside_down,
     }
+
+
+def _pass_seconds(engine: FeatureEngine, source: ImageSource) -> float:
+    """Seconds that an image takes the frozen network, and about as many the network that it becomes."""
+    images = source.read(np.arange(min(engine.batch_size, len(source))))
+    engine(images[:1])  # opens it
+    started = time.perf_counter()
+    engine(images)
+    return (time.perf_counter() - started) / len(images)
 
 
 # --- training ----------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class RunConfig:
         folds: the mean of so many classifiers, each taught without one fold of the training and validation images and
             judged on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so
             many times as long to train and to predict.
-        minutes: budget for learning.
+        minutes: budget for the run, of which training takes what reading, judging and explaining leave.
         seed: of split, order and augmentation.
         size_px: side of the network's input; 0 means the backbone's own, from scratch the images'.
         resize: see ``Preprocess``.

@@ -158,8 +158,9 @@ def _averaged(chosen: Candidate, folds: int) -> tuple[Notice, ...]:
     """What a reader must know of a mean."""
     if not folds:
         return ()
-    facts = {"folds": folds, "n": len(chosen.val)}
-    return (Notice("networks_averaged" if chosen.members else "folds_averaged", facts),)
+    if chosen.members:
+        return (Notice("networks_averaged", {"folds": folds, "n": len(chosen.val)}),)
+    return (Notice("folds_averaged", {"folds": folds, "n": len(chosen.val)}),)
 
 
 def _decide(kept_first: tuple[Candidate, ...], *reasons: Notice) -> Decision:

@@ -146,7 +146,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         order = check_order(tables, catalog, split, config.seed)
         step.summary = f"{sum(tables['train'].widths)} an image"
     with log.step("learn") as step:
-        lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock)
+        lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock, explained=True)
         learned = learn(lesson, log)
         del tables, lesson
         step.summary = sentences(*learned.decision.reasons)

@@ -77,7 +77,7 @@ def train(
     out: Annotated[str, typer.Option(help="Run folder [default: runs/<name>-<n>].")] = "",
     strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGY_NAMES)}.")] = "",
     folds: Annotated[int | None, typer.Option(help="Average so many, each taught without one fold.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 10].")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget of the run [default: 10].")] = None,
     backbone: Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")] = "",
     weights: Annotated[str, typer.Option(help="default, none, a weights name, or a file.")] = "",
     recipe: Annotated[str, typer.Option(help="small, or small-aligned: from scratch on images of 28 to 64 px.")] = "",

@@ -32,7 +32,14 @@ _GRID = 28  # of a saved map
 _SANITY_IMAGES: Mapping[MethodName, int] = {"grad_cam": 8, "occlusion": 3}
 _SLOW = 300  # images whose features are computed anew for the map
 
+_OTHERS = 240  # passes for covered images, shuffled networks, examples and patches
+
 Features = Callable[[ImageSource], F32]
+
+
+def looks(test: int) -> int:
+    """About how many images the network is shown by ``look_inside``, with so many test images of unknown features."""
+    return min(test, _SLOW) + _OTHERS
 
 
 def look_inside(

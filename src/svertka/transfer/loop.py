@@ -8,6 +8,7 @@ end in the same bits.
 import copy
 import itertools
 import math
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -128,8 +129,8 @@ def train(
 def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float, ...]:
     """Seconds that one training image takes in each phase, measured on a copy that is thrown away.
 
-    The quickest step counts: the first one fetches memory, and other work on the machine only ever adds. A phase on
-    remembered features takes none worth counting.
+    The median step counts: the first one fetches memory, and the quickest has no share of what delays the others now
+    and then. A phase on remembered features takes none worth counting.
     """
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last)
     average = copy.deepcopy(trial)
@@ -144,7 +145,7 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float,
             started = time.perf_counter()
             _step(session, task, progress, rows, raw, ignore_events)
             seconds.append((time.perf_counter() - started) / len(rows))
-        costs.append(min(seconds))
+        costs.append(statistics.median(seconds))
     return tuple(costs)
 
 
