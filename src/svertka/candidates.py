@@ -247,8 +247,7 @@ def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[S
             },
         )
     augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
-    phases = tuple(replace(phase, epochs=n) for phase, n in zip(asked.phases, plan["epochs"], strict=True))
-    strategy = replace(asked, settings=replace(settings, augment=augment), phases=phases)
+    strategy = replace(asked.within(plan["epochs"]), settings=replace(settings, augment=augment))
     if plan["forced"]:
         return strategy, Notice(
             "epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "left_s": left_s, "n": strategy.epochs}

@@ -104,7 +104,7 @@ class FineTune:
             that it was fitted to, so that at full strength they have nothing left to teach.
         head_rate: peak learning rate of a head that starts from the probe.
         fresh_head_rate: of one that starts from zero; two-stage training's second stage has a tenth of it everywhere.
-        stage_rate: peak learning rate of the last stage.
+        stage_rate: peak learning rate of the last stage; where the budget cuts fine-tuning short, a part of it.
         stage_decay: each stage further from the head learns at this factor of the next one's rate.
         rates: ``"decay"`` is the two above; ``"ladder"`` rises from 1e-5 at the first stage to 1e-2 at the head, by
             equal factors; ``"listed"`` takes ``listed_rates``.

@@ -158,3 +158,19 @@ def test_stages_that_train_share_a_line_with_the_range_of_their_rates():
     text = as_text(rows)
     assert text.count("\n") == 10
     assert "4 fine-tune       8  stage0–stage2          30  0.00033–0.00051  frozen     each step" in text
+
+
+@pytest.mark.parametrize(("epochs", "factor"), [(24, 1.0), (12, 0.5), (4, 0.375)])
+def test_fine_tuning_in_fewer_epochs_learns_at_lower_rates(epochs, factor):
+    asked = make_strategy("finetune", FineTune(max_epochs=24), 3)
+    (whole,), (cut,) = asked.phases, asked.within([epochs]).phases
+    assert cut.epochs == epochs
+    assert cut.stage_rates == pytest.approx([factor * rate for rate in whole.stage_rates])
+    assert cut.head_rate == whole.head_rate
+
+
+def test_rates_that_were_named_stay_whatever_the_epochs():
+    ladder = make_strategy("finetune", FineTune(max_epochs=24, rates="ladder"), 3)
+    plain = make_strategy("plain", FineTune(max_epochs=24), 3)
+    for asked in (ladder, plain):
+        assert asked.within([3]).phases[0].stage_rates == asked.phases[0].stage_rates

@@ -18,6 +18,9 @@ from svertka.schema import PhaseRow
 LADDER = (1e-5, 1e-2)
 """Lowest rate (first stage) and highest (head) of the preset ``rates = "ladder"``."""
 
+GENTLEST = 0.375
+"""Share of the stages' rates at which fine-tuning learns in the fewest epochs; in between, the share of the epochs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phase:
@@ -70,6 +73,18 @@ class Strategy:
     def epochs(self) -> int:
         """Of all phases."""
         return sum(phase.epochs for phase in self.phases)
+
+    def within(self, epochs: Sequence[int]) -> "Strategy":
+        """The same strategy in so many epochs a phase, as a budget allows.
+
+        Fine-tuning from the probe in fewer epochs learns at lower rates: high ones first unlearn what the probe knew,
+        and don't come back in time (benchmarks/LOG.md).
+        """
+        phases = [replace(phase, epochs=n) for phase, n in zip(self.phases, epochs, strict=True)]
+        if self.head == "probe" and self.settings.rates == "decay":
+            factor = max(GENTLEST, sum(epochs) / self.epochs)
+            phases = [replace(phase, stage_rates=tuple(factor * r for r in phase.stage_rates)) for phase in phases]
+        return replace(self, phases=tuple(phases))
 
     def scaled(self, factor: float) -> "Strategy":
         """The same strategy with about ``factor`` times the epochs that cost time: at least one a phase.
