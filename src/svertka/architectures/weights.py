@@ -144,10 +144,7 @@ def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> Non
             ("missing", [name for name in own if name not in state]),
             ("unexpected", [name for name in state if name not in own]),
             ("of another shape", _misshaped(own, state)),
-            (
-                "with NaN, infinite, complex or whole numbers",
-                _broken(own, state),
-            ),
+            ("with NaN, infinite, complex or whole numbers", _broken(own, state)),
         )
         if names
     ]
