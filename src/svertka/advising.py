@@ -28,7 +28,7 @@ def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Ma
     """
     process, cache = runtime.setup(config.threads), cache_dir()
     on_event(StepStarted("backbone"))
-    engine = open_engine(config, cache, process.threads)
+    engine = open_engine(config, cache, process.threads, on_event)
     on_event(StepStarted("scan"))
     catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
     return Materials(
@@ -61,7 +61,7 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
 def advise_on(materials: Materials, on_event: EventSink = ignore_events) -> Advice:
     """The same for materials that are open already."""
     config = materials.config
-    random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads)
+    random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads, on_event)
     learnable = materials.learnable
     labels_N = materials.catalog.labels()[learnable]
     rows = advisor.choose_rows(labels_N, config.seed)

@@ -26,7 +26,15 @@ from svertka.architectures.small import NAME as SMALL_CNN
 from svertka.architectures.small import small_cnn
 from svertka.architectures.weights import fits, load_state
 from svertka.errors import ConfigError, NotFoundError, WeightsError
-from svertka.pretrained import EMBEDDED, download, embedded_source, embedded_weights, fill_from, read_state
+from svertka.pretrained import (
+    EMBEDDED,
+    checked_by_name,
+    download,
+    embedded_source,
+    embedded_weights,
+    fill_from,
+    read_state,
+)
 from svertka.schema import Preprocess, Source
 from svertka.stages import FeatureNet, Stage, cut_tail, find_stages, find_taps, trial_run
 
@@ -313,7 +321,7 @@ def _fetch(entry: Any) -> dict[str, Tensor]:
     """The state dict of a torchvision weights entry, from its cache or its server."""
     from torch.hub import get_dir
 
-    place = Path(get_dir()) / "checkpoints" / Path(entry.url).name
+    place = checked_by_name(Path(get_dir()) / "checkpoints" / Path(entry.url).name)
     state: dict[str, Tensor] = download(lambda: entry.get_state_dict(check_hash=True), entry.url, place)
     return state
 

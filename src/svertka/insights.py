@@ -16,10 +16,10 @@ from svertka.explain.network import open_network
 from svertka.export.manifest import MODEL
 from svertka.materials import Materials
 from svertka.plain import from_plain
-from svertka.schema import Bundle, Evaluation, Insight, Predictions
-from svertka.whole_files import read_json, write_json
+from svertka.schema import Bundle, Evaluation, EventSink, Insight, Notice, Predictions, ignore_events
+from svertka.whole_files import read_sealed_json, write_sealed_json
 
-_FORMAT = 2
+_FORMAT = 3
 _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
 
 
@@ -29,6 +29,7 @@ def insight_of(
     test: Predictions,
     evaluation: Evaluation,
     features: Callable[[ImageSource], NDArray[np.float32]] | None = None,
+    on_event: EventSink = ignore_events,
 ) -> Insight:
     """Explains a classifier on its test images, or remembers what an earlier run saw of the very same one.
 
@@ -38,12 +39,15 @@ def insight_of(
         test: predictions on the test images.
         evaluation: of them.
         features: of a source's images, where they are known already; None computes some anew.
+        on_event: hears a notice if what was remembered was damaged.
     """
     path = materials.cache / "insights" / f"{_key(bundle, materials, test)}.json"
     try:
-        return from_plain(Insight, read_json(path))
+        return from_plain(Insight, read_sealed_json(path))
+    except FileNotFoundError:
+        pass  # never seen
     except (OSError, ValueError, TypeError):
-        pass  # never seen, or not by this version
+        on_event(Notice("cached_explanation_damaged", level="warning"))
     insight = look_inside(
         open_network(bundle, materials.engine.threads),
         catalog=materials.catalog,
@@ -56,7 +60,7 @@ def insight_of(
     )
     with contextlib.suppress(OSError):  # a full or read-only disk costs the next run time, not this one its result
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, asdict(insight))
+        write_sealed_json(path, asdict(insight))
     return insight
 
 

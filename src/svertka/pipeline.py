@@ -116,7 +116,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     cache = cache_dir()
 
     with log.step("backbone") as step:
-        engine = open_engine(config, cache, process.threads)
+        engine = open_engine(config, cache, process.threads, log)
         step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
     with log.step("scan") as step:
         catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=log)
@@ -145,6 +145,8 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         tables["val"] = extract(engine, materials.sources["val"], cache, log.after(len(split.train)))
         order = check_order(tables, catalog, split, config.seed)
         step.summary = f"{sum(tables['train'].widths)} an image"
+    if materials.store.damaged:
+        log(Notice("cached_pixels_damaged", {"n": materials.store.damaged}, level="warning"))
     with log.step("learn") as step:
         lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock, explained=True)
         learned = learn(lesson, log)
@@ -162,7 +164,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     with log.step("explain") as step:
         insight, unexplained = None, []
         try:
-            insight = explain(learned, judged, bundle, materials)
+            insight = explain(learned, judged, bundle, materials, log)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
         except SvertkaError as error:  # the classifier is good without pictures; learning is not lost for them
             unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
@@ -303,11 +305,13 @@ def hand_over(learned: Learned, judged: Judged, materials: Materials, directory:
     )
 
 
-def explain(learned: Learned, judged: Judged, bundle: Bundle, materials: Materials) -> Insight:
+def explain(
+    learned: Learned, judged: Judged, bundle: Bundle, materials: Materials, on_event: EventSink = ignore_events
+) -> Insight:
     """Looks into what was handed over; a probe's features are in the cache already."""
     engine, cache = materials.engine, materials.cache
     known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
-    return insight_of(bundle, materials, judged.test, judged.evaluation, known)
+    return insight_of(bundle, materials, judged.test, judged.evaluation, known, on_event)
 
 
 def describe_catalog(catalog: Catalog) -> str:

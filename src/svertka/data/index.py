@@ -1,8 +1,9 @@
 """What scans have learnt about files, kept on disk so that an unchanged file is never decoded again.
 
 One SQLite file a root and a decoder's settings. A row is trusted only while the file's size, times of change and inode
-are as they were. Rows are written in small transactions, so what a killed scan has learnt survives it; several
-scans may write at once. A damaged or locked index is only slow, never wrong: it is set aside and learnt anew.
+are as they were, and only if its SHA-256 is right. Rows are written in small transactions, so what a killed scan has
+learnt survives it; several scans may write at once. A damaged or locked index is only slow, never wrong: a damaged row
+is learnt anew, a damaged file is set aside and learnt anew.
 """
 
 import contextlib
@@ -15,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from svertka.data.decode import DECODE_VERSION
+from svertka.whole_files import sha256
 
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 _SECONDS_TO_WAIT = 5.0
 
 
@@ -48,13 +50,18 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class ScanIndex:
-    """A dictionary on disk from path and stamp to ``Known``. Used by one thread; open it with ``with``."""
+    """A dictionary on disk from path and stamp to ``Known``. Used by one thread; open it with ``with``.
+
+    Attributes:
+        damaged: rows that were not what was written, or 1 for a file that could not be read at all.
+    """
 
     def __init__(self, cache: Path, root: Path, max_pixels: int) -> None:
         settings = (_INDEX_VERSION, DECODE_VERSION, max_pixels, os.fsencode(root).hex())
         name = hashlib.blake2b(repr(settings).encode(), digest_size=12).hexdigest()
         self._file = cache / "scans" / f"{name}.sqlite3"
         self._database: sqlite3.Connection | None = None
+        self.damaged = 0
 
     def __enter__(self) -> "ScanIndex":
         for _ in range(2):
@@ -64,7 +71,7 @@ class ScanIndex:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=NORMAL")
                 self._database.execute(
-                    "CREATE TABLE IF NOT EXISTS known (path BLOB PRIMARY KEY, stamp TEXT, value TEXT)"
+                    "CREATE TABLE IF NOT EXISTS known (path BLOB PRIMARY KEY, stamp TEXT, value TEXT, sha256 TEXT)"
                 )
                 break
             except sqlite3.OperationalError:  # locked or not writable: go without
@@ -78,12 +85,14 @@ class ScanIndex:
         self._close()
 
     def recall(self) -> dict[str, tuple[Stamp, Known]]:
-        """Everything that is known about this root."""
+        """Everything that is known about this root; rows that are not what was written are left out and counted."""
         if self._database is None:
             return {}
         try:
-            rows = self._database.execute("SELECT path, stamp, value FROM known").fetchall()
-            return {os.fsdecode(path): (_stamp_of(when), _known_of(value)) for path, when, value in rows}
+            rows = self._database.execute("SELECT path, stamp, value, sha256 FROM known").fetchall()
+            whole = [row[:3] for row in rows if _digest(*row[:3]) == row[3]]
+            self.damaged += len(rows) - len(whole)
+            return {os.fsdecode(path): (_stamp_of(when), _known_of(value)) for path, when, value in whole}
         except sqlite3.OperationalError:  # busy, not damaged: another scan may be at work in it
             return {}
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError):
@@ -95,15 +104,17 @@ class ScanIndex:
         """Writes down what was learnt, in one transaction."""
         if self._database is None:
             return
-        rows = [(os.fsencode(path), json.dumps(when), json.dumps(asdict(known))) for path, when, known in found]
+        facts = [(os.fsencode(path), json.dumps(when), json.dumps(asdict(known))) for path, when, known in found]
+        rows = [(*row, _digest(*row)) for row in facts]
         with contextlib.suppress(
             sqlite3.DatabaseError
         ):  # a full disk costs the next scan time, not this one its result
             self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows)
             self._database.execute("COMMIT")
 
     def _set_aside(self) -> None:
+        self.damaged += 1
         self._close()
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
@@ -114,6 +125,11 @@ class ScanIndex:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()
             self._database = None
+
+
+def _digest(path: object, when: object, value: object) -> str:
+    """Of all that a row says; of a damaged one the cells may be of any type."""
+    return sha256(repr((path, when, value)).encode(errors="surrogatepass"))
 
 
 def _stamp_of(text: str) -> Stamp:

@@ -2,17 +2,18 @@
 
 Entries are named by the content of the image and by how it was prepared, so moved, renamed and copied files are
 found again, and nothing has to be thrown away when a folder changes. Files are read plainly, not mapped into
-memory: mapped pages would count as resident, and memory would grow with the folder.
+memory: mapped pages would count as resident, and memory would grow with the folder. Each carries the SHA-256 of its
+name and pixels; one that isn't what was written, or another image's, counts as missing and is decoded anew.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,11 +23,11 @@ from numpy.typing import NDArray
 from svertka.data.decode import DECODE_VERSION, DEFAULT_MAX_PIXELS, decode
 from svertka.data.fingerprint import pixel_hash
 from svertka.data.preprocess import apply_to_image, gray_to_rgb
-from svertka.errors import DataError
+from svertka.errors import DataError, ImageRejected
 from svertka.schema import Preprocess
 
-_MAGIC = b"svp1"
-_HEADER_BYTES = len(_MAGIC) + 1 + 4  # magic, channels, CRC-32 of the pixels
+_MAGIC = b"svp2"
+_HEADER_BYTES = len(_MAGIC) + 1 + hashlib.sha256().digest_size  # magic, channels, digest of name and pixels
 _KEEP_FREE_BYTES = 2 * 1024**3
 _RECHECK_BYTES = 256 * 1024**2
 _LOOK_AGAIN_S = 60.0
@@ -44,10 +45,16 @@ def cache_dir() -> Path:
 
 
 class PixelStore:
-    """Prepared pixels by ``ImageRecord.pixel_hash``. Threads and processes may share one folder."""
+    """Prepared pixels by ``ImageRecord.pixel_hash``. Threads and processes may share one folder.
+
+    Attributes:
+        preprocess: how they were prepared.
+        damaged: entries met so far that were not what was written.
+    """
 
     def __init__(self, cache: Path, preprocess: Preprocess) -> None:
         self.preprocess = preprocess
+        self.damaged = 0
         self._all_stores = cache / "pixels"
         self._folder = self._all_stores / f"{preprocess.pixels_hash}-{DECODE_VERSION}"
         self._lock = threading.Lock()
@@ -68,7 +75,7 @@ class PixelStore:
         beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(_MAGIC + bytes([1 if gray else 3]) + zlib.crc32(pixels).to_bytes(4, "big") + pixels)
+            beside.write_bytes(_MAGIC + bytes([1 if gray else 3]) + _digest(pixel_hash, pixels) + pixels)
             beside.replace(target)
         except OSError:
             with contextlib.suppress(OSError):
@@ -85,7 +92,8 @@ class PixelStore:
         side, pixels = self.preprocess.size_px, entry[_HEADER_BYTES:]
         channels = entry[len(_MAGIC)] if len(entry) > _HEADER_BYTES else 0
         whole = entry.startswith(_MAGIC) and channels in (1, 3) and len(pixels) == side * side * channels
-        if not whole or zlib.crc32(pixels).to_bytes(4, "big") != entry[len(_MAGIC) + 1 : _HEADER_BYTES]:
+        if not whole or _digest(pixel_hash, pixels) != entry[len(_MAGIC) + 1 : _HEADER_BYTES]:
+            self.damaged += 1
             return None
         stored = np.frombuffer(pixels, np.uint8).reshape(side, side, channels)
         return gray_to_rgb(stored[:, :, 0]) if channels == 1 else stored
@@ -99,8 +107,7 @@ class PixelStore:
         """Pixels of many images, uint8 ``[N, S, S, 3]``; what isn't stored is decoded and then stored.
 
         Raises:
-            ImageRejected: a file can no longer be read.
-            DataError: a file has changed since it was hashed.
+            DataError: a file has changed since it was hashed, or can no longer be read.
         """
         side = self.preprocess.size_px
         batch = np.empty((len(files_and_hashes), side, side, 3), np.uint8)
@@ -110,9 +117,18 @@ class PixelStore:
         return batch
 
     def _decode(self, file: Path, wanted: str, max_pixels: int) -> NDArray[np.uint8]:
-        image = decode(file, max_pixels=max_pixels).image
+        try:
+            image = decode(file, max_pixels=max_pixels).image
+        except ImageRejected as rejected:
+            raise DataError(
+                f"{file} could be read when the images were scanned, but no longer can ({rejected.reason}: "
+                f"{rejected.detail}). Put it back and go on with the run (--resume), or start a new one without it."
+            ) from rejected
         if pixel_hash(image) != wanted:
-            raise DataError(f"{file} has other pixels now than when it was scanned; scan the folder again.")
+            raise DataError(
+                f"{file} has other pixels now than when it was scanned. Put the old file back and go on with the run "
+                "(--resume), or start a new one."
+            )
         prepared = apply_to_image(self.preprocess, image)
         self.put(wanted, prepared)
         return prepared
@@ -139,6 +155,10 @@ class PixelStore:
             return 0
         room = min(free - _KEEP_FREE_BYTES, free // 2 - _folder_bytes(self._all_stores))
         return max(0, min(room, _RECHECK_BYTES))
+
+
+def _digest(pixel_hash: str, pixels: bytes) -> bytes:
+    return hashlib.sha256(pixel_hash.encode() + pixels).digest()
 
 
 def _folder_bytes(folder: Path) -> int:

@@ -76,6 +76,8 @@ def scan_listing(
     store = None if preprocess is None else PixelStore(cache, preprocess)
     with ScanIndex(cache, listing.root, max_pixels) as index:
         known, decoded = _examine(listing, index, store, max_pixels, config.threads, on_event)
+        if index.damaged:
+            on_event(Notice("scan_index_damaged", {"n": index.damaged}, level="warning"))
     return _catalog(listing, known, decoded)
 
 

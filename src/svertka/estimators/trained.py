@@ -236,7 +236,7 @@ def train_on(
     if config.from_scratch and not config.size_px:
         sides = longer_sides(images) if is_paths(images) else [max(np.asarray(image).shape[:2]) for image in images]
         config = replace(config, size_px=natural_size(sides, SMALL_PX, config.scratch.largest_px))
-    engine = open_engine(config, cache, runtime.setup(config.threads).threads)
+    engine = open_engine(config, cache, runtime.setup(config.threads).threads, on_event)
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = named(catalog, class_names)
     split = hold_out(catalog, validation_fraction, config)

@@ -1,7 +1,8 @@
 """The frozen backbone as an ONNX graph, made once and kept: a later run extracts features without torch.
 
 A backbone's folder in the cache holds ``features.onnx`` (pixels in, features out), ``weights.safetensors`` and
-``card.json`` (what it is). Its name digests everything that could change it, so it is never stale.
+``card.json`` (what it is). Its name digests everything that could change it, so it is never stale. The card keeps the
+SHA-256 of the other two and of itself: a folder in which a bit has changed is made anew.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
@@ -20,19 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.config import RunConfig
-from svertka.errors import NotFoundError
+from svertka.errors import DataError, NotFoundError
 from svertka.export.engines import Run, open_graph, suitable
 from svertka.export.session import BATCH, FEATURES
 from svertka.runtime import import_torch
-from svertka.schema import Preprocess, Source
+from svertka.schema import EventSink, Notice, Preprocess, Source, ignore_events
+from svertka.whole_files import read_sealed_json, sha256, write_sealed_json
 
 if TYPE_CHECKING:
     import onnx
 
     from svertka.backbones import Backbone
 
-_FORMAT = 4
+_FORMAT = 5
 GRAPH, WEIGHTS, CARD = "features.onnx", "weights.safetensors", "card.json"
+_TORCH = "torch-"  # before the key of features by torch
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class FeatureEngine:
         widths: features from each tap; they add up to D.
         stages: names of its stages, input to output.
         weights_hash: of its weights.
+        files: SHA-256 of the graph's and the weights' file.
         runs_on: the quicker engine for it, see ``engines``.
         threads: for compute.
     """
@@ -58,6 +63,7 @@ class FeatureEngine:
     widths: tuple[int, ...]
     stages: tuple[str, ...]
     weights_hash: str
+    files: Mapping[str, str]
     runs_on: str
     threads: int
     batch_size: int = BATCH
@@ -65,11 +71,11 @@ class FeatureEngine:
     @property
     def key(self) -> str:
         """Names weights and preprocessing in the feature cache."""
-        return f"{self.config.backbone.replace(':', '-')}-{self.folder.name}"
+        return _key(self.config, self.folder)
 
     @cached_property
     def _run(self) -> Run:
-        return open_graph((self.folder / GRAPH).read_bytes(), self.runs_on, self.threads)
+        return open_graph(self._content(GRAPH), self.runs_on, self.threads)
 
     def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [N, D] of prepared images [N, S, S, 3]."""
@@ -79,14 +85,24 @@ class FeatureEngine:
         """The features graph."""
         import onnx
 
-        return onnx.load(self.folder / GRAPH)
+        return onnx.load_from_string(self._content(GRAPH))
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Parameters and buffers by their torch names."""
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
-        tensors: dict[str, NDArray[Any]] = load_file(self.folder / WEIGHTS)
+        tensors: dict[str, NDArray[Any]] = load(self._content(WEIGHTS))
         return tensors
+
+    def _content(self, name: str) -> bytes:
+        """A file of the folder, if it is still what was written; ``open_engine`` has looked once already."""
+        content = (self.folder / name).read_bytes()
+        if sha256(content) != self.files[name]:
+            raise DataError(
+                f"{self.folder / name} has changed since it was opened (its SHA-256 differs). Run the same command "
+                "again: it is made anew."
+            )
+        return content
 
     @cached_property
     def backbone(self) -> "Backbone":
@@ -104,7 +120,7 @@ class TorchEngine:
     @property
     def key(self) -> str:
         """Apart from the ONNX features in the cache."""
-        return f"torch-{self.engine.key}"
+        return f"{_TORCH}{self.engine.key}"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -127,8 +143,17 @@ def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.
     return features
 
 
-def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngine:
+def open_engine(config: RunConfig, cache: Path, threads: int = 0, on_event: EventSink = ignore_events) -> FeatureEngine:
     """Opens the backbone that a configuration names; builds and exports it the first time.
+
+    What the cache holds is believed only if its SHA-256 is right; else it is built anew, and the features that came
+    from it are dropped. Cost: about a millisecond for each megabyte.
+
+    Args:
+        config: names the backbone.
+        cache: folder of all that can be computed again.
+        threads: for compute; 0 means all processors.
+        on_event: hears a notice if something damaged was made anew.
 
     Raises:
         NotFoundError: no such backbone or weights.
@@ -136,9 +161,15 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngi
         BundleError: ONNX Runtime and torch disagree on it.
     """
     folder = cache / "backbones" / _spec_hash(config)
-    if not (folder / CARD).is_file():
-        _build(config, folder)
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    try:
+        card = _read_card(folder)
+    except FileNotFoundError:
+        if folder.is_dir():  # without one of its files
+            _discard(config, folder, cache, on_event)
+        card = _build(config, folder)
+    except (OSError, ValueError):
+        _discard(config, folder, cache, on_event)
+        card = _build(config, folder)
     fields = card["preprocess"] | {name: tuple(card["preprocess"][name]) for name in ("mean", "std")}
     return FeatureEngine(
         folder=folder,
@@ -148,9 +179,36 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0) -> FeatureEngi
         widths=tuple(card["widths"]),
         stages=tuple(card["stages"]),
         weights_hash=card["weights_hash"],
+        files=card["files"],
         runs_on=card["runs_on"],
         threads=threads,
     )
+
+
+def _key(config: RunConfig, folder: Path) -> str:
+    """Names a backbone's weights and preprocessing in the feature cache."""
+    return f"{config.backbone.replace(':', '-')}-{folder.name}"
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    """The card, if it and the files that it names are what was written.
+
+    Raises:
+        OSError: a file is missing or cannot be read.
+        ValueError: a file is damaged.
+    """
+    card: dict[str, Any] = read_sealed_json(folder / CARD)
+    for name, expected in card["files"].items():
+        if sha256((folder / name).read_bytes()) != expected:
+            raise ValueError(f"{folder / name} is not what was written (its SHA-256 differs)")
+    return card
+
+
+def _discard(config: RunConfig, folder: Path, cache: Path, on_event: EventSink) -> None:
+    """Takes a damaged backbone away, with the features that were computed by it or beside it."""
+    on_event(Notice("cached_backbone_damaged", {"name": config.backbone, "folder": str(folder)}, level="warning"))
+    for derived in (folder, *(cache / "features" / f"{prefix}{_key(config, folder)}" for prefix in ("", _TORCH))):
+        shutil.rmtree(derived, ignore_errors=True)
 
 
 def _load(config: RunConfig) -> "Backbone":
@@ -167,8 +225,12 @@ def _load(config: RunConfig) -> "Backbone":
     )
 
 
-def _build(config: RunConfig, folder: Path) -> None:
-    """Writes a backbone's folder beside and renames it: two runs at once, or a crash, leave a whole one or none."""
+def _build(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Writes a backbone's folder beside and renames it: two runs at once, or a crash, leave a whole one or none.
+
+    Returns:
+        Its card.
+    """
     import_torch()
     import onnx
     from safetensors.torch import save_file
@@ -190,16 +252,17 @@ def _build(config: RunConfig, folder: Path) -> None:
             "weights_hash": backbone.weights_hash,
             "stages": [stage.name for stage in backbone.stages],
             "runs_on": suitable(graph.SerializeToString(), backbone.preprocess.size_px),
+            "files": {name: sha256((beside / name).read_bytes()) for name in (GRAPH, WEIGHTS)},
         }
-        (beside / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-        if folder.is_dir() and not (folder / CARD).is_file():
-            shutil.rmtree(folder, ignore_errors=True)  # what a crash has left
+        write_sealed_json(beside / CARD, card)
         with contextlib.suppress(OSError):  # another run was quicker
             beside.rename(folder)
-        if not (folder / CARD).is_file():
+        try:
+            return _read_card(folder)
+        except (OSError, ValueError) as error:
             raise NotFoundError(
-                f"{folder} could not be written; check the disk, or set SVERTKA_CACHE to another folder."
-            )
+                f"{folder} could not be written ({error}); check the disk, or set SVERTKA_CACHE to another folder."
+            ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

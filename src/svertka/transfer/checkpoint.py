@@ -1,8 +1,9 @@
 """Training state on disk: one safetensors file, written whole or not at all. Torch by nature.
 
-A file holds tensors by name and one JSON text; it is no pickle, and reading it runs no code.
+A file holds tensors by name, one JSON text and the SHA-256 of both; it is no pickle, and reading it runs no code.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) ->
 
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".part")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, fresh, {"facts": json.dumps(facts)})
+    whole, text = {name: tensor.contiguous() for name, tensor in tensors.items()}, json.dumps(facts)
+    save_file(whole, fresh, {"facts": text, "sha256": _digest(whole, text)})
     fresh.replace(path)
 
 
@@ -34,12 +36,25 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            facts = json.loads(file.metadata()["facts"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            metadata = file.metadata()
+        if metadata.keys() != {"facts"} and metadata["sha256"] != _digest(
+            tensors, metadata["facts"]
+        ):  # older: no digest
+            raise ValueError("its SHA-256 differs")
+        facts = json.loads(metadata["facts"])
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"checkpoint {path} is damaged ({error}); delete it and resume: training starts again."
         ) from error
     return tensors, facts
+
+
+def _digest(tensors: dict[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

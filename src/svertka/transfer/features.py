@@ -1,10 +1,11 @@
 """Features of the frozen backbone, computed once for each image and kept on disk by content.
 
 The key of a cached row is (weights, preprocessing, pixels): another run, another split, or a renamed file finds it
-again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped.
+again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped. A shard
+is named by the SHA-256 of its content and believed only if that is right.
 """
 
-import hashlib
+import io
 import uuid
 import zipfile
 import zlib
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from svertka.data.loader import ImageSource, batches
 from svertka.errors import DataError
-from svertka.schema import Advanced, EventSink, ignore_events
+from svertka.schema import Advanced, EventSink, Notice, ignore_events
+from svertka.whole_files import sha256
 
 SHARD_ROWS = 256
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, zlib.error, zipfile.BadZipFile)
@@ -62,8 +64,7 @@ class FeatureTable:
         for path, pairs in wanted.items():
             into, positions = np.array(pairs).T
             try:
-                with np.load(path, allow_pickle=False) as shard:
-                    x_ND[into] = shard["x_ND"][positions]
+                x_ND[into] = _read_shard(path, self.key)["x_ND"][positions]
             except _DAMAGED as error:
                 path.unlink(missing_ok=True)
                 raise DataError(
@@ -105,10 +106,12 @@ def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink 
         embed: the frozen backbone.
         source: prepared images.
         cache: folder of all cached features.
-        on_event: hears ``Advanced`` (images done, cached ones included).
+        on_event: hears ``Advanced`` (images done, cached ones included), and a notice if cached rows were damaged.
     """
     folder = cache / "features" / embed.key
-    where = _index(folder)
+    where, damaged = _index(folder, embed.key, frozenset(source.hashes))
+    if damaged:
+        on_event(Notice("cached_features_damaged", {"n": damaged}, level="warning"))
     missing = [row for row, name in enumerate(source.hashes) if name not in where]
     fresh = np.array(_first_of_each(missing, source), dtype=np.int64)
     done = len(source) - len(fresh)
@@ -117,7 +120,7 @@ def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink 
         rows = fresh[start : start + SHARD_ROWS]
         x = np.concatenate([embed(images) for _, images in batches(source, rows, embed.batch_size)])
         names = [source.hashes[row] for row in rows]
-        path = _write_shard(folder, names, x)
+        path = _write_shard(folder, embed.key, names, x)
         where |= {name: (path, number) for number, name in enumerate(names)}
         done += len(rows)
         on_event(Advanced(done))
@@ -132,28 +135,53 @@ def _first_of_each(rows: list[int], source: ImageSource) -> list[int]:
     return list(seen.values())
 
 
-def _index(folder: Path) -> dict[str, tuple[Path, int]]:
-    """Where each cached row lies: pixel hash to (shard, row). A damaged shard is taken away."""
+def _index(folder: Path, key: str, wanted: frozenset[str]) -> tuple[dict[str, tuple[Path, int]], int]:
+    """Where each wanted row lies, pixel hash to (shard, row), and how many damaged shards were taken away.
+
+    Only shards that hold wanted rows are read and verified as a whole; of the others, of other images, only the names.
+    """
     where: dict[str, tuple[Path, int]] = {}
+    damaged = 0
     for path in sorted(folder.glob("*.npz")):
         try:
             with np.load(path, allow_pickle=False) as shard:
-                names = shard["pixel_hash"]
+                names = [str(name) for name in shard["pixel_hash"]]
+            if wanted.isdisjoint(names):
+                continue
+            names = [str(name) for name in _read_shard(path, key)["pixel_hash"]]
         except _DAMAGED:
             path.unlink(missing_ok=True)
+            damaged += 1
             continue
-        where |= {str(name): (path, row) for row, name in enumerate(names)}
-    return where
+        where |= {name: (path, row) for row, name in enumerate(names)}
+    return where, damaged
 
 
-def _write_shard(folder: Path, names: list[str], x_ND: NDArray[np.float32]) -> Path:
+def _read_shard(path: Path, key: str) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a shard, if it is what was written, and for this key.
+
+    Raises:
+        OSError, ValueError and the like (``_DAMAGED``): it isn't.
+    """
+    content = path.read_bytes()
+    if sha256(content) != path.stem:
+        raise ValueError(f"{path} is not what was written")
+    with np.load(io.BytesIO(content), allow_pickle=False) as shard:
+        arrays = {name: shard[name] for name in ("key", "pixel_hash", "x_ND")}
+    if str(arrays["key"]) != key or len(arrays["pixel_hash"]) != len(arrays["x_ND"]):
+        raise ValueError(f"{path} holds features of another network")
+    return arrays
+
+
+def _write_shard(folder: Path, key: str, names: list[str], x_ND: NDArray[np.float32]) -> Path:
+    """Writes a shard under the SHA-256 of its content: another run may write other images at the same moment."""
     folder.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.blake2b("".join(names).encode(), digest_size=16).hexdigest()
-    path = folder / f"{digest}.npz"  # one name, one content: another run may write other images at the same moment
+    buffer = io.BytesIO()
+    np.savez(buffer, key=np.array(key), pixel_hash=np.array(names), x_ND=x_ND)
+    path = folder / f"{sha256(buffer.getbuffer())}.npz"
     part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
     try:
-        with part.open("wb") as file:
-            np.savez(file, pixel_hash=np.array(names), x_ND=x_ND)
+        part.write_bytes(buffer.getbuffer())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
