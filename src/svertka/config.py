@@ -15,6 +15,8 @@ __all__ = ["STRATEGY_NAMES", "Augment", "FineTune", "Resize", "RunConfig", "Scra
 StrategyName = Literal["auto", "probe", "finetune", "plain", "gradual", "two-stage", "scratch"]
 STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
 Resize = Literal["squash", "crop", "pad"]
+MIN_IMAGES_PER_CLASS = 5
+"""Different images of a class that training, choosing and judging need."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,8 @@ class RunConfig:
         label_column: the class.
         group_column: images with equal value stay on one side.
         split_column: train, val or test.
+        encoding: of a table, as Python names it, such as ``"cp1251"``; empty means found.
+        min_images: classes with fewer different images are left out; 0 leaves none out.
         group_regex: over the file name; the first group that it captures (or the whole match) is the group.
         drop_leaks: take leaked images out of training.
         max_megapixels: larger images are rejected by their header.
@@ -70,6 +74,8 @@ class RunConfig:
     label_column: str = ""
     group_column: str = ""
     split_column: str = ""
+    encoding: str = ""
+    min_images: int = 0
     group_regex: str = ""
     drop_leaks: bool = False
     max_megapixels: float = 100.0
@@ -105,6 +111,11 @@ class RunConfig:
             raise ConfigError(f"threads is {self.threads}; expected 0 (one a core) or more.")
         if self.language not in ("en", "ru"):
             raise ConfigError(f"language is {self.language!r}; expected en or ru.")
+        if self.min_images != 0 and self.min_images < MIN_IMAGES_PER_CLASS:
+            raise ConfigError(
+                f"min_images is {self.min_images}; expected at least {MIN_IMAGES_PER_CLASS}, the fewest images of a "
+                "class that can be learnt, or 0 to leave none out."
+            )
         if self.resize not in ("squash", "crop", "pad"):
             raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
 

@@ -64,7 +64,7 @@ def test_several_classes_an_image_are_refused(tmp_path, cells):
         sample_submission="image_id,healthy,rust,scab\nTest_0,1,1,1\n",
     )
     touch(tmp_path, "images/Train_0.jpg", "images/Train_1.jpg")
-    with pytest.raises(DataError, match=r"row 3 of the training table has .* in the columns healthy, rust, scab"):
+    with pytest.raises(DataError, match=r"row 3 of train\.csv has .* in the columns healthy, rust, scab"):
         list_files(tmp_path)
 
 

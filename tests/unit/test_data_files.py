@@ -171,7 +171,7 @@ def test_kaggle_style_folder(tmp_path: Path) -> None:
 def test_bad_rows_are_rejected_one_by_one(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
     (tmp_path / "t.csv").write_text(
-        "file,label,split\na.jpg,cat,train\nb.jpg,,train\nc.jpg,NaN,train\n,cat,train\ngone.jpg,cat,train\n"
+        "file,label,split\na.jpg,cat,train\nb.jpg,,train\nc.jpg, ,train\n,cat,train\ngone.jpg,cat,train\n"
         "a.jpg,dog,train\na.jpg,cat,train\nd.jpg\n\n"
     )
     listing = list_files(tmp_path / "t.csv")
@@ -197,14 +197,32 @@ def test_a_split_that_is_none_stops_with_its_name(tmp_path: Path) -> None:
         list_files(table)
 
 
-def test_nan_means_that_nothing_is_known(tmp_path: Path) -> None:
-    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+def test_nan_means_no_group_and_no_part(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg")
     table = tmp_path / "t.csv"
-    table.write_text("file,label,split,patient\na.jpg,cat,train,nan\nb.jpg,cat,NaN,p\nc.jpg,nan,train,p\n")
-    listing = list_files(table)
-    assert [(entry.path, entry.split, entry.group) for entry in listing.entries] == [
+    table.write_text("file,label,split,patient\na.jpg,cat,train,nan\nb.jpg,cat,NaN,p\n")
+    assert [(entry.path, entry.split, entry.group) for entry in list_files(table).entries] == [
         ("a.jpg", "train", None), ("b.jpg", None, "p")]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", ["nan", "NaN", "NA", "N/A", "None", "null", "NULL", "<NA>", "n/a", "#N/A"])
+def test_a_label_that_others_take_for_missing_is_a_class_and_told(tmp_path: Path, label: str) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text(f"file,label\na.jpg,{label}\nb.jpg,cat\nc.jpg,\n")
+    listing = list_files(tmp_path / "t.csv")
+    assert labels(listing) == {"a.jpg": label, "b.jpg": "cat"}
     assert reasons(listing) == {"c.jpg": "no_label"}
+    assert codes(listing)["labels_like_missing"] == (
+        f"Labels that some programs take for an empty cell are read as classes: “{label}”."
+    )
+
+
+def test_what_pandas_calls_missing_is_what_is_told() -> None:
+    pandas = pytest.importorskip("pandas")
+    from svertka.data.rows import looks_missing
+
+    assert all(looks_missing(text) for text in pandas._libs.parsers.STR_NA_VALUES if text)
+    assert not any(map(looks_missing, ("cat", "0", "True", "no", "nandu", "-")))
 
 
 @pytest.mark.parametrize("text", ["", ",,\n,,\n"])

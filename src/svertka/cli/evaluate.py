@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from svertka import evaluate as judging
 from svertka.cli.output import begins, may_write
 from svertka.config import RunConfig
+from svertka.data.rows import as_number
 from svertka.data.scan import scan
 from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
@@ -64,7 +65,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
-    catalog = scan(data, config=config, for_training=False)
+    catalog = _as_bundle_spells(scan(data, config=config, for_training=False), bundle.class_names)
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
     predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
@@ -89,6 +90,13 @@ def _are_metrics(path: Path) -> bool:
     except ValueError:
         return False
     return isinstance(found, dict) and {"metrics", "per_class", "temperature"} <= found.keys()
+
+
+def _as_bundle_spells(catalog: Catalog, of_model: Sequence[str]) -> Catalog:
+    """Classes of the data that are numbers as the model writes them: 1.0 is its 1."""
+    by_number = {as_number(name): name for name in of_model}
+    names = [name if name in of_model else by_number.get(as_number(name), name) for name in catalog.class_names]
+    return replace(catalog, class_names=tuple(names)) if len(set(names)) == len(names) else catalog
 
 
 def check_class_names(of_data: Sequence[str], of_model: Sequence[str]) -> None:

@@ -23,7 +23,9 @@ _CHANNELS = 8
 _GRID = 56
 
 
-def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", threads: int = 0) -> int:
+def explain(
+    bundle: str, paths: Sequence[str], out: str, language: str = "en", threads: int = 0, config_file: str = ""
+) -> int:
     """Writes ``index.html`` and a PNG of every picture.
 
     Args:
@@ -32,6 +34,7 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
         out: a folder; it is made if its parent is there.
         language: of the page.
         threads: 0 means all processors.
+        config_file: TOML file that says how to read tables; "" means none.
 
     Returns:
         The exit code: 0 if at least one image was explained, 2 if none could be read.
@@ -47,7 +50,7 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
         raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
     if find_spec("jinja2") is None:
         raise MissingExtraError("the page needs jinja2, not installed here; run: pip install jinja2")
-    inputs = find_inputs(paths)
+    inputs = find_inputs(paths, config_file)
     folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:
         raise ConfigError(f"{len(inputs)} images were named; a page holds {MOST} at most. Choose some of them.")
@@ -58,7 +61,7 @@ def explain(bundle: str, paths: Sequence[str], out: str, language: str = "en", t
             image_SSC = decode.load(one.file, network.preprocess)
         except ImageRejected as rejected:
             skipped.append((one.name, rejected.reason))
-            print(f"{one.name} could not be read: {rejected}", file=sys.stderr)
+            print(f"{one.name} could not be read: {one.why_not or rejected}", file=sys.stderr)
             continue
         name = _free_name(one.file.stem, names)
         names.add(name)

@@ -5,35 +5,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from svertka.cli.output import say
+from svertka.config import RunConfig
 from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.data.files import TABLE_SUFFIXES, natural_key, walk
 from svertka.data.table import list_paths
 from svertka.errors import NotFoundError
+from svertka.messages import sentences
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file: the name under which the user knows it, and where it is."""
+    """One file: the name under which the user knows it, where it is, and why it cannot be one of several."""
 
     name: str
     file: Path
+    why_not: str = ""
 
 
-def find_inputs(arguments: Sequence[str]) -> list[Input]:
+def find_inputs(arguments: Sequence[str], config_file: str = "") -> list[Input]:
     """Lists the files that arguments mean, in their order; inside a folder or glob in natural order (2 before 10).
 
     A folder is searched through all levels, without hidden files and folders. A file that is named itself is taken
     whatever its name. A table's names are found as ``train`` finds them: beside the table or in the usual folders, with
     or without suffix.
 
+    Args:
+        arguments: of the command line.
+        config_file: TOML file that says how to read tables; "" means none.
+
     Raises:
         NotFoundError: an argument means no file.
         DataError: a table has no column of paths, or cannot be read.
+        ConfigError: the configuration names a column that isn't there, or another encoding.
     """
-    return [found for argument in arguments for found in _find(argument)]
+    config = table_config(config_file)
+    return [found for argument in arguments for found in _find(argument, config)]
 
 
-def _find(argument: str) -> list[Input]:
+def table_config(file: str) -> RunConfig | None:
+    """A configuration file that says how tables are to be read; None for "".
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: it is none.
+    """
+    if not file:
+        return None
+    from svertka.run_folder import config_fields  # most calls name none, and predict is to start fast
+
+    return RunConfig(**({"data": "-"} | config_fields(Path(file))))
+
+
+def _find(argument: str, config: RunConfig | None) -> list[Input]:
     path = Path(argument)
     if path.is_dir():
         found = _in_folder(path)
@@ -41,7 +65,7 @@ def _find(argument: str) -> list[Input]:
             raise NotFoundError(f"{argument} holds no image file; expected names that end in .png, .jpg and the like.")
         return found
     if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
-        return _from_table(path)
+        return _from_table(path, config)
     if path.exists() or path.is_symlink():
         return [Input(argument, path)]
     found = _in_glob(argument)
@@ -57,7 +81,7 @@ def _in_folder(folder: Path) -> list[Input]:
 
 
 def _in_glob(pattern: str) -> list[Input]:
-    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207 (it may be absolute)
+    matches = sorted(glob.glob(_literal_start(pattern), recursive=True), key=natural_key)  # noqa: PTH207 (may be absolute)
     if "**" in pattern:  # this matches folders as well as all that is in them
         matches = [match for match in matches if not Path(match).is_dir()]
     found = []
@@ -69,13 +93,25 @@ def _in_glob(pattern: str) -> list[Input]:
     return found
 
 
+def _literal_start(pattern: str) -> str:
+    """The pattern with its leading folders taken as they are, brackets and all, as long as there are such folders."""
+    parts = Path(pattern).parts
+    there = 0
+    while there < len(parts) and Path(*parts[: there + 1]).is_dir():
+        there += 1
+    return str(Path(glob.escape(str(Path(*parts[:there]))), *parts[there:])) if there else pattern
+
+
 def _is_image(path: Path) -> bool:
     """By name. Kinds that aren't read are among them: a row that says so is better than silence."""
     return path.suffix.lower() in READABLE_SUFFIXES | UNSUPPORTED_SUFFIXES
 
 
-def _from_table(table: Path) -> list[Input]:
-    found = [Input(name, file) for name, file in list_paths(table)]
+def _from_table(table: Path, config: RunConfig | None) -> list[Input]:
+    named, notices = list_paths(table, config)
+    found = [Input(*each) for each in named]
+    for notice in notices:
+        say(sentences(notice))
     if not found:
         raise NotFoundError(f"{table} names no file; expected at least one path.")
     return found

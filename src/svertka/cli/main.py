@@ -85,6 +85,7 @@ def train(
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
     drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Take leaked images out of training.")] = False,
+    min_images: Annotated[int | None, typer.Option(help="Leave out classes with fewer images [default: 0].")] = None,
     language: Annotated[str, typer.Option(help="Of the report: en or ru.")] = "",
     config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
     resume: Annotated[str, typer.Option(help="Run folder to go on with; takes no other option.")] = "",
@@ -104,6 +105,7 @@ def train(
         "group_column": group_column,
         "group_regex": group_regex,
         "drop_leaks": drop_leaks,
+        "min_images": min_images,
         "language": language,
     }
     verb(_set(given), config, resume, recipe)
@@ -120,16 +122,28 @@ def predict(
     ] = "auto",
     sample_submission: Annotated[str, typer.Option(help="A competition's sample: write a submission like it.")] = "",
     wanted: Annotated[str, typer.Option(help="labels, or a class [default: as the sample shows].")] = "",
+    top_k: Annotated[
+        int, typer.Option(help="Only the so many likeliest classes [default: all].", show_default=False)
+    ] = 0,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="For a double click: BOM, semicolons, decimal commas.")
+    ] = False,
+    config: Annotated[str, typer.Option(help="TOML file: path_column, encoding and the like of a table.")] = "",
 ) -> None:
     """Predict images with a bundle, as CSV; needs no torch."""
     out = "" if out == "-" else out  # as many tools name standard output
     if sample_submission or wanted:
         from svertka.cli.submission import submit
 
-        raise typer.Exit(submit(bundle, paths, sample_submission, out or None, wanted, threads, engine))
+        if top_k or excel:
+            option = "--top-k" if top_k else "--excel"
+            raise ConfigError(
+                f"{option} changes the columns, which --sample-submission decides; leave one of them out."
+            )
+        raise typer.Exit(submit(bundle, paths, sample_submission, out or None, wanted, threads, engine, config))
     from svertka.cli.predict import predict as verb
 
-    raise typer.Exit(verb(bundle, paths, out or None, threads, engine))
+    raise typer.Exit(verb(bundle, paths, out or None, threads, engine, config, top_k, excel))
 
 
 @app.command()
@@ -207,11 +221,12 @@ def explain(
     out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")],
     language: Annotated[str, typer.Option(help="Of the page: en or ru.")] = "en",
     threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    config: Annotated[str, typer.Option(help="TOML file: path_column, encoding and the like of a table.")] = "",
 ) -> None:
     """Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch."""
     from svertka.cli.explain import explain as verb
 
-    raise typer.Exit(verb(bundle, paths, out, language, threads))
+    raise typer.Exit(verb(bundle, paths, out, language, threads, config))
 
 
 @app.command()

@@ -14,6 +14,8 @@ from typing import TextIO
 
 from svertka.errors import ConfigError, NotFoundError
 
+BOM = "\ufeff"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
 ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
@@ -45,16 +47,34 @@ def may_write(path: Path, reads: Iterable[str | Path], ours: Callable[[Path], bo
 
 
 def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
-    """A test whether a file begins as a CSV table with these columns does."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    start = line.getvalue().encode(errors=ENCODING_ERRORS)
+    """A test whether a file begins as a CSV table with these columns does, one for a spreadsheet included."""
+    starts = []
+    for delimiter, mark in ((",", ""), (";", BOM)):
+        line = io.StringIO()
+        csv.writer(line, delimiter=delimiter, lineterminator="").writerow(cells)
+        starts.append((mark + line.getvalue()).encode(errors=ENCODING_ERRORS))
 
     def tells(path: Path) -> bool:
         with path.open("rb") as file:
-            return file.read(len(start)) == start
+            return file.read(max(map(len, starts))).startswith(tuple(starts))
 
     return tells
+
+
+def excel_rows(stream: TextIO) -> Callable[[Sequence[object]], object]:
+    """Returns what writes a row that a spreadsheet shows as it is meant when the file is opened by a double click.
+
+    That is: UTF-8 with a byte order mark, and semicolons; the decimal commas that go with them in the languages whose
+    Excel expects semicolons are the caller's (as R's ``write.csv2`` does it). A text that would run as a formula gets
+    an apostrophe before it, as OWASP recommends (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    stream.write(BOM)
+    rows = csv.writer(stream, delimiter=";", lineterminator="\r\n")
+    return lambda cells: rows.writerow([_for_excel(str(cell)) for cell in cells])
+
+
+def _for_excel(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
 def say_unlike(names: Sequence[str]) -> None:
@@ -68,8 +88,14 @@ def say_unlike(names: Sequence[str]) -> None:
 
 @contextmanager
 def standard_output() -> Iterator[TextIO]:
-    """Standard output, able to write any file name."""
+    """Standard output, able to write any file name.
+
+    Raises:
+        ConfigError: whoever called has closed it.
+    """
     stream = sys.stdout
+    if stream is None:
+        raise ConfigError("standard output is closed, so nobody would see the answers; name a file with --out.")
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(encoding="utf-8", errors=ENCODING_ERRORS)
     yield stream

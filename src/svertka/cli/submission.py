@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.cli.inputs import Input, find_inputs
+from svertka.cli.inputs import Input, find_inputs, table_config
 from svertka.cli.output import begins, may_write, say, say_unlike, standard_output, written_whole
 from svertka.data.competition import is_test_image, plain
 from svertka.data.finder import ways_to_name
-from svertka.data.table import read_rows
+from svertka.data.rows import as_number, read_table
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import open_predictor, predict_files
+from svertka.messages import sentences
 
 LABELS = "labels"
 _POSITIVE = {"1": "0", "true": "false", "yes": "no", "positive": "negative"}
@@ -57,6 +58,7 @@ def submit(
     wanted: str = "",
     threads: int = 0,
     engine: str = "auto",
+    config_file: str = "",
 ) -> int:
     """Writes a submission; only images that the sample asks for are read.
 
@@ -68,6 +70,7 @@ def submit(
         wanted: ``"labels"``, or the class whose probability a single column wants; "" decides by the sample.
         threads: 0 means all processors.
         engine: see ``open_predictor``.
+        config_file: TOML file that says how to read tables; "" means none.
 
     Returns:
         The exit code, 0.
@@ -80,9 +83,10 @@ def submit(
     if not sample_file:
         raise ConfigError(f"--wanted is {wanted!r}, but it goes with --sample-submission FILE only.")
     predictor = open_predictor(load_bundle(bundle), threads, engine)
-    inputs = find_inputs(paths)
+    inputs = find_inputs(paths, config_file)
     index = _Index(inputs)
-    sample = read_sample(Path(sample_file), index)
+    config = table_config(config_file)
+    sample = read_sample(Path(sample_file), index, config.encoding if config else "")
     if out:
         may_write(Path(out), [sample_file, *paths, *(one.file for one in inputs)], begins(sample.header))
     cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
@@ -91,7 +95,7 @@ def submit(
     answers, novelty, unlike, broken = {}, predictor.bundle.novelty, [], []
     for image, result in zip(distinct, predict_files(predictor, (one.file for one in distinct)), strict=True):
         if result.probabilities_K is None:
-            broken.append(f"{image.name} ({result.error})")
+            broken.append(f"{image.name} ({image.why_not or result.error})")
             continue
         answers[image] = cells(result.probabilities_K)
         if novelty and result.distance is not None and novelty.is_unlike(result.distance):
@@ -110,8 +114,13 @@ def submit(
     return 0
 
 
-def read_sample(path: Path, index: "_Index") -> Sample:
+def read_sample(path: Path, index: "_Index", encoding: str = "") -> Sample:
     """Reads a sample submission; the ids are in the column that means most images, the first if none does.
+
+    Args:
+        path: of the sample.
+        index: of the images.
+        encoding: of the sample; "" finds it.
 
     Raises:
         NotFoundError: there is no such file.
@@ -119,7 +128,10 @@ def read_sample(path: Path, index: "_Index") -> Sample:
     """
     if not path.is_file():
         raise NotFoundError(f"{path} is no file; expected the competition's sample submission, a CSV.")
-    header, rows = read_rows(path)
+    table = read_table(path, encoding)
+    header, rows = table.header, table.rows
+    for notice in table.notices:
+        say(sentences(notice))
     if not rows or len(header) < 2:
         raise DataError(
             f"{path.name} has {len(header)} columns and {len(rows)} rows; expected a column of ids, at least one to "
@@ -193,9 +205,11 @@ def choose_cells(sample: Sample, class_names: Sequence[str], wanted: str) -> tup
     (column,) = sample.asked
     if not wanted:
         wanted = _as_shown(sample, column, class_names)
+    spelt = _as_sample_spells(sample.held(column), class_names)
     if wanted == LABELS:
         hint = f" (for a probability: --wanted {class_names[-1]})" if len(class_names) == 2 else ""
-        return lambda p_K: [class_names[int(p_K.argmax())]], f"column {column!r} holds the labels{hint}"
+        return lambda p_K: [spelt[class_names[int(p_K.argmax())]]], f"column {column!r} holds the labels{hint}"
+    wanted = next((name for name in class_names if as_number(name) == as_number(wanted)), wanted)
     if wanted not in class_names:
         raise ConfigError(
             f"--wanted is {wanted!r}; expected {LABELS}, or one of the model's classes: {_listed(class_names)}."
@@ -208,7 +222,8 @@ def choose_cells(sample: Sample, class_names: Sequence[str], wanted: str) -> tup
 def _as_shown(sample: Sample, column: str, class_names: Sequence[str]) -> str:
     """What a single column wants: labels, or the probability of a class."""
     held = sample.held(column)
-    strange = sorted(held - set(class_names))
+    known = set(map(as_number, class_names))
+    strange = sorted(value for value in held if as_number(value) not in known)
     if not strange:
         return LABELS
     if not all(_is_probability(value) for value in held):
@@ -220,13 +235,21 @@ def _as_shown(sample: Sample, column: str, class_names: Sequence[str]) -> str:
     if plain(column) in by_name:
         return by_name[plain(column)]
     if len(class_names) == 2:
+        by_name |= {plain(as_number(name)): name for name in class_names}
         for yes, no in _POSITIVE.items():
-            if by_name.keys() == {yes, no}:
+            if {yes, no} <= by_name.keys():
                 return by_name[yes]
     raise ConfigError(
         f"{sample.path.name} wants one probability in the column {column!r}, but not plainly of which class; the model "
         f"knows {_listed(class_names)}. Say it with --wanted CLASS."
     )
+
+
+def _as_sample_spells(held: set[str], class_names: Sequence[str]) -> dict[str, str]:
+    """Classes that are numbers as the sample writes numbers: 1 for 1.0 where it has 0 and 1."""
+    by_number = {as_number(value): value for value in held}
+    whole = all(as_number(value) == value for value in held) and any(map(str.isdecimal, held))
+    return {name: by_number.get(as_number(name), as_number(name) if whole else name) for name in class_names}
 
 
 def _is_probability(text: str) -> bool:
@@ -239,9 +262,11 @@ def _is_probability(text: str) -> bool:
 def _a_column_each(sample: Sample, class_names: Sequence[str]) -> tuple[Cells, str]:
     places: dict[str, int] = {}
     for column in sample.asked:
-        alike = [place for place, name in enumerate(class_names) if name == column] or [
-            place for place, name in enumerate(class_names) if plain(name) == plain(column)
-        ]
+        alike = (
+            [place for place, name in enumerate(class_names) if name == column]
+            or [place for place, name in enumerate(class_names) if as_number(name) == as_number(column)]
+            or [place for place, name in enumerate(class_names) if plain(name) == plain(column)]
+        )
         if len(alike) == 1:
             places[column] = alike[0]
     strange = [column for column in sample.asked if column not in places]

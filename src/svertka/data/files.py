@@ -113,10 +113,15 @@ def _refuse_columns(root: Path, config: RunConfig | None) -> None:
             )
 
 
-def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts ``img2`` before ``img10``; ties (``Img1``, ``img1``) are broken by the text itself."""
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return (*((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part), (2, text))
+    parts = [part for part in re.split(r"([0-9]+)", text.casefold()) if part]
+    numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
+    keys = [  # by the number of digits first: there may be more of them than int takes
+        (1, 0, part) if number is None else (0, len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    ]
+    return (*keys, (2, 0, text))
 
 
 def is_hidden(name: str) -> bool:

@@ -26,20 +26,26 @@ class Finder:
         self._usual = [folder for name in usual if (folder := root / name).is_dir()]
         self._folders = [root, table_folder, *self._usual]
         self._by_name: dict[str, str] | None = None
+        self._several: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, named: str) -> str | None:
         """The file of a name, relative to the root where it lies below; None if there is none, or more than one."""
-        named = named.replace("\\", "/")
-        for folder in self._folders:
-            path = folder / named
-            try:
-                if path.is_file():
-                    return self._relative(path)
-            except (OSError, ValueError):  # too long, or a null byte: no such file
-                return None
+        for name in dict.fromkeys((named, named.strip(), named.strip().replace("\\", "/"))):
+            for folder in self._folders:
+                path = folder / name
+                try:
+                    if path.is_file():
+                        return self._relative(path)
+                except (OSError, ValueError):  # too long, or a null byte: no such file
+                    return None
         if self._by_name is None:
             self._by_name = self._index()
-        return self._by_name.get(named)
+        return self._by_name.get(name)
+
+    def two_files(self, named: str) -> str:
+        """For a name that means none because several bear it: which; otherwise ""."""
+        several = self._several.get(named.strip().replace("\\", "/"), ())
+        return f"two files match: {' and '.join(several)}" if several else ""
 
     def _index(self) -> dict[str, str]:
         """Every end of every image's path, with and without suffix; the usual folders come first.
@@ -49,7 +55,7 @@ class Finder:
         index: dict[str, str] = {}
         for folder in [*self._usual, self._root]:
             here: dict[str, str] = {}
-            twice: set[str] = set()
+            twice: dict[str, tuple[str, ...]] = {}
             for path in walk(folder):
                 if path.suffix.lower() not in READABLE_SUFFIXES:
                     continue
@@ -57,9 +63,10 @@ class Finder:
                 if not self._with_test_images and is_test_image(Path(relative)):
                     continue  # an unlabelled image may bear the name of a labelled one
                 for key in ways_to_name(relative):
-                    if here.setdefault(key, relative) != relative:
-                        twice.add(key)
+                    if (first := here.setdefault(key, relative)) != relative:
+                        twice.setdefault(key, (first, relative))
             index = {key: path for key, path in here.items() if key not in twice} | index
+            self._several |= twice
         return index
 
     def _relative(self, path: Path) -> str:

@@ -7,10 +7,11 @@ What a file turned out to be is kept in ``index``, its prepared pixels in ``pixe
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from svertka.config import RunConfig
+from svertka.config import MIN_IMAGES_PER_CLASS, RunConfig
 from svertka.data.decode import decode
 from svertka.data.files import Entry, Listing, list_files, natural_key
 from svertka.data.fingerprint import fingerprint
@@ -22,7 +23,6 @@ from svertka.errors import DataError, ImageRejected
 from svertka.runtime import compute_threads
 from svertka.schema import Advanced, Catalog, EventSink, ImageRecord, Notice, Preprocess, Rejection, ignore_events
 
-MIN_IMAGES_PER_CLASS = 5
 _REMEMBER_EVERY = 64
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -42,7 +42,7 @@ def scan(
 
     Args:
         root: a folder or a table, see ``files``.
-        config: columns of a table, the limit of pixels, threads.
+        config: columns and encoding of a table, the limit of pixels, threads, which classes are too small to keep.
         preprocess: when given, prepared pixels go to the ``PixelStore`` in the same pass.
         cache: where to remember; None means ``cache_dir()``.
         on_event: told ``Advanced``; notices are in the catalog.
@@ -59,6 +59,8 @@ def scan(
     catalog = scan_listing(
         listing, config, preprocess=preprocess, cache=cache_dir() if cache is None else cache, on_event=on_event
     )
+    if for_training and config.min_images:
+        catalog = _without_small_classes(catalog, config.min_images)
     _check_usable(catalog, for_training)
     return catalog
 
@@ -229,16 +231,38 @@ def _check_usable(catalog: Catalog, for_training: bool) -> None:
             f"{catalog.root} has one class only ({only}); a classifier needs at least two. "
             "Put the images into one folder a class, or check that this is the folder above the classes."
         )
+    few = {name: count for name, count in _different_images(catalog).items() if count < MIN_IMAGES_PER_CLASS}
+    if few:
+        raise DataError(
+            f"Too few different images in {', '.join(f'{name} ({count})' for name, count in few.items())}; at least "
+            f"{MIN_IMAGES_PER_CLASS} a class are needed to train, choose and judge. Add images, or leave such classes "
+            f"out: --min-images {MIN_IMAGES_PER_CLASS}, or min_images = {MIN_IMAGES_PER_CLASS} in a file for --config."
+        )
+
+
+def _different_images(catalog: Catalog) -> dict[str, int]:
+    """How many images of each class differ in their pixels."""
     images: list[set[str]] = [set() for _ in catalog.class_names]
     for record in catalog.records:
         images[record.label].add(record.pixel_hash)
-    few = [
-        f"{name} ({len(distinct)})"
-        for name, distinct in zip(catalog.class_names, images, strict=True)
-        if len(distinct) < MIN_IMAGES_PER_CLASS
-    ]
-    if few:
+    return {name: len(distinct) for name, distinct in zip(catalog.class_names, images, strict=True)}
+
+
+def _without_small_classes(catalog: Catalog, least: int) -> Catalog:
+    """Leaves out the classes with fewer than ``least`` different images, and says which."""
+    left_out = {name: count for name, count in _different_images(catalog).items() if count < least}
+    if not left_out:
+        return catalog
+    kept = tuple(name for name in catalog.class_names if name not in left_out)
+    if len(kept) < 2:
         raise DataError(
-            f"Too few different images in {', '.join(few)}; at least {MIN_IMAGES_PER_CLASS} a class are needed to "
-            "train, choose and judge. Add images, or take the class out."
+            f"min_images is {least}, which leaves {f'one class only ({kept[0]})' if kept else 'no class'} of "
+            f"{len(catalog.class_names)}; a classifier needs at least two. The largest that are left out: "
+            f"{', '.join(f'{name} ({left_out[name]})' for name in sorted(left_out, key=lambda n: -left_out[n])[:3])}."
         )
+    number = {name: label for label, name in enumerate(kept)}
+    records = (
+        replace(r, label=number[name]) for r in catalog.records if (name := catalog.class_names[r.label]) in number
+    )
+    notice = Notice("classes_left_out", {"least": least, "classes": left_out}, level="warning")
+    return replace(catalog, class_names=kept, records=tuple(records), notices=(*catalog.notices, notice))

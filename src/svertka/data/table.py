@@ -1,73 +1,73 @@
-"""A CSV or TSV table of images: which columns hold what, and where the files lie."""
+"""A table of images: which columns hold what, and where the files lie."""
 
-import csv
-import io
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from svertka.config import RunConfig
-from svertka.data.competition import Competition, plain
+from svertka.data.competition import Competition
 from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key
 from svertka.data.finder import Finder
-from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
+from svertka.data.rows import (
+    USUAL_NAMES,
+    Table,
+    cell_of,
+    looks_missing,
+    one_hot_columns,
+    read_table,
+    same_numbers,
+    with_named_class,
+)
+from svertka.errors import DataError, NotFoundError, did_you_mean
 from svertka.schema import Notice, Rejection
 
-# Compared without case, spaces, dashes and underscores; earlier names win.
-_USUAL_NAMES = {
-    "path": "path filepath imagepath file filename image imagename imagefile img imageid imgid id name файл путь",
-    "label": "label class target category y classname labelname species breed diagnosis dx метка класс",
-    "group": "group groupid patient patientid subject subjectid пациент группа",
-    "split": "split subset fold partition set выборка",
-}
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "train_images", "train", "data", "photos")
 _UNLABELLED_FOLDERS = ("test_images", "test", *_IMAGE_FOLDERS)  # as competitions name them
 
 
-def list_table(table: Path, config: RunConfig | None = None, competition: Competition | None = None) -> Listing:
+def list_table(file: Path, config: RunConfig | None = None, competition: Competition | None = None) -> Listing:
     """Lists the images that a table names. Files beside them that it doesn't name are left alone.
 
     Args:
-        table: CSV or TSV; the delimiter is found, UTF-8 (with or without BOM) or Windows-1251.
-        config: may name the columns and the folder of the images.
+        file: CSV or TSV; delimiter and encoding are found, see ``rows``.
+        config: may name the columns, the encoding and the folder of the images.
         competition: that the table is the training table of; its sample submission then says which column is the label.
 
     Raises:
-        DataError: no header, no rows, no column of paths or labels, or a split that is none.
-        ConfigError: a column that the configuration names is not there.
+        DataError: no header, no rows, no column of paths or labels, a split that is none, or bytes that may be read in
+            several ways.
+        ConfigError: a column that the configuration names is not there, or the encoding is another.
         NotFoundError: the folder of images that the configuration names is not there.
     """
-    config = config or RunConfig(data=str(table))
-    header, rows = read_rows(table)
+    config = config or RunConfig(data=str(file))
+    table = read_table(file, config.encoding)
     notices: list[Notice] = []
     if competition is not None:
-        header, rows, config = _as_the_sample_says(competition, header, rows, config)
+        table, config = _as_the_sample_says(competition, table, config)
         notices.append(Notice("competition", {"table": table.name, "sample": competition.sample.name}))
     columns = {
-        "path": _column(table, header, "path", config.path_column),
-        "label": _column(table, header, "label", config.label_column),
-        "group": _column(table, header, "group", config.group_column),
-        "split": _column(table, header, "split", config.split_column),
+        "path": table.column("path", config.path_column),
+        "label": table.column("label", config.label_column),
+        "group": table.column("group", config.group_column),
+        "split": table.column("split", config.split_column),
     }
+    if columns["path"] is not None and columns["label"] is None:
+        table, columns["label"] = _one_hot(table, columns, notices)
     for role in ("path", "label"):
         if columns[role] is None:
-            raise _no_column(table, header, role, f"Name it with {role}_column in a file for --config.")
+            raise table.no_column(role, f"Name it with {role}_column in a file for --config.")
     if columns["split"] is not None:
-        values = {_value(row, columns["split"]).casefold() for row in rows.values()} - {""}
-        if not config.split_column and values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
-            notices.append(Notice("split_column_ignored", {"names": [header[columns["split"]]]}))
-            columns["split"] = None
-        else:
-            labelled = [row for row in rows.values() if _value(row, columns["label"])]
-            _check_splits(table, header[columns["split"]], [_value(row, columns["split"]) for row in labelled])
-    root = _image_root(table, config)
-    find = Finder(root, table.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
+        _check_or_drop_split(table, columns, config, notices)
+    root = _image_root(file, config)
+    find = Finder(root, file.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
+    spellings = _read_labels(table, columns["label"], notices)
     entries: list[Entry] = []
     rejected: list[Rejection] = []
     first_rows: dict[str, Entry] = {}
-    for number, row in rows.items():
-        cells = {"path": _cell(row, columns["path"])}
-        cells |= {role: _value(row, columns[role]) for role in ("label", "group", "split")}
+    for number, row in table.rows.items():
+        label = cell_of(row, columns["label"])
+        cells = {"path": _raw(row, columns["path"]), "label": spellings.get(label, label)}
+        cells |= {role: _known(cell_of(row, columns[role])) for role in ("group", "split")}
         entry = _entry(find, cells, number)
         if isinstance(entry, Rejection):
             rejected.append(entry)
@@ -79,120 +79,95 @@ def list_table(table: Path, config: RunConfig | None = None, competition: Compet
     if not entries and not rejected:
         raise DataError(f"{table.name} has a header but no rows; expected one row an image.")
     entries.sort(key=lambda entry: natural_key(entry.path))
-    used = {role: header[index] for role, index in columns.items() if index is not None}
-    notices.insert(0, Notice("table_columns", {"table": table.name, "columns": used}))
+    used = {role: table.header[index] for role, index in columns.items() if index is not None}
+    notices = [Notice("table_columns", {"table": table.name, "columns": used}), *table.notices, *notices]
     return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=tuple(notices))
 
 
-def list_paths(table: Path) -> list[tuple[str, Path]]:
+def list_paths(file: Path, config: RunConfig | None = None) -> tuple[list[tuple[str, Path, str]], tuple[Notice, ...]]:
     """Names that a table of unlabelled images holds, and the file that each means; ``list_table`` finds them alike.
 
     A name that means no file stands for one of that name beside the table.
 
+    Returns:
+        Names, files, and "two files match: …" where two bear the name, otherwise ""; then what had to be guessed.
+
     Raises:
         DataError: the table cannot be read, or has no column of paths.
+        ConfigError: a column that the configuration names is not there, or the encoding is another.
+        NotFoundError: the folder of images that the configuration names is not there.
     """
-    header, rows = read_rows(table)
-    column = _column(table, header, "path", "")
+    config = config or RunConfig(data=str(file))
+    table = read_table(file, config.encoding)
+    column = table.column("path", config.path_column)
     if column is None:
-        raise _no_column(table, header, "path", "Rename the column that holds the paths to 'path'.")
-    folder = table.absolute().parent
-    find = Finder(folder, folder, _UNLABELLED_FOLDERS)
-    return [(name, folder / (find(name) or name)) for row in rows.values() if (name := _cell(row, column))]
+        raise table.no_column("path", "Name it with path_column in a file for --config.")
+    folder = _image_root(file.absolute(), config)
+    find = Finder(folder, file.absolute().parent, _UNLABELLED_FOLDERS)
+    named = [_raw(row, column) for row in table.rows.values() if cell_of(row, column)]
+    found = [(name.strip(), find(name), find.two_files(name)) for name in named]
+    return [(name, folder / (path or name), "" if path else why_not) for name, path, why_not in found], table.notices
 
 
-def _no_column(table: Path, header: list[str], role: str, advice: str) -> DataError:
-    return DataError(
-        f"{table.name} has no column that looks like the {role} (columns: {', '.join(header)}); "
-        f"usual names are {', '.join(_USUAL_NAMES[role].split()[:5])}. {advice}"
-    )
-
-
-def read_rows(table: Path) -> tuple[list[str], dict[int, list[str]]]:
-    """Header (without spaces around the names) and rows of a CSV or TSV table, by their numbers.
-
-    Numbers are those that a spreadsheet shows: from 1, the header and empty rows counted, though left out here.
-
-    Raises:
-        DataError: it cannot be read, or is empty.
-    """
-    try:
-        data = table.read_bytes()
-    except OSError as error:
-        raise DataError(f"{table} cannot be read ({error.strerror}); check its permissions.") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1251", errors="replace")
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    if not first:
-        raise DataError(f"{table.name} is empty; expected a header and one row an image.")
-    # csv.Sniffer guesses from letter counts and is fooled by paths; the header alone decides better.
-    delimiter = max(",;\t|", key=first.count)
-    try:
-        numbered = enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1)
-        rows = {number: row for number, row in numbered if any(cell.strip() for cell in row)}
-    except csv.Error as error:  # its words are for programmers
-        raise DataError(f"{table.name} is no table that can be read; expected CSV or TSV text.") from error
-    if not rows:
-        raise DataError(f"{table.name} is empty; expected a header and one row an image.")
-    header = rows.pop(min(rows))
-    return [cell.strip() for cell in header], rows
-
-
-def _as_the_sample_says(
-    competition: Competition, header: list[str], rows: dict[int, list[str]], config: RunConfig
-) -> tuple[list[str], dict[int, list[str]], RunConfig]:
+def _as_the_sample_says(competition: Competition, table: Table, config: RunConfig) -> tuple[Table, RunConfig]:
     """A competition's training table with one column of labels, and a configuration that names its columns.
 
     The columns that the sample submission asks for are the labels: one column holds them as they are; of several, one
     for each class, the one that holds 1 names the class.
     """
-    asked, _ = read_rows(competition.sample)
+    asked = read_table(competition.sample, config.encoding).header
     path_column, label_column = config.path_column, config.label_column
-    if not path_column and asked[0] in header and _column(competition.sample, header, "path", "") is None:
+    if not path_column and asked[0] in table.header and table.column("path", "") is None:
         path_column = asked[0]
-    shared = [name for name in asked[1:] if name in header]
+    shared = [name for name in asked[1:] if name in table.header]
     if not label_column and len(shared) == 1:
         label_column = shared[0]
     elif not label_column and len(shared) > 1:
-        places = [header.index(name) for name in shared]
-        label_column = "class named by a column"
-        header = [*header, label_column]
-        rows = {n: [*row, _named_class(competition, row, places, shared, n)] for n, row in rows.items()}
-    return header, rows, replace(config, path_column=path_column, label_column=label_column)
+        places = [table.header.index(name) for name in shared]
+        why = f"that {competition.sample.name} asks for"
+        table = with_named_class(table, places, why, "name another column as label_column")
+        label_column = table.header[-1]
+    return table, replace(config, path_column=path_column, label_column=label_column)
 
 
-def _named_class(competition: Competition, row: list[str], places: list[int], names: list[str], number: int) -> str:
-    cells = [_cell(row, place) for place in places]
-    try:
-        chosen = [name for name, cell in zip(names, cells, strict=True) if float(cell) == 1]
-        others = [cell for cell in cells if float(cell) not in (0, 1)]
-    except ValueError:
-        chosen, others = [], cells
-    if len(chosen) != 1 or others:
-        raise DataError(
-            f"row {number} of the training table has {', '.join(cells)} in the columns {', '.join(names)} that "
-            f"{competition.sample.name} asks for; expected one 1 and otherwise 0, for one class an image. Images of "
-            "several classes at once cannot be learnt; name another column as label_column, or drop such rows."
-        )
-    return chosen[0]
+def _one_hot(table: Table, columns: dict[str, int | None], notices: list[Notice]) -> tuple[Table, int | None]:
+    """A table without a column of labels, with one that its columns of 0 and 1 make up; as it is if it has none."""
+    places = one_hot_columns(table, list(columns.values()))
+    if not places:
+        return table, None
+    names = [table.header[place] for place in places]
+    why = f"(there is no column named {', '.join(USUAL_NAMES['label'].split()[:2])} or the like)"
+    table = with_named_class(table, places, why, "name the column of labels with label_column in a file for --config")
+    notices.append(Notice("one_hot", {"names": names}))
+    return table, len(table.header) - 1
 
 
-def _column(table: Path, header: list[str], role: str, named: str) -> int | None:
-    """Index of a column: the one that is named, else by its usual names, else None."""
-    if named:
-        if named in header:
-            return header.index(named)
-        listed = ", ".join(header)
-        hint = did_you_mean(named, header)
-        raise ConfigError(f"{role}_column is {named!r}, but {table.name} has the columns {listed}.{hint}")
-    names = [plain(name) for name in header]
-    return next((names.index(name) for name in _USUAL_NAMES[role].split() if name in names), None)
+def _check_or_drop_split(
+    table: Table, columns: dict[str, int | None], config: RunConfig, notices: list[Notice]
+) -> None:
+    place = columns["split"]
+    assert place is not None
+    values = {_known(cell_of(row, place)).casefold() for row in table.rows.values()} - {""}
+    if not config.split_column and values.isdisjoint(SPLIT_FOLDERS):  # numbers of folds, most likely
+        notices.append(Notice("split_column_ignored", {"names": [table.header[place]]}))
+        columns["split"] = None
+        return
+    labelled = [row for row in table.rows.values() if cell_of(row, columns["label"])]
+    _check_splits(table.name, table.header[place], [_known(cell_of(row, place)) for row in labelled])
 
 
-def _check_splits(table: Path, name: str, values: list[str]) -> None:
+def _read_labels(table: Table, place: int | None, notices: list[Notice]) -> dict[str, str]:
+    """How labels are spelt anew: those that are one number become one class. What may surprise is noted."""
+    labels = Counter(label for row in table.rows.values() if (label := cell_of(row, place)))
+    if names := [label for label in labels if looks_missing(label)]:
+        notices.append(Notice("labels_like_missing", {"names": names}))
+    spellings = same_numbers(labels)
+    if spellings:
+        notices.append(Notice("same_numbers", {"names": list(spellings)}))
+    return spellings
+
+
+def _check_splits(table: str, name: str, values: list[str]) -> None:
     """Stops at a split that is none: leaving its rows out would quietly cost the person a whole part.
 
     Raises:
@@ -202,29 +177,31 @@ def _check_splits(table: Path, name: str, values: list[str]) -> None:
     if unknown:
         value, count = unknown.most_common(1)[0]
         raise DataError(
-            f"column {name!r} of {table.name} has {value!r} in {count} of {len(values)} rows; expected train, val or "
+            f"column {name!r} of {table} has {value!r} in {count} of {len(values)} rows; expected train, val or "
             f"test, or nothing where svertka is to choose.{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it, "
             "or rename the column if it is none of splits."
         )
 
 
-def _cell(row: list[str], index: int | None) -> str:
-    return row[index].strip() if index is not None and index < len(row) else ""
+def _raw(row: list[str], index: int | None) -> str:
+    """A cell with the spaces around it, which names of files may have."""
+    return row[index] if index is not None and index < len(row) else ""
 
 
-def _value(row: list[str], index: int | None) -> str:
-    """A cell other than the path; ``nan`` is how programs write that nothing is known."""
-    cell = _cell(row, index)
+def _known(cell: str) -> str:
+    """A group or part; ``nan`` is how programs write that there is none."""
     return "" if cell.casefold() == "nan" else cell
 
 
 def _entry(find: Finder, cells: dict[str, str], number: int) -> Entry | Rejection:
-    named = cells["path"]
+    named = cells["path"].strip()
     if not named:
         return Rejection(path=f"row {number}", reason="no_path", detail=f"row {number} of the table names no file")
-    path = find(named)
+    path = find(cells["path"])
     if path is None:
-        return Rejection(path=named, reason="missing", detail=f"row {number} names it, but there is no such file")
+        two_files = find.two_files(named)
+        detail = f"row {number} names it, but {two_files or 'there is no such file'}"
+        return Rejection(path=named, reason="two_files" if two_files else "missing", detail=detail)
     if not cells["label"]:
         return Rejection(path=path, reason="no_label", detail=f"row {number} has an empty label")
     split = SPLIT_FOLDERS[cells["split"].casefold()] if cells["split"] else None

@@ -79,6 +79,11 @@ def probabilities(predictions: Predictions, temperature: float = 1.0) -> NDArray
     return softmax(scaled_logits(predictions, temperature))
 
 
+def figure(probability: float) -> str:
+    """A probability as a table shows it: six decimals, more than images can tell apart."""
+    return f"{probability:.6f}"
+
+
 def predicted_labels(predictions: Predictions) -> NDArray[np.int64]:
     """The class with the largest logit, shape [N]; of equal ones the first in ``class_names``."""
     labels_N: NDArray[np.int64] = predictions.logits_NK.argmax(axis=1).astype(np.int64)
@@ -88,7 +93,7 @@ def predicted_labels(predictions: Predictions) -> NDArray[np.int64]:
 def save_predictions(predictions: Predictions, path_csv: Path, temperature: float = 1.0) -> None:
     """Writes one row an image: path, true and predicted label, confidence, every class's probability and logit.
 
-    Probabilities are for people (seven digits, with the temperature); logits are exact and are what
+    Probabilities are for people (six decimals, with the temperature); logits are exact and are what
     ``load_predictions`` reads.
 
     Raises:
@@ -108,8 +113,8 @@ def save_predictions(predictions: Predictions, path_csv: Path, temperature: floa
                     path,
                     names[int(predictions.labels_N[row])],
                     names[predicted],
-                    f"{probabilities_NK[row, predicted]:.7g}",
-                    *(f"{p:.7g}" for p in probabilities_NK[row].tolist()),
+                    figure(probabilities_NK[row, predicted]),
+                    *map(figure, probabilities_NK[row].tolist()),
                     # str of a float32 is the shortest text that reads back as the same float32.
                     *map(str, predictions.logits_NK[row].astype(np.float32)),
                 ]
