@@ -9,6 +9,7 @@ SvertkaError
 ├── WeightsError (ValueError)         weights are missing, damaged or do not fit the network
 ├── TrainingError (ValueError)        training came to nothing
 ├── BundleError (ValueError)          a bundle is damaged, or its two engines disagree
+├── UnfinishedError (RuntimeError)    a run was judged, but something that comes after failed
 ├── GraphError (ValueError)           the twin cannot run an ONNX graph: it says which operator, and why
 ├── RemoteError (ConnectionError)     a service elsewhere refuses, or cannot be reached
 └── MissingExtraError (ImportError)   an optional part is not installed
@@ -65,6 +66,10 @@ class TrainingError(SvertkaError, ValueError):
 
 class BundleError(SvertkaError, ValueError):
     """A bundle is damaged, or its two engines disagree."""
+
+
+class UnfinishedError(SvertkaError, RuntimeError):
+    """A run has learnt and was judged, and its figures are kept, but a step that comes after failed."""
 
 
 class GraphError(SvertkaError, ValueError):

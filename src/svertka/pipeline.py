@@ -5,6 +5,8 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,7 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
-from svertka.errors import ConfigError, SvertkaError
+from svertka.errors import ConfigError, SvertkaError, UnfinishedError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import open_engine
@@ -46,7 +48,7 @@ from svertka.schema import (
     SplitName,
     ignore_events,
 )
-from svertka.step_log import StepLog
+from svertka.step_log import Step, StepLog
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.novelty import POINTS, Neighbourhood, told
 from svertka.transfer.probe import ENOUGH, check_order, stratified
@@ -68,14 +70,15 @@ def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str 
         resume: a run folder to go on with; ``config`` is then the one stored there.
 
     Raises:
-        SvertkaError: with what is wrong and what to do.
+        UnfinishedError: a step after judging failed; figures and predictions are in the run folder.
+        SvertkaError: with what else is wrong and what to do.
     """
     listing = list_files(config.data, config)  # a wrong path fails here, before anything is made or loaded
     if resume:
         run_folder.load_config(Path(resume))  # is there a run?
     folder = Path(resume) if resume else run_folder.new_run_folder(config)
     with run_folder.alone(folder):
-        if (folder / run_folder.METRICS).exists():
+        if all((folder / name).exists() for name in run_folder.WHOLE):
             raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
         kept = _as_kept(config, listing, folder)
         if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
@@ -157,17 +160,16 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         save_predictions(judged.test, folder / run_folder.PREDICTIONS, temperature=judged.evaluation.temperature)
         accuracy = judged.evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
-    with log.step("hand over") as step:
+    failures: list[_Failure] = []
+    bundle, insight = None, None
+    with log.step("hand over") as step, _going_on(failures, "not_handed_over", step):
         bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
         apart = bundle.parity.max_probability_difference
         step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
-    with log.step("explain") as step:
-        insight, unexplained = None, []
-        try:
-            insight = explain(learned, judged, bundle, materials, log)
+    if bundle:
+        with log.step("explain") as step, _going_on(failures, "not_explained", step):
+            insight = explain(learned, judged, bundle, materials)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
-        except SvertkaError as error:  # the classifier is good without pictures; learning is not lost for them
-            unexplained.append(Notice("not_explained", {"error": str(error)}, level="warning"))
     record = RunRecord(
         name=folder.name,
         command=command,
@@ -181,25 +183,75 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         evaluation=judged.evaluation,
         test=judged.test,
         order=order,
-        parity=bundle.parity,
+        parity=bundle.parity if bundle else None,
         costs=tuple(log.costs),
         sources=(engine.source,),
         versions=runtime.versions(PACKAGES) | {"threads": str(process.threads)},
         notices=(
+            *(failure.notice for failure in failures),
             *catalog.notices,
             *split.notices,
             *learned.notices,
             *judged.notices,
-            *unexplained,
             *([Notice("resumed")] if resumed else []),
         ),
         insight=insight,
     )
     with log.step("report") as step:
-        step.summary = str(build_report(record, folder / run_folder.REPORT))
-        write_card(record, folder / run_folder.CARD)
-    run_folder.save_run(folder, record)
+        with _going_on(failures, "not_reported", step):
+            step.summary = str(build_report(record, folder / run_folder.REPORT))
+        with _going_on(failures, "no_card", step):
+            write_card(record, folder / run_folder.CARD)
+    late = [failure.notice for failure in failures if failure.notice not in record.notices]
+    run_folder.save_run(folder, replace(record, notices=(*late, *record.notices)))
+    _tell_unfinished(failures, folder)
     return record
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Of a step after judging: what is missing for it, as a code of the catalogue, and why."""
+
+    code: str
+    error: Exception
+
+    @property
+    def notice(self) -> Notice:
+        """As the report tells it."""
+        return Notice(self.code, {"error": self.reason}, level="warning")
+
+    @property
+    def reason(self) -> str:
+        """In one line; the kind of error too where it is none that we raise on purpose."""
+        text = " ".join(str(self.error).split())
+        return text if isinstance(self.error, SvertkaError) else f"{type(self.error).__name__}: {text}"
+
+
+@contextmanager
+def _going_on(failures: list[_Failure], code: str, step: Step) -> Iterator[None]:
+    """Whatever fails inside is noted, and the run goes on: what was learnt and judged is not lost for it."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(_Failure(code, error))
+        step.summary = f"failed: {failures[-1].reason}"
+
+
+def _tell_unfinished(failures: Sequence[_Failure], folder: Path) -> None:
+    """A run without pictures is a run; one without a bundle or a report isn't whole.
+
+    Raises:
+        UnfinishedError: with what failed first, and what there is.
+    """
+    missing = {"not_handed_over": "writing the bundle", "not_reported": "the report", "no_card": "the model card"}
+    for failure in failures:
+        if what := missing.get(failure.code):
+            names = (run_folder.METRICS, run_folder.PREDICTIONS, run_folder.REPORT, run_folder.CARD)
+            there = ", ".join(name for name in names if (folder / name).exists())
+            raise UnfinishedError(
+                f"the classifier has learnt and was judged, but {what} failed: {failure.reason} What is known is in "
+                f"{folder}: {there}. When the cause is mended: svertka train --resume {folder}"
+            ) from failure.error
 
 
 @dataclass(frozen=True, kw_only=True)

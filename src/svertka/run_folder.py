@@ -53,6 +53,9 @@ LOCK, START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
     "log.txt",
 )
 
+WHOLE = (METRICS, BUNDLE, REPORT, CARD)
+"""What a finished run has; one that could not be handed over, or whose report could not be drawn, can go on."""
+
 
 # --- making and finding ------------------------------------------------------------------------------------------
 
@@ -335,7 +338,7 @@ def save_run(folder: Path, run: RunRecord) -> None:
         },
         "decision": asdict(run.decision),
         "order": asdict(run.order) if run.order else None,
-        "parity": asdict(run.parity),
+        "parity": asdict(run.parity) if run.parity else None,
         "costs": [asdict(cost) for cost in run.costs],
         "sources": [asdict(source) for source in run.sources],
         "versions": run.versions,
@@ -344,7 +347,7 @@ def save_run(folder: Path, run: RunRecord) -> None:
     write_json(folder / RUN, facts)
     if run.insight is not None:
         write_text(folder / EXPLAIN, json.dumps(asdict(run.insight), ensure_ascii=False) + "\n")
-    write_json(folder / METRICS, to_json(run.evaluation))  # last: its presence says that the run is whole
+    write_json(folder / METRICS, to_json(run.evaluation))  # last: with it the run can be read
 
 
 def load_run(folder: Path) -> RunRecord:
@@ -372,7 +375,7 @@ def load_run(folder: Path) -> RunRecord:
             evaluation=from_json(read_json(folder / METRICS)),
             test=load_predictions(folder / PREDICTIONS),
             order=OrderCheck(**facts["order"]) if facts["order"] else None,
-            parity=Parity(**facts["parity"]),
+            parity=Parity(**facts["parity"]) if facts["parity"] else None,
             costs=_all(StepCost, facts["costs"]),
             sources=_all(Source, facts["sources"]),
             versions=facts["versions"],

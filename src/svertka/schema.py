@@ -788,7 +788,7 @@ class RunRecord:
         evaluation: on the test images.
         test: predictions on the test images.
         order: of files against labels; None where it cannot be measured (too few images).
-        parity: of the bundle.
+        parity: of the bundle; None where it could not be written.
         costs: time and memory a step.
         sources: weights and data with licences.
         versions: package to version, and the machine.
@@ -807,7 +807,7 @@ class RunRecord:
     evaluation: Evaluation
     test: Predictions
     order: OrderCheck | None
-    parity: Parity
+    parity: Parity | None
     costs: tuple[StepCost, ...]
     sources: tuple[Source, ...]
     versions: dict[str, str]

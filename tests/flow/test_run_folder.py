@@ -12,7 +12,7 @@ from PIL import Image
 from svertka import run_folder
 from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
-from svertka.errors import ConfigError, DataError, NotFoundError, WeightsError
+from svertka.errors import BundleError, ConfigError, DataError, NotFoundError, UnfinishedError, WeightsError
 from svertka.export.bundle import load_bundle
 from svertka.export.engine import open_engine
 from svertka.insights import insight_of
@@ -157,6 +157,54 @@ with run_folder.alone(Path({str(tmp_path / "stopped")!r})):
     other.communicate()
     with run_folder.alone(tmp_path / "stopped"):  # a killed process leaves no lock behind
         pass
+
+
+AFTER_JUDGING = {
+    "hand_over": ("not_handed_over", "writing the bundle", "bundle"),
+    "explain": ("not_explained", "", "explain.json"),
+    "build_report": ("not_reported", "the report", "report.html"),
+    "write_card": ("no_card", "the model card", "model_card.md"),
+}
+
+
+@pytest.mark.parametrize("error", [BundleError("the graph is wrong."), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("step", AFTER_JUDGING)
+def test_what_is_known_outlives_a_step_after_judging_that_fails(finished, tmp_path, monkeypatch, step, error):
+    _, record = finished
+    code, what, missing = AFTER_JUDGING[step]
+    folder = tmp_path / "run"
+
+    def fail(*arguments):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"svertka.pipeline.{step}", fail)
+        if what:
+            told = rf"was judged, but {what} failed: .*(the graph is wrong|No space left on device).*metrics\.json"
+            with pytest.raises(UnfinishedError, match=told):
+                run(replace(record.config, out=str(folder)))
+        else:
+            run(replace(record.config, out=str(folder)))
+    found = run_folder.load_run(folder)
+    assert found.evaluation == record.evaluation
+    assert (found.test.logits_NK == record.test.logits_NK).all()
+    (notice,) = [notice for notice in found.notices if notice.code == code]
+    assert notice.level == "warning"
+    assert (found.parity is None) == (step == "hand_over")
+    names = {"bundle", "metrics.json", "predictions.csv", "report.html", "model_card.md"}
+    gone = {missing} & names
+    assert {name for name in names if (folder / name).exists()} == names - gone
+    if step == "hand_over":
+        for language, said in (("en", "There is no model to use"), ("ru", "Готовой модели нет")):
+            page = build_report(replace(found, config=replace(found.config, language=language)), tmp_path / "page.html")
+            text = page.read_text(encoding="utf-8")
+            assert said in text and 'id="use"' not in text and "#use" not in text
+    if what:  # with the cause mended, the run goes on to its end
+        again = run(found.config, resume=str(folder))
+        assert again.evaluation == record.evaluation
+        assert {name for name in names if (folder / name).exists()} == names
+    with pytest.raises(ConfigError, match="is finished already"):
+        run(found.config, resume=str(folder))
 
 
 def test_a_run_of_an_older_svertka_has_no_insight(finished, tmp_path):

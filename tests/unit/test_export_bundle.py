@@ -7,11 +7,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from svertka.errors import BundleError, ConfigError, NotFoundError
-from svertka.export.bundle import compare, load_bundle, training_hashes, was_trained_on
+from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.engines import ONNX, open_graph
+from svertka.export.graph import attach_head
+from svertka.export.parity import compare, rounding_bound
 from svertka.export.predictor import open_predictor
 from svertka.export.session import open_session
 from svertka.schema import Conformal, Preprocess
+from svertka.transfer.head import LinearHead
 
 
 @pytest.fixture
@@ -161,6 +164,53 @@ def test_only_a_tie_may_change_its_label(tiny_bundle, gap, passes):
     else:
         with pytest.raises(BundleError, match="1 labels differ"):
             compare(open_graph(model, ONNX, 1), image, reference)
+
+
+def ill_conditioned(weight):
+    """A head on features that are all but equal to their mean, so that nearly all digits cancel; gray images for it."""
+    images = np.full((4, 32, 32, 3), 128, np.uint8)
+    mean = images[0].mean(axis=(0, 1)).astype(np.float32) / np.float32(255)
+    return LinearHead(
+        mean, np.ones(3, np.float32), weight * np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
+    ), images
+
+
+def softmax(logits_NK):
+    p_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    return p_NK / p_NK.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("weight", "units", "passes"), [(4e3, 2, True), (4e3, 60, False), (8.0, 60, True), (4e5, 2, False)]
+)
+def test_engines_may_be_as_far_apart_as_the_head_makes_rounding_count(
+    mean_colour_graph, write_tiny_bundle, tmp_path, weight, units, passes
+):
+    head, images = ill_conditioned(weight)
+    rounded_D = head.mean_D * (1 + units * np.finfo(np.float32).eps * np.array([1, -1, 1]))
+    reference_NK = softmax(np.repeat(((rounded_D - head.mean_D) @ head.weight_KD.T)[None], len(images), axis=0))
+    changes = {
+        "graph": attach_head(mean_colour_graph, head),
+        "temperature": 1.0,
+        "check_images_NSSC": images,
+        "reference_NK": reference_NK,
+    }
+    if passes:
+        parity = write_tiny_bundle(tmp_path / "bundle", **changes).parity
+        assert (parity.max_probability_difference > 1e-4) == (weight > 1e3)
+    else:
+        with pytest.raises(BundleError, match="disagree on 4 test images"):
+            write_tiny_bundle(tmp_path / "bundle", **changes)
+
+
+def test_the_bound_on_rounding_holds_for_features_rounded_anew():
+    rng, eps = np.random.default_rng(0), np.finfo(np.float32).eps
+    for _ in range(50):
+        x_ND = rng.uniform(0.5, 0.51, (20, 30))
+        head = {"mean": x_ND.mean(0), "weight": rng.normal(0, 10 ** rng.uniform(0, 3), (4, 30)), "temperature": 0.7}
+        moved_ND = x_ND * (1 + 8 * eps * rng.choice([-1, 1], x_ND.shape))
+        p, q = (softmax((x - head["mean"]) @ head["weight"].T / 0.7) for x in (x_ND, moved_ND))
+        assert (np.abs(p - q).max(axis=1) <= rounding_bound(head, x_ND)).all()
 
 
 # --- bundles that are damaged --------------------------------------------------------------------------------------

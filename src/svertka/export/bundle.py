@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from svertka import __version__
 from svertka.errors import BundleError, NotFoundError
-from svertka.export.engines import ONNX, Run, open_graph, suitable
+from svertka.export.engines import ONNX, open_graph, suitable
+from svertka.export.graph import head_of
 from svertka.export.manifest import (
     FORMAT,
     HASHED_FILES,
@@ -37,18 +38,14 @@ from svertka.export.manifest import (
     preprocess_fields,
     read_manifest,
 )
+from svertka.export.parity import compare, tolerance
 from svertka.export.protobuf import check_self_contained
 from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
-from svertka.schema import Bundle, Conformal, Estimate, Novelty, Parity, Preprocess, Source
+from svertka.schema import Bundle, Conformal, Estimate, Novelty, Preprocess, Source
 
 if TYPE_CHECKING:
     import onnx
 
-LARGEST_DIFFERENCE = 1e-4
-"""Between probabilities of ONNX Runtime and torch: float32 in another order gives about 1e-6, a wrong graph
-far more."""
-
-_TIE = 1e-5  # two classes whose reference probabilities are this close are a tie: either label is right
 _HASH_DIGITS = 16
 
 
@@ -100,7 +97,8 @@ def write_bundle(
         BundleError: the two engines disagree, or the graph doesn't fit class names or preprocessing.
     """
     model = _with_metadata(graph, class_names, preprocess)
-    parity = compare(open_graph(model, ONNX, threads), check_images_NSSC, reference_NK)
+    allowed_N = tolerance(model, head_of(graph), check_images_NSSC, threads)
+    parity = compare(open_graph(model, ONNX, threads), check_images_NSSC, reference_NK, allowed_N)
     beside = _clear_beside(directory)
     try:
         (beside / MODEL).write_bytes(model)
@@ -117,7 +115,7 @@ def write_bundle(
             "outputs": [LOGITS, PROBABILITIES, *([DISTANCE] if novelty else [])],
             "novelty": asdict(novelty) if novelty else None,
             "parity": asdict(parity),
-            "engine": _engine(model, preprocess.size_px, check_images_NSSC, reference_NK, threads),
+            "engine": _engine(model, preprocess.size_px, check_images_NSSC, reference_NK, allowed_N, threads),
             "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},
             "sources": [asdict(source) for source in sources],
             "data_hash": data_hash,
@@ -188,46 +186,19 @@ def was_trained_on(pixel_hash: str, hashes: frozenset[str]) -> bool:
     return pixel_hash[:_HASH_DIGITS] in hashes
 
 
-def compare(run: Run, images_NSSC: NDArray[np.uint8], reference_NK: NDArray[np.floating]) -> Parity:
-    """Compares an engine's probabilities with the reference network's on the same images.
-
-    Raises:
-        BundleError: they differ by more than ``LARGEST_DIFFERENCE``, or in a label that is no tie.
-    """
-    n = len(images_NSSC)
-    if n == 0:
-        raise BundleError("There are no images to compare ONNX Runtime and torch on; expected at least 1.")
-    (probabilities_NK,) = run(images_NSSC, [PROBABILITIES])
-    if probabilities_NK.shape != reference_NK.shape:
-        raise BundleError(
-            f"The graph gives probabilities {list(probabilities_NK.shape)}, the network {list(reference_NK.shape)}; "
-            "expected the same shape. The graph belongs to another network."
-        )
-    difference = float(np.abs(probabilities_NK - reference_NK).max())
-    labels_N, expected_N = probabilities_NK.argmax(axis=1), reference_NK.argmax(axis=1)
-    lost_N = reference_NK.max(axis=1) - reference_NK[np.arange(n), labels_N]
-    wrong = int((lost_N > _TIE).sum())
-    if not difference <= LARGEST_DIFFERENCE or wrong:
-        raise BundleError(
-            f"The exported graph and the network disagree on {n} test images: probabilities differ by up to "
-            f"{difference:.2g} (expected at most {LARGEST_DIFFERENCE:g}) and {wrong} labels differ (expected none). "
-            "No bundle was written; the exported graph is wrong for this network."
-        )
-    return Parity(n=n, max_probability_difference=difference, same_labels=int((labels_N == expected_N).sum()))
-
-
 def _engine(
     model: bytes,
     size_px: int,
     images_NSSC: NDArray[np.uint8],
     reference_NK: NDArray[np.floating],
+    allowed_N: NDArray[np.float64],
     threads: int,
 ) -> str:
     """The quicker engine, if it agrees with the network as ONNX Runtime does."""
     engine = suitable(model, size_px)
     if engine != ONNX:
         try:
-            compare(open_graph(model, engine, threads), images_NSSC, reference_NK)
+            compare(open_graph(model, engine, threads), images_NSSC, reference_NK, allowed_N)
         except BundleError:
             return ONNX
     return engine

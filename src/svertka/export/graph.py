@@ -145,6 +145,18 @@ def attach_head(
     return model
 
 
+def head_of(classifier: "onnx.ModelProto") -> dict[str, NDArray[np.float32]]:
+    """What ``attach_head`` wrote of a head: ``mean``, ``weight``, ``bias``, ``temperature``; {} if it didn't."""
+    from onnx import numpy_helper
+
+    found = {
+        tensor.name.removeprefix("head."): numpy_helper.to_array(tensor)
+        for tensor in classifier.graph.initializer
+        if tensor.name.startswith("head.")
+    }
+    return found if {"mean", "weight", "temperature"} <= found.keys() else {}
+
+
 def attach_distance(classifier: "onnx.ModelProto", known: Neighbourhood) -> "onnx.ModelProto":
     """Appends ``distance``: of each image's features to the nearest remembered training image, float32 [N].
 

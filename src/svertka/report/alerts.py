@@ -153,7 +153,7 @@ def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 
 
 def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
-    if run.parity.same_labels < run.parity.n:
+    if run.parity and run.parity.same_labels < run.parity.n:
         yield Alert(
             level="warning",
             title=voice("alert.parity.title"),

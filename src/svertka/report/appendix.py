@@ -94,8 +94,13 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def make_commands(run: RunRecord) -> tuple[str, str, str]:
-    """Three commands that use the bundle: one image, a folder into a table, judging new labelled images."""
+def make_commands(run: RunRecord) -> tuple[str, ...]:
+    """Three commands that use the bundle: one image, a folder into a table, judging new labelled images.
+
+    None where there is no bundle.
+    """
+    if run.parity is None:
+        return ()
     folder = run.config.out.rstrip("/") or f"runs/{run.name}"
     bundle = shlex.quote(f"{folder}/bundle")
     return (
@@ -130,12 +135,14 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     left = any(notice.code.startswith("temperature_") for notice in run.notices)
     fitted = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
     calibrated = voice("methods.no_temperature") if left else fitted
-    parity = voice(
-        "methods.parity",
-        n=run.parity.n,
-        same=run.parity.same_labels,
-        difference=voice.tiny(run.parity.max_probability_difference),
-    )
+    parity = voice("methods.no_parity")
+    if run.parity:
+        parity = voice(
+            "methods.parity",
+            n=run.parity.n,
+            same=run.parity.same_labels,
+            difference=voice.tiny(run.parity.max_probability_difference),
+        )
     return (
         f"{voice(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
         voice(f"methods.groups.{_groups(split)}"),

@@ -22,6 +22,9 @@ FOLDS = 5
 FLOOR = 0.3
 """Of the median standard deviation of a tap: see ``standardisation``."""
 
+ROUGH = 1e-3
+"""Of a feature's size (root mean square): what varies less than this is divided by this all the same."""
+
 ENOUGH = 2_000
 """Images on which C and the order check are settled; more would cost time and memory and change little."""
 
@@ -72,15 +75,21 @@ def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArr
     Rather than by its bare standard deviation, a feature is divided by ``sqrt(sd² + (0.3 · median sd of its tap)²)``:
     channels that hardly ever fire would otherwise explode on the first unseen image that excites them. The taps
     are weighted equally: early ones have few channels, yet see what late ones have forgotten.
+
+    Where all of a tap hardly varies, as on images that are almost the same, neither helps. Float32 knows a feature to
+    about a millionth of its size, whatever it varies by; so nothing is divided by less than ``ROUGH`` times its size,
+    and what rounding does stays below a hundredth of a standard deviation.
     """
     mean_D, sd_D = x_ND.mean(axis=0, dtype=np.float64), x_ND.std(axis=0, dtype=np.float64)
+    least_D = ROUGH * np.hypot(mean_D, sd_D)
     scale_D = np.empty_like(sd_D)
     start = 0
     for width in widths:
         sd = sd_D[start : start + width]
         typical = float(np.median(sd[sd > 0])) if (sd > 0).any() else 1.0
         share = np.sqrt(len(widths) * width / len(sd_D))
-        scale_D[start : start + width] = np.sqrt(sd**2 + (FLOOR * typical) ** 2) * share
+        floored = np.sqrt(sd**2 + (FLOOR * typical) ** 2)
+        scale_D[start : start + width] = np.maximum(floored, least_D[start : start + width]) * share
         start += width
     return mean_D.astype(np.float32), scale_D.astype(np.float32)
 
