@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 
 from svertka.config import RunConfig
 from svertka.data import scan as scan_module
-from svertka.data.decode import decode, load
+from svertka.data.decode import Decoded, decoding, load
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
 from svertka.errors import DataError, NotFoundError
@@ -73,7 +75,7 @@ def test_second_scan_decodes_nothing(folder: Path, cache: Path, monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(scan_module, "decode", refuse)
+    monkeypatch.setattr(scan_module, "decoding", refuse)
     second = scan(folder, cache=cache)
     assert second.decoded == 0
     assert without_count(second) == without_count(first)
@@ -155,9 +157,9 @@ def test_interrupted_scan_keeps_what_is_done(folder: Path, cache: Path, monkeypa
         done += 1
         if done == 9:
             raise KeyboardInterrupt
-        return decode(path, max_pixels=max_pixels)
+        return decoding(path, max_pixels=max_pixels)
 
-    monkeypatch.setattr(scan_module, "decode", interrupt)
+    monkeypatch.setattr(scan_module, "decoding", interrupt)
     one_thread = RunConfig(data=str(folder), threads=1)
     with pytest.raises(KeyboardInterrupt):
         scan(folder, cache=cache, config=one_thread)
@@ -172,12 +174,12 @@ from pathlib import Path
 from svertka.data import scan as module
 from svertka.config import RunConfig
 module._REMEMBER_EVERY = 2
-whole = module.decode
+whole = module.decoding
 def die(path, **options):
     if path.name == "4.png" and "dogs" in str(path):
         os.kill(os.getpid(), 9)
     return whole(path, **options)
-module.decode = die
+module.decoding = die
 module.scan({str(folder)!r}, cache=Path({str(cache)!r}), config=RunConfig(data="x", threads=1))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
@@ -212,18 +214,19 @@ def test_prepared_pixels_are_stored_in_the_same_pass(folder: Path, cache: Path) 
 def test_few_images_are_in_flight(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     lock, now, most = threading.Lock(), 0, 0
 
-    def count(path: Path, *, max_pixels: int) -> object:
+    @contextmanager
+    def count(path: Path, *, max_pixels: int) -> Iterator[Decoded]:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
         try:
-            return decode(path, max_pixels=max_pixels)
+            return decoding(path, max_pixels=max_pixels)
         finally:
             with lock:
                 now -= 1
 
-    monkeypatch.setattr(scan_module, "decode", count)
+    monkeypatch.setattr(scan_module, "decoding", count)
     scan(folder, cache=cache, config=RunConfig(data=str(folder), threads=threads))
     assert 1 <= most <= threads
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from svertka.cli.output import say
 from svertka.config import RunConfig
-from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.data.files import TABLE_SUFFIXES, natural_key, walk
+from svertka.data.formats import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.data.table import list_paths
 from svertka.errors import NotFoundError
 from svertka.messages import sentences

@@ -7,13 +7,18 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 ``truncated``    starts like an image, but the data end too early
 ``damaged``      the pixel data contradict themselves
 ``not_an_image`` the content is no image, whatever the name says
-``unsupported``  an image of a kind that is not read: SVG, HEIC without its plugin, camera raw, PSD …
-``too_large``    more pixels than allowed; judged from the header, never decoded
+``unsupported``  an image of a kind that is not read: SVG, HEIC without its plugin, camera raw, EPS …
+``too_large``    more pixels or scans than allowed; judged from the header, never decoded
 ``unreadable``   no regular file, a link to nothing, or no permission
 =============== ========================================================================================
 """
 
+import errno
+import re
 import stat
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,9 +26,12 @@ from typing import BinaryIO
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image
 
-from svertka.data.pillow import OPEN_ERRORS, quiet_pillow
+from svertka.data.formats import JPEG, RAW, UNSUPPORTED_SUFFIXES, Format, identify
+from svertka.data.jpeg import MOST_SCANS, Scans, read_scans, without_end_marker
+from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, bytes_per_pixel
+from svertka.data.pillow import quiet_pillow
 from svertka.data.preprocess import apply_to_image
 from svertka.data.samples import scale_to_uint8
 from svertka.errors import ImageRejected
@@ -31,29 +39,8 @@ from svertka.schema import Preprocess
 
 DEFAULT_MAX_PIXELS = 100_000_000
 # Part of every cache key: raise its number when the pixels of any kind of file change.
-DECODE_VERSION = f"1-pillow-{PIL.__version__}"
+DECODE_VERSION = f"2-pillow-{PIL.__version__}"
 
-READABLE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .j2k .avif".split()
-)
-# Pillow reads some raw files as TIFF and returns their thumbnail, so these are refused by name.
-RAW_SUFFIXES = frozenset(".cr2 .cr3 .nef .arw .dng .orf .rw2 .raf .pef .srw .raw".split())
-UNSUPPORTED_SUFFIXES = RAW_SUFFIXES | frozenset(
-    ".svg .svgz .heic .heif .psd .xcf .jxl .eps .exr .hdr .tga .ico .dcm".split()
-)
-
-_COMMON_FORMATS = ("JPEG", "PNG")
-# No EPS (runs Ghostscript), no PDF, no formats without a signature (TGA would claim random bytes).
-_OTHER_FORMATS = ("GIF", "BMP", "TIFF", "WEBP", "PPM", "DIB", "JPEG2000", "AVIF", "HEIF")
-_SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"RIFF": "WebP",
-}
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -64,6 +51,14 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
+_PREINIT = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})  # what Pillow brings without importing all its readers
+_LOADS_ON_OPEN = frozenset({"ICO", "ICNS", "IPTC", "BLP", "WEBP"})
+_READS_WHOLE_FILE = frozenset({"WEBP", "AVIF", "IPTC"})
+_ONE_PICTURE = frozenset({"MPO", "PSD"})  # the others are the camera's preview, or layers of the one picture
+# TIFF: where tiles or strips begin; each costs Pillow a decoder, so a million of them would take minutes.
+_TILE_OFFSET_TAGS, _MOST_TILES = (273, 324), 100_000
+_DNG_VERSION_TAG, _SUBFILE_TAG, _SUB_IFDS_TAG = 50706, 254, 330
+_STRIP_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +97,8 @@ def load(path: Path | str, preprocess: Preprocess, *, max_pixels: int = DEFAULT_
     Raises:
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
-    return apply_to_image(preprocess, decode(path, max_pixels=max_pixels).image)
+    with decoding(path, max_pixels=max_pixels) as decoded:
+        return apply_to_image(preprocess, decoded.image)
 
 
 def decode(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
@@ -111,17 +107,22 @@ def decode(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded
     Raises:
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
+    with decoding(path, max_pixels=max_pixels) as decoded:
+        return decoded
+
+
+@contextmanager
+def decoding(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Decoded]:
+    """The same for as long as the pixels are needed: their bytes count against what all threads may hold.
+
+    Raises:
+        ImageRejected: the file cannot be used; see the module's table of reasons.
+    """
     path = Path(path)
-    _check_file(path)
-    try:
-        with path.open("rb") as stream, quiet_pillow():
-            return _decode_stream(stream, path.suffix.lower(), max_pixels)
-    except PermissionError as error:
-        raise ImageRejected("unreadable", f"no permission to read it ({error.strerror})") from error
-    except MemoryError as error:
-        raise ImageRejected("too_large", "its pixels do not fit into memory") from error
-    except OSError as error:
-        raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
+    with ExitStack() as held:
+        with _rejecting(path, max_pixels) as stream:
+            decoded = _decode_stream(stream, path.suffix.lower(), max_pixels, held)
+        yield decoded
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -130,12 +131,28 @@ def header_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
+    with _rejecting(path, DEFAULT_MAX_PIXELS) as stream:
+        found = _identified(stream, path.suffix.lower())
+        return _open(stream, found).size
+
+
+@contextmanager
+def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
+    """The open file, with whatever goes wrong in reading it as a rejection: decoders raise what they like."""
     _check_file(path)
     try:
-        with path.open("rb") as stream, quiet_pillow():
-            return _open(stream, path.suffix.lower()).size
+        with path.open("rb") as stream, quiet_pillow(max_pixels):
+            yield stream
+    except ImageRejected:
+        raise
+    except PermissionError as error:
+        raise ImageRejected("unreadable", f"no permission to read it ({error.strerror})") from error
+    except MemoryError as error:
+        raise ImageRejected("too_large", "its pixels do not fit into memory") from error
     except OSError as error:
         raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
+    except Exception as error:
+        raise ImageRejected("damaged", f"it cannot be decoded ({_said(error)})") from error
 
 
 def _check_file(path: Path) -> None:
@@ -153,106 +170,241 @@ def _check_file(path: Path) -> None:
         raise ImageRejected("unreadable", "no regular file (a pipe, socket or device)")
     if found.st_size == 0:
         raise ImageRejected("empty", "the file has zero bytes")
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise ImageRejected("unsupported", "a camera's raw file; export it as TIFF, PNG or JPEG")
 
 
-def _decode_stream(stream: BinaryIO, suffix: str, max_pixels: int) -> Decoded:
-    image = _open(stream, suffix)
-    width, height = image.size
-    if width * height > max_pixels:
-        found = f"{width} × {height} = {width * height / 1e6:.1f} megapixels by its header"
-        raise ImageRejected("too_large", f"{found}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
-    mode, kind = image.mode, image.format
-    try:
-        # Pillow turns TIFF by itself while loading; asking before that is the only way to know.
-        turned = kind == "TIFF" and _orientation(image) != 1
-        image.load()
-    except OPEN_ERRORS as error:
-        raise _load_failure(error) from error
+def _decode_stream(stream: BinaryIO, suffix: str, max_pixels: int, held: ExitStack) -> Decoded:
+    found = _identified(stream, suffix)
+    _check_before_opening(stream, found, max_pixels)
+    if found.plugin in _LOADS_ON_OPEN:
+        held.enter_context(BUDGET.taking(BYTES_PER_PIXEL * max_pixels))
+    image = _open(stream, found)
+    scans = read_scans(stream) if found is JPEG else Scans()
+    mode, kind = image.mode, image.format or ""
     notes: list[str] = []
-    if kind != "MPO" and _has_more_frames(image):  # the second picture of an MPO is the camera's preview
-        notes.append("first_frame")
+    held.enter_context(BUDGET.taking(_check_cost(image, scans, max_pixels, notes)))
+    # Pillow turns TIFF by itself while loading; asking before that is the only way to know.
+    turned = kind == "TIFF" and _orientation(image) != 1
+    image = _loaded(stream, found, image, notes)
     orientation = _orientation(image)
     try:
         flat = _to_gray_or_rgb(image, notes)
-    except OPEN_ERRORS as error:
-        raise ImageRejected("unsupported", f"pixels of mode {mode} cannot be converted to RGB ({error})") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageRejected(
+            "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({_said(error)})"
+        ) from error
     if orientation in _TRANSPOSE:
         flat = flat.transpose(_TRANSPOSE[orientation])
     if turned or orientation in _TRANSPOSE:
         notes.append("exif_rotated")
+    if kind not in _ONE_PICTURE and _has_more_frames(image, stream, found):
+        notes.append("first_frame")
     return Decoded(flat, mode, tuple(notes))
 
 
-def _open(stream: BinaryIO, suffix: str) -> Image.Image:
-    """Reads the header."""
-    try:
-        return Image.open(stream, formats=_COMMON_FORMATS)
-    except UnidentifiedImageError:
-        Image.init()
-    except OPEN_ERRORS as error:
-        raise _load_failure(error) from error
-    stream.seek(0)
-    try:
-        return Image.open(stream, formats=[name for name in _OTHER_FORMATS if name in Image.OPEN])
-    except UnidentifiedImageError as error:
-        raise _unidentified(stream, suffix) from error
-    except OPEN_ERRORS as error:
-        raise _load_failure(error) from error
+def _identified(stream: BinaryIO, suffix: str) -> Format:
+    """The format of what Pillow may be asked to read.
+
+    Raises:
+        ImageRejected: it is none, or none that is read.
+    """
+    found = identify(stream, suffix)
+    if found is None:
+        raise _unknown(stream, suffix)
+    if not found.is_image:
+        raise ImageRejected("not_an_image", f"it is {found.name}")
+    Image.preinit() if found.plugin in _PREINIT else Image.init()
+    if found.plugin not in Image.OPEN:
+        raise ImageRejected("unsupported", f"{found.name}; {found.advice}")
+    return found
 
 
-def _load_failure(error: Exception) -> ImageRejected:
-    message = str(error) or type(error).__name__
-    cut_off = ("truncated", "premature", "not enough", "eof", "ended", "unexpected end")
-    if isinstance(error, EOFError) or any(word in message.lower() for word in cut_off):
-        return ImageRejected("truncated", f"the file ends before its pixels do ({message})")
-    return ImageRejected("damaged", f"the pixel data cannot be decoded ({message})")
-
-
-def _unidentified(stream: BinaryIO, suffix: str) -> ImageRejected:
-    """Says what a file is that no decoder claims."""
+def _unknown(stream: BinaryIO, suffix: str) -> ImageRejected:
     stream.seek(0)
     head = stream.read(1024)
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return ImageRejected("unsupported", "HEIC/HEIF; save it as JPEG or PNG (Pillow reads it only with a plugin)")
-    if b"<svg" in head.lower() or suffix == ".svgz":
-        return ImageRejected("unsupported", "SVG, a drawing without pixels; export it as PNG")
-    if head.startswith(b"8BPS") or suffix in UNSUPPORTED_SUFFIXES:
-        return ImageRejected("unsupported", f"a {suffix[1:].upper() or 'PSD'} file; export it as PNG, TIFF or JPEG")
-    for signature, name in _SIGNATURES.items():
-        if head.startswith(signature):
-            if name == "TIFF" and _is_unknown_tiff(stream):
-                return ImageRejected("unsupported", "a TIFF whose kind of pixels is not read; save it as 8 or 16 bit")
-            return ImageRejected("truncated", f"starts like a {name} file, but its header is cut off or damaged")
     if b"\0" not in head:
         return ImageRejected("not_an_image", f"text: {head[:40].decode('utf-8', 'replace').strip()!r}")
+    if suffix in UNSUPPORTED_SUFFIXES:
+        return ImageRejected("unsupported", f"a {suffix[1:].upper()} file; export it as PNG, TIFF or JPEG")
     return ImageRejected("not_an_image", f"no known image format; starts with bytes {head[:8].hex(' ')}")
 
 
-def _is_unknown_tiff(stream: BinaryIO) -> bool:
-    """Whether the header is whole, but names pixels that Pillow doesn't know."""
+def _check_before_opening(stream: BinaryIO, found: Format, max_pixels: int) -> None:
+    """What Pillow would do before it says how large an image is."""
+    length = stream.seek(0, 2)
+    if found.plugin in _READS_WHOLE_FILE and length > BYTES_PER_PIXEL * max_pixels:
+        raise ImageRejected("too_large", f"a {found.name} file of {length / 1e6:.0f} MB")
+    if found.plugin == "TIFF" and (tiles := _tiff_tiles(stream)) > _MOST_TILES:
+        raise ImageRejected("too_large", f"a TIFF of {tiles} strips or tiles; at most {_MOST_TILES} are read")
+
+
+def _tiff_tiles(stream: BinaryIO) -> int:
+    """How many strips or tiles the first page has by its directory (TIFF 6.0, page 14; BigTIFF: doubled widths)."""
+    stream.seek(0)
+    head = stream.read(16)
+    order = "<" if head.startswith(b"II") else ">"
+    big = 43 in head[2:4]
+    try:
+        (at,) = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
+        stream.seek(at)
+        count_width, entry_width = (8, 20) if big else (2, 12)
+        (entries,) = struct.unpack(f"{order}{'Q' if big else 'H'}", stream.read(count_width))
+        directory = stream.read(min(entries, 65535) * entry_width)
+        fields = struct.iter_unpack(
+            f"{order}HH{'Q8x' if big else 'I4x'}", directory[: len(directory) // entry_width * entry_width]
+        )
+        return max((count for tag, _, count in fields if tag in _TILE_OFFSET_TAGS), default=0)
+    except (struct.error, OSError, ValueError, OverflowError):
+        return 0  # the reader will say what is wrong with it
+
+
+def _open(stream: BinaryIO, found: Format) -> Image.Image:
+    """Reads the header, by the one reader of this format."""
     stream.seek(0)
     try:
-        TiffImagePlugin.TiffImageFile(stream)
-    except SyntaxError as error:
-        return "unknown" in str(error)
-    except OPEN_ERRORS:
-        return False
+        image = Image.OPEN[found.plugin][0](stream, "")
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not found.is_sure:
+            raise _unknown(stream, "") from error
+        raise _failure(error, stream, found, "its header") from error
+    if found.plugin == "TIFF" and _is_preview_of_raw(image):
+        raise ImageRejected("unsupported", f"{RAW.name}; {RAW.advice}")
+    return image
+
+
+def _is_preview_of_raw(image: Image.Image) -> bool:
+    """Whether the first picture of a TIFF is a small copy of one that Pillow doesn't read: DNG, NEF, ARW."""
+    tags = getattr(image, "tag_v2", {})
+    return _DNG_VERSION_TAG in tags or (tags.get(_SUBFILE_TAG) == 1 and _SUB_IFDS_TAG in tags)
+
+
+def _check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[str]) -> int:
+    """Returns the bytes that decoding takes. An image that takes too many is read at half its size where that can be.
+
+    Raises:
+        ImageRejected: it is too large by its header.
+    """
+    width, height = image.size
+    pixels = width * height
+    size = f"{width} × {height} = {pixels / 1e6:.1f} megapixels by its header"
+    if pixels > max_pixels:
+        raise ImageRejected("too_large", f"{size}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
+    if scans.count > MOST_SCANS:
+        raise ImageRejected("too_large", f"a JPEG of more than {MOST_SCANS} scans, as no encoder writes them")
+    each = bytes_per_pixel(image.format or "", image.mode)
+    held = 2 * scans.components if scans.are_several else 0
+    allowed = BYTES_PER_PIXEL * max_pixels
+    if pixels * (each + held) > allowed and _halve(image):
+        notes.append("half_size")
+        each = each // 4 + 1
+    if pixels * (each + held) > allowed:
+        most = allowed / (each + held) / 1e6
+        raise ImageRejected(
+            "too_large",
+            f"{size}; at most {most:g} are allowed of {image.format}, which takes much memory (max_megapixels)",
+        )
+    return pixels * (each + held)
+
+
+def _halve(image: Image.Image) -> bool:
+    """Asks the decoder for half the width and height, which JPEG and JPEG 2000 give at a quarter of the memory."""
+    if image.format in ("JPEG", "MPO"):
+        return image.draft(None, (image.width // 2, image.height // 2)) is not None
+    if image.format == "JPEG2000":
+        image.reduce = 1  # type: ignore[method-assign, assignment]  # a property of this reader
+        return True
     return False
 
 
-def _has_more_frames(image: Image.Image) -> bool:
+def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str]) -> Image.Image:
+    """The image with its pixels."""
     try:
+        image.load()
+        return image
+    except MemoryError:
+        raise
+    except Exception as error:
+        failure = _failure(error, stream, found, "the pixel data")
+        if failure.reason != "truncated" or found is not JPEG:
+            raise failure from error
+
+    def read(whole: BinaryIO) -> Image.Image:
+        again = _open(whole, found)
+        if "half_size" in notes:
+            _halve(again)
+        again.load()
+        return again
+
+    complete = without_end_marker(stream, read)
+    if complete is None:
+        raise failure
+    notes.append("end_marker_missing")
+    return complete
+
+
+def _failure(error: Exception, stream: BinaryIO, found: Format, what: str) -> ImageRejected:
+    """A reader's error as a reason: cut off, of an unknown kind, or damaged."""
+    message = _said(error)
+    # A disk that fails, not a file; EINVAL comes of a place before the file's beginning that a damaged file names.
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        return ImageRejected("unreadable", f"the system cannot read it ({error.strerror})")
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageRejected("too_large", f"it holds an image above what is allowed (max_megapixels): {message}")
+    ended = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
+    words = ("truncated", "premature", "not enough", "eof", "ended", "unexpected end", "buffer is not large enough")
+    if ended or any(word in message.lower() for word in words) or _is_cut_off(stream):
+        if what == "its header":
+            return ImageRejected("truncated", f"starts like a {found.name} file, but its header is cut off ({message})")
+        return ImageRejected("truncated", f"the file ends before its pixels do ({message})")
+    if isinstance(error.__cause__ or error, KeyError) or re.search(
+        r"un(known|supported)|not (supported|implemented)|cannot handle", message.lower()
+    ):
+        return ImageRejected(
+            "unsupported", f"a {found.name} whose kind of pixels is not read ({message}); {found.advice}"
+        )
+    return ImageRejected("damaged", f"{what} cannot be decoded ({message})")
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _is_cut_off(stream: BinaryIO) -> bool:
+    """Whether a file is shorter than the lengths in it say: RIFF, and the boxes of AVIF, HEIC and JPEG 2000."""
+    length = stream.seek(0, 2)
+    stream.seek(0)
+    head = stream.read(12)
+    if head.startswith(b"RIFF"):
+        return 8 + int.from_bytes(head[4:8], "little") > length
+    at = 0
+    while head[4:8] in (b"ftyp", b"jP  ") and at < length:
+        stream.seek(at)
+        size = int.from_bytes(stream.read(4), "big")
+        kind = stream.read(4)
+        if size == 1:
+            size = int.from_bytes(stream.read(8), "big")
+        if len(kind) < 4 or 0 < size < 8:
+            return len(kind) < 4
+        at = length if size == 0 else at + size
+    return at > length
+
+
+def _has_more_frames(image: Image.Image, stream: BinaryIO, found: Format) -> bool:
+    try:
+        if found.plugin == "GIF":  # looking for the second frame gives up the first
+            image = _open(stream, found)
         return bool(getattr(image, "is_animated", False))
-    except OPEN_ERRORS:  # a damaged second frame is no reason to refuse the first
+    except Exception:  # a damaged second frame is no reason to refuse the first
         return True
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except OPEN_ERRORS:  # damaged EXIF: the pixels are still good
+    except Exception:  # damaged EXIF: the pixels are still good
         return 1
 
 
@@ -264,9 +416,7 @@ def _to_gray_or_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
         return Image.fromarray(gray)
     if image.has_transparency_data:
         notes.append("alpha_composited")
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _on_white(image)
     if image.mode == "L":
         notes.append("grayscale")
         return image
@@ -277,3 +427,14 @@ def _to_gray_or_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
         return image
     notes.append({"P": "palette", "CMYK": "cmyk_converted"}.get(image.mode, "colour_converted"))
     return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Composited strip by strip: four copies of a large image would be gigabytes."""
+    flat = Image.new("RGB", image.size)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        flat.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return flat

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from svertka.config import RunConfig
-from svertka.data.decode import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from svertka.data.formats import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from svertka.errors import ConfigError, DataError, NotFoundError
 from svertka.schema import SPLIT_NAMES, Notice, Rejection, SplitName
 

@@ -6,52 +6,48 @@ another's). So the first decoder that enters sets the switches and the last one 
 """
 
 import contextlib
-import struct
 import threading
 import warnings
-import zlib
+from collections import Counter
 from collections.abc import Iterator
 
 from PIL import Image
 
-# What Pillow's plugins raise on bad files, by experience rather than by contract.
-OPEN_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    ZeroDivisionError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
 _lock = threading.Lock()
 _inside = 0
+_limits: Counter[int] = Counter()
 _restore = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """No warnings from Pillow and no limit on pixels but ours; safe across threads, may be nested."""
+def quiet_pillow(max_pixels: int = 0) -> Iterator[None]:
+    """No warnings from Pillow and no limit on pixels but ours; safe across threads, may be nested.
+
+    Args:
+        max_pixels: the limit for images inside files, which Pillow opens by itself (in icons, for instance); of
+            several decoders at work, the largest holds. 0 sets none.
+    """
     global _inside
     with _lock:
         if _inside == 0:
             _restore.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\.")
             _restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-            Image.MAX_IMAGE_PIXELS = None
         _inside += 1
+        _limit(max_pixels, 1)
     try:
         yield
     finally:
         with _lock:
+            _limit(max_pixels, -1)
             _inside -= 1
             if _inside == 0:
                 _restore.close()
+
+
+def _limit(max_pixels: int, change: int) -> None:
+    """Pillow refuses what is more than twice as large as its limit."""
+    if max_pixels:
+        _limits[max_pixels] += change
+    largest = max((+_limits).keys(), default=0)
+    Image.MAX_IMAGE_PIXELS = (largest + 1) // 2 if largest else None

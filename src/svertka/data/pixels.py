@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.data.decode import DECODE_VERSION, DEFAULT_MAX_PIXELS, decode
+from svertka.data.decode import DECODE_VERSION, DEFAULT_MAX_PIXELS, decoding
 from svertka.data.fingerprint import pixel_hash
 from svertka.data.preprocess import apply_to_image, gray_to_rgb
 from svertka.errors import DataError, ImageRejected
@@ -118,18 +118,19 @@ class PixelStore:
 
     def _decode(self, file: Path, wanted: str, max_pixels: int) -> NDArray[np.uint8]:
         try:
-            image = decode(file, max_pixels=max_pixels).image
+            with decoding(file, max_pixels=max_pixels) as decoded:
+                found = pixel_hash(decoded.image)
+                prepared = apply_to_image(self.preprocess, decoded.image)
         except ImageRejected as rejected:
             raise DataError(
                 f"{file} could be read when the images were scanned, but no longer can ({rejected.reason}: "
                 f"{rejected.detail}). Put it back and go on with the run (--resume), or start a new one without it."
             ) from rejected
-        if pixel_hash(image) != wanted:
+        if found != wanted:
             raise DataError(
                 f"{file} has other pixels now than when it was scanned. Put the old file back and go on with the run "
                 "(--resume), or start a new one."
             )
-        prepared = apply_to_image(self.preprocess, image)
         self.put(wanted, prepared)
         return prepared
 

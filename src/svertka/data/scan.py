@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from svertka.config import MIN_IMAGES_PER_CLASS, RunConfig
-from svertka.data.decode import decode
+from svertka.data.decode import decoding
 from svertka.data.files import Entry, Listing, list_files, natural_key
 from svertka.data.fingerprint import fingerprint
 from svertka.data.index import Known, ScanIndex, Stamp, stamp
@@ -143,21 +143,21 @@ def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads
 def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
     """Decodes one file; the pixels are gone when this returns."""
     try:
-        decoded = decode(file, max_pixels=max_pixels)
+        with decoding(file, max_pixels=max_pixels) as decoded:
+            digests = fingerprint(decoded.image)
+            if store is not None and digests.pixels not in store:
+                store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
+            return Known(
+                width_px=decoded.width_px,
+                height_px=decoded.height_px,
+                mode=decoded.mode,
+                pixel_hash=digests.pixels,
+                perceptual_hash=digests.perceptual,
+                detail_hash=digests.detail,
+                notes=decoded.notes,
+            )
     except ImageRejected as rejected:
         return Known(reason=rejected.reason, detail=rejected.detail)
-    digests = fingerprint(decoded.image)
-    if store is not None and digests.pixels not in store:
-        store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
-    return Known(
-        width_px=decoded.width_px,
-        height_px=decoded.height_px,
-        mode=decoded.mode,
-        pixel_hash=digests.pixels,
-        perceptual_hash=digests.perceptual,
-        detail_hash=digests.detail,
-        notes=decoded.notes,
-    )
 
 
 def _catalog(listing: Listing, known: dict[str, Known], decoded: int) -> Catalog:

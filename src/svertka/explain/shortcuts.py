@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.data.loader import ImageSource, batches
-from svertka.data.pillow import OPEN_ERRORS, quiet_pillow
+from svertka.data.pillow import quiet_pillow
 from svertka.evaluate import evaluate
 from svertka.schema import (
     Catalog,
@@ -135,7 +135,7 @@ def _file(file: Path, record: ImageRecord, codes: _Codes) -> tuple[float, ...]:
         size = file.stat().st_size
         with quiet_pillow(), Image.open(file) as image:
             exif = _exif(image)
-    except OPEN_ERRORS:
+    except Exception:
         size, exif = 0, {}
     tags = [codes[f"{name}:{exif.get(tag, '')}"] for name, tag in _TAGS.items()]
     kind = codes[f"mode:{record.mode}"], codes[f"suffix:{file.suffix.lower()}"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from svertka.data.decode import decode
-from svertka.data.pillow import OPEN_ERRORS, quiet_pillow
+from svertka.data.decode import decoding
+from svertka.data.pillow import quiet_pillow
 from svertka.errors import ImageRejected
 
 # 84 thumbnails of pure noise, the worst case, stay under 1.3 MB at this size and quality.
@@ -46,7 +46,7 @@ def _thumbnail(file: Path, size_px: int, max_megapixels: float) -> Thumbnail:
     if not file.is_file():
         return Thumbnail(source="", reason="missing")
     try:
-        picture = _fast_jpeg(file, size_px, max_megapixels) or _decoded(file, max_megapixels)
+        picture = _fast_jpeg(file, size_px, max_megapixels) or _decoded(file, size_px, max_megapixels)
     except ImageRejected as rejected:
         return Thumbnail(source="", reason=rejected.reason)
     picture.thumbnail((size_px, size_px), Image.Resampling.BICUBIC)
@@ -61,15 +61,17 @@ def _fast_jpeg(file: Path, size_px: int, max_megapixels: float) -> Image.Image |
     if file.suffix.lower() not in {".jpg", ".jpeg"}:
         return None
     try:
-        with quiet_pillow(), Image.open(file) as image:
+        with quiet_pillow(), Image.open(file, formats=("JPEG",)) as image:
             too_large = image.width * image.height > max_megapixels * 1e6
             if image.format != "JPEG" or image.mode not in {"L", "RGB"} or too_large:
                 return None
             image.draft(image.mode, (2 * size_px, 2 * size_px))
             return ImageOps.exif_transpose(image).convert("RGB")
-    except OPEN_ERRORS:
+    except Exception:
         return None  # the decoder will say what is wrong with it
 
 
-def _decoded(file: Path, max_megapixels: float) -> Image.Image:
-    return decode(file, max_pixels=round(max_megapixels * 1e6)).image.convert("RGB")
+def _decoded(file: Path, size_px: int, max_megapixels: float) -> Image.Image:
+    with decoding(file, max_pixels=round(max_megapixels * 1e6)) as decoded:
+        decoded.image.thumbnail((size_px, size_px), Image.Resampling.BICUBIC)
+        return decoded.image.convert("RGB")
