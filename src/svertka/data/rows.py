@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from svertka.data.competition import plain
-from svertka.data.decode import READABLE_SUFFIXES
 from svertka.data.encodings import Text, read_text
+from svertka.data.formats import READABLE_SUFFIXES
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.schema import Notice
 
