@@ -42,6 +42,7 @@ def test_conv_tells_the_sizes_and_draws(photo, tmp_path):
     assert "30 × 20 px" in done.stdout
     assert "(20 + 1 + 1 - 3) / 2 + 1 = 10.5, rounded down 10" in done.stdout
     assert "(30 + 1 + 1 - 3) / 2 + 1 = 15.5, rounded down 15" in done.stdout
+    assert "zeros lie beyond the image" in done.stdout
     assert min(size_px(out)) > 300
 
 

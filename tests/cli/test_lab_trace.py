@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from svertka.cli.lab.trace import trace
+from svertka.engine.twin.trace import short_names
 from svertka.errors import ConfigError, NotFoundError, ShapeError
 from svertka.schema import Preprocess
 from twin_graphs import onnx
@@ -73,7 +74,7 @@ def image(colour_folder):
 def test_without_a_layer_all_are_listed(bundle, image, capsys):
     trace(bundle, image)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == ["stem", "block", "head/gemm"]
+    assert [line.split()[0] for line in lines[1:-1]] == ["stem", "block", "head.gemm"]
     assert "3 × 32 × 32 → 4 × 16 × 16" in lines[1]
 
 
@@ -134,3 +135,38 @@ def test_on_the_command_line_an_error_is_one_line(bundle, image):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "--at is missing" in done.stderr
+
+
+def test_layers_have_short_names():
+    """Of the paths of torch's exporter the modules' names are left; where two would be one, the paths stay."""
+    nodes = [
+        "/module/body/stem/stem.0/Conv",
+        "/module/body/blocks/blocks.3/project/project.0/Conv",
+        "network1/module/body/stem/stem.0/Conv",
+        "/module/body/fc/Conv",
+        "/module/body/fc/Conv_1",
+        "head/gemm",
+        "known/projected",
+        "stem",
+    ]
+    assert short_names(nodes) == [
+        "stem.0",
+        "blocks.3.project.0",
+        "network1.stem.0",
+        "/module/body/fc/Conv",
+        "/module/body/fc/Conv_1",
+        "head.gemm",
+        "known.projected",
+        "stem",
+    ]
+
+
+@pytest.mark.parametrize("layer", ["head.gemm", "head/gemm"])
+def test_short_and_full_names_mean_the_same(bundle, image, capsys, layer):
+    trace(bundle, image, layer, "1")
+    assert capsys.readouterr().out.startswith("head.gemm: ")
+
+
+def test_part_of_a_name_is_no_layer_but_is_understood(bundle, image):
+    with pytest.raises(NotFoundError, match=r"no layer 'gemm'\. Did you mean head\.gemm\?"):
+        trace(bundle, image, "gemm", "1")

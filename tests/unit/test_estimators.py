@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_named(photos, tmp_path):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a"] * 40, "y has 1 class only"),
+        (["a"] * 40, r"y has 1 class only \('a'\)"),
         (["a", "b"], "y has 2 labels for 40 images"),
         (None, "requires y to be passed"),
     ],
@@ -323,3 +324,19 @@ def test_what_diagnosis_needs_is_asked_for(arrays, medical):
     assert few.evaluate(X, y, patients).abstention is None
     with pytest.raises(DataError, match=r"There is no \"unsure\".* at least 9 validation images in every class"):
         few.predict_or_abstain(X)
+
+
+def test_log_probabilities_are_finite_where_probabilities_are_none(photos):
+    files, y = photos
+    classifier = ImageClassifier(**TINY).fit(files, y)
+    assert np.exp(classifier.predict_log_proba(files)) == pytest.approx(classifier.predict_proba(files))
+    classifier.trained_ = replace(classifier.trained_, temperature=1e-4)
+    assert (classifier.predict_proba(files) == 0).any()
+    assert np.isfinite(classifier.predict_log_proba(files)).all()
+
+
+def test_messages_name_labels_without_numpys_words(medical, arrays):
+    X, y, patients = arrays
+    wrong = clone(medical).set_params(positive=np.str_("sick"))
+    with pytest.raises(ConfigError, match=r"positive is 'sick'; expected .* one of \['ill', 'well'\]"):
+        wrong.fit(X[:100], y[:100], patients[:100])

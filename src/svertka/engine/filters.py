@@ -139,7 +139,8 @@ def correlate(
         kernel_KL: the kernel.
         stride: pixels from one result to the next.
         padding: a number, a pair, ``"valid"``, or ``"same"`` for half the kernel on each side.
-        padding_mode: what lies beyond the border.
+        padding_mode: what lies beyond the border. The default mirrors the image, as image processing does, so that an
+            edge filter finds no edge there; layers of a network, and ``svertka lab conv``, take ``"zeros"``.
 
     Returns:
         [P, Q] or [P, Q, C], float32 or float64.

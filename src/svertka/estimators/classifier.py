@@ -23,7 +23,7 @@ except ImportError:
 from svertka.config import FineTune, Resize, RunConfig, Scratch, StrategyName
 from svertka.estimators.images import Images, as_images
 from svertka.estimators.trained import Loaded, Trained, as_predictions, train_on
-from svertka.evaluate import fit_conformal, predicted_labels, probabilities
+from svertka.evaluate import fit_conformal, log_probabilities, predicted_labels, probabilities
 from svertka.export.bundle import load_bundle
 from svertka.schema import Bundle, Conformal, Estimate, EventSink, Predictions, ignore_events
 
@@ -135,6 +135,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = self._judge(X)
         return probabilities(found, self.trained_.temperature)
 
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Natural logarithm of ``predict_proba``, [N, K]; finite also where a probability is too small to be told."""
+        return log_probabilities(self._judge(X), self.trained_.temperature)
+
     def save(self, directory: Path | str, metrics: dict[str, Estimate] | None = None) -> Bundle:
         """Writes a bundle as ``svertka train`` does, for ``svertka predict`` and for ``load``.
 
@@ -154,9 +158,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(f"{directory} is there already and is no bundle; name another folder to save into.")
         bundle = self.trained_.write(directory, metrics or {}, self._conformal())
         facts = {"estimator": type(self).__name__, "classes": self.classes_.tolist(), **self._facts()}
-        values = {
-            name: value.item() if isinstance(value, np.generic) else value for name, value in self.get_params().items()
-        }
+        values = {name: as_plain(value) for name, value in self.get_params().items()}
         parameters = {name: value for name, value in values.items() if isinstance(value, _PLAIN | None)}
         text = json.dumps({**facts, "parameters": parameters}, ensure_ascii=False, indent=2, default=str)
         (directory / ESTIMATOR).write_text(text + "\n", encoding="utf-8")
@@ -240,7 +242,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"y has {len(labels)} labels for {n} images; expected one each.")
         classes, labels_N = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise DataError(f"y has 1 class only ({classes[0]!r}) in {n} sample(s); a classifier needs at least two.")
+            raise DataError(
+                f"y has 1 class only ({classes.tolist()[0]!r}) in {n} sample(s); a classifier needs at least two."
+            )
         if len(set(map(str, classes.tolist()))) < len(classes):
             raise DataError(f"y has classes that are equal as text: {classes.tolist()!r:.200}; rename them.")
         return classes, labels_N.astype(np.int64)
@@ -255,6 +259,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _restore(self, bundle: Bundle, facts: dict[str, Any]) -> None:
         """Takes back what ``_facts`` gave."""
+
+
+def as_plain(value: Any) -> Any:
+    """A label as Python's own text or number: ``'cat'`` rather than ``np.str_('cat')`` in messages and JSON."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _names(groups: Any, n: int) -> list[str]:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from svertka.config import FineTune, Resize, StrategyName
 from svertka.errors import BundleError, ConfigError, DataError
-from svertka.estimators.classifier import ImageClassifier, group_numbers
+from svertka.estimators.classifier import ImageClassifier, as_plain, group_numbers
 from svertka.estimators.images import as_images
 from svertka.estimators.trained import as_predictions
 from svertka.evaluate import evaluate, fit_conformal, probabilities, too_few
@@ -222,7 +222,7 @@ class MedicalImageClassifier(ImageClassifier):
         positive_N = labels_N == self._column(self.classes_)
         conformal = self.conformal_
         return DiagnosticEvaluation(
-            positive=self.positive,
+            positive=as_plain(self.positive),
             images=len(images),
             groups=len(np.unique(groups_N)),
             accuracy=clustered_share(label_N == labels_N, groups_N),
@@ -234,10 +234,10 @@ class MedicalImageClassifier(ImageClassifier):
 
     def _column(self, classes: NDArray[Any]) -> int:
         """Where the positive class stands among the classes."""
-        names = classes.tolist()
-        if self.positive not in names:
-            raise ConfigError(f"positive is {self.positive!r}; expected the class to be found, one of {names!r:.200}.")
-        return int(names.index(self.positive))
+        names, positive = classes.tolist(), as_plain(self.positive)
+        if positive not in names:
+            raise ConfigError(f"positive is {positive!r}; expected the class to be found, one of {names!r:.200}.")
+        return int(names.index(positive))
 
     def _score(self, found: Predictions) -> NDArray[np.float64]:
         """Probability of the positive class, [N]."""

@@ -10,7 +10,13 @@ from svertka.evaluate.calibration import fit_temperature, why_not_fitted
 from svertka.evaluate.conformal import fit_conformal, too_few
 from svertka.evaluate.judgement import MAJORITY, evaluate
 from svertka.evaluate.metrics_json import from_json, to_json
-from svertka.evaluate.predictions import load_predictions, predicted_labels, probabilities, save_predictions
+from svertka.evaluate.predictions import (
+    load_predictions,
+    log_probabilities,
+    predicted_labels,
+    probabilities,
+    save_predictions,
+)
 
 __all__ = [
     "MAJORITY",
@@ -19,6 +25,7 @@ __all__ = [
     "fit_temperature",
     "from_json",
     "load_predictions",
+    "log_probabilities",
     "predicted_labels",
     "probabilities",
     "save_predictions",

@@ -84,6 +84,13 @@ def figure(probability: float) -> str:
     return f"{probability:.6f}"
 
 
+def log_probabilities(predictions: Predictions, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Natural logarithm of ``probabilities``, [N, K], also of those that are too small for a number of their own."""
+    shifted_NK = scaled_logits(predictions, temperature)
+    logs_NK: NDArray[np.float64] = shifted_NK - np.log(np.exp(shifted_NK).sum(axis=1, keepdims=True))
+    return logs_NK
+
+
 def predicted_labels(predictions: Predictions) -> NDArray[np.int64]:
     """The class with the largest logit, shape [N]; of equal ones the first in ``class_names``."""
     labels_N: NDArray[np.int64] = predictions.logits_NK.argmax(axis=1).astype(np.int64)

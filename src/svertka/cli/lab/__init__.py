@@ -28,7 +28,7 @@ def conv(
     image: Annotated[str, _IMAGE],
     filter: Annotated[str, typer.Option(help="Kernel by name; svertka lab filters shows all.")] = "sobel_x",
     stride: Annotated[int, typer.Option(help="Pixels from one output to the next.")] = 1,
-    padding: Annotated[str, typer.Option(help="Pixels on each side, or same, or valid.")] = "same",
+    padding: Annotated[str, typer.Option(help="Pixels of zeros on each side, or same, or valid.")] = "same",
     flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel: true convolution.")] = False,
     at: Annotated[str, typer.Option(help="ROW,COL of an output pixel: show its arithmetic.")] = "",
     out: Annotated[str, typer.Option(help="PNG file to write.")] = "",

@@ -45,6 +45,8 @@ def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: st
     window = replace(Window.of(kernel.shape, stride), pads=Window.of(kernel.shape, 1, pad).pads)
     for axis, word in enumerate(("rows", "columns")):
         print(f"{'Output' if axis == 0 else '':7} {word:8}{_size_arithmetic(pixels.shape[axis], window, axis)}")
+    if any(sum(pads) for pads in window.pads):
+        print("Border  zeros lie beyond the image, as in a network's layer, so edge filters answer along it")
     for line in arithmetic:
         print(line)
     if target:

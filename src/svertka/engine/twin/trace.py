@@ -3,8 +3,10 @@
 Shapes: C channels in that the kernel sees, O channels out, K/L kernel.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,13 @@ LAYERS = ("Conv", "Linear")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer with weights, for one image: sizes without N, kernel as its weights are stored."""
+    """A layer with weights, for one image: sizes without N, kernel as its weights are stored.
+
+    ``name`` is short, as torch names modules (``blocks.3.depthwise.0``); ``node`` is the graph's name for it.
+    """
 
     name: str
+    node: str
     op: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
@@ -90,18 +96,14 @@ def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
     Args:
         twin: the network.
         x: its input; N is 1.
-        layer: name of a layer, see ``layers``.
+        layer: name of a layer, see ``layers``, short or as the graph has it.
         place: (channel, row, column) in the layer's output, or (feature,) for a linear layer.
 
     Raises:
         NotFoundError: there is no layer of that name.
         ShapeError: the layer's output has no such place.
     """
-    found = {each.name: (each, node) for each, node in _layers(twin, x.shape)}
-    if layer not in found:
-        close = did_you_mean(layer, found) or f" It has {', '.join(list(found)[:3])} …"
-        raise NotFoundError(f"The network has no layer {layer!r}.{close}")
-    what, node = found[layer]
+    what, node = _named(layer, _layers(twin, x.shape))
     place = tuple(int(index) for index in place)
     if len(place) != len(what.output_shape) or any(
         not 0 <= index < size for index, size in zip(place, what.output_shape, strict=True)
@@ -142,12 +144,45 @@ def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
     )
 
 
+def _named(name: str, known: Sequence[tuple[Layer, Node]]) -> tuple[Layer, Node]:
+    for layer, node in known:
+        if name in (layer.name, layer.node):
+            return layer, node
+    names = [layer.name for layer, _ in known]
+    inside = [each for each in names if name and name in each][:3]
+    close = f" Did you mean {', '.join(inside)}?" if inside else did_you_mean(name, names)
+    first = f" It has {', '.join(names[:3])} …"
+    raise NotFoundError(f"The network has no layer {name!r}.{close or first}")
+
+
+_WRAPPERS = ("module", "body")  # what svertka's exporter puts around every network
+
+
+def short_names(nodes: Sequence[str]) -> list[str]:
+    """Names of modules out of the paths that torch's exporter gives to nodes; the paths where two would be one.
+
+    ``/module/body/blocks/blocks.3/project/project.0/Conv`` becomes ``blocks.3.project.0``: wrappers go, the operator,
+    and each container whose name its member repeats.
+    """
+    short = [_short(node) for node in nodes]
+    count = Counter(short)
+    return [name if name and count[name] == 1 else node for name, node in zip(short, nodes, strict=True)]
+
+
+def _short(node: str) -> str:
+    path = [part for part in node.split("/") if part and part not in _WRAPPERS]
+    path = [part for part, after in pairwise([*path, ""]) if not after.startswith(f"{part}.")]
+    return ".".join(path[:-1] if len(path) > 1 and path[-1][0].isupper() else path)
+
+
 def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[Layer, Node]]:
     port = twin.graph.inputs[0]
     graph, sizes, constants = sized(twin.graph, {port.name: Sizes(shape, port.dtype)})
+    nodes = [node for node in graph.nodes if node.op in LAYERS]
     return [
         (
             Layer(
+                name,
                 node.name,
                 node.op,
                 sizes[node.inputs[0]].shape[1:],
@@ -156,8 +191,7 @@ def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[Layer, Node]]:
             ),
             node,
         )
-        for node in graph.nodes
-        if node.op in LAYERS
+        for name, node in zip(short_names([node.name for node in nodes]), nodes, strict=True)
     ]
 
 
