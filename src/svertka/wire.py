@@ -5,7 +5,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding.
 
 from collections.abc import Iterator
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
@@ -14,23 +14,34 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     Raises:
         ValueError: the bytes are no message.
     """
-    at = 0
-    while at < len(message):
-        key, at = varint(message, at)
+    return ((number, value) for number, _, value in typed_fields(message))
+
+
+def typed_fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """The same with each field's wire type (``VARINT``, ``FIXED64``, ``BYTES`` or ``FIXED32``) in the middle.
+
+    Raises:
+        ValueError: the bytes are no message.
+    """
+    at, end = 0, len(message)
+    while at < end:
+        key, at = (message[at], at + 1) if message[at] < 0x80 else varint(message, at)
         number, wire_type = key >> 3, key & 7
-        if wire_type == _VARINT:
+        if not 1 <= number < 1 << 29:
+            raise ValueError(f"a field has number {number}")
+        if wire_type == VARINT:
             integer, at = varint(message, at)
-            yield number, integer
+            yield number, wire_type, integer
             continue
-        if wire_type == _BYTES:
-            size, at = varint(message, at)
-        elif wire_type in (_FIXED32, _FIXED64):
-            size = 4 if wire_type == _FIXED32 else 8
+        if wire_type == BYTES:
+            size, at = (message[at], at + 1) if at < end and message[at] < 0x80 else varint(message, at)
+        elif wire_type in (FIXED32, FIXED64):
+            size = 4 if wire_type == FIXED32 else 8
         else:
             raise ValueError(f"wire type {wire_type} at byte {at}")
-        if at + size > len(message):
+        if at + size > end:
             raise ValueError(f"a field of {size} bytes at byte {at} reaches past the end")
-        yield number, message[at : at + size]
+        yield number, wire_type, message[at : at + size]
         at += size
 
 
@@ -44,5 +55,7 @@ def varint(message: memoryview, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value >> 64:
+                raise ValueError(f"an integer at byte {at} is larger than 64 bits hold")
             return value, at
     raise ValueError(f"an integer at byte {at} is longer than ten bytes")

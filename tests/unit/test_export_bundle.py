@@ -355,7 +355,7 @@ def test_the_engine_that_the_bundle_names_is_opened(copied, tiny_bundle, monkeyp
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
     _, expected_NK = open_predictor(tiny_bundle).infer(images)
     edit_manifest(copied, engine="numpy")
-    monkeypatch.setattr("svertka.export.predictor.open_session", None)  # ONNX Runtime isn't there
+    monkeypatch.setattr("svertka.export.engines.open_session", None)  # ONNX Runtime isn't there
     _, received_NK = open_predictor(load_bundle(copied)).infer(images)
     np.testing.assert_allclose(received_NK, expected_NK, atol=1e-5)
     with pytest.raises(TypeError):

@@ -23,6 +23,7 @@ from svertka.transfer.head import LinearHead
 
 # Operators that only reshape or join what is pooled already.
 _LAYOUT = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat"})
+_MOST_MAPS = 1000  # a graph that joins its own joins over and over has no stages
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 
 
@@ -104,22 +105,29 @@ def _views(producers: Mapping[str, Node], features: str) -> tuple[tuple[str, ...
     if node.op == "ReduceMean" and node.get("axes", ()) == (0,):  # the mean over stacked views
         stack = producers.get(node.inputs[0])
         roots = list(stack.inputs) if stack is not None and stack.op == "Concat" else roots
-    views = tuple(tuple(_pooled(producers, root)) for root in roots)
+    known: dict[str, tuple[str, ...]] = {}
+    views = tuple(_pooled(producers, root, known) for root in roots)
     return views if all(views) and len({len(view) for view in views}) == 1 else ()
 
 
-def _pooled(producers: Mapping[str, Node], name: str) -> list[str]:
+def _pooled(producers: Mapping[str, Node], name: str, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Names of the maps whose means are joined in a tensor; empty if it is anything else."""
+    if name not in known:
+        known[name] = _maps_behind(producers, name, known)
+    return known[name] if len(known[name]) <= _MOST_MAPS else ()
+
+
+def _maps_behind(producers: Mapping[str, Node], name: str, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     node = producers.get(name)
     if node is None:
-        return []
+        return ()
     if node.op in _POOLS:
         inner = producers.get(node.inputs[0])  # a mean along the rows, then along the columns
-        return [inner.inputs[0] if inner is not None and inner.op == "AveragePool" == node.op else node.inputs[0]]
+        return (inner.inputs[0] if inner is not None and inner.op == "AveragePool" == node.op else node.inputs[0],)
     if node.op == "Concat":
-        parts = [_pooled(producers, part) for part in node.inputs]
-        return [name for part in parts for name in part] if all(parts) else []
-    return _pooled(producers, node.inputs[0]) if node.op in _LAYOUT else []
+        parts = [_pooled(producers, part, known) for part in node.inputs]
+        return tuple(chain.from_iterable(parts)) if all(parts) else ()
+    return _pooled(producers, node.inputs[0], known) if node.op in _LAYOUT else ()
 
 
 def _weights(graph: Graph) -> Iterator[str]:

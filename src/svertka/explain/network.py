@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.errors import BundleError, SvertkaError
 from svertka.explain.anatomy import Anatomy, dissect
 from svertka.export.bundle import read_checked
 from svertka.export.manifest import MODEL
+from svertka.export.outputs import check_finite, check_outputs, output_names
 from svertka.export.rewire import rewired
-from svertka.export.session import FEATURES, IMAGE, open_session, run, run_in_batches
+from svertka.export.session import FEATURES, IMAGE, LOGITS, PROBABILITIES, open_session, run, run_in_batches
 from svertka.schema import Bundle, Preprocess
 from svertka.transfer.head import LinearHead
 
@@ -25,6 +27,7 @@ Image = NDArray[np.uint8]
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
 """Axes of an image [S, S, 3] that a view may flip."""
 
+_SAME_ANSWER = 1e-3  # a probability, by the graph and by its head in NumPy
 _EXACT = 1e-3  # features and the means of their maps: float32 in another order, relative to the largest
 
 
@@ -39,6 +42,9 @@ class Network:
         class_names: order of the logits.
         threads: for compute; 0 means all processors.
         flips: axes of the image that each view flips; () where the stages cannot be looked at.
+        outputs: of the graph.
+        where: its name, for messages.
+        changed: whether weights were, on purpose: what comes out is then not checked.
     """
 
     model: bytes
@@ -47,11 +53,14 @@ class Network:
     class_names: tuple[str, ...]
     threads: int = 0
     flips: tuple[tuple[int, ...], ...] = ()
+    outputs: tuple[str, ...] = (LOGITS, PROBABILITIES)
+    where: str = "the bundle"
+    changed: bool = False
 
     @cached_property
     def _session(self) -> Any:
         maps = dict.fromkeys(name for view in self.anatomy.stages for name in view)
-        return open_session(rewired(self.model, [FEATURES, *maps]), self.threads)
+        return open_session(rewired(self.model, [FEATURES, *self.outputs, *maps]), self.threads)
 
     @property
     def head(self) -> LinearHead:
@@ -60,7 +69,11 @@ class Network:
 
     def features(self, images_NSSC: Image) -> F32:
         """Features [N, D] of prepared images."""
-        return run_in_batches(self._session, images_NSSC, [FEATURES])[0]
+        if self.changed:
+            return run_in_batches(self._session, images_NSSC, [FEATURES])[0]
+        features_ND, *outputs = run_in_batches(self._session, images_NSSC, [FEATURES, *self.outputs])
+        self._check(features_ND, outputs, len(images_NSSC))
+        return features_ND
 
     def probabilities(self, features_ND: F32) -> NDArray[np.float64]:
         """Calibrated probabilities [N, K] of features."""
@@ -82,7 +95,14 @@ class Network:
     def run(self, image_SSC: Image) -> tuple[F32, list[list[F32]]]:
         """Features [D] and the maps of each view, whether or not they are what they seem to be."""
         names = [name for view in self.anatomy.stages for name in view]
-        features_ND, *maps = run(self._session, [FEATURES, *names], {IMAGE: np.ascontiguousarray(image_SSC[None])})
+        outputs = () if self.changed else self.outputs
+        feed = {IMAGE: np.ascontiguousarray(image_SSC[None])}
+        features_ND, *others = run(self._session, [FEATURES, *outputs, *names], feed)
+        maps = others[len(outputs) :]
+        if not self.changed:
+            self._check(features_ND, others[: len(outputs)], 1)
+            for name, array in zip(names, maps, strict=True):
+                check_finite(array, name, self.where)
         found = iter(maps)
         return features_ND[0], [[next(found)[0] for _ in view] for view in self.anatomy.stages]
 
@@ -91,7 +111,29 @@ class Network:
         names = {"head.mean": head.mean_D, "head.weight": head.weight_KD, "head.bias": head.bias_K}
         outputs = ["logits", "probabilities"]
         model = rewired(self.model, outputs, {**constants, **names}) if constants else self.model
-        return replace(self, model=model, anatomy=replace(self.anatomy, head=head))
+        return replace(self, model=model, anatomy=replace(self.anatomy, head=head), changed=True)
+
+    def _check(self, features_ND: Any, outputs: Sequence[Any], images: int) -> None:
+        """What is explained follows from features and head; ``predict`` reads the graph's outputs. They must agree.
+
+        Raises:
+            BundleError: they don't, or are no numbers that a classifier gives.
+        """
+        width = self.head.weight_KD.shape[1]
+        if features_ND.shape != (images, width):
+            raise BundleError(
+                f"{self.where}: the graph gives features {list(features_ND.shape)}; expected {[images, width]}, as its "
+                "head takes them. Write the bundle again."
+            )
+        check_finite(features_ND, FEATURES, self.where)
+        check_outputs(outputs, self.outputs, images, len(self.class_names), self.where)
+        given_NK = outputs[self.outputs.index(PROBABILITIES)]
+        difference = float(np.abs(self.probabilities(features_ND) - given_NK).max(initial=0))
+        if not difference <= _SAME_ANSWER:
+            raise BundleError(
+                f"{self.where}: the graph's probabilities differ by {difference:.2g} from those of its head on its "
+                f"features; expected at most {_SAME_ANSWER:g}. What would be explained isn't what it predicts."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +159,31 @@ def open_network(bundle: Bundle, threads: int = 0) -> Network:
         BundleError: it is damaged, or no bundle of svertka's.
         GraphError: its model is no ONNX model.
     """
-    model = read_checked(bundle, MODEL)
-    network = Network(model, dissect(model), bundle.preprocess, bundle.class_names, threads)
+    model, where = read_checked(bundle, MODEL), str(bundle.directory / MODEL)
+    try:
+        anatomy = dissect(model)
+    except SvertkaError:
+        raise
+    except Exception as error:  # a graph that isn't ours may be of any form
+        raise BundleError(f"{where} isn't laid out as svertka's bundles are ({error!r:.200}).") from error
+    _check_head(anatomy, len(bundle.class_names), where)
+    outputs = output_names(bundle)
+    network = Network(model, anatomy, bundle.preprocess, bundle.class_names, threads, outputs=outputs, where=where)
     return replace(network, flips=_find_flips(network))
+
+
+def _check_head(anatomy: Anatomy, classes: int, where: str) -> None:
+    head = anatomy.head
+    shapes = (head.mean_D.shape, head.weight_KD.shape, head.bias_K.shape)
+    width = head.mean_D.size
+    sound = all(
+        part.dtype == np.float32 and np.isfinite(part).all() for part in (head.mean_D, head.weight_KD, head.bias_K)
+    )
+    if shapes != ((width,), (classes, width), (classes,)) or not sound or not 0 < anatomy.temperature < np.inf:
+        raise BundleError(
+            f"{where} has a head of sizes {[list(shape) for shape in shapes]} and temperature {anatomy.temperature:g}; "
+            f"expected finite numbers [D], [{classes}, D], [{classes}], and a temperature above 0. Write it again."
+        )
 
 
 def _find_flips(network: Network) -> tuple[tuple[int, ...], ...]:

@@ -14,6 +14,7 @@ file                        what it holds
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from svertka import __version__
 from svertka.errors import BundleError, NotFoundError
 from svertka.export.engines import ONNX, open_graph, suitable
 from svertka.export.graph import head_of
+from svertka.export.limits import check_graph
 from svertka.export.manifest import (
     FORMAT,
     HASHED_FILES,
@@ -38,13 +40,17 @@ from svertka.export.manifest import (
     preprocess_fields,
     read_manifest,
 )
+from svertka.export.outputs import output_names
 from svertka.export.parity import compare, tolerance
-from svertka.export.protobuf import check_self_contained
 from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
 from svertka.schema import Bundle, Conformal, Estimate, Novelty, Preprocess, Source
+from svertka.whole_files import open_regular
 
 if TYPE_CHECKING:
     import onnx
+
+_LARGEST = {MODEL: 1 << 31, WEIGHTS: 1 << 32, TRAINING_HASHES: 1 << 28}
+"""Bytes of a file: what ONNX holds, the same for several networks that are averaged, 15 million images."""
 
 _HASH_DIGITS = 16
 
@@ -141,7 +147,8 @@ def load_bundle(path: Path | str) -> Bundle:
     Raises:
         NotFoundError: there is no such folder.
         BundleError: a file is missing or damaged, the format is newer than this svertka, the preprocessing doesn't
-            match its hash, or the model needs other files or foreign operators. Cost: hashing all files, about 15 ms.
+            match its hash, or the model is more than a classifier needs (see ``limits``). Cost: hashing all files and
+            working out all sizes, about 50 ms.
     """
     path = Path(path)
     if not path.is_dir():
@@ -150,30 +157,55 @@ def load_bundle(path: Path | str) -> Bundle:
     inner = path / "bundle"
     bundle = read_manifest(inner if not (path / MANIFEST).exists() and inner.is_dir() else path)
     for name in HASHED_FILES:
-        content = read_checked(bundle, name)
         if name == MODEL:
-            check_self_contained(content, str(bundle.directory / MODEL))
+            _check_model(bundle, read_checked(bundle, name))
+        else:
+            _checked(bundle, name, keep=False)
     return bundle
 
 
 def read_checked(bundle: Bundle, name: str) -> bytes:
-    """The content of one of the bundle's files, if it is what was written.
+    """The content of one of the bundle's files, if it is what was written: for the model, what ``load_bundle`` checked.
 
     Raises:
         BundleError: it is missing, or its size or hash isn't the manifest's.
     """
+    return _checked(bundle, name, keep=True)
+
+
+def _checked(bundle: Bundle, name: str, *, keep: bool) -> bytes:
+    """The content, or nothing: weights are large, and most verbs only want to know that they are whole."""
     path = bundle.directory / name
     size, sha256 = file_facts(bundle, name)
+    if size > _LARGEST[name]:
+        raise BundleError(f"{path} has {size} bytes by the manifest; expected at most {_LARGEST[name]}.")
     try:
-        found = path.stat().st_size
-        if found != size:
-            raise BundleError(f"{path} has {found} bytes; the manifest expects {size}. It is damaged: copy it again.")
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            found = os.fstat(file.fileno()).st_size
+            if found != size:
+                raise BundleError(
+                    f"{path} has {found} bytes; the manifest expects {size}. It is damaged: copy it again."
+                )
+            content = file.read(size) if keep else b""
+            digest = hashlib.sha256(content) if keep else hashlib.file_digest(file, "sha256")
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}). Copy the whole bundle again.") from None
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if digest.hexdigest() != sha256:
         raise BundleError(f"{path} is not the file that was written (its SHA-256 differs). Copy the bundle again.")
     return content
+
+
+def _check_model(bundle: Bundle, content: bytes) -> None:
+    """Whether the graph is one that may be run (see ``limits``), and gives what the manifest says."""
+    path, classes = bundle.directory / MODEL, len(bundle.class_names)
+    sizes = check_graph(content, bundle.preprocess.size_px, str(path))
+    given = {name: list(shape[1:]) for name, shape in sizes.items()}
+    expected = output_names(bundle)
+    if given != {name: [] if name == DISTANCE else [classes] for name in expected}:
+        raise BundleError(
+            f"{path} gives {given!r:.200}; expected {', '.join(expected)} for the manifest's {classes} classes. "
+            "The files belong to different bundles."
+        )
 
 
 def training_hashes(bundle: Bundle) -> frozenset[str]:

@@ -4,7 +4,8 @@ ONNX Runtime is the quicker one for most networks. Where nearly all the work lie
 (VGG, ResNet-34), Winograd's method, which ONNX Runtime lacks, makes the NumPy twin quicker.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import runtime
-from svertka.errors import GraphError, ShapeError
-from svertka.export.session import BATCH, open_session, run_in_batches
+from svertka.errors import GraphError, ShapeError, SvertkaError
+from svertka.export.session import BATCH, batch_size, open_session, run_in_batches
 
 if TYPE_CHECKING:
     from svertka.engine.twin import Twin
@@ -55,14 +56,46 @@ def open_graph(graph: bytes, engine: str, threads: int = 0) -> Run:
     """
     if engine == ONNX:
         return partial(run_in_batches, open_session(graph, threads))
+    return partial(run_twin, open_twin(graph, runtime.compute_threads(threads)))
+
+
+def open_twin(graph: bytes, threads: int = 1) -> "Twin":
+    """Opens a graph in the NumPy twin.
+
+    Raises:
+        GraphError: the twin doesn't know one of its operators, or cannot work out its constants.
+    """
     from svertka.engine.twin import Twin
 
-    return partial(run_twin, Twin.from_onnx(graph, runtime.compute_threads(threads)))
+    with as_graph_error("cannot be opened"):
+        return Twin.from_onnx(graph, threads)
 
 
 def run_twin(twin: "Twin", images_NSSC: NDArray[np.uint8], outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
-    """Runs images through a twin, ``BATCH`` at a time, as ``session.run_in_batches`` does."""
+    """Runs images through a twin, ``batch_size`` at a time, as ``session.run_in_batches`` does.
+
+    Raises:
+        GraphError: it fails on them.
+    """
     n = len(images_NSSC)
     some = images_NSSC if n else np.zeros((1, *images_NSSC.shape[1:]), np.uint8)  # for the sizes of the outputs
-    parts = [twin(some[start : start + BATCH], outputs) for start in range(0, len(some), BATCH)]
+    step = batch_size(images_NSSC.shape[1])
+    with as_graph_error(f"fails on an input of {list(images_NSSC.shape)}"):
+        parts = [twin(some[start : start + step], outputs) for start in range(0, len(some), step)]
     return tuple(np.concatenate([part[name] for part in parts])[:n] for name in outputs)
+
+
+@contextmanager
+def as_graph_error(what: str) -> Iterator[None]:
+    """Makes one error of all that the twin may raise: a stranger's graph may fail anywhere in NumPy.
+
+    What comes out is to be looked at afterwards, so warnings of NumPy's on the way tell nothing more.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (SvertkaError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise GraphError(f"The graph {what} in the NumPy engine: {said or type(error).__name__:.300}.") from error

@@ -1,7 +1,6 @@
 """``manifest.json``: what a bundle says of itself, and every check of that before anything is believed."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from svertka.errors import BundleError, ConfigError
 from svertka.export.engines import ENGINES, ONNX
 from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess
+from svertka.whole_files import parse_json, read_file
 
 FORMAT = 2
 """Version of the bundle's layout. Raise it when an older svertka could misread a newer bundle.
@@ -19,6 +19,7 @@ FORMAT = 2
 MANIFEST, MODEL, WEIGHTS, TRAINING_HASHES = "manifest.json", "model.onnx", "weights.safetensors", "training_hashes.txt"
 HASHED_FILES = (MODEL, WEIGHTS, TRAINING_HASHES)
 _LARGEST_MANIFEST_BYTES = 16 << 20
+_MOST_CLASSES = 100_000
 
 
 def read_manifest(directory: Path) -> Bundle:
@@ -29,12 +30,12 @@ def read_manifest(directory: Path) -> Bundle:
     """
     path = directory / MANIFEST
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
-            raise BundleError(f"{path} has {path.stat().st_size} bytes; expected at most {_LARGEST_MANIFEST_BYTES}.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(read_file(path, _LARGEST_MANIFEST_BYTES).decode())
     except FileNotFoundError:
         raise BundleError(f"{path} is missing; expected a bundle folder (or a run folder that holds one).") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}). Copy the whole bundle again.") from None
+    except ValueError as error:
         raise BundleError(f"{path} cannot be read as JSON ({error}). Write the bundle again.") from None
     if not isinstance(manifest, dict):
         raise BundleError(f"{path} holds a {type(manifest).__name__}; expected a JSON object.")
@@ -42,6 +43,7 @@ def read_manifest(directory: Path) -> Bundle:
     temperature = _field(manifest, "temperature", (int, float), path)
     if not 0 < temperature < float("inf"):
         raise BundleError(f"{path}: temperature is {temperature}; expected a finite number above 0.")
+    _check_what_is_told(manifest, path)
     return Bundle(
         directory=directory,
         class_names=_class_names(manifest, path),
@@ -64,7 +66,10 @@ def file_facts(bundle: Bundle, name: str) -> tuple[int, str]:
     path = bundle.directory / MANIFEST
     files = _field(bundle.manifest, "files", dict, path)
     facts = _field(files, name, dict, path)
-    return _field(facts, "bytes", int, path), _field(facts, "sha256", str, path)
+    size, sha256 = _field(facts, "bytes", int, path), _field(facts, "sha256", str, path)
+    if size < 0:
+        raise BundleError(f"{path}: {name} has {size} bytes; expected 0 or more. The manifest is damaged.")
+    return size, sha256
 
 
 def preprocess_fields(preprocess: Preprocess) -> dict[str, object]:
@@ -85,7 +90,7 @@ def _check_format(manifest: Mapping[str, object], path: Path) -> None:
 
 def _class_names(manifest: Mapping[str, object], path: Path) -> tuple[str, ...]:
     names = _field(manifest, "class_names", list, path)
-    if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+    if not 2 <= len(names) <= _MOST_CLASSES or not _are(str, names) or len(set(names)) != len(names):
         raise BundleError(f"{path}: class_names is {names!r:.200}; expected a list of two or more different names.")
     return tuple(names)
 
@@ -98,8 +103,8 @@ def _preprocess(manifest: Mapping[str, object], path: Path) -> Preprocess:
         "bicubic",
     ):
         raise BundleError(
-            f"{path}: preprocess has resize {fields.get('resize')!r} and interpolation "
-            f"{fields.get('interpolation')!r}; this svertka knows squash, crop, pad and bilinear, bicubic."
+            f"{path}: preprocess has resize {fields.get('resize')!r:.80} and interpolation "
+            f"{fields.get('interpolation')!r:.80}; this svertka knows squash, crop, pad and bilinear, bicubic."
         )
     try:
         values: dict[str, Any] = {
@@ -108,22 +113,33 @@ def _preprocess(manifest: Mapping[str, object], path: Path) -> Preprocess:
         preprocess = Preprocess(**values)
         actual = preprocess.hash
     except (TypeError, ConfigError) as error:
-        raise BundleError(f"{path}: preprocess cannot be understood ({error}). Write the bundle again.") from None
+        raise BundleError(
+            f"{path}: preprocess cannot be understood ({error!s:.200}). Write the bundle again."
+        ) from None
+    sound = type(preprocess.size_px) is int and all(
+        isinstance(three, tuple) and len(three) == 3 and _are((int, float), three)
+        for three in (preprocess.mean, preprocess.std)
+    )
+    if not sound or not all(0 <= m <= 1 for m in preprocess.mean) or not all(s > 0 for s in preprocess.std):
+        raise BundleError(
+            f"{path}: preprocess has size_px {preprocess.size_px!r:.40}, mean {preprocess.mean!r:.80} and std "
+            f"{preprocess.std!r:.80}; expected a whole number, three numbers from 0 to 1, and three above 0."
+        )
     if actual != stated:
         raise BundleError(
-            f"{path}: preprocess has hash {actual}, but {stated} is written beside it: one of them was changed, and "
-            "images would reach the model differently than in training. Write the bundle again."
+            f"{path}: preprocess has hash {actual}, but {stated:.40} is written beside it: one of them was changed, "
+            "and images would reach the model differently than in training. Write the bundle again."
         )
     return preprocess
 
 
 def _parity(manifest: Mapping[str, object], path: Path) -> Parity:
     fields = _field(manifest, "parity", dict, path)
-    return Parity(
-        n=_field(fields, "n", int, path),
-        max_probability_difference=float(_field(fields, "max_probability_difference", (int, float), path)),
-        same_labels=_field(fields, "same_labels", int, path),
-    )
+    n, same = _field(fields, "n", int, path), _field(fields, "same_labels", int, path)
+    difference = _field(fields, "max_probability_difference", (int, float), path)
+    if not 0 <= same <= n or n < 1 or not 0 <= difference <= 1:
+        raise BundleError(f"{path}: parity is {dict(fields)!r:.200}; expected counts and a difference from 0 to 1.")
+    return Parity(n=n, max_probability_difference=float(difference), same_labels=same)
 
 
 def _engine(manifest: Mapping[str, object], path: Path) -> str:
@@ -138,11 +154,14 @@ def _conformal(manifest: Mapping[str, object], path: Path) -> Conformal:
     fields = _field(manifest, "conformal", dict, path)
     thresholds, counts = _field(fields, "thresholds", list, path), _field(fields, "counts", list, path)
     classes = len(_class_names(manifest, path))
-    if len(thresholds) != classes or not all(isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds):
+    if len(thresholds) != classes or not _are((int, float), thresholds) or not all(0 <= t <= 1 for t in thresholds):
         raise BundleError(f"{path}: thresholds is {thresholds!r:.200}; expected {classes} numbers from 0 to 1.")
-    return Conformal(
-        target=float(_field(fields, "target", (int, float), path)), thresholds=tuple(thresholds), counts=tuple(counts)
-    )
+    if len(counts) != classes or not _are(int, counts) or min(counts) < 0:
+        raise BundleError(f"{path}: counts is {counts!r:.200}; expected {classes} whole numbers, 0 or more.")
+    target = _field(fields, "target", (int, float), path)
+    if not 0 < target < 1:
+        raise BundleError(f"{path}: target is {target}; expected a number between 0 and 1.")
+    return Conformal(target=float(target), thresholds=tuple(map(float, thresholds)), counts=tuple(counts))
 
 
 def _novelty(manifest: Mapping[str, object], path: Path) -> Novelty | None:
@@ -150,13 +169,50 @@ def _novelty(manifest: Mapping[str, object], path: Path) -> Novelty | None:
         return None
     fields = _field(manifest, "novelty", dict, path)
     quantiles = _field(fields, "quantiles", list, path)
-    if len(quantiles) < 2 or not all(type(q) in (int, float) for q in quantiles) or sorted(quantiles) != quantiles:
+    if len(quantiles) < 2 or not _are((int, float), quantiles) or sorted(quantiles) != quantiles:
         raise BundleError(f"{path}: novelty has quantiles {quantiles!r:.100}; expected two or more rising numbers.")
+    n = _field(fields, "n", int, path)
+    if n < 1:
+        raise BundleError(f"{path}: novelty has n {n}; expected 1 or more.")
     return Novelty(
-        threshold=float(_field(fields, "threshold", (int, float), path)),
-        quantiles=tuple(map(float, quantiles)),
-        n=_field(fields, "n", int, path),
+        threshold=float(_field(fields, "threshold", (int, float), path)), quantiles=tuple(map(float, quantiles)), n=n
     )
+
+
+def _check_what_is_told(manifest: Mapping[str, object], path: Path) -> None:
+    """Fields that nothing is computed with, but that people and programs read; older bundles may lack them."""
+    _each(manifest, "metrics", dict, path, "value, low, high and n of each", _is_estimate)
+    _each(manifest, "sources", list, path, "name, origin and licence of each", _is_source)
+    _each(manifest, "versions", dict, path, "a text for each", lambda value: isinstance(value, str))
+    _each(manifest, "outputs", list, path, "names", lambda value: isinstance(value, str))
+    for name, kind in (("input", dict), ("data_hash", str), ("svertka", str)):
+        if name in manifest:
+            _field(manifest, name, kind, path)
+
+
+def _each(
+    manifest: Mapping[str, object], name: str, kind: type, path: Path, expected: str, holds: Callable[[object], bool]
+) -> None:
+    found = _field(manifest, name, kind, path) if name in manifest else ()
+    wrong = [value for value in (found.values() if isinstance(found, dict) else found) if not holds(value)]
+    if wrong:
+        raise BundleError(f"{path}: {name} has {wrong[0]!r:.100}; expected {expected}. The manifest is damaged.")
+
+
+def _is_estimate(value: object) -> bool:
+    if not isinstance(value, dict) or not {"value", "low", "high", "n"} <= value.keys():
+        return False
+    limits = [limit for limit in (value["low"], value["high"]) if limit is not None]
+    return _are((int, float), [value["value"], *limits]) and _are(int, [value["n"]])
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, dict) and _are(str, [value.get(name) for name in ("name", "origin", "licence")])
+
+
+def _are(kind: type | tuple[type, ...], values: Iterable[object]) -> bool:
+    """Whether all are of a kind (``True`` is no number)."""
+    return all(isinstance(value, kind) and not isinstance(value, bool) for value in values)
 
 
 def _field(mapping: Mapping[str, object], name: str, kind: type | tuple[type, ...], path: Path) -> Any:

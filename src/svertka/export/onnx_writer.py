@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch  # noqa: TID253 (see the docstring)
 from numpy.typing import NDArray
-from torch.nn.functional import adaptive_avg_pool2d  # noqa: TID253
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, local_response_norm, pad  # noqa: TID253
 from torch.overrides import TorchFunctionMode  # noqa: TID253
 
 from svertka.errors import BundleError
 from svertka.export.graph import OPSET, Feed, fold_shape_arithmetic, share_initializers
+from svertka.export.limits import check_graph
 from svertka.export.session import FEATURES, IMAGE, open_session, run_in_batches
 from svertka.runtime import interrupts_wait
 from svertka.schema import Preprocess
@@ -46,7 +47,8 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
         The features graph: N is free, everything else fixed; checked by onnx and against torch at other N.
 
     Raises:
-        BundleError: ONNX has no operator for a part of it, or ONNX Runtime and torch disagree on random images.
+        BundleError: ONNX has no operator for a part of it, it is more than a bundle may hold (see ``limits``), or ONNX
+            Runtime and torch disagree on random images.
     """
     import onnx
 
@@ -58,6 +60,7 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
         fold_shape_arithmetic(model, feeds)
         share_initializers(model)
         onnx.checker.check_model(model)
+        check_graph(model.SerializeToString(), preprocess.size_px, "The exported backbone")  # as whoever opens it will
         _compare(model, pixels, feeds, device)
     return model
 
@@ -96,13 +99,21 @@ def _as_in_evaluation(module: torch.nn.Module) -> Iterator[None]:
             part.training = training
 
 
-class _PoolsByMatrices(TorchFunctionMode):
-    """Averages over cells of unequal sizes as two matrix products: ONNX knows only cells of one size."""
+class _AsOnnxHasThem(TorchFunctionMode):
+    """Two functions by others: ONNX knows only averages over cells of one size, and a bundle has no branches."""
 
     def __torch_function__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if call is adaptive_avg_pool2d:
-            return _pool(*args, **(kwargs or {}))
-        return call(*args, **(kwargs or {}))
+        by_others: dict[Any, Any] = {adaptive_avg_pool2d: _pool, local_response_norm: _local_response_norm}
+        return by_others.get(call, call)(*args, **(kwargs or {}))
+
+
+def _local_response_norm(
+    x_NCHW: torch.Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> torch.Tensor:
+    """As torch's, whose removal of an axis becomes a branch where the exporter doesn't know that its size is 1."""
+    squares = x_NCHW.square().flatten(2)[:, None]
+    means = avg_pool2d(pad(squares, (0, 0, size // 2, (size - 1) // 2)), (size, 1), stride=1)
+    return x_NCHW / (k + alpha * means.reshape(x_NCHW.shape)).pow(beta)
 
 
 def _pool(map_NCHW: torch.Tensor, output_size: int | Sequence[int | None]) -> torch.Tensor:
@@ -128,7 +139,7 @@ def _trace(pixels: torch.nn.Module, size_px: int, device: torch.device) -> "onnx
     import onnx
 
     example = torch.from_numpy(_random_images(_TRACED, size_px)).to(device)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), interrupts_wait(), _PoolsByMatrices():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), interrupts_wait(), _AsOnnxHasThem():
         path = Path(folder) / "features.onnx"
         # Two notes that this exporter is the older one, which we know, and notes that Python values were traced as
         # constants: whether they were rightly so, `_compare` finds out.

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from svertka import runtime
 from svertka.data import decode
-from svertka.errors import BundleError, ConfigError, ImageRejected, did_you_mean
+from svertka.errors import ConfigError, ImageRejected, did_you_mean
 from svertka.export.bundle import read_checked
-from svertka.export.engines import ENGINES, NUMPY, ONNX, run_twin
+from svertka.export.engines import ENGINES, Run, open_graph
 from svertka.export.manifest import MODEL
-from svertka.export.protobuf import check_self_contained
-from svertka.export.session import BATCH, DISTANCE, IMAGE, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.export.outputs import check_outputs, output_names
+from svertka.export.session import batch_size
 from svertka.schema import Bundle, Preprocess
 
-# Images that may wait, decoded, for the network: enough that neither side starves, 150 kB each at 224 px.
-_AHEAD = 8 * BATCH
+# Calls of the network for which images may wait, decoded: enough that neither side starves, 150 kB each at 224 px.
+_AHEAD = 8
 
 AUTO = "auto"
 """The engine that the bundle names."""
@@ -84,32 +84,21 @@ def open_predictor(bundle: Bundle, threads: int = 0, engine: str = AUTO) -> Pred
     known = (AUTO, *ENGINES)
     if engine not in known:
         raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
-    content = read_checked(bundle, MODEL)
-    check_self_contained(content, str(bundle.directory / MODEL))
     threads = runtime.compute_threads(threads)
-    opened = {ONNX: _onnx_runtime, NUMPY: _numpy_twin}[bundle.engine if engine == AUTO else engine]
-    return Predictor(bundle, opened(content, threads, bundle), threads)
+    run = open_graph(read_checked(bundle, MODEL), bundle.engine if engine == AUTO else engine, threads)
+    return Predictor(bundle, _checked(run, bundle), threads)
 
 
-def _onnx_runtime(content: bytes, threads: int, bundle: Bundle) -> Infer:
-    session = open_session(content, threads)
-    inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
-    _check_fits(inputs, {tensor.name: list(tensor.shape[1:]) for tensor in session.get_outputs()}, bundle)
+def _checked(run: Run, bundle: Bundle) -> Infer:
+    """Every batch is looked at before anybody sees it."""
+    names, classes, where = output_names(bundle), len(bundle.class_names), str(bundle.directory / MODEL)
 
-    return lambda images_NSSC: run_in_batches(session, images_NSSC, _outputs(bundle))
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
+        outputs = run(images_NSSC, names)
+        check_outputs(outputs, names, len(images_NSSC), classes, where)
+        return outputs
 
-
-def _numpy_twin(content: bytes, threads: int, bundle: Bundle) -> Infer:
-    from svertka.engine.twin import Twin
-
-    twin = Twin.from_onnx(content, threads)
-    side = bundle.preprocess.size_px
-    port = twin.graph.inputs[0]
-    blank = np.zeros((1, *(size or side for size in port.shape[1:])), port.dtype)
-    outputs = {name: list(value.shape[1:]) for name, value in twin(blank, twin.graph.outputs).items()}
-    _check_fits([(port.name, f"tensor({port.dtype})", [size or side for size in port.shape[1:]])], outputs, bundle)
-
-    return lambda images_NSSC: run_twin(twin, images_NSSC, _outputs(bundle))
+    return infer
 
 
 def predict_files(
@@ -117,7 +106,7 @@ def predict_files(
 ) -> Iterator[FilePrediction]:
     """Predicts files in the order in which they come.
 
-    Memory stays bounded: at most ``_AHEAD`` prepared images wait, however many paths there are.
+    Memory stays bounded: prepared images wait for at most ``_AHEAD`` calls, however many paths there are.
 
     Args:
         predictor: an open bundle.
@@ -130,7 +119,8 @@ def predict_files(
     preprocess = predictor.bundle.preprocess
     with ThreadPoolExecutor(predictor.threads, thread_name_prefix="svertka-decode") as pool:
         try:
-            for batch in _batches(_decoded_ahead(pool, paths, preprocess, max_pixels)):
+            decoded = _decoded_ahead(pool, paths, preprocess, max_pixels)
+            for batch in _batches(decoded, batch_size(preprocess.size_px)):
                 yield from _predict_batch(predictor, batch)
         finally:
             pool.shutdown(cancel_futures=True)  # a caller who stops early waits for no more than what is running
@@ -151,14 +141,15 @@ def _decoded_ahead(
             return path, rejected
 
     coming = iter(paths)
-    waiting: deque[Future[Prepared]] = deque(pool.submit(prepare, path) for path in itertools.islice(coming, _AHEAD))
+    ahead = _AHEAD * batch_size(preprocess.size_px)
+    waiting: deque[Future[Prepared]] = deque(pool.submit(prepare, path) for path in itertools.islice(coming, ahead))
     while waiting:
         yield waiting.popleft().result()
         waiting.extend(pool.submit(prepare, path) for path in itertools.islice(coming, 1))
 
 
-def _batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
-    while batch := list(itertools.islice(prepared, BATCH)):
+def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
+    while batch := list(itertools.islice(prepared, size)):
         yield batch
 
 
@@ -171,22 +162,3 @@ def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[File
         else:
             logits_K, probabilities_K, *distance = next(answers)
             yield FilePrediction(path, logits_K, probabilities_K, float(distance[0]) if distance else None)
-
-
-def _outputs(bundle: Bundle) -> tuple[str, ...]:
-    return (LOGITS, PROBABILITIES, DISTANCE) if bundle.novelty else (LOGITS, PROBABILITIES)
-
-
-def _check_fits(inputs: list[tuple[str, str, list[int]]], outputs: dict[str, list[int]], bundle: Bundle) -> None:
-    """Compares the graph's ports (sizes without N) with the manifest."""
-    side, classes = bundle.preprocess.size_px, len(bundle.class_names)
-    if inputs != [(IMAGE, "tensor(uint8)", [side, side, 3])]:
-        raise BundleError(
-            f"{bundle.directory / MODEL} takes {inputs}; expected one input, {IMAGE!r}, uint8 [N, {side}, {side}, 3], "
-            "as the manifest's preprocess says. The files belong to different bundles."
-        )
-    if outputs != {name: [] if name == DISTANCE else [classes] for name in _outputs(bundle)}:
-        raise BundleError(
-            f"{bundle.directory / MODEL} gives {outputs}; expected {', '.join(_outputs(bundle))} for the manifest's "
-            f"{classes} classes. The files belong to different bundles."
-        )

@@ -137,24 +137,35 @@ def of_bundle(path: str) -> FirstLayer:
         NotFoundError: there is no bundle, or its network has no convolution.
         BundleError: it is damaged.
     """
-    from svertka.engine.twin import Twin
     from svertka.export.bundle import load_bundle, read_checked
+    from svertka.export.engines import as_graph_error, open_twin
     from svertka.export.manifest import MODEL
+    from svertka.export.outputs import check_finite
 
     bundle = load_bundle(path)
-    twin = Twin.from_onnx(read_checked(bundle, MODEL))
+    twin, where = open_twin(read_checked(bundle, MODEL)), str(bundle.directory / MODEL)
     node = next((node for node in twin.graph.nodes if node.op == "Conv"), None)
     if node is None:
         raise NotFoundError(f"the network of {path} has no convolution; expected one with a convolution to show.")
+    if node.inputs[1] not in twin.graph.constants:
+        raise NotFoundError(f"the first convolution of {path} has no fixed weights; expected filters to show.")
     kernels = np.asarray(twin.graph.constants[node.inputs[1]], np.float32)
     biases = twin.graph.constants[node.inputs[2]] if any(node.inputs[2:3]) else np.zeros(len(kernels))
+    check_finite(kernels, node.name, where)
+
+    def see(pixels: Pixels) -> F32:
+        with as_graph_error("fails on an image"):
+            seen: F32 = twin(pixels[None], [node.inputs[0]])[node.inputs[0]][0]
+        check_finite(seen, node.inputs[0], where)
+        return seen
+
     return FirstLayer(
         network=f"the network of {path}",
         layer=node.name,
         kernels_OCKL=kernels,
         biases_O=np.asarray(biases, np.float32),
         preprocess=bundle.preprocess,
-        see=lambda pixels: twin(pixels[None], [node.inputs[0]])[node.inputs[0]][0],
+        see=see,
     )
 
 

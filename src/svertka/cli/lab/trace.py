@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from svertka.data import decode
-from svertka.engine.twin import Twin
 from svertka.engine.twin.trace import Layer, Trace, layers
 from svertka.engine.twin.trace import trace as take_apart
 from svertka.errors import ConfigError
 from svertka.export.bundle import load_bundle, read_checked
+from svertka.export.engines import as_graph_error, open_twin, run_twin
 from svertka.export.manifest import MODEL
+from svertka.export.outputs import check_finite, check_outputs, output_names
 
 _IN_FULL = 3  # input channels whose window, kernel and products are printed
 _SUMS_SHOWN = 12
@@ -28,16 +29,22 @@ def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
     Raises:
         ConfigError: ``at`` is missing or no list of numbers.
         NotFoundError: there is no such bundle or layer.
+        BundleError: the bundle is damaged, or its graph gives what no classifier gives.
         ImageRejected: the image cannot be read.
         ShapeError: the layer has no such place.
     """
     opened = load_bundle(bundle)
-    twin = Twin.from_onnx(read_checked(opened, MODEL))
+    twin = open_twin(read_checked(opened, MODEL))
     pixels = decode.load(image, opened.preprocess)[None]
-    if not layer:
-        print("\n".join(_list(layers(twin, pixels.shape))))
-        return
-    print("\n".join(_explain(take_apart(twin, pixels, layer, _place(at)))))
+    names, where = output_names(opened), str(opened.directory / MODEL)
+    check_outputs(run_twin(twin, pixels, names), names, 1, len(opened.class_names), where)
+    with as_graph_error("cannot be taken apart"):
+        if not layer:
+            print("\n".join(_list(layers(twin, pixels.shape))))
+            return
+        found = take_apart(twin, pixels, layer, _place(at))
+    check_finite(np.array([found.result, found.computed]), layer, where)
+    print("\n".join(_explain(found)))
 
 
 def _place(text: str) -> tuple[int, ...]:

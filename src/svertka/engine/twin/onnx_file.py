@@ -23,20 +23,21 @@ _ONE_AXIS_SET = 13  # before it, Softmax went over all axes from its axis on
 Message = dict[int, list[Any]]
 
 
-def read(source: Path | bytes) -> Graph:
+def read(source: Path | bytes, *, copy: bool = True) -> Graph:
     """Reads a model.
 
     Weights are copied out one by one and the file's pages given back, so that reading needs no second copy of them.
 
     Args:
         source: an ``.onnx`` file (large weights may lie in files beside it), or its content.
+        copy: the weights of a content; otherwise they are views of it.
 
     Raises:
         NotFoundError: there is no such file, or a file with weights is missing.
         GraphError: it is no ONNX model, or one that needs operators from outside the standard.
     """
     if isinstance(source, bytes):
-        return _Reader(None, source, lambda: None).graph()
+        return _Reader(None, source, lambda: None, copy).graph()
     if not source.is_file():
         raise NotFoundError(f"{source} does not exist; expected an ONNX file.")
     if source.stat().st_size == 0:
@@ -86,8 +87,10 @@ def _floats(values: list[memoryview]) -> tuple[float, ...]:
 class _Reader:
     """One pass through a file; ``release`` gives back pages that were read."""
 
-    def __init__(self, path: Path | None, content: bytes | mmap.mmap, release: Callable[[], object]) -> None:
-        self.path, self.content, self.release = path, content, release
+    def __init__(
+        self, path: Path | None, content: bytes | mmap.mmap, release: Callable[[], object], copy: bool = True
+    ) -> None:
+        self.path, self.content, self.release, self.copy = path, content, release, copy
         self.name = str(path) if path else "The model"
         self.operator_set = 0
 
@@ -170,7 +173,8 @@ class _Reader:
         if tensor.get(14, [0])[-1] == _EXTERNAL:
             return name, self._external(tensor, dtype).reshape(shape)
         if 9 in tensor:
-            value = self._copied(np.frombuffer(tensor[9][-1], dtype.newbyteorder("<")), dtype)
+            raw = np.frombuffer(tensor[9][-1], dtype.newbyteorder("<"))
+            value = self._copied(raw, dtype) if self.copy else raw.astype(dtype, copy=False)
         elif dtype.kind == "f" and dtype.itemsize > 2:
             number, code = (4, "<f4") if dtype.itemsize == 4 else (10, "<f8")
             value = np.frombuffer(b"".join(bytes(part) for part in tensor.get(number, [])), code).astype(dtype)
