@@ -16,6 +16,7 @@ from svertka.explain.anatomy import Anatomy, dissect
 from svertka.export.bundle import read_checked
 from svertka.export.manifest import MODEL
 from svertka.export.outputs import check_finite, check_outputs, output_names
+from svertka.export.parity import LARGEST_ALLOWED
 from svertka.export.rewire import rewired
 from svertka.export.session import FEATURES, IMAGE, LOGITS, PROBABILITIES, open_session, run, run_in_batches
 from svertka.schema import Bundle, Preprocess
@@ -27,7 +28,6 @@ Image = NDArray[np.uint8]
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
 """Axes of an image [S, S, 3] that a view may flip."""
 
-_SAME_ANSWER = 1e-3  # a probability, by the graph and by its head in NumPy
 _EXACT = 1e-3  # features and the means of their maps: float32 in another order, relative to the largest
 
 
@@ -129,10 +129,10 @@ class Network:
         check_outputs(outputs, self.outputs, images, len(self.class_names), self.where)
         given_NK = outputs[self.outputs.index(PROBABILITIES)]
         difference = float(np.abs(self.probabilities(features_ND) - given_NK).max(initial=0))
-        if not difference <= _SAME_ANSWER:
+        if not difference <= LARGEST_ALLOWED:
             raise BundleError(
                 f"{self.where}: the graph's probabilities differ by {difference:.2g} from those of its head on its "
-                f"features; expected at most {_SAME_ANSWER:g}. What would be explained isn't what it predicts."
+                f"features; expected at most {LARGEST_ALLOWED:g}. What would be explained isn't what it predicts."
             )
 
 
