@@ -196,6 +196,19 @@ def test_tables_name_files_beside_them(bundle, colour_folder, capsys, name, text
     assert rows[2][6] == "unreadable: the file does not exist"
 
 
+def test_other_files_of_a_folder_are_told(inside, tmp_path, capsys):
+    for name in ("a.png", "b", "c.jpg_large"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name, "PNG")
+    (tmp_path / "notes.txt").write_text("none")
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    assert [Path(name).name for name in names(str(tmp_path))] == ["a.png", "b", "c.jpg_large"]
+    assert capsys.readouterr().err == "2 files that are no images were skipped (.mp4: 1, .txt: 1).\n"
+    assert [Path(name).name for name in names(str(tmp_path / "*"))] == ["a.png", "b", "c.jpg_large"]
+    assert "2 files that are no images" in capsys.readouterr().err
+    with pytest.raises(NotFoundError, match=r"notes\* matches no image file \(other files: \.txt: 1\)"):
+        find_inputs([str(tmp_path / "notes*")])
+
+
 def test_what_means_no_file_is_an_error(inside, tmp_path):
     with pytest.raises(NotFoundError, match=r"reed\.png does not exist; expected an image, a folder, a quoted glob"):
         find_inputs(["reed.png"])

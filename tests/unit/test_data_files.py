@@ -1,12 +1,16 @@
 """Layouts: class folders, split folders, tables; and what is never an image or a class."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from svertka.config import RunConfig
+from svertka.data.decode import decode
 from svertka.data.files import Listing, list_files, natural_key
-from svertka.errors import ConfigError, DataError, NotFoundError
+from svertka.errors import ConfigError, DataError, ImageRejected, NotFoundError
 from svertka.messages import sentences
 
 
@@ -56,8 +60,48 @@ def test_other_files_are_skipped_with_one_count_and_unsupported_images_are_kept(
     listing = list_files(tmp_path)
     assert set(labels(listing)) == {"cats/a.jpg", "dogs/b.svg", "dogs/c.heic"}  # decoding rejects these with a reason
     assert codes(listing) == {
-        "other_files_skipped": "3 files that are no images by their extension were skipped (.txt: 2, no extension: 1)."
+        "other_files_skipped": "3 files that are no images were skipped (.txt: 2, no extension: 1)."
     }
+
+
+def test_images_count_whatever_their_names(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    kinds = {"a.avif": "AVIF", "b.mpo": "MPO", "c.pcx": "PCX", "d.jpg_large": "JPEG", "e": "PNG", "f.dat": "GIF"}
+    for name, kind in kinds.items():
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "cats" / name, kind)
+    (tmp_path / "cats" / "g.data").write_bytes(b"8BPS\0\2" + bytes(60))  # an image, though none that is read
+    (tmp_path / "cats" / "paper.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "cats" / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2")
+    (tmp_path / "cats" / "notes.json").write_text("{}")
+    os.mkfifo(tmp_path / "cats" / "pipe")
+    listing = list_files(tmp_path)
+    assert [entry.path for entry in listing.entries] == [f"cats/{name}" for name in [*kinds, "g.data"]]
+    assert codes(listing) == {
+        "other_files_skipped": "4 files that are no images were skipped (.json: 1, .mp4: 1, .pdf: 1, no extension: 1)."
+    }
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_images_beside_the_classes_are_told(prefix: str, tmp_path: Path) -> None:
+    tree(tmp_path, f"{prefix}cats/a.jpg", f"{prefix}dogs/b.jpg", f"{prefix}c.jpg", f"{prefix}d.png", "readme.md")
+    assert codes(list_files(tmp_path)) == {
+        "images_in_no_class": "2 images lie beside the class folders, not in one of them, and are not used."
+    }
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, "cats/a.jpg", "cats/locked/b.jpg", "dogs/c.jpg")
+    listed = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # chmod would not stop root, who runs many a container
+    assert set(labels(list_files(tmp_path))) == {"cats/a.jpg", "cats/locked", "dogs/c.jpg"}
+    with pytest.raises(ImageRejected, match="unreadable: a folder that cannot be listed"):
+        decode(tmp_path / "cats" / "locked")
 
 
 def test_class_without_images_is_told(tmp_path: Path) -> None:

@@ -221,7 +221,8 @@ def test_few_images_are_in_flight(folder: Path, cache: Path, monkeypatch: pytest
             now += 1
             most = max(most, now)
         try:
-            return decoding(path, max_pixels=max_pixels)
+            with decoding(path, max_pixels=max_pixels) as decoded:
+                yield decoded
         finally:
             with lock:
                 now -= 1
@@ -273,5 +274,5 @@ def test_one_clear_error(folder: Path, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of 1 files can be used; cats/a\.jpg: not_an_image"):
         scan(nothing, cache=cache, for_training=False)
     (nothing / "cats" / "a.jpg").rename(nothing / "cats" / "a.txt")
-    with pytest.raises(DataError, match="there is no file with the extension of an image"):
+    with pytest.raises(DataError, match="there is no image in it"):
         scan(nothing, cache=cache)

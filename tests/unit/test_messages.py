@@ -140,8 +140,7 @@ def test_notices_speak_both_languages():
 def test_dictionaries_are_written_as_pairs_and_known_codes_as_words():
     skipped = Notice("other_files_skipped", {"n": 12_003, "kinds": {".txt": 12_000, "none": 3}})
     assert sentences(skipped, language="ru") == (
-        "Пропущены 12\u202f003 файла, которые, судя по расширению, не изображения "
-        "(.txt: 12\u202f000, без расширения: 3)."
+        "Пропущены 12\u202f003 файла, не являющиеся изображениями (.txt: 12\u202f000, без расширения: 3)."
     )
 
 

@@ -1,14 +1,14 @@
 """Which image files a command line means: files, folders, quoted globs, and tables with a column of paths."""
 
 import glob
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from svertka.cli.output import say
 from svertka.config import RunConfig
-from svertka.data.files import TABLE_SUFFIXES, natural_key, walk
-from svertka.data.formats import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from svertka.data.files import TABLE_SUFFIXES, natural_key, others_skipped, sort_out, walk
 from svertka.data.table import list_paths
 from svertka.errors import NotFoundError
 from svertka.messages import sentences
@@ -26,9 +26,9 @@ class Input:
 def find_inputs(arguments: Sequence[str], config_file: str = "") -> list[Input]:
     """Lists the files that arguments mean, in their order; inside a folder or glob in natural order (2 before 10).
 
-    A folder is searched through all levels, without hidden files and folders. A file that is named itself is taken
-    whatever its name. A table's names are found as ``train`` finds them: beside the table or in the usual folders, with
-    or without suffix.
+    A folder is searched through all levels, without hidden files and folders; what is no image there is counted and
+    told. A file that is named itself is taken whatever it is. A table's names are found as ``train`` finds them: beside
+    the table or in the usual folders, with or without suffix.
 
     Args:
         arguments: of the command line.
@@ -40,7 +40,11 @@ def find_inputs(arguments: Sequence[str], config_file: str = "") -> list[Input]:
         ConfigError: the configuration names a column that isn't there, or another encoding.
     """
     config = table_config(config_file)
-    return [found for argument in arguments for found in _find(argument, config)]
+    skipped: Counter[str] = Counter()
+    found = [each for argument in arguments for each in _find(argument, config, skipped)]
+    if skipped:
+        say(sentences(others_skipped(skipped)))
+    return found
 
 
 def table_config(file: str) -> RunConfig | None:
@@ -57,40 +61,52 @@ def table_config(file: str) -> RunConfig | None:
     return RunConfig(**({"data": "-"} | config_fields(Path(file))))
 
 
-def _find(argument: str, config: RunConfig | None) -> list[Input]:
+def _find(argument: str, config: RunConfig | None, skipped: Counter[str]) -> list[Input]:
     path = Path(argument)
     if path.is_dir():
-        found = _in_folder(path)
+        found, others = _in_folder(path)
         if not found:
-            raise NotFoundError(f"{argument} holds no image file; expected names that end in .png, .jpg and the like.")
+            raise NotFoundError(f"{argument} holds no image file{_kinds(others)}; expected images in it or below.")
+        skipped += others
         return found
     if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         return _from_table(path, config)
     if path.exists() or path.is_symlink():
         return [Input(argument, path)]
-    found = _in_glob(argument)
+    found, others = _in_glob(argument)
+    skipped += others
     if not found:
-        what = "matches no image file" if glob.has_magic(argument) else "does not exist"
+        what = f"matches no image file{_kinds(others)}" if glob.has_magic(argument) else "does not exist"
         raise NotFoundError(f"{argument} {what}; expected an image, a folder, a quoted glob such as '*.png', or a CSV.")
     return found
 
 
-def _in_folder(folder: Path) -> list[Input]:
-    paths = sorted(filter(_is_image, walk(folder)), key=lambda path: natural_key(str(path)))
-    return [Input(str(path), path) for path in paths]
+def _in_folder(folder: Path) -> tuple[list[Input], Counter[str]]:
+    images, others = sort_out(walk(folder))
+    return [Input(str(path), path) for path in sorted(images, key=lambda path: natural_key(str(path)))], others
 
 
-def _in_glob(pattern: str) -> list[Input]:
+def _in_glob(pattern: str) -> tuple[list[Input], Counter[str]]:
     matches = sorted(glob.glob(_literal_start(pattern), recursive=True), key=natural_key)  # noqa: PTH207 (may be absolute)
     if "**" in pattern:  # this matches folders as well as all that is in them
         matches = [match for match in matches if not Path(match).is_dir()]
-    found = []
+    found: list[Input] = []
+    skipped: Counter[str] = Counter()
     for path in map(Path, matches):
         if path.is_dir():
-            found += _in_folder(path)
-        elif _is_image(path):
-            found.append(Input(str(path), path))
-    return found
+            here, others = _in_folder(path)
+            found += here
+        else:
+            images, others = sort_out([path])
+            found += [Input(str(image), image) for image in images]
+        skipped += others
+    return found, skipped
+
+
+def _kinds(others: Counter[str]) -> str:
+    """Behind the statement that there are no images: what there is instead."""
+    listed = ", ".join(f"{kind if kind != 'none' else 'no extension'}: {n}" for kind, n in sorted(others.items()))
+    return f" (other files: {listed})" if listed else ""
 
 
 def _literal_start(pattern: str) -> str:
@@ -100,11 +116,6 @@ def _literal_start(pattern: str) -> str:
     while there < len(parts) and Path(*parts[: there + 1]).is_dir():
         there += 1
     return str(Path(glob.escape(str(Path(*parts[:there]))), *parts[there:])) if there else pattern
-
-
-def _is_image(path: Path) -> bool:
-    """By name. Kinds that aren't read are among them: a row that says so is better than silence."""
-    return path.suffix.lower() in READABLE_SUFFIXES | UNSUPPORTED_SUFFIXES
 
 
 def _from_table(table: Path, config: RunConfig | None) -> list[Input]:

@@ -28,7 +28,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.data.formats import JPEG, RAW, UNSUPPORTED_SUFFIXES, Format, identify
+from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES, Format, identify
 from svertka.data.jpeg import MOST_SCANS, Scans, read_scans, without_end_marker
 from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, bytes_per_pixel
 from svertka.data.pillow import quiet_pillow
@@ -165,7 +165,10 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise ImageRejected("unreadable", f"the system cannot find it ({error})") from error
     if stat.S_ISDIR(found.st_mode):
-        raise ImageRejected("unreadable", "a folder with the name of an image")
+        named = path.suffix.lower() in READABLE_SUFFIXES
+        raise ImageRejected(
+            "unreadable", f"a folder {'with the name of an image' if named else 'that cannot be listed'}"
+        )
     if not stat.S_ISREG(found.st_mode):
         raise ImageRejected("unreadable", "no regular file (a pipe, socket or device)")
     if found.st_size == 0:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from svertka.config import RunConfig
-from svertka.data.formats import READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from svertka.data.formats import READABLE_SUFFIXES, is_image
 from svertka.errors import ConfigError, DataError, NotFoundError
 from svertka.schema import SPLIT_NAMES, Notice, Rejection, SplitName
 
@@ -132,6 +132,8 @@ def is_hidden(name: str) -> bool:
 def walk(folder: Path, barred: Iterable[Path] = ()) -> Iterator[Path]:
     """Every visible file below ``folder``, links followed, each real folder once (so link loops end).
 
+    A folder below it that cannot be listed is yielded itself.
+
     Links never lead into ``barred`` folders or those above ``folder``: a link from a class back to the root would
     otherwise give every image this class's label.
     """
@@ -143,7 +145,9 @@ def walk(folder: Path, barred: Iterable[Path] = ()) -> Iterator[Path]:
         try:
             names = sorted((path.name for path in current.iterdir() if not is_hidden(path.name)), key=natural_key)
         except OSError:
-            continue  # a folder that cannot be listed has no images to offer; its class is reported as empty
+            if current != folder:
+                yield current
+            continue
         if identity in seen:
             continue
         seen.add(identity)
@@ -215,18 +219,40 @@ def _listing(
     skipped: Counter[str] = Counter()
     barred = [root, *(folder for _, _, folder in classes)]
     for name, split, folder in classes:
-        before = len(entries)
-        for path in walk(folder, barred):
-            suffix = path.suffix.lower()
-            if suffix not in READABLE_SUFFIXES and suffix not in UNSUPPORTED_SUFFIXES:
-                skipped[suffix or "none"] += 1
-                continue
-            entries.append(Entry(path=path.relative_to(root).as_posix(), label=name, split=split))
-        if len(entries) == before:
+        images, others = sort_out(walk(folder, barred))
+        skipped += others
+        entries += [Entry(path=path.relative_to(root).as_posix(), label=name, split=split) for path in images]
+        if not images:
             empty = folder.relative_to(root).as_posix()
             notices.append(Notice("class_without_images", {"folder": empty}, level="warning"))
     if skipped:
-        kinds = dict(sorted(skipped.items()))
-        notices.append(Notice("other_files_skipped", {"n": skipped.total(), "kinds": kinds}))
+        notices.append(others_skipped(skipped))
+    above = {root, *(folder.parent for _, _, folder in classes)}
+    if beside := sum(not is_hidden(path.name) and is_image(path) for folder in above for path in _files(folder)):
+        notices.append(Notice("images_in_no_class", {"n": beside}, level="warning"))
     entries.sort(key=lambda entry: natural_key(entry.path))
     return Listing(root=root, layout=layout, entries=tuple(entries), notices=tuple(notices))
+
+
+def sort_out(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
+    """What is to be decoded, and how many other files there are of each kind (their suffix, or ``"none"``).
+
+    A folder among them is one that cannot be listed, or that bears an image's name: decoding it says so.
+    """
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    for path in paths:
+        if is_image(path) or path.is_dir():
+            images.append(path)
+        else:
+            others[path.suffix.lower() or "none"] += 1
+    return images, others
+
+
+def others_skipped(kinds: Counter[str]) -> Notice:
+    """Says how many files of which kinds are no images."""
+    return Notice("other_files_skipped", {"n": kinds.total(), "kinds": dict(sorted(kinds.items()))})
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.is_dir()]

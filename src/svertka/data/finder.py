@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from svertka.data.competition import is_test_image
 from svertka.data.files import walk
-from svertka.data.formats import READABLE_SUFFIXES
+from svertka.data.formats import UNSUPPORTED_SUFFIXES, is_image
 
 
 def ways_to_name(path: str) -> set[str]:
@@ -57,7 +57,7 @@ class Finder:
             here: dict[str, str] = {}
             twice: dict[str, tuple[str, ...]] = {}
             for path in walk(folder):
-                if path.suffix.lower() not in READABLE_SUFFIXES:
+                if path.suffix.lower() in UNSUPPORTED_SUFFIXES or not is_image(path):
                     continue
                 relative = self._relative(path)
                 if not self._with_test_images and is_test_image(Path(relative)):

@@ -218,7 +218,7 @@ def _check_usable(catalog: Catalog, for_training: bool) -> None:
             first = catalog.rejected[0]
             found = f"none of {len(catalog.rejected)} files can be used; {first.path}: {first.reason}, {first.detail}"
         else:
-            found = "there is no file with the extension of an image"
+            found = "there is no image in it"
         raise DataError(f"Nothing to learn from in {catalog.root}: {found}.")
     if not for_training:
         return
