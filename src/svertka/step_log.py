@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from svertka import runtime
-from svertka.messages import sentences
+from svertka.messages import sentences, shown
 from svertka.schema import (
     Advanced,
     EpochEnded,
@@ -45,8 +45,8 @@ class StepLog:
         line = describe(event)
         if line:
             stamp = datetime.now().astimezone().isoformat(timespec="seconds")
-            with self._path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(f"{stamp} {line}\n")
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{stamp} {shown(line)}\n")
 
     @contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Step]:

@@ -123,3 +123,12 @@ def test_results_never_replace_the_table_that_was_read(tiny_bundle, labelled, tm
     with pytest.raises(ConfigError, match=r"predictions.csv is one of the inputs and would be overwritten"):
         evaluate(str(tiny_bundle.directory), str(table), str(tmp_path))
     assert table.read_text(encoding="utf-8") == "image,label\n"
+
+
+def test_classes_that_are_numbers_are_matched_as_numbers(write_tiny_bundle, labelled, tmp_path, capsys):
+    bundle = write_tiny_bundle(tmp_path / "numbers", class_names=("0", "1", "2"))
+    rows = [f"{path.relative_to(labelled)},{number}.0" for number, name in enumerate(("blue", "green", "red"))
+            for path in sorted((labelled / name).glob(f"{name}*.png"))]  # fmt: skip
+    (labelled / "t.csv").write_text("\n".join(["path,label", *rows]))
+    assert evaluate(str(bundle.directory), str(labelled / "t.csv"), threads=1) == 0
+    assert "accuracy                  1.000   " in capsys.readouterr().out

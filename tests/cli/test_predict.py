@@ -305,3 +305,79 @@ def test_the_twin_needs_neither_torch_nor_onnx_runtime(bundle, inside):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=inside, check=True, text=True)
     (inside / "out of the way.csv").unlink()
     assert run.stdout == "\n"
+
+
+# --- fewer classes, spreadsheets, patterns, tables -------------------------------------------------------------------
+
+
+def test_only_the_likeliest_classes(bundle, inside, capsys):
+    for k, columns in ((1, []), (2, ["label_2", "confidence_2"]), (3, [*"ab"])):
+        assert predict(bundle, ["red/red2.png"], threads=1, top_k=k) == 0
+        header, row = rows_of(capsys.readouterr().out)
+        assert len(header) == len(row) == 4 + 2 * (k - 1)
+        assert header[3:-1] == columns or k == 3
+        confidences = [float(cell) for cell in row[2:-1:2]]
+        assert confidences == sorted(confidences, reverse=True)
+        assert len(set(row[1:-1:2])) == k
+    assert predict(bundle, ["red/red2.png"], threads=1) == 0
+    full = dict(zip(*rows_of(capsys.readouterr().out), strict=True))
+    assert {name: full[f"p:{name}"] for name in row[1:-1:2]} == dict(zip(row[1:-1:2], row[2:-1:2], strict=True))
+    for k in (4, -1):
+        with pytest.raises(ConfigError, match=rf"--top-k is {k}; expected 1 to 3, the number of classes"):
+            predict(bundle, ["red"], top_k=k)
+
+
+def test_probabilities_have_six_decimals(bundle, inside, capsys):
+    predict(bundle, ["."], threads=1)
+    _, *rows = rows_of(capsys.readouterr().out)
+    assert {len(cell) for row in rows for cell in row[2:6]} == {len("0.930611")}
+
+
+def test_a_spreadsheet_opens_it_by_a_double_click(bundle, colour_folder, tmp_path, monkeypatch):
+    names = ["=1+1.png", "+x.png", "-x.png", "@x.png", "\tx.png", "кот; é.png", "plain.png"]
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        shutil.copy(colour_folder / "red" / "red2.png", name)
+    assert predict(bundle, names, "out.csv", 1, excel=True) == 0
+    written = Path("out.csv").read_bytes()
+    assert written.startswith(b"\xef\xbb\xbfpath;label;confidence;")
+    with Path("out.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file, delimiter=";"))
+    assert [row[0] for row in rows[1:]] == [*(f"'{name}" for name in names[:5]), *names[5:]]
+    assert all("," in cell and float(cell.replace(",", ".")) <= 1 for row in rows[1:] for cell in row[2:6])
+    assert predict(bundle, names, "out.csv", 1, excel=True) == 0  # an earlier one is replaced, by either kind
+    assert predict(bundle, names, "out.csv", 1) == 0
+    with Path("out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == names  # as pandas and R write them
+
+
+def test_leading_folders_of_a_pattern_are_taken_as_they_are(colour_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("sets [2024]", "a*b", "sets [2024]/[x]y"):
+        Path(folder).mkdir()
+        shutil.copy(colour_folder / "red" / "red2.png", Path(folder) / "1.png")
+    assert names("sets [2024]/*.png") == ["sets [2024]/1.png"]
+    assert names(f"{tmp_path}/sets [2024]/*/*.png") == [f"{tmp_path}/sets [2024]/[x]y/1.png"]
+    assert names("sets [2024]/**/*.png") == ["sets [2024]/1.png", "sets [2024]/[x]y/1.png"]
+    assert names("sets [[]2024]/*.png") == ["sets [2024]/1.png"]
+    assert names("a*b/*.png", "s*/*.png") == ["a*b/1.png", "sets [2024]/1.png"]
+    assert names("./sets [2024]/[x]y/[0-9].png") == ["sets [2024]/[x]y/1.png"]
+
+
+def test_a_configuration_says_how_a_table_is_read(bundle, colour_folder, tmp_path, capsys):
+    (tmp_path / "t.csv").write_bytes("où\nred/red2.png\nred/été.png\n".encode("cp1252"))
+    config = tmp_path / "c.toml"
+    config.write_text(f'path_column = "où"\nencoding = "cp1252"\nimages = "{colour_folder}"\n')
+    assert predict(bundle, [str(tmp_path / "t.csv")], threads=1, config_file=str(config)) == 0
+    _, *rows = rows_of(capsys.readouterr().out)
+    assert [(row[0], row[1]) for row in rows] == [("red/red2.png", "red"), ("red/été.png", "")]
+
+
+def test_a_name_that_two_files_bear_is_a_row_that_says_so(bundle, colour_folder, tmp_path, capsys):
+    for name in ("0_0.png", "0_0.jpg", "1_0.png"):
+        shutil.copy(colour_folder / "red" / "red2.png", tmp_path / name)
+    (tmp_path / "t.csv").write_text(f"id\n0_0\n1_0\n{'7' * 5000}\n")
+    assert predict(bundle, [str(tmp_path / "t.csv")], threads=1) == 0
+    _, *rows = rows_of(capsys.readouterr().out)
+    assert [row[-1] for row in rows[:2]] == ["two files match: 0_0.jpg and 0_0.png", ""]
+    assert rows[2][-1].startswith("unreadable: ")

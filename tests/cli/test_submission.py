@@ -202,3 +202,22 @@ def test_files_that_are_not_there_or_not_to_be_lost(bundle, contest):
         submit(bundle, [str(contest / "test")], path, path)
     with pytest.raises(ConfigError, match="--wanted is 'red', but it goes with --sample-submission"):
         submit(bundle, [str(contest / "test")], "", wanted="red")
+
+
+@pytest.mark.parametrize(("classes", "held"), [(("0.0", "1.0"), "0"), (("0", "1"), "0.0"), (("0.0", "1.0"), "1.0")])
+def test_numbers_compare_as_numbers_and_are_written_as_the_sample_does(two_classes, contest, classes, held):
+    one = "1.0" if "." in held else "1"
+    text = f"id,target\n7,{held}\n8,{one}\n"
+    zero = held.replace("1", "0")
+    assert run(two_classes(*classes), contest, text) == ["id,target", f"7,{one}", f"8,{zero}"]
+    _, seven, eight = run(two_classes(*classes), contest, text, wanted="1")
+    assert float(seven.split(",")[1]) > 0.9 > 0.1 > float(eight.split(",")[1])
+
+
+def test_a_sample_of_one_number_says_how_whole_numbers_are_written(two_classes, contest):
+    assert run(two_classes("0.0", "1.0"), contest, "id,target\n7,0\n8,0\n") == ["id,target", "7,1", "8,0"]
+
+
+def test_a_probability_of_classes_that_are_numbers(two_classes, contest):
+    _, seven, eight = run(two_classes("0.0", "1.0"), contest, "id,target\n7,0.5\n8,0.5\n")
+    assert float(seven.split(",")[1]) > 0.9 > 0.1 > float(eight.split(",")[1])

@@ -19,7 +19,7 @@ from svertka.data import scan as scan_module
 from svertka.data.decode import Decoded, decoding, load
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
-from svertka.errors import DataError, NotFoundError
+from svertka.errors import ConfigError, DataError, NotFoundError
 from svertka.messages import sentences
 from svertka.schema import Advanced, Catalog, Event, Preprocess
 
@@ -276,3 +276,44 @@ def test_one_clear_error(folder: Path, cache: Path, tmp_path: Path) -> None:
     (nothing / "cats" / "a.jpg").rename(nothing / "cats" / "a.txt")
     with pytest.raises(DataError, match="there is no image in it"):
         scan(nothing, cache=cache)
+
+
+def small_classes(root: Path, **counts: int) -> Path:
+    """Class folders with so many different images each."""
+    for label, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            save_image(root / name / f"{number}.png", seed=100 * label + number)
+    return root
+
+
+def test_small_classes_are_left_out_when_asked_and_told(tmp_path: Path, cache: Path) -> None:
+    root = small_classes(tmp_path / "set", cats=3, dogs=6, eels=5, fish=7)
+    with pytest.raises(DataError, match=r"Too few different images in cats \(3\); .*: --min-images 5, or min"):
+        scan(root, cache=cache)
+    catalog = scan(root, config=RunConfig(data=str(root), min_images=6), cache=cache)
+    assert catalog.class_names == ("dogs", "fish")
+    assert {(record.path.split("/")[0], record.label) for record in catalog.records} == {("dogs", 0), ("fish", 1)}
+    (notice,) = (notice for notice in catalog.notices if notice.code == "classes_left_out")
+    assert sentences(notice) == (
+        "Classes with fewer than 6 different images were left out (class: images): cats: 3, eels: 5. The model will "
+        "not know them."
+    )
+    assert notice.level == "warning"
+
+
+def test_copies_do_not_make_a_class_large_enough(tmp_path: Path, cache: Path) -> None:
+    root = small_classes(tmp_path / "set", cats=3, dogs=5, fish=5)
+    for number in range(5):
+        shutil.copy(root / "cats" / "0.png", root / "cats" / f"copy{number}.png")
+    catalog = scan(root, config=RunConfig(data=str(root), min_images=5), cache=cache)
+    assert catalog.class_names == ("dogs", "fish")
+
+
+def test_leaving_out_has_an_end(tmp_path: Path, cache: Path) -> None:
+    root = small_classes(tmp_path / "set", cats=3, dogs=6)
+    with pytest.raises(DataError, match=r"min_images is 6, which leaves one class only \(dogs\) of 2; .*: cats \(3\)"):
+        scan(root, config=RunConfig(data=str(root), min_images=6), cache=cache)
+    with pytest.raises(ConfigError, match=r"min_images is 3; expected at least 5, .* or 0 to leave none out"):
+        RunConfig(data=str(root), min_images=3)
+    assert len(scan(root, config=RunConfig(data="x", min_images=6), cache=cache, for_training=False).class_names) == 2

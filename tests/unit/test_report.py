@@ -189,7 +189,7 @@ def test_hostile_names_are_only_text(tmp_path):
 def test_names_that_are_no_valid_unicode_do_not_stop_it(tmp_path):
     run = make_run(tmp_path, per_class=12, images=False)
     rejected = (Rejection(path="caf\udce9.png", reason="truncated", detail="…"),)
-    assert "caf?.png" in build(replace(run, catalog=replace(run.catalog, rejected=rejected)), tmp_path)
+    assert "caf\\udce9.png" in build(replace(run, catalog=replace(run.catalog, rejected=rejected)), tmp_path)
 
 
 # --- accessible -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.messages import sentences
+from svertka.messages import sentences, shown
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 from svertka.transfer.novelty import told
@@ -167,7 +167,7 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     """The result as a person reads it in a terminal."""
     yield from (f"{'! ' if notice.level == 'warning' else ''}{sentences(notice)}" for notice in evaluation.notices)
     for rejection in catalog.rejected[:_REJECTS_SHOWN]:
-        yield f"    {rejection.path}: {rejection.reason}, {rejection.detail}"
+        yield f"    {shown(rejection.path)}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > _REJECTS_SHOWN:
         yield f"    … and {len(catalog.rejected) - _REJECTS_SHOWN} more"
     yield f"\n{evaluation.n} images, temperature {evaluation.temperature:.3g}\n"
@@ -175,11 +175,12 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     for name, title in _METRICS.items():
         if name in evaluation.metrics:
             yield f"{title:<24}  {_figures(evaluation.metrics[name])}"
-    width = max(5, *(len(scores.name) for scores in evaluation.per_class))
+    names = [shown(scores.name) for scores in evaluation.per_class]
+    width = max(5, *map(len, names))
     yield f"\n{'class':<{width}}  images  precision               recall                  F1"
-    for scores in evaluation.per_class:
+    for name, scores in zip(names, evaluation.per_class, strict=True):
         figures = "  ".join(_figures(estimate) for estimate in (scores.precision, scores.recall, scores.f1))
-        yield f"{scores.name:<{width}}  {scores.support:>6}  {figures}"
+        yield f"{name:<{width}}  {scores.support:>6}  {figures}"
 
 
 def _figures(estimate: Estimate) -> str:

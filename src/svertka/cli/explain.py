@@ -13,7 +13,7 @@ from svertka.explain.insight import explain_image
 from svertka.explain.network import Image, Network, open_network
 from svertka.explain.occlusion import FINE
 from svertka.export.bundle import load_bundle
-from svertka.messages import LANGUAGES
+from svertka.messages import LANGUAGES, shown
 from svertka.report.explanation import Activations, Explained, is_explanation, write_explanation
 
 MOST = 50
@@ -61,7 +61,7 @@ def explain(
             image_SSC = decode.load(one.file, network.preprocess)
         except ImageRejected as rejected:
             skipped.append((one.name, rejected.reason))
-            print(f"{one.name} could not be read: {one.why_not or rejected}", file=sys.stderr)
+            print(shown(f"{one.name} could not be read: {one.why_not or rejected}"), file=sys.stderr)
             continue
         name = _free_name(one.file.stem, names)
         names.add(name)
@@ -82,7 +82,7 @@ def explain(
     for each in found:
         p_K = each.explanation.probabilities
         best = max(range(len(p_K)), key=p_K.__getitem__)
-        print(f"{each.explanation.path}: {network.class_names[best]} {p_K[best]:.3f}")
+        print(shown(f"{each.explanation.path}: {network.class_names[best]} {p_K[best]:.3f}"))
     print(f"Page: {page}")
     return 0
 

@@ -1,9 +1,11 @@
 """``svertka``: the verbs and their options. A verb's work is imported when it is called, so ``--help`` is quick."""
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -296,31 +298,55 @@ def _set(given: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Runs the command line: an error of ours is one line and exit code 2."""
-    if "--debug" in sys.argv:  # people add it at the end of the line that failed
+    debug = "--debug" in sys.argv  # people add it at the end of the line that failed
+    if debug:
         sys.argv.remove("--debug")
-        app()
+    with _streams():
+        try:
+            app(standalone_mode=True)
+        except Exception as error:
+            message = None if debug else _one_message(error)
+            if message is None:
+                raise
+            print(f"svertka: {' '.join(message.split())}", file=sys.stderr)
+            sys.exit(2)
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Standard streams on which names cannot act, and that stand for themselves even where the caller closed them."""
+    from svertka.cli.output import ForPeople
+
+    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:  # or the next file that is opened would be taken for one
+        pass
+    os.close(spare)
+    before = sys.stdout, sys.stderr
+    if sys.stderr is None:  # print(file=None) would mix what is said into the answers
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show costs no result
+    sys.stdout, sys.stderr = sys.stdout and ForPeople(sys.stdout), ForPeople(sys.stderr)
     try:
-        app(standalone_mode=True)
-    except Exception as error:
-        from svertka.errors import SvertkaError
+        yield
+    finally:
+        if isinstance(sys.stderr, ForPeople):  # unless a reader has gone, and something else keeps that quiet
+            sys.stdout, sys.stderr = before
 
-        if isinstance(error, SvertkaError):
-            message = str(error)
-        elif isinstance(error, OSError) and error.filename is not None:
-            message = (
-                f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
-            )
-        elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-            from svertka.data.pixels import cache_dir
 
-            message = (
-                f"a file could not be written ({error.strerror}). Free some space, or name another disk: --out for "
-                f"results, the variable SVERTKA_CACHE for the cache, which is {cache_dir()} now."
-            )
-        else:
-            raise
-        print(f"svertka: {' '.join(message.split())}", file=sys.stderr)
-        sys.exit(2)
+def _one_message(error: Exception) -> str | None:
+    """What is said of an error; None where only a traceback helps."""
+    from svertka.errors import SvertkaError
+
+    if isinstance(error, SvertkaError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        from svertka.data.pixels import cache_dir
+
+        return (
+            f"a file could not be written ({error.strerror}). Free some space, or name another disk: --out for "
+            f"results, the variable SVERTKA_CACHE for the cache, which is {cache_dir()} now."
+        )
+    return None

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from svertka.errors import ConfigError, NotFoundError
+from svertka.messages import shown
 
 BOM = "\ufeff"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -81,9 +82,29 @@ def say_unlike(names: Sequence[str]) -> None:
     """A line about images that are unlike the training images, if there are any."""
     if names:
         say(
-            f"{len(names)} {'is' if len(names) == 1 else 'are'} unlike the training images (the first: {names[0]}): "
+            f"{len(names)} {'is' if len(names) == 1 else 'are'} unlike the training images (the first: "
+            f"{shown(names[0])}): "
             "don't rely on what is said of them."
         )
+
+
+class ForPeople:
+    """A stream of the terminal on which names cannot act: see ``messages.shown``. Tables go past it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes text."""
+        return self.stream.write(shown(text, keep="\n\t"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def as_it_is(stream: Any) -> Any:
+    """The stream that takes everything as it is: for tables, and for what draws on the terminal itself."""
+    return stream.stream if isinstance(stream, ForPeople) else stream
 
 
 @contextmanager
@@ -93,7 +114,7 @@ def standard_output() -> Iterator[TextIO]:
     Raises:
         ConfigError: whoever called has closed it.
     """
-    stream = sys.stdout
+    stream = as_it_is(sys.stdout)
     if stream is None:
         raise ConfigError("standard output is closed, so nobody would see the answers; name a file with --out.")
     if hasattr(stream, "reconfigure"):

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from svertka.cli.output import as_it_is
+from svertka.messages import shown
 from svertka.schema import Advanced, Event, RunStarted, StepEnded, StepStarted
 from svertka.step_log import describe
 
@@ -32,7 +34,7 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=Console(file=as_it_is(sys.stderr)), transient=True)
             self._bar.start()
         return self
 
@@ -45,7 +47,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Prints one line above whatever is drawn."""
         if self._bar:
-            self._bar.console.print(line, markup=False, highlight=False)
+            self._bar.console.print(shown(line, keep="\n\t"), markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
 

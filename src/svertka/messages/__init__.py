@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
+from svertka.messages.shown import shown
 from svertka.schema import Notice
 
 Entry = str | Mapping[str, str]
@@ -32,6 +33,7 @@ __all__ = [
     "plural_form",
     "quoted",
     "sentences",
+    "shown",
     "text",
     "word",
 ]
@@ -94,12 +96,12 @@ class _Writer(string.Formatter):
                 return listing(value, self._language)
             case dict():
                 pairs = ((word(specification, key, self._language), item) for key, item in value.items())
-                return ", ".join(f"{name}: {self._item(item)}" for name, item in pairs)
+                return ", ".join(f"{shown(name)}: {self._item(item)}" for name, item in pairs)
             case int() if not specification:
                 return count(value, self._language)
             case int() | float():
                 return decimal(value, specification, self._language)
-        return word(specification, str(value), self._language) if specification else str(value)
+        return word(specification, str(value), self._language) if specification else shown(str(value))
 
     def _item(self, value: object) -> str:
         return quoted(value, self._language) if isinstance(value, str) else self.format_field(value, "")
@@ -120,6 +122,7 @@ def word(table: str, code: str, language: str = "en", otherwise: str | None = No
 
 def quoted(name: str, language: str = "en") -> str:
     """Puts a name into the language's quotation marks."""
+    name = shown(name)
     return f"«{name}»" if language == "ru" else f"“{name}”"
 
 

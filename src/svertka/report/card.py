@@ -16,7 +16,7 @@ from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
 from svertka.report.mistakes import surest_mistakes
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
-from svertka.report.templating import make_environment, minute
+from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.report.voice import Voice
 from svertka.schema import SPLIT_NAMES, RunRecord
 
@@ -33,8 +33,7 @@ def write_card(run: RunRecord, path: Path) -> Path:
     Returns:
         The path.
     """
-    # As in the report: file names that are no valid Unicode cannot be written as they are.
-    path.write_bytes(render_card(run).encode("utf-8", "replace"))
+    path.write_bytes(file_bytes(render_card(run)))
     return path
 
 

@@ -13,6 +13,7 @@ from svertka.report.explained import ExplainedView, drawn, make_explained, top_o
 from svertka.report.heat import bar_style, data_address, feature_tile, filter_tile, tile_sheet, with_bar
 from svertka.report.page import page_environment
 from svertka.report.pictures import Thumbnail
+from svertka.report.templating import file_bytes
 from svertka.report.voice import Voice
 from svertka.schema import Explanation, FeatureLevel
 
@@ -107,7 +108,7 @@ def write_explanation(
         )
     )
     path = folder / PAGE
-    path.write_bytes(html.encode("utf-8", "replace"))
+    path.write_bytes(file_bytes(html))
     return path
 
 

@@ -21,7 +21,7 @@ from svertka.report.results import (
     make_metric_rows,
 )
 from svertka.report.seeing import make_seeing
-from svertka.report.templating import make_environment, minute
+from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
@@ -42,9 +42,7 @@ def build_report(run: RunRecord, path: Path) -> Path:
     Returns:
         The path.
     """
-    html = render(run)
-    # File names that are no valid Unicode reach us with surrogates, which UTF-8 cannot write.
-    path.write_bytes(html.encode("utf-8", "replace"))
+    path.write_bytes(file_bytes(render(run)))
     return path
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from svertka.messages import shown
 from svertka.report.voice import Voice
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def make_environment(voice: Voice, *, html: bool) -> "Environment":
     )
     environment.globals["t"] = voice
     return environment
+
+
+def file_bytes(text: str) -> bytes:
+    """A page or card as it lies in a file: names that would reorder lines, or are no text, are written out."""
+    return shown(text, keep="\n\t").encode()
 
 
 def minute(started: str) -> str:
