@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.errors import GraphError
+
 Array = NDArray[Any]
 F32 = NDArray[np.float32]
 
@@ -56,12 +58,14 @@ class Graph:
         outputs: names of tensors.
         nodes: each after those whose results it takes.
         constants: weights and other fixed tensors by name.
+        operator_set: the version of the standard that the operators are meant by.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     constants: Mapping[str, Array]
+    operator_set: int
 
     def uses(self) -> dict[str, int]:
         """How many times each tensor is read; being an output of the graph counts once more."""
@@ -85,4 +89,22 @@ def needed(graph: Graph, outputs: Iterable[str]) -> Graph:
             kept.append(node)
             wanted.update(node.inputs)
     constants = {name: value for name, value in graph.constants.items() if name in wanted}
-    return Graph(graph.inputs, outputs, tuple(reversed(kept)), constants)
+    return replace(graph, outputs=outputs, nodes=tuple(reversed(kept)), constants=constants)
+
+
+def check_order(graph: Graph) -> None:
+    """Raises GraphError unless each tensor is made once, and read only after that: so no node waits for itself."""
+    made = {port.name for port in graph.inputs} | graph.constants.keys()
+    for node in graph.nodes:
+        for name in node.inputs:
+            if name and name not in made:
+                raise GraphError(
+                    f"Node {node.name!r}, a {node.op}, reads {name!r}, which no node before it makes; expected nodes "
+                    "in an order in which they can run, without cycles."
+                )
+        for name in node.outputs:
+            if name in made:
+                raise GraphError(f"Node {node.name!r}, a {node.op}, makes {name!r} a second time.")
+        made.update(name for name in node.outputs if name)
+    if missing := [name for name in graph.outputs if name not in made]:
+        raise GraphError(f"The graph's output {missing[0]!r} is made by no node.")

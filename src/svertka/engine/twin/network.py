@@ -18,8 +18,8 @@ from svertka.engine.twin.onnx_file import read
 from svertka.engine.twin.passes import optimise
 from svertka.engine.twin.plan import make_plan
 from svertka.engine.twin.program import Program
+from svertka.engine.twin.rules import Sizes
 from svertka.engine.twin.saving import work_left
-from svertka.engine.twin.shapes import Sizes
 from svertka.errors import GraphError, NotFoundError, ShapeError, did_you_mean
 
 _KEPT = 2  # programs: one for whole batches, one for the rest at the end

@@ -2,13 +2,13 @@
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from svertka.engine.twin.graph import Array, Graph, Node, Port
+from svertka.engine.twin.graph import Array, Graph, Node, Port, check_order
 from svertka.errors import GraphError, NotFoundError
 from svertka.wire import fields, varint
 
@@ -17,8 +17,9 @@ _EXTERNAL = 1
 # TensorProto.DataType, the kinds that convolutional networks hold.
 _DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8"}
 _PIECE = 1 << 22  # numbers
-_OLDEST_SET = 7  # before it, Add and its like had an axis of their own; ONNX Runtime begins there too
-_ONE_AXIS_SET = 13  # before it, Softmax went over all axes from its axis on
+OLDEST_SET, NEWEST_SET = 7, 28
+"""Before the oldest, Add and its like had an axis of their own, and ONNX Runtime begins there too. What a set after the
+newest will mean by an operator isn't known (``standard``)."""
 
 Message = dict[int, list[Any]]
 
@@ -63,7 +64,13 @@ def _message(content: memoryview) -> Message:
 
 
 def _text(message: Message, number: int) -> str:
-    return bytes(message[number][-1]).decode("utf-8", "replace") if number in message else ""
+    return _name(message[number][-1]) if number in message else ""
+
+
+def _name(value: int | memoryview) -> str:
+    if isinstance(value, int):
+        raise ValueError(f"the number {value} where text belongs")
+    return bytes(value).decode("utf-8", "replace")
 
 
 def _integers(values: list[int | memoryview]) -> tuple[int, ...]:
@@ -78,6 +85,13 @@ def _integers(values: list[int | memoryview]) -> tuple[int, ...]:
             integer, at = varint(value, at)
             found.append(integer)
     return tuple(value - (1 << 64) if value >> 63 else value for value in found)
+
+
+def _parts(values: list[int | memoryview]) -> Iterator[bytes]:
+    for value in values:
+        if isinstance(value, int):
+            raise ValueError(f"the number {value} where bytes belong")
+        yield bytes(value)
 
 
 def _floats(values: list[memoryview]) -> tuple[float, ...]:
@@ -101,9 +115,9 @@ class _Reader:
                 raise GraphError(f"{self.name} is no ONNX model: it holds no graph.")
             self.operator_set = self._operator_set(model)
             return self._graph(_message(model[7][-1]))
-        except GraphError:
+        except (GraphError, NotFoundError):
             raise
-        except (ValueError, TypeError, KeyError, IndexError, struct.error) as error:  # bytes of something else
+        except (ValueError, TypeError, LookupError, ArithmeticError, OSError, struct.error) as error:  # something else
             raise GraphError(f"{self.name} is no ONNX model: {error}.") from None
 
     def _operator_set(self, model: Message) -> int:
@@ -111,33 +125,39 @@ class _Reader:
         imports = [_message(value) for value in model.get(8, [])]
         versions = [_integers(each[2])[-1] for each in imports if 2 in each and _text(each, 1) in _STANDARD_DOMAINS]
         version = max(versions, default=1)
-        if version < _OLDEST_SET:
+        if not OLDEST_SET <= version <= NEWEST_SET:
+            expected = f"{OLDEST_SET} or later" if version < OLDEST_SET else f"at most {NEWEST_SET}"
             raise GraphError(
-                f"{self.name} is written in ONNX operator set {version}; expected {_OLDEST_SET} or later. Convert it "
-                "with onnx.version_converter.convert_version."
+                f"{self.name} is written in ONNX operator set {version}; expected {expected}. Convert it with "
+                "onnx.version_converter.convert_version."
             )
         return version
 
     def _graph(self, graph: Message) -> Graph:
-        constants = dict(self._tensor(value) for value in graph.get(5, []))
+        tensors = [self._tensor(value) for value in graph.get(5, [])]
+        constants = dict(tensors)
+        if len(constants) < len(tensors) or "" in constants:
+            raise GraphError(f"{self.name} has two tensors of one name, or one without a name.")
+        if 15 in graph:
+            raise GraphError(f"{self.name} has sparse weights; expected dense ones. Run this model with ONNX Runtime.")
         inputs = [self._port(value) for value in graph.get(11, [])]
-        return Graph(
+        found = Graph(
             inputs=tuple(port for port in inputs if port.name not in constants),
             outputs=tuple(_text(_message(value), 1) for value in graph.get(12, [])),
             nodes=tuple(self._node(value) for value in graph.get(1, [])),
             constants=constants,
+            operator_set=self.operator_set,
         )
+        check_order(found)
+        return found
 
     def _node(self, content: memoryview) -> Node:
         node = _message(content)
-        inputs, outputs = (tuple(bytes(value).decode() for value in node.get(number, [])) for number in (1, 2))
+        inputs, outputs = (tuple(map(_name, node.get(number, []))) for number in (1, 2))
         op, name, domain = _text(node, 4), _text(node, 3) or (outputs[0] if outputs else ""), _text(node, 7)
         if domain not in _STANDARD_DOMAINS:
             raise GraphError(f"{self.name}: node {name!r} is {op} of {domain!r}; expected the ONNX standard alone.")
-        attributes = dict(self._attribute(value) for value in node.get(5, []))
-        if op in ("Softmax", "LogSoftmax") and self.operator_set < _ONE_AXIS_SET:
-            attributes = {"axis": 1} | attributes | {"flattened": 1}
-        return Node(op, name, inputs, outputs, attributes)
+        return Node(op, name, inputs, outputs, dict(self._attribute(value) for value in node.get(5, [])))
 
     def _attribute(self, content: memoryview) -> tuple[str, Any]:
         found = _message(content)
@@ -156,13 +176,16 @@ class _Reader:
             case 7:
                 return name, _integers(found.get(8, []))
             case 8:
-                return name, tuple(bytes(value).decode() for value in found.get(9, []))
+                return name, tuple(map(_name, found.get(9, [])))
             case kind:
                 return name, f"attribute of type {kind}"  # a subgraph: its operator is unknown here and says so
 
     def _port(self, content: memoryview) -> Port:
         port = _message(content)
-        tensor = _message(_message(port[2][-1]).get(1, [memoryview(b"")])[-1])
+        kind = _message(port[2][-1])
+        if 1 not in kind:
+            raise GraphError(f"{self.name}: the input {_text(port, 1)!r} is no tensor.")
+        tensor = _message(kind[1][-1])
         sizes = [_message(size) for size in _message(tensor[2][-1]).get(1, [])] if 2 in tensor else []
         shape = tuple(_integers(size[1])[-1] if 1 in size else None for size in sizes)
         return Port(_text(port, 1), dtype_of(tensor.get(1, [1])[-1]), shape)
@@ -170,6 +193,8 @@ class _Reader:
     def _tensor(self, content: memoryview) -> tuple[str, Array]:
         tensor = _message(content)
         name, shape, dtype = _text(tensor, 8), _integers(tensor.get(1, [])), dtype_of(tensor[2][-1])
+        if min(shape, default=0) < 0:
+            raise GraphError(f"{self.name}: the tensor {name!r} has sizes {list(shape)}.")
         if tensor.get(14, [0])[-1] == _EXTERNAL:
             return name, self._external(tensor, dtype).reshape(shape)
         if 9 in tensor:
@@ -177,7 +202,7 @@ class _Reader:
             value = self._copied(raw, dtype) if self.copy else raw.astype(dtype, copy=False)
         elif dtype.kind == "f" and dtype.itemsize > 2:
             number, code = (4, "<f4") if dtype.itemsize == 4 else (10, "<f8")
-            value = np.frombuffer(b"".join(bytes(part) for part in tensor.get(number, [])), code).astype(dtype)
+            value = np.frombuffer(b"".join(_parts(tensor.get(number, []))), code).astype(dtype)
         elif dtype.itemsize == 2 and dtype.kind == "f":
             value = np.array(_integers(tensor.get(5, [])), np.uint16).view(np.float16)
         else:

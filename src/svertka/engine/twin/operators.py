@@ -9,35 +9,60 @@ from typing import Any
 
 import numpy as np
 
+from svertka.engine.twin.arguments import (
+    axis_of,
+    cuts_of,
+    flatten_target,
+    pads_of,
+    permutation,
+    reduced_axes,
+    reshape_target,
+    scalar,
+    softmax_axes,
+    split_sizes,
+    squeezed,
+    unsqueezed,
+)
 from svertka.engine.twin.graph import Array, Node
-from svertka.engine.twin.kernels.activations import erf
+from svertka.engine.twin.kernels.activations import erf, in_place
 from svertka.engine.twin.onnx_file import dtype_of
+from svertka.engine.twin.rules import RULES, Sizes, sizes_of
 from svertka.errors import GraphError
 
 Operator = Callable[..., Array | Sequence[Array]]
 
 
-def evaluate(node: Node, inputs: Sequence[Array | None]) -> list[Array]:
+def evaluate(node: Node, inputs: Sequence[Array | None], most: int) -> list[Array]:
     """Runs one node.
 
     Args:
         node: to run.
         inputs: its inputs in order, None where an optional one is left out.
+        most: bytes that one result may take, unless an input takes as many.
 
     Returns:
-        Its outputs.
+        Its outputs, of the types and sizes that ``rules`` gives them.
 
     Raises:
-        GraphError: the operator is unknown.
+        ShapeError: sizes don't fit each other.
+        GraphError: it cannot be computed: numbers are outside of what the operator is defined for, or too many.
     """
-    result = OPERATORS[node.op](node, *inputs)
-    return [np.asarray(value) for value in (result if isinstance(result, tuple | list) else (result,))]
-
-
-def axes_of(node: Node, given: Array | None, ndim: int) -> tuple[int, ...] | None:
-    """Axes as an attribute (older operator sets) or as an input (newer ones), counted from the front; None for all."""
-    axes = node.get("axes", None) if given is None else np.asarray(given).ravel().tolist()
-    return None if axes is None else tuple(int(axis) % ndim for axis in axes)
+    if node.op not in OPERATORS:
+        raise GraphError(f"Node {node.name!r}, a {node.op}, works on constants alone; expected what is computed.")
+    given = [None if x is None else Sizes(x.shape, x.dtype) for x in inputs]
+    expected = sizes_of(node, given, inputs, most)
+    try:
+        with np.errstate(all="ignore"):
+            result = OPERATORS[node.op](node, *inputs)
+    except GraphError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, LookupError, MemoryError) as error:
+        raise GraphError(f"Node {node.name!r}, a {node.op}, cannot be computed: {error}.") from None
+    values = result if isinstance(result, tuple | list) else (result,)
+    found = [np.asarray(value, sizes.dtype) for value, sizes in zip(values, expected, strict=True)]
+    if [value.shape for value in found] != [sizes.shape for sizes in expected]:
+        raise GraphError(f"Node {node.name!r}, a {node.op}, gave {[x.shape for x in found]}; expected {expected}.")
+    return found
 
 
 def _elementwise(function: Callable[..., Any]) -> Operator:
@@ -46,104 +71,100 @@ def _elementwise(function: Callable[..., Any]) -> Operator:
 
 def _reduce(function: Callable[..., Any]) -> Operator:
     def run(node: Node, x: Array, axes: Array | None = None) -> Array:
-        over = axes_of(node, axes, x.ndim)
-        if over is None and node.get("noop_with_empty_axes", 0):
-            return x
+        over = reduced_axes(node, axes, x.ndim)
         return np.asarray(function(x, axis=over, keepdims=bool(node.get("keepdims", 1))))
 
     return run
 
 
+def _in_own_type(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction that NumPy would do in a wider type for small integers."""
+    return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+
+
 def _divide(node: Node, a: Array, b: Array) -> Array:
     """Integers are divided towards zero."""
+    if a.dtype.kind not in "iu":
+        return np.asarray(a / b)
+    _check_divisors(a, b)
+    down, rest = np.divmod(a, b)
+    return np.asarray(down + ((rest != 0) & ((a < 0) != (b < 0))), a.dtype)
+
+
+def _modulo(node: Node, a: Array, b: Array) -> Array:
     if a.dtype.kind in "iu":
-        return np.asarray(np.trunc(a / b), a.dtype)
-    return np.asarray(a / b)
+        _check_divisors(a, b)
+    return np.asarray((np.fmod if node.get("fmod", 0) else np.mod)(a, b))
 
 
-def reshape_target(node: Node, shape: tuple[int, ...], target: Sequence[int]) -> tuple[int, ...]:
-    """The sizes that Reshape means: 0 keeps a size, -1 takes what is left."""
-    if not node.get("allowzero", 0):
-        target = [shape[axis] if size == 0 else int(size) for axis, size in enumerate(target)]
-    known = int(np.prod([size for size in target if size != -1]))
-    return tuple(int(np.prod(shape)) // max(known, 1) if size == -1 else int(size) for size in target)
+def _check_divisors(a: Array, b: Array) -> None:
+    """Raises ValueError where a processor would stop the program."""
+    if (b == 0).any():
+        raise ValueError("it divides integers by zero")
+    if a.dtype.kind == "i" and ((a == np.iinfo(a.dtype).min) & (b == -1)).any():
+        raise ValueError(f"it divides the smallest {a.dtype} number by -1, which gives none")
 
 
-def _flatten(node: Node, x: Array) -> Array:
-    axis = node.get("axis", 1) % (x.ndim + 1)
-    return x.reshape(int(np.prod(x.shape[:axis])), -1)
+def _power(node: Node, a: Array, b: Array) -> Array:
+    if a.dtype.kind == "f":
+        return np.asarray(np.power(a, b.astype(a.dtype)))
+    estimate = np.power(a.astype(np.float64), b.astype(np.float64))
+    if b.dtype.kind == "f":
+        return _cast(estimate, a.dtype)
+    if not (np.abs(estimate) <= np.iinfo(a.dtype).max).all():
+        raise ValueError(f"a power is no {a.dtype} number")
+    return np.asarray(np.power(a.astype(np.int64), b.astype(np.int64)), a.dtype)
 
 
-def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
-    return np.squeeze(x, axes_of(node, axes, x.ndim))
+def _cast(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Of integers, the lowest bits count; what a float outside of an integer type becomes, the standard leaves open."""
+    if x.dtype.kind == "f" and dtype.kind in "iu" and x.size:
+        limits = np.iinfo(dtype)
+        if not (np.trunc(x.min()) >= limits.min and np.trunc(x.max()) < float(limits.max + 1)):
+            raise ValueError(f"a number is outside of {dtype}")
+    return x.astype(dtype)
 
 
-def _unsqueeze(node: Node, x: Array, axes: Array | None = None) -> Array:
-    count = len(node.get("axes", ())) if axes is None else np.size(axes)
-    return np.expand_dims(x, axes_of(node, axes, x.ndim + count) or ())
-
-
-def _slice(
-    node: Node, x: Array, starts: Array | None = None, ends: Array | None = None, axes: Any = None, steps: Any = None
-) -> Array:
-    begin = node.get("starts", ()) if starts is None else starts.tolist()
-    end = node.get("ends", ()) if ends is None else ends.tolist()
-    over = axes_of(node, axes, x.ndim) or tuple(range(len(begin)))
-    by = [1] * len(begin) if steps is None else steps.tolist()
-    cuts = [slice(None)] * x.ndim
-    for axis, first, last, step in zip(over, begin, end, by, strict=True):
-        # Going backwards, an end before the first element is a large negative number: it means "to the very start".
-        cuts[axis] = slice(first, None if step < 0 and last < -x.shape[axis] else last, step)
-    return x[tuple(cuts)]
+def _slice(node: Node, x: Array, *given: Array | None) -> Array:
+    return x[cuts_of(node, x.shape, given)]
 
 
 def _split(node: Node, x: Array, sizes: Array | None = None) -> list[Array]:
-    axis, parts = node.get("axis", 0), node.get("split", None) if sizes is None else sizes.tolist()
-    if parts is None:
-        largest = -(-x.shape[axis] // len(node.outputs))
-        return list(np.split(x, range(largest, x.shape[axis], largest), axis))
-    return list(np.split(x, np.cumsum(parts)[:-1], axis))
+    axis = axis_of(node.get("axis", 0), x.ndim)
+    return list(np.split(x, np.cumsum(split_sizes(node, x.shape[axis], sizes))[:-1], axis))
 
 
 def _pad(node: Node, x: Array, pads: Array | None = None, value: Array | None = None, axes: Any = None) -> Array:
-    amounts = np.asarray(node.get("pads", ()) if pads is None else pads).reshape(2, -1)
-    over = axes_of(node, axes, x.ndim) or tuple(range(x.ndim))
-    width = [(0, 0)] * x.ndim
-    for axis, before, after in zip(over, *amounts.tolist(), strict=True):
-        width[axis] = (before, after)
+    width = pads_of(node, x.shape, pads, axes)
     cuts = tuple(slice(max(-a, 0), size - max(-b, 0)) for (a, b), size in zip(width, x.shape, strict=True))
     width = [(max(a, 0), max(b, 0)) for a, b in width]
-    mode = node.get("mode", "constant")
-    if mode == "constant":
-        fill = node.get("value", 0.0) if value is None else np.asarray(value).item()
+    if (mode := node.get("mode", "constant")) == "constant":
+        fill = node.get("value", 0.0) if value is None else scalar(value).item()
         return np.pad(x[cuts], width, constant_values=fill)
-    return np.pad(x[cuts], width, {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode])  # type: ignore[call-overload,no-any-return]
+    return np.pad(x[cuts], width, mode)
 
 
 def _gather(node: Node, x: Array, indices: Array) -> Array:
-    return np.take(x, indices.astype(np.int64), axis=node.get("axis", 0))
-
-
-def _softmax_axes(node: Node, ndim: int) -> tuple[int, ...]:
-    """One axis; before operator set 13 all from there on, as one ("flattened" is noted by the reader)."""
-    axis = node.get("axis", -1) % ndim
-    return tuple(range(axis, ndim)) if node.get("flattened", 0) else (axis,)
+    axis = axis_of(node.get("axis", 0), x.ndim)
+    if indices.size and not (-x.shape[axis] <= indices.min() and indices.max() < x.shape[axis]):
+        raise ValueError(f"it asks for places {indices.min()} to {indices.max()} of {x.shape[axis]}")
+    return np.take(x, indices, axis=axis)
 
 
 def _softmax(node: Node, x: Array) -> Array:
-    axes = _softmax_axes(node, x.ndim)
+    axes = softmax_axes(node, x.ndim)
     exponentials = np.exp(x - x.max(axis=axes, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=axes, keepdims=True))
 
 
 def _log_softmax(node: Node, x: Array) -> Array:
-    axes = _softmax_axes(node, x.ndim)
+    axes = softmax_axes(node, x.ndim)
     below = x - x.max(axis=axes, keepdims=True)
     return np.asarray(below - np.log(np.exp(below).sum(axis=axes, keepdims=True)))
 
 
 def _layer_norm(node: Node, x: Array, scale: Array, bias: Array | None = None) -> Array:
-    over = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
+    over = tuple(range(axis_of(node.get("axis", -1), x.ndim), x.ndim))
     centred: Array = x - x.mean(axis=over, keepdims=True)
     deviation = np.sqrt(np.square(centred).mean(axis=over, keepdims=True) + np.float32(node.get("epsilon", 1e-5)))
     centred /= deviation
@@ -160,7 +181,7 @@ def _batch_norm(node: Node, x: Array, scale: Array, bias: Array, mean: Array, va
 def batch_norm_as_affine(node: Node, scale: Array, bias: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Factor and shift [C] of a BatchNorm in evaluation, worked out in float64."""
     factor = scale / np.sqrt(variance.astype(np.float64) + node.get("epsilon", 1e-5))
-    return factor.astype(np.float32), (bias - mean * factor).astype(np.float32)
+    return factor.astype(scale.dtype), (bias - mean * factor).astype(scale.dtype)
 
 
 def _local_response_norm(node: Node, x: Array) -> Array:
@@ -177,7 +198,7 @@ def _constant(node: Node) -> Array:
     for name in ("value", "value_float", "value_int", "value_floats", "value_ints"):
         if name in node.attributes:
             return np.asarray(node.attributes[name], np.float32 if "float" in name else None)
-    raise GraphError(f"Node {node.name!r}, a Constant, holds {sorted(node.attributes)}; expected numbers.")
+    raise ValueError(f"it holds {sorted(node.attributes)}; expected numbers")
 
 
 def _constant_of_shape(node: Node, shape: Array) -> Array:
@@ -185,14 +206,32 @@ def _constant_of_shape(node: Node, shape: Array) -> Array:
     return np.full(shape.tolist(), value.item(), value.dtype)
 
 
+def _dropout(node: Node, x: Array, ratio: Array | None = None, training: Array | None = None) -> Array:
+    check_evaluation(node, ratio, training)
+    return x
+
+
+def check_evaluation(node: Node, ratio: Array | None, training: Array | None) -> None:
+    """Raises GraphError for a Dropout that leaves out numbers at random; by default it does so with half of them."""
+    if training is not None and training.any() and (ratio is None or ratio.any()):
+        raise GraphError(f"Node {node.name!r}, a Dropout, is in training mode; expected a network for evaluation.")
+
+
 def _clip(node: Node, x: Array, low: Array | None = None, high: Array | None = None) -> Array:
-    lowest, highest = node.get("min", None) if low is None else low, node.get("max", None) if high is None else high
+    lowest = node.get("min", None) if low is None else scalar(low)
+    highest = node.get("max", None) if high is None else scalar(high)
     return np.asarray(np.clip(x, lowest, highest), x.dtype)
 
 
-def _gemm(node: Node, a: Array, b: Array, c: Array | float = 0.0) -> Array:
+def _gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
     a, b = a.T if node.get("transA", 0) else a, b.T if node.get("transB", 0) else b
-    return np.asarray(np.float32(node.get("alpha", 1.0)) * (a @ b) + np.float32(node.get("beta", 1.0)) * c)
+    product = np.float32(node.get("alpha", 1.0)) * (a @ b)
+    return np.asarray(product if c is None else product + np.float32(node.get("beta", 1.0)) * c)
+
+
+def _range(node: Node, first: Array, last: Array, step: Array) -> Array:
+    (count,) = RULES["Range"](node, [(), (), ()], (first, last, step))[0]
+    return np.asarray(scalar(first) + np.arange(count).astype(first.dtype) * scalar(step))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -205,13 +244,20 @@ def _gelu(node: Node, x: Array) -> Array:
     return np.asarray(0.5 * x * (1 + erf(x * np.sqrt(0.5))), x.dtype)
 
 
+def _act(node: Node, x: Array) -> Array:
+    y = np.array(x)
+    if act := in_place(node.get("activation", None)):
+        act(y)
+    return y
+
+
 OPERATORS: dict[str, Operator] = {
     # arithmetic
     "Add": _elementwise(np.add),
     "Sub": _elementwise(np.subtract),
     "Mul": _elementwise(np.multiply),
     "Div": _divide,
-    "Pow": lambda node, a, b: np.asarray(np.power(a, b), a.dtype),
+    "Pow": _power,
     "Min": _elementwise(lambda *x: np.min(np.broadcast_arrays(*x), axis=0)),
     "Max": _elementwise(lambda *x: np.max(np.broadcast_arrays(*x), axis=0)),
     "Neg": _elementwise(np.negative),
@@ -222,7 +268,7 @@ OPERATORS: dict[str, Operator] = {
     "Reciprocal": _elementwise(lambda x: np.asarray(1 / x, x.dtype)),
     "Floor": _elementwise(np.floor),
     "Ceil": _elementwise(np.ceil),
-    "Mod": lambda node, a, b: (np.fmod if node.get("fmod", 0) else np.mod)(a, b),
+    "Mod": _modulo,
     "Gemm": _gemm,
     "MatMul": _elementwise(np.matmul),
     # activations
@@ -248,10 +294,10 @@ OPERATORS: dict[str, Operator] = {
     "LRN": _local_response_norm,
     # reductions
     "ReduceMean": _reduce(np.mean),
-    "ReduceSum": _reduce(np.sum),
+    "ReduceSum": _reduce(_in_own_type(np.sum)),
     "ReduceMax": _reduce(np.max),
     "ReduceMin": _reduce(np.min),
-    "ReduceProd": _reduce(np.prod),
+    "ReduceProd": _reduce(_in_own_type(np.prod)),
     "ReduceL2": _reduce(lambda x, axis, keepdims: np.sqrt(np.square(x).sum(axis=axis, keepdims=keepdims))),
     "GlobalAveragePool": lambda node, x: x.mean(axis=tuple(range(2, x.ndim)), keepdims=True),
     "GlobalMaxPool": lambda node, x: x.max(axis=tuple(range(2, x.ndim)), keepdims=True),
@@ -259,15 +305,15 @@ OPERATORS: dict[str, Operator] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Identity": lambda node, x: x,
-    "Dropout": lambda node, x, *rest: x,
-    "Cast": lambda node, x: x.astype(dtype_of(node.attributes["to"])),
+    "Dropout": _dropout,
+    "Cast": lambda node, x: _cast(x, dtype_of(node.attributes["to"])),
     "Shape": lambda node, x: np.array(x.shape[node.get("start", 0) : node.get("end", None)], np.int64),
     "Size": lambda node, x: np.array(x.size, np.int64),
-    "Reshape": lambda node, x, shape: x.reshape(reshape_target(node, x.shape, shape.tolist())),
-    "Flatten": _flatten,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Transpose": lambda node, x: np.transpose(x, node.get("perm", None)),
+    "Reshape": lambda node, x, shape: x.reshape(reshape_target(node, x.shape, shape)),
+    "Flatten": lambda node, x: x.reshape(flatten_target(node, x.shape)),
+    "Squeeze": lambda node, x, axes=None: x.reshape(squeezed(node, x.shape, axes)),
+    "Unsqueeze": lambda node, x, axes=None: x.reshape(unsqueezed(node, x.shape, axes)),
+    "Transpose": lambda node, x: np.transpose(x, permutation(node, x.ndim)),
     "Concat": lambda node, *inputs: np.concatenate(inputs, node.attributes["axis"]),
     "Split": _split,
     "Slice": _slice,
@@ -275,7 +321,7 @@ OPERATORS: dict[str, Operator] = {
     "Gather": _gather,
     "Expand": lambda node, x, shape: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist()))),
     "Tile": lambda node, x, repeats: np.tile(x, repeats.tolist()),
-    "Range": _elementwise(lambda first, last, step: np.arange(first.item(), last.item(), step.item(), first.dtype)),  # type: ignore[call-overload]
+    "Range": _range,
     # logic
     "Equal": _elementwise(np.equal),
     "Greater": _elementwise(np.greater),
@@ -286,5 +332,11 @@ OPERATORS: dict[str, Operator] = {
     "Or": _elementwise(np.logical_or),
     "Not": _elementwise(np.logical_not),
     "Where": _elementwise(np.where),
+    # our own, see ``passes``
+    "Act": _act,
+    "Affine": lambda node, x, factor, shift: _act(
+        node, x * factor.reshape(-1, *(1,) * (x.ndim - 2)) + shift.reshape(-1, *(1,) * (x.ndim - 2))
+    ),
+    "Linear": lambda node, x, weight, bias: _act(node, x @ weight + bias),
 }
-"""By ONNX name. Each takes the node and its inputs, and gives its output (or a tuple or list of them)."""
+"""By name. Each takes the node and its inputs, and gives its output (or a tuple or list of them)."""

@@ -8,35 +8,36 @@ operator     meaning
 ``Conv``     as in ONNX; ``activation`` and ``residual`` (its last input is added first; names of its own result and
              of the sum) may be noted on it, and ``pre``: factor and shift [C] and an activation that its input goes
              through first
-``Linear``   x[…, C] @ W[C, O] + bias[O], with the same notes
+``Linear``   x[…, C] @ W[C, O] + bias[O], with the same notes; with ``rows``, x has two axes
 ``Affine``   x · factor[C] + shift[C] per channel, with an activation
 ``Act``      an activation alone
 ===========  =====================================================================================================
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from svertka.engine.twin.graph import Array, Graph, Node, needed
 from svertka.engine.twin.kernels.activations import Activation
-from svertka.engine.twin.operators import OPERATORS, batch_norm_as_affine, evaluate
-from svertka.engine.twin.shapes import fold_sizes
+from svertka.engine.twin.operators import batch_norm_as_affine, check_evaluation
+from svertka.engine.twin.rules import budget
+from svertka.engine.twin.shapes import Folding, fold_sizes
+from svertka.engine.twin.standard import checked
 from svertka.errors import GraphError
 
-KERNELS = {"Conv", "MaxPool", "AveragePool"}
-"""Operators of ONNX that have a kernel but no plain form in ``operators``."""
+_WINDOWS = {"Conv", "MaxPool", "AveragePool"}
+"""Operators that have a kernel but no plain form in ``operators``."""
 
 
 def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
     """Folds and fuses all that leads to some tensors; a tensor that is asked for is never fused away.
 
     Raises:
-        GraphError: a node that is needed has an operator that the twin doesn't know.
+        GraphError: a node that is needed asks for what the twin doesn't know.
     """
-    graph = needed(graph, outputs)
-    check_known(graph)
+    graph = checked(needed(graph, outputs))
     graph = needed(fold_sizes(fold_constants(graph)), graph.outputs)
     for one_pass in (_drop_identities, _normal_forms, _find_silu, _find_gelu, _merge_padding, _fold_batch_norm):
         graph = one_pass(graph)
@@ -45,26 +46,15 @@ def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
     return needed(graph, graph.outputs)
 
 
-def check_known(graph: Graph) -> None:
-    """Raises GraphError for the first operator that the twin doesn't know."""
-    for node in graph.nodes:
-        if node.op not in OPERATORS and node.op not in KERNELS:
-            raise GraphError(
-                f"Node {node.name!r} is a {node.op}, which the NumPy twin doesn't know; expected one of "
-                f"{', '.join(sorted([*OPERATORS, *KERNELS]))}. Run this model with ONNX Runtime."
-            )
-
-
 def fold_constants(graph: Graph) -> Graph:
     """Runs every node whose inputs are all constant."""
-    constants, nodes = dict(graph.constants), []
+    folding, nodes = Folding(graph.constants, budget()), []
     for node in graph.nodes:
-        if node.op in OPERATORS and all(name in constants or not name for name in node.inputs):
-            values = evaluate(node, [constants.get(name) for name in node.inputs])
-            constants.update(zip(node.outputs, values, strict=False))
+        if node.op not in _WINDOWS and all(name in folding.constants or not name for name in node.inputs):
+            folding.fold(node)
         else:
             nodes.append(node)
-    return replace(graph, constants=constants, nodes=tuple(nodes))
+    return replace(graph, constants=folding.constants, nodes=tuple(nodes))
 
 
 class _Editor:
@@ -74,6 +64,7 @@ class _Editor:
         self.graph, self.uses = graph, graph.uses()
         self.constants = dict(graph.constants)
         self.makers = {name: node for node in graph.nodes for name in node.outputs}
+        self.order = {name: place for place, node in enumerate(graph.nodes) for name in node.outputs}
         self.gone: set[str] = set()
 
     def maker(self, name: str, *ops: str) -> Node | None:
@@ -86,7 +77,7 @@ class _Editor:
 
     def scalar(self, name: str) -> float | None:
         value = self.constants.get(name)
-        return float(value.item()) if value is not None and value.size == 1 else None
+        return float(value.item()) if value is not None and value.size == 1 and value.ndim < 2 else None
 
     def add_constant(self, beside: str, value: Array) -> str:
         """Keeps a new constant under a name derived from a tensor's."""
@@ -131,11 +122,23 @@ def _drop_identities(graph: Graph) -> Graph:
     nodes = []
     for node in graph.nodes:
         node = replace(node, inputs=tuple(same.get(name, name) for name in node.inputs))
+        if node.op == "Dropout":
+            _check_evaluation(node, graph.constants)
         if node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs:
             same[node.outputs[0]] = node.inputs[0]
         else:
             nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _check_evaluation(node: Node, constants: Mapping[str, Array]) -> None:
+    """Raises GraphError for a Dropout that leaves out numbers at random, or may."""
+    ratio, mode = [*node.inputs[1:], "", ""][:2]
+    if any(name and name not in constants for name in (ratio, mode)):
+        raise GraphError(
+            f"Node {node.name!r}, a Dropout, computes whether it is in training mode; expected a constant."
+        )
+    check_evaluation(node, constants.get(ratio), constants.get(mode))
 
 
 def _activation_of(editor: _Editor, node: Node) -> Activation | None:
@@ -157,7 +160,7 @@ def _activation_of(editor: _Editor, node: Node) -> Activation | None:
             bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
             for place, name in enumerate(node.inputs[1:]):
                 value = editor.scalar(name) if name else bounds[place]
-                if value is None:
+                if value is None or (name and editor.constants[name].dtype == np.float64):
                     return None
                 bounds[place] = value
             return "clip", tuple(bounds)
@@ -175,6 +178,7 @@ def _normal_forms(editor: _Editor, node: Node) -> None:
             return
         if node.get("alpha", 1.0) != 1 or node.get("beta", 1.0) != 1:
             return
+        notes = {"rows": 1} if node.op == "Gemm" else {}
         weight = weight.T if node.get("transB", 0) else weight
         bias = editor.constant(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(weight.shape[1], np.float32)
         if bias is None or bias.shape not in ((weight.shape[1],), (1, weight.shape[1])):
@@ -183,7 +187,7 @@ def _normal_forms(editor: _Editor, node: Node) -> None:
             editor.add_constant(f"{node.outputs[0]}.weight", weight),
             editor.add_constant(f"{node.outputs[0]}.bias", bias.reshape(-1)),
         )
-        editor.put(Node("Linear", node.name, (node.inputs[0], *names), node.outputs), [node])
+        editor.put(Node("Linear", node.name, (node.inputs[0], *names), node.outputs, notes), [node])
 
 
 @_each_node
@@ -216,7 +220,7 @@ def _find_gelu(editor: _Editor, node: Node) -> None:
             div = editor.maker(erf.inputs[0], "Div", "Mul") if erf else None
             if mul is None or add is None or erf is None or div is None or div.inputs[0] != x:
                 continue
-            factor = editor.scalar(div.inputs[1]) or 0.0
+            factor = editor.scalar(div.inputs[1]) or np.nan
             one = [editor.scalar(name) for name in add.inputs]
             if 1.0 in one and abs((1 / factor if div.op == "Div" else factor) - np.sqrt(0.5)) < 1e-6:
                 act = Node("Act", node.name, (x,), node.outputs, {"activation": ("gelu", ())})
@@ -255,7 +259,7 @@ def _fold_batch_norm(editor: _Editor, node: Node) -> None:
     conv = editor.maker(node.inputs[0], "Conv")
     weight = editor.constant(conv.inputs[1]) if conv else None
     bias = editor.constant(conv.inputs[2]) if conv and len(conv.inputs) > 2 else np.float32(0)
-    if conv is None or weight is None or bias is None:
+    if conv is None or weight is None or bias is None or factor.shape != weight.shape[:1] or weight.ndim != 4:
         names = (
             editor.add_constant(f"{node.outputs[0]}.factor", factor),
             editor.add_constant(f"{node.outputs[0]}.shift", shift),
@@ -301,8 +305,7 @@ def _fuse_residuals(editor: _Editor, node: Node) -> None:
     """
     if node.op != "Add" or any(name in editor.constants for name in node.inputs) or len(set(node.inputs)) < 2:
         return
-    order = {name: place for place, other in enumerate(editor.graph.nodes) for name in other.outputs}
-    first, last = sorted(node.inputs, key=lambda name: order.get(name, -1))
+    first, last = sorted(node.inputs, key=lambda name: editor.order.get(name, -1))
     conv = editor.maker(last, "Conv")
     if conv and not conv.attributes.keys() & {"activation", "residual"}:
         weight = editor.constant(conv.inputs[1])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from svertka.engine.twin.arguments import permutation, window_of
 from svertka.engine.twin.graph import F32, Array, Graph, Node
 from svertka.engine.twin.kernels import elementwise
 from svertka.engine.twin.kernels.base import Kernel
@@ -17,7 +18,8 @@ from svertka.engine.twin.kernels.gemm import rows_by_matrix
 from svertka.engine.twin.kernels.pooling import average_pool, max_pool
 from svertka.engine.twin.layout import Buffer, Layout
 from svertka.engine.twin.operators import evaluate
-from svertka.engine.twin.shapes import Sizes, sized, window_of
+from svertka.engine.twin.rules import Sizes, budget
+from svertka.engine.twin.shapes import sized
 from svertka.errors import GraphError
 
 _UFUNCS = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
@@ -43,12 +45,14 @@ class Plan:
         buffers: by the numbers that layouts name.
         inputs: where each input of the graph goes.
         outputs: where each output lies, or its value if it is constant.
+        budget: bytes that the buffers may take at the same time.
     """
 
     steps: tuple[Step, ...]
     buffers: tuple[Buffer, ...]
     inputs: Mapping[str, Layout]
     outputs: Mapping[str, Layout | Array]
+    budget: int
 
 
 def make_plan(graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> Plan:
@@ -71,7 +75,7 @@ class _Planner:
     def __init__(self, graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> None:
         self.graph, self.sizes, self.constants = sized(graph, inputs)
         self.workers, self.packs = workers, packs
-        self.given = inputs
+        self.given, self.budget = inputs, budget(inputs.values())
         self.layouts: dict[str, Layout] = {}
         self.bytes: list[int] = []
         self.steps: list[Step] = []
@@ -86,20 +90,19 @@ class _Planner:
             if all(name in self.constants for name in node.outputs):
                 continue
             self._lower(node)
-        outputs = {name: self.constants.get(name, self.layouts.get(name)) for name in self.graph.outputs}
-        if None in outputs.values():  # an input that is an output
-            raise GraphError("An output of the graph is not computed by any node.")
+        outputs = {name: self._tensor(name) for name in self.graph.outputs}
         return Plan(
             tuple(self.steps),
             tuple(self._lifetimes(outputs)),
             {name: self.layouts[name] for name in self.given},
-            outputs,  # type: ignore[arg-type]
+            outputs,
+            self.budget,
         )
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _new(self, sizes: Sizes, order: Sequence[int]) -> Layout:
-        self.bytes.append(int(np.prod(sizes.shape)) * sizes.dtype.itemsize)
+        self.bytes.append(sizes.bytes)
         return Layout.new(len(self.bytes) - 1, sizes.shape, sizes.dtype, order)
 
     def _lifetimes(self, outputs: Mapping[str, object]) -> list[Buffer]:
@@ -192,7 +195,7 @@ class _Planner:
     def _lower(self, node: Node) -> None:
         name, x = node.outputs[0], self._tensor(node.inputs[0]) if node.inputs[0] else None
         if isinstance(x, Layout) and node.op == "Transpose":
-            self._define(name, x.transposed(node.get("perm", tuple(reversed(range(len(x.shape)))))), node)
+            self._define(name, x.transposed(permutation(node, len(x.shape))), node)
         elif isinstance(x, Layout) and node.op in _VIEWS:
             seen = self._contiguous(x, node.name).reshaped(self.sizes[name].shape)
             assert seen is not None
@@ -324,7 +327,7 @@ class _Planner:
 
             def run(arrays: Sequence[Array], place: int = place) -> Array:
                 left = iter(arrays)
-                return evaluate(node, [next(left) if here else None for here in present])[place]
+                return evaluate(node, [next(left) if here else None for here in present], self.budget)[place]
 
             output = self._output(name, order if len(order) == len(self.sizes[name].shape) else None)
             self.layouts[name] = output

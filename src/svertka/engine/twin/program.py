@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from svertka.engine.threads import Stage, Team, deal
+from svertka.engine.threads import Job, Stage, Team, deal
 from svertka.engine.twin.graph import Array
 from svertka.engine.twin.kernels.base import Block, Run
 from svertka.engine.twin.layout import Layout, aligned, place
 from svertka.engine.twin.plan import Plan
+from svertka.engine.twin.rules import check_budget
 
 
 class Program:
@@ -19,6 +20,9 @@ class Program:
     Attributes:
         bytes: of that memory, scratch included.
         stages: between them the threads wait for each other.
+
+    Raises:
+        GraphError: that memory is beyond the plan's budget.
     """
 
     def __init__(self, plan: Plan, team: Team) -> None:
@@ -26,6 +30,7 @@ class Program:
         starts, total = place(plan.buffers)
         floats = max((step.kernel.scratch for step in plan.steps), default=0)
         self.bytes = total + team.count * 4 * floats
+        check_budget("What is alive at the same time in the graph", self.bytes, plan.budget)
         memory = aligned(total)
         scratch = [aligned(4 * floats).view(np.float32) for _ in range(team.count)]
 
@@ -35,7 +40,7 @@ class Program:
         self._inputs = {name: array(layout) for name, layout in plan.inputs.items()}
         self._outputs = {name: array(layout) for name, layout in plan.outputs.items()}
         steps = [step.kernel.bind([array(x) for x in step.inputs], array(step.output), scratch) for step in plan.steps]
-        self.stages = stages(steps, team.count)
+        self.stages = [[[_quietly(runs)] for runs in stage] for stage in stages(steps, team.count)]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs all steps; the results are arrays of their own."""
@@ -44,6 +49,17 @@ class Program:
                 np.copyto(self._inputs[name], value, casting="unsafe")
             self._team.run(self.stages)
             return {name: np.array(value, order="C") for name, value in self._outputs.items()}
+
+
+def _quietly(runs: Sequence[Job]) -> Run:
+    """All of them, without NumPy's warnings: a division of floats by zero is infinite, as in ONNX."""
+
+    def run(worker: int) -> None:
+        with np.errstate(all="ignore"):
+            for each in runs:
+                each(worker)
+
+    return run
 
 
 def stages(steps: Sequence[Sequence[Block]], workers: int) -> Sequence[Stage]:

@@ -1,8 +1,10 @@
 """How much of a network's arithmetic Winograd's method saves: where it is most, the twin is the quickest engine."""
 
+from svertka.engine.twin.arguments import window_of
 from svertka.engine.twin.graph import Graph
 from svertka.engine.twin.kernels.convolution import costs
-from svertka.engine.twin.shapes import Sizes, sized, window_of
+from svertka.engine.twin.rules import Sizes
+from svertka.engine.twin.shapes import sized
 
 
 def work_left(graph: Graph, given: Sizes) -> float:

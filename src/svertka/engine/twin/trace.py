@@ -11,10 +11,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.engine.twin.arguments import window_of
 from svertka.engine.twin.graph import Array, Node
 from svertka.engine.twin.kernels.activations import in_place
 from svertka.engine.twin.network import Twin
-from svertka.engine.twin.shapes import Sizes, sized, window_of
+from svertka.engine.twin.rules import Sizes
+from svertka.engine.twin.shapes import sized
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 
 LAYERS = ("Conv", "Linear")
