@@ -26,19 +26,19 @@ from svertka.engine.twin.arguments import (
 from svertka.engine.twin.graph import Array, Node
 from svertka.engine.twin.kernels.activations import erf, in_place
 from svertka.engine.twin.onnx_file import dtype_of
-from svertka.engine.twin.rules import RULES, Sizes, sizes_of
+from svertka.engine.twin.rules import RULES, Sizes, budget, sizes_of
 from svertka.errors import GraphError
 
 Operator = Callable[..., Array | Sequence[Array]]
 
 
-def evaluate(node: Node, inputs: Sequence[Array | None], most: int) -> list[Array]:
+def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None) -> list[Array]:
     """Runs one node.
 
     Args:
         node: to run.
         inputs: its inputs in order, None where an optional one is left out.
-        most: bytes that one result may take, unless an input takes as many.
+        most: bytes that one result may take, unless an input takes as many; by default as for few images.
 
     Returns:
         Its outputs, of the types and sizes that ``rules`` gives them.
@@ -50,7 +50,7 @@ def evaluate(node: Node, inputs: Sequence[Array | None], most: int) -> list[Arra
     if node.op not in OPERATORS:
         raise GraphError(f"Node {node.name!r}, a {node.op}, works on constants alone; expected what is computed.")
     given = [None if x is None else Sizes(x.shape, x.dtype) for x in inputs]
-    expected = sizes_of(node, given, inputs, most)
+    expected = sizes_of(node, given, inputs, budget() if most is None else most)
     try:
         with np.errstate(all="ignore"):
             result = OPERATORS[node.op](node, *inputs)
