@@ -4,6 +4,7 @@ The command line sets the common fields; a TOML file (``--config``) or Python se
 """
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -24,7 +25,7 @@ class RunConfig:
     """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
 
     Attributes:
-        data: a folder of images or a CSV/TSV table.
+        data: a folder of images or a CSV/TSV table; as the other paths, ``str`` or ``Path``.
         out: the run folder; empty means ``runs/<name of data>-<n>``.
         backbone: by name, see ``backbones``.
         weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
@@ -86,6 +87,9 @@ class RunConfig:
     scratch: Scratch = field(default_factory=Scratch)
 
     def __post_init__(self) -> None:
+        for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
+            if isinstance(path := getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(path))
         if self.strategy not in STRATEGY_NAMES:
             hint = did_you_mean(self.strategy, STRATEGY_NAMES)
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")

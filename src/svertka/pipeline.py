@@ -60,7 +60,9 @@ CHECKED_IMAGES = 32
 PACKAGES = ("svertka", "numpy", "pillow", "onnxruntime", "torch", "torchvision", "timm", "onnx", "scikit-learn")
 
 
-def run(config: RunConfig, on_event: EventSink = ignore_events, *, command: str = "", resume: str = "") -> RunRecord:
+def run(
+    config: RunConfig, on_event: EventSink = ignore_events, *, command: str = "", resume: Path | str = ""
+) -> RunRecord:
     """Trains, judges, explains and hands over a classifier.
 
     Args:

@@ -136,7 +136,7 @@ def _table(values: dict[str, Any], name: str) -> str:
     return text + "".join(_table(value, f"{name}.{key}" if name else key) for key, value in inner)
 
 
-def config_fields(path: Path, base: RunConfig | None = None) -> dict[str, Any]:
+def config_fields(path: Path | str, base: RunConfig | None = None) -> dict[str, Any]:
     """Fields of a configuration file; tables such as ``[finetune]`` arrive as records.
 
     Args:
@@ -147,6 +147,7 @@ def config_fields(path: Path, base: RunConfig | None = None) -> dict[str, Any]:
         NotFoundError: there is no such file.
         ConfigError: it is no TOML, or names a field that doesn't exist or has another type.
     """
+    path = Path(path).expanduser()
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise NotFoundError(f"configuration {path} {what}; expected a TOML file with fields such as seed = 1.")
@@ -182,12 +183,13 @@ def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]
     return checked
 
 
-def load_config(folder: Path) -> RunConfig:
+def load_config(folder: Path | str) -> RunConfig:
     """The configuration that a run was started with.
 
     Raises:
         NotFoundError: the folder holds no run.
     """
+    folder = Path(folder).expanduser()
     if not (folder / CONFIG).is_file():
         raise NotFoundError(f"{folder} is no run folder; expected one that `svertka train` made, with {CONFIG}.")
     return RunConfig(**config_fields(folder / CONFIG))
@@ -350,13 +352,14 @@ def save_run(folder: Path, run: RunRecord) -> None:
     write_json(folder / METRICS, to_json(run.evaluation))  # last: with it the run can be read
 
 
-def load_run(folder: Path) -> RunRecord:
+def load_run(folder: Path | str) -> RunRecord:
     """Reads a finished run back, so that its report can be built again without torch.
 
     Raises:
         NotFoundError: no run, or one that isn't finished.
         DataError: a file of it is damaged.
     """
+    folder = Path(folder).expanduser()
     config = load_config(folder)
     if not (folder / METRICS).is_file():
         raise NotFoundError(f"run {folder} is not finished; go on with it: svertka train --resume {folder}")

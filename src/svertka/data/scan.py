@@ -34,7 +34,7 @@ def scan(
     *,
     config: RunConfig | None = None,
     preprocess: Preprocess | None = None,
-    cache: Path | None = None,
+    cache: Path | str | None = None,
     on_event: EventSink = ignore_events,
     for_training: bool = True,
 ) -> Catalog:
@@ -57,7 +57,7 @@ def scan(
     listing = list_files(root, config)
     _check_class_names({entry.label for entry in listing.entries})
     catalog = scan_listing(
-        listing, config, preprocess=preprocess, cache=cache_dir() if cache is None else cache, on_event=on_event
+        listing, config, preprocess=preprocess, cache=cache_dir() if cache is None else Path(cache), on_event=on_event
     )
     if for_training and config.min_images:
         catalog = _without_small_classes(catalog, config.min_images)

@@ -97,7 +97,7 @@ def predicted_labels(predictions: Predictions) -> NDArray[np.int64]:
     return labels_N
 
 
-def save_predictions(predictions: Predictions, path_csv: Path, temperature: float = 1.0) -> None:
+def save_predictions(predictions: Predictions, path_csv: Path | str, temperature: float = 1.0) -> None:
     """Writes one row an image: path, true and predicted label, confidence, every class's probability and logit.
 
     Probabilities are for people (six decimals, with the temperature); logits are exact and are what
@@ -110,7 +110,7 @@ def save_predictions(predictions: Predictions, path_csv: Path, temperature: floa
     names = predictions.class_names
     probabilities_NK = probabilities(predictions, temperature)
     predicted_N = predicted_labels(predictions)
-    with path_csv.open("w", encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
+    with Path(path_csv).open("w", encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)])
         for row, path in enumerate(predictions.paths):
@@ -128,7 +128,7 @@ def save_predictions(predictions: Predictions, path_csv: Path, temperature: floa
             )
 
 
-def load_predictions(path_csv: Path) -> Predictions:
+def load_predictions(path_csv: Path | str) -> Predictions:
     """Reads what ``save_predictions`` wrote; paths, labels and logits come back exactly.
 
     Raises:
@@ -136,7 +136,7 @@ def load_predictions(path_csv: Path) -> Predictions:
         DataError: it is no file of predictions, or a row is damaged (the message names the row).
     """
     try:
-        with path_csv.open(encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
+        with Path(path_csv).open(encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError:
         raise NotFoundError(f"{path_csv} does not exist; expected the predictions.csv of a run folder.") from None

@@ -150,7 +150,7 @@ def load_bundle(path: Path | str) -> Bundle:
             match its hash, or the model is more than a classifier needs (see ``limits``). Cost: hashing all files and
             working out all sizes, about 50 ms.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise NotFoundError(f"{path} {what}; expected a bundle folder, or a run folder that holds bundle/.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from svertka import runtime
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, did_you_mean
-from svertka.export.bundle import read_checked
+from svertka.export.bundle import load_bundle, read_checked
 from svertka.export.engines import ENGINES, Run, open_graph
 from svertka.export.manifest import MODEL
 from svertka.export.outputs import check_outputs, output_names
@@ -65,11 +65,11 @@ class Predictor:
     threads: int
 
 
-def open_predictor(bundle: Bundle, threads: int = 0, engine: str = AUTO) -> Predictor:
+def open_predictor(bundle: Bundle | Path | str, threads: int = 0, engine: str = AUTO) -> Predictor:
     """Opens a bundle's graph.
 
     Args:
-        bundle: from ``load_bundle``.
+        bundle: from ``load_bundle``, or the folder of a bundle or run.
         threads: for decoding and for the network; 0 means all processors that this process may use.
         engine: ``"onnx"`` for ONNX Runtime, ``"numpy"`` for the NumPy twin, ``"auto"`` for that of them which the
             bundle names as the quicker one; probabilities agree to 1e-4.
@@ -85,6 +85,7 @@ def open_predictor(bundle: Bundle, threads: int = 0, engine: str = AUTO) -> Pred
     if engine not in known:
         raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
     threads = runtime.compute_threads(threads)
+    bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     run = open_graph(read_checked(bundle, MODEL), bundle.engine if engine == AUTO else engine, threads)
     return Predictor(bundle, _checked(run, bundle), threads)
 
@@ -102,7 +103,7 @@ def _checked(run: Run, bundle: Bundle) -> Infer:
 
 
 def predict_files(
-    predictor: Predictor, paths: Iterable[Path], *, max_pixels: int = decode.DEFAULT_MAX_PIXELS
+    predictor: Predictor, paths: Iterable[Path | str], *, max_pixels: int = decode.DEFAULT_MAX_PIXELS
 ) -> Iterator[FilePrediction]:
     """Predicts files in the order in which they come.
 
@@ -110,16 +111,17 @@ def predict_files(
 
     Args:
         predictor: an open bundle.
-        paths: of image files.
+        paths: of image files; one path alone is one file.
         max_pixels: larger images are refused by their header.
 
     Yields:
         One result a path; a file that cannot be read gives its error, and the rest goes on.
     """
     preprocess = predictor.bundle.preprocess
+    files = map(Path, [paths] if isinstance(paths, str | Path) else paths)
     with ThreadPoolExecutor(predictor.threads, thread_name_prefix="svertka-decode") as pool:
         try:
-            decoded = _decoded_ahead(pool, paths, preprocess, max_pixels)
+            decoded = _decoded_ahead(pool, files, preprocess, max_pixels)
             for batch in _batches(decoded, batch_size(preprocess.size_px)):
                 yield from _predict_batch(predictor, batch)
         finally:

@@ -23,7 +23,7 @@ from svertka.schema import SPLIT_NAMES, RunRecord
 _MISTAKES_SHOWN = 5
 
 
-def write_card(run: RunRecord, path: Path) -> Path:
+def write_card(run: RunRecord, path: Path | str) -> Path:
     """Writes the model card of a run, in the language of ``run.config.language``.
 
     Args:
@@ -33,6 +33,7 @@ def write_card(run: RunRecord, path: Path) -> Path:
     Returns:
         The path.
     """
+    path = Path(path).expanduser()
     path.write_bytes(file_bytes(render_card(run)))
     return path
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def build_report(run: RunRecord, path: Path) -> Path:
+def build_report(run: RunRecord, path: Path | str) -> Path:
     """Writes the report of a run.
 
     Images are read from ``run.catalog``; one that is gone or damaged becomes a tile that says so.
@@ -42,6 +42,7 @@ def build_report(run: RunRecord, path: Path) -> Path:
     Returns:
         The path.
     """
+    path = Path(path).expanduser()
     path.write_bytes(file_bytes(render(run)))
     return path
 
