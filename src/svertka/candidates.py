@@ -40,7 +40,7 @@ from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.folded import fit_folds, joined
 from svertka.transfer.head import LinearHead
 from svertka.transfer.novelty import POINTS
-from svertka.transfer.probe import ENOUGH, fit_probe
+from svertka.transfer.probe import ENOUGH, Probe, fit_probe
 from svertka.transfer.strategies import Strategy, describe, make_strategy
 from svertka.transfer.views import count_views, mean_over_views, measure_flips
 from svertka.whole_files import read_json, write_json
@@ -60,7 +60,7 @@ class Candidate:
         strategy: that made it.
         head: on the features.
         val: predictions on the validation images.
-        temperature: fitted on them.
+        temperature: fitted on them, and on what else was judged by a model that hadn't seen it.
         features: of a source's images, in blocks [n, D].
         reference: logits of a source's images [N, K] by torch, for the parity check.
         graph: of the features.
@@ -151,12 +151,12 @@ class Lesson:
 def probe(lesson: Lesson) -> Candidate:
     """Feature extraction: a linear head on the untouched backbone's features."""
     engine, cache = lesson.materials.engine, lesson.materials.cache
-    head, val = _mean_of_folds(lesson) if lesson.materials.config.folds else _single(lesson)
+    head, val, others = _mean_of_folds(lesson) if lesson.materials.config.folds else _single(lesson)
     return Candidate(
         strategy="probe",
         head=head,
         val=val,
-        temperature=fit_temperature(val),
+        temperature=fit_temperature(val, *others),
         features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
@@ -164,21 +164,37 @@ def probe(lesson: Lesson) -> Candidate:
     )
 
 
-def _single(lesson: Lesson) -> tuple[LinearHead, Predictions]:
-    """A probe of the training images, and what it says of the validation images."""
-    units_N = np.array(lesson.materials.split.units)[list(lesson.materials.split.train)]
-    head = fit_probe(
-        lesson.tables["train"], len(lesson.materials.catalog.class_names), lesson.materials.config.seed, units_N
-    ).head
-    return head, Predictions(
-        logits_NK=_logits(head, lesson.tables["val"]),
+def _single(lesson: Lesson) -> tuple[LinearHead, Predictions, list[Predictions]]:
+    """A probe of the training images, what it says of the validation images, and its folds of the training images."""
+    materials, table = lesson.materials, lesson.tables["train"]
+    names, units_N = materials.catalog.class_names, np.array(materials.split.units)[list(materials.split.train)]
+    fitted = fit_probe(table, len(names), materials.config.seed, units_N)
+    val = Predictions(
+        logits_NK=_logits(fitted.head, lesson.tables["val"]),
         labels_N=lesson.tables["val"].y_N,
-        paths=lesson.materials.paths("val"),
-        class_names=lesson.materials.catalog.class_names,
+        paths=materials.paths("val"),
+        class_names=names,
     )
+    return fitted.head, val, unseen(fitted, table, materials.paths("train"), names)
 
 
-def _mean_of_folds(lesson: Lesson) -> tuple[LinearHead, Predictions]:
+def unseen(
+    fitted: Probe, table: FeatureTable, paths: tuple[str, ...], class_names: tuple[str, ...]
+) -> list[Predictions]:
+    """What cross-validation said of the images that a probe was fitted to; nothing where classes were too small."""
+    if not len(fitted.judged_n):
+        return []
+    return [
+        Predictions(
+            logits_NK=fitted.unseen_nK,
+            labels_N=table.y_N[fitted.judged_n],
+            paths=tuple(paths[row] for row in fitted.judged_n),
+            class_names=class_names,
+        )
+    ]
+
+
+def _mean_of_folds(lesson: Lesson) -> tuple[LinearHead, Predictions, list[Predictions]]:
     """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
     catalog, split, config = lesson.materials.catalog, lesson.materials.split, lesson.materials.config
     indices = lesson.judging
@@ -187,12 +203,13 @@ def _mean_of_folds(lesson: Lesson) -> tuple[LinearHead, Predictions]:
     held = [np.array([row[index] for index in fold.test], np.int64) for fold in folds]
     table, units_N = joined(lesson.tables["train"], lesson.tables["val"]), np.array(split.units)[list(indices)]
     head, unseen_NK = fit_folds(table, held, len(catalog.class_names), config.seed, units_N)
-    return head, Predictions(
+    val = Predictions(
         logits_NK=unseen_NK,
         labels_N=table.y_N,
         paths=(*lesson.materials.paths("train"), *lesson.materials.paths("val")),
         class_names=catalog.class_names,
     )
+    return head, val, []  # these are all images already
 
 
 def _logits(head: LinearHead, table: FeatureTable) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError, UnfinishedError
-from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few, why_not_fitted
+from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import open_engine
 from svertka.export.graph import attach_distance, attach_head
@@ -301,14 +301,14 @@ def judge(learned: Learned, materials: Materials) -> Judged:
         groups_N=np.array(split.units)[list(split.test)],
         seed=seed,
     )
-    doubts = [notice for notice in (why_not_fitted(chosen.val), too_few(chosen.val)) if notice]
+    scarce = too_few(chosen.val)
     return Judged(
         test=test,
         evaluation=evaluation,
         conformal=conformal,
         known=known,
         novelty=novelty,
-        notices=(*doubts, told(novelty, distances_N), *evaluation.notices),
+        notices=(*([scarce] if scarce else []), told(novelty, distances_N), *evaluation.notices),
     )
 
 

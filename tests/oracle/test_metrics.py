@@ -6,7 +6,7 @@ from sklearn import metrics
 
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.evaluate.bootstrap import resamples
-from svertka.evaluate.calibration import NUM_BINS
+from svertka.evaluate.calibration import NUM_BINS, PRIOR_WIDTH
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
@@ -140,8 +140,11 @@ def test_thinned_curves_keep_their_area():
 
 
 @pytest.mark.parametrize(("classes", "scale"), [(2, 3.0), (4, 0.4), (10, 1.0)])
-def test_temperature_equals_scipys_minimum(classes, scale):
-    from scipy import optimize
+def test_temperature_is_the_mode_by_scipys_gamma_prior(classes, scale):
+    from scipy import optimize, stats
+
+    prior = stats.gamma(a=1 + 1 / PRIOR_WIDTH**2, scale=PRIOR_WIDTH**2)
+    assert prior.std() == pytest.approx(PRIOR_WIDTH, rel=0.05)
 
     plain = problem(400, classes, 8)
     predictions = Predictions(
@@ -151,11 +154,11 @@ def test_temperature_equals_scipys_minimum(classes, scale):
         class_names=plain.class_names,
     )
 
-    def loss(log_temperature):
+    def surprise(log_temperature):
         probability = probabilities(predictions, float(np.exp(log_temperature)))
-        return -np.log(probability[np.arange(400), predictions.labels_N]).mean()
+        return -np.log(probability[np.arange(400), predictions.labels_N]).sum() - prior.logpdf(np.exp(-log_temperature))
 
-    best = optimize.minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-9})
+    best = optimize.minimize_scalar(surprise, bounds=(-4, 4), method="bounded", options={"xatol": 1e-9})
     assert np.log(fit_temperature(predictions)) == pytest.approx(best.x, abs=1e-5)
 
 

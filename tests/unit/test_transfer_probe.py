@@ -139,3 +139,24 @@ def test_folds_keep_units_whole_where_each_class_can_be_learnt(units, whole):
     torn = [set(units[fitted]) & set(units[held]) for fitted, held in folds]
     assert all(not shared for shared in torn) == whole
     assert all(set(y_N[fitted]) == {0, 1} for fitted, _ in folds)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_unseen_logits_are_those_of_regressions_that_had_not_seen_the_fold(tmp_path, k):
+    x_ND, y_N = problem(90, 12, k)
+    fitted = fit_probe(table_of(tmp_path, x_ND, y_N), k, seed=3)
+    z = (x_ND - fitted.head.mean_D) / fitted.head.scale_D
+    expected = np.empty((90, k))
+    for rest, held in probe.stratified_folds(y_N, np.arange(90), 3):
+        expected[held] = LogisticRegression(C=fitted.strength, tol=1e-6).fit(z[rest], y_N[rest]).predict_proba(z[held])
+    powers = np.exp(fitted.unseen_nK - fitted.unseen_nK.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), expected, atol=0.02)
+    assert fitted.judged_n.tolist() == list(range(90))
+    loss = -np.log(expected[np.arange(90), y_N]).mean()
+    assert fitted.cv_log_loss[fitted.strength] == pytest.approx(loss, abs=0.01) == min(fitted.cv_log_loss.values())
+
+
+def test_a_class_of_one_image_leaves_no_unseen_logits(tmp_path):
+    x_ND, _ = problem(30, 5, 3)
+    fitted = fit_probe(table_of(tmp_path, x_ND, np.r_[2, np.arange(29) % 2]), 3, seed=0)
+    assert (fitted.cv_log_loss, len(fitted.judged_n), fitted.unseen_nK.shape) == ({}, 0, (0, 3))

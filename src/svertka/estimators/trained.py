@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from svertka import runtime
 from svertka.architectures.registry import SMALL_PX
+from svertka.candidates import unseen
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource, batches
 from svertka.data.pixels import cache_dir
@@ -24,7 +25,7 @@ from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
 from svertka.estimators.images import Images, catalog_of, is_paths, named, source_of
-from svertka.evaluate import probabilities
+from svertka.evaluate import fit_temperature, probabilities
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine, torch_features
 from svertka.export.graph import attach_head
@@ -255,10 +256,11 @@ def train_on(
     }
     if not split.val:
         units_N = np.array(split.units)
-        probe = fit_probe(extract(engine, sources["train"], cache, on_event), len(class_names), config.seed, units_N)
+        table = extract(engine, sources["train"], cache, on_event)
+        probe = fit_probe(table, len(class_names), config.seed, units_N)
         return Trained(
             head=probe.head,
-            temperature=1.0,
+            temperature=fit_temperature(*unseen(probe, table, materials.paths("train"), class_names)),
             network=None,
             val=None,
             val_rows=(),

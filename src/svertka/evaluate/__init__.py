@@ -6,7 +6,7 @@ when to say "unsure", ``operating_point`` when to call a test positive, ``curves
 puts them together, ``metrics_json`` writes the result down.
 """
 
-from svertka.evaluate.calibration import fit_temperature, why_not_fitted
+from svertka.evaluate.calibration import fit_temperature
 from svertka.evaluate.conformal import fit_conformal, too_few
 from svertka.evaluate.judgement import MAJORITY, evaluate
 from svertka.evaluate.metrics_json import from_json, to_json
@@ -31,5 +31,4 @@ __all__ = [
     "save_predictions",
     "to_json",
     "too_few",
-    "why_not_fitted",
 ]

@@ -132,9 +132,7 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
             contiguous=voice.decimal(order.contiguous),
             error=voice.decimal(order.standard_error),
         )
-    left = any(notice.code.startswith("temperature_") for notice in run.notices)
-    fitted = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
-    calibrated = voice("methods.no_temperature") if left else fitted
+    calibrated = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
     parity = voice("methods.no_parity")
     if run.parity:
         parity = voice(

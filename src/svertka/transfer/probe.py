@@ -39,11 +39,15 @@ class Probe:
         head: on raw features.
         strength: the C that was chosen.
         cv_log_loss: of each C that was tried, over all folds; empty where a class was too small for folds.
+        judged_n: rows of the images that cross-validation was done on; empty likewise.
+        unseen_nK: logits of these images, each by the regression of that C that had not seen its fold.
     """
 
     head: LinearHead
     strength: float
     cv_log_loss: dict[float, float]
+    judged_n: NDArray[np.int64]
+    unseen_nK: FloatArray
 
 
 def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray[np.int64] | None = None) -> Probe:
@@ -61,12 +65,13 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
     mean_D, scale_D = standardisation(x_ND, table.widths)
     x_ND = (x_ND - mean_D) / scale_D
     z, factor_NN = _rotated(x_ND)
-    strength, losses = _choose_strength(z, table.y_N[some], units_N[some], seed)
+    strength, losses, unseen_nK = _choose_strength(z, table.y_N[some], units_N[some], seed)
     rotated, bias_K = _fit(z, table.y_N[some], strength, num_classes)
     weight_KD = _unrotated(rotated, x_ND, factor_NN)
     if len(table) > len(some):
         weight_KD, bias_K = _fit_in_blocks(table, mean_D, scale_D, strength, weight_KD, bias_K)
-    return Probe(LinearHead(mean_D, scale_D, weight_KD, bias_K), strength, losses)
+    head = LinearHead(mean_D, scale_D, weight_KD, bias_K)
+    return Probe(head, strength, losses, some[: len(unseen_nK)], unseen_nK)
 
 
 def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
@@ -96,26 +101,38 @@ def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArr
 
 def _choose_strength(
     z: FloatArray, y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
-) -> tuple[float, dict[float, float]]:
-    """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice."""
+) -> tuple[float, dict[float, float], FloatArray]:
+    """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice.
+
+    Returns:
+        The best C, the loss of each, and the held-out logits [N, K] of the best; without folds none of either.
+    """
     from sklearn.linear_model import LogisticRegression
 
     folds = stratified_folds(y_N, units_N, seed)
-    if not folds:
-        return 0.01, {}
     labels, column_N = np.unique(y_N, return_inverse=True)
-    rows = np.arange(len(y_N))
+    best, best_NK = 0.01, np.empty((0, len(labels)), np.float32)
     parts = [(fitted, held, LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True)) for fitted, held in folds]
     losses: dict[float, float] = {}
-    for strength in STRENGTHS:
-        p_NK = np.empty((len(y_N), len(labels)))
+    for strength in STRENGTHS if folds else ():
+        logits_NK = np.empty((len(y_N), len(labels)), np.float32)
         for fitted, held, model in parts:
             model.set_params(C=strength).fit(z[fitted], y_N[fitted])
-            p_NK[held] = model.predict_proba(z[held])
-        losses[strength] = float(-np.log(np.maximum(p_NK[rows, column_N], 1e-12)).mean())
+            found = model.decision_function(z[held])
+            logits_NK[held] = np.stack([-found / 2, found / 2], axis=1) if len(labels) == 2 else found
+        losses[strength] = _log_loss(logits_NK, column_N)
+        if losses[strength] == min(losses.values()):
+            best, best_NK = strength, logits_NK
         if len(losses) > 2 and min(list(losses.values())[-2:]) > min(losses.values()):
             break
-    return min(losses, key=lambda strength: losses[strength]), losses
+    return best, losses, best_NK
+
+
+def _log_loss(logits_NK: FloatArray, column_N: NDArray[np.intp]) -> float:
+    """Mean log loss in nats; a single image costs at most 27.6."""
+    shifted_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
+    loss_N = np.log(np.exp(shifted_NK).sum(axis=1)) - shifted_NK[np.arange(len(column_N)), column_N]
+    return float(np.minimum(loss_N, -np.log(1e-12)).mean())
 
 
 def stratified_folds(
