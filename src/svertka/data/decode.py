@@ -307,7 +307,7 @@ def _check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[s
         most = allowed / (each + held) / 1e6
         raise ImageRejected(
             "too_large",
-            f"{size}; at most {most:g} are allowed of {image.format}, which takes much memory (max_megapixels)",
+            f"{size}; at most {most:.0f} are allowed of {image.format}, which takes much memory (max_megapixels)",
         )
     return pixels * (each + held)
 
@@ -326,6 +326,8 @@ def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str
     """The image with its pixels."""
     try:
         image.load()
+        if image.format == "JPEG2000":
+            image.reduce = 0  # type: ignore[method-assign, assignment]  # else it hides the method of this name
         return image
     except MemoryError:
         raise

@@ -8,6 +8,7 @@ pairs), above are other cells. JPEG at quality 75, halved size and 20 % more con
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,19 +43,27 @@ def pixel_hash(image: Image.Image) -> str:
     if image.mode == "RGB" and _is_gray(image):
         image = image.getchannel(0)
     digest = hashlib.sha256(f"{image.mode} {image.width} × {image.height}".encode())
-    rows_at_once = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows_at_once):  # whole copies of photographs would cost more than the digest
-        band = image.crop((0, top, image.width, min(top + rows_at_once, image.height)))
+    for band in _bands(image):
         digest.update(band.tobytes())
     return digest.hexdigest()[:32]
+
+
+def _bands(image: Image.Image) -> Iterator[Image.Image]:
+    """Some rows at a time: whole copies of photographs would cost more than the digest."""
+    rows_at_once = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows_at_once):
+        yield image.crop((0, top, image.width, min(top + rows_at_once, image.height)))
 
 
 def _is_gray(image: Image.Image) -> bool:
     sample = np.asarray(image.resize((64, 64), Image.Resampling.NEAREST))
     if (sample != sample[:, :, :1]).any():  # colour shows in a few pixels; only gray pays for the whole
         return False
-    red, green, blue = (band.tobytes() for band in image.split())
-    return red == green == blue
+    for rows in _bands(image):
+        red, green, blue = (channel.tobytes() for channel in rows.split())
+        if not red == green == blue:
+            return False
+    return True
 
 
 def _small_gray(image: Image.Image) -> Image.Image:
