@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from svertka.messages import LANGUAGES, quoted, sentences, shown
+from svertka.messages import LANGUAGES, quoted, sentences, shortened, shown
 from svertka.schema import Notice
 
 CLEARS, REVERSES, BREAKS, BYTES = "\x1b[2J\x1b]0;owned\x07", "\u202egnp.exe\u2066", "a\nsvertka: all is well", "\udcff"
@@ -40,6 +40,16 @@ def svertka(*arguments, cwd=None):
 def test_what_acts_is_written_out_and_the_rest_stays(name, written):
     assert shown(name) == written
     assert shown(name, keep="\n\t") == written.replace("\\u000a", "\n").replace("\\u0009", "\t")
+
+
+def test_endless_words_are_cut(tiny_bundle, tmp_path):
+    assert shortened(f"a {'7' * 5000}, b") == f"a {'7' * 100}…{'7' * 49}, b"
+    assert shortened("x" * 299) == "x" * 299
+    assert len(quoted("y" * 5000)) == 153
+    (tmp_path / "t.csv").write_text(f"path,label\n{'7' * 5000},a\n")
+    code, out, err = svertka("evaluate", tiny_bundle.directory, tmp_path / "t.csv")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"svertka: .* none of 1 files can be used; 7{100}…7{49}: missing, row 2 names it, .*\n", err)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -53,7 +53,10 @@ def test_one_column_a_class_becomes_one_label(tmp_path):
         sample_submission="image_id,healthy,rust,scab\nTest_0,0.25,0.25,0.25\n",
     )
     touch(tmp_path, "images/Train_0.jpg", "images/Train_1.jpg", "images/Test_0.jpg")
-    assert found(list_files(tmp_path)) == {"images/Train_0.jpg": "rust", "images/Train_1.jpg": "healthy"}
+    listing = list_files(tmp_path)
+    assert found(listing) == {"images/Train_0.jpg": "rust", "images/Train_1.jpg": "healthy"}
+    assert [notice.code for notice in listing.notices] == ["table_columns", "competition", "one_hot"]
+    assert listing.notices[0].values["columns"] == {"path": "image_id"}
 
 
 @pytest.mark.parametrize("cells", ["1,1,0", "0,0,0", "0.5,0.5,0", "1,,0", "1,x,0"])

@@ -110,7 +110,7 @@ def test_one_column_a_class_is_read_and_told(tmp_path: Path, one: str) -> None:
     listing = listed(tmp_path, text, *(f"images/Train_{number}.jpg" for number in range(4)))
     assert list(labels(listing).values()) == ["scab", "multiple_diseases", "healthy", "rust"]
     assert sentences(listing.notices[-1]) == (
-        "The table has no column of labels; the class is the column that holds 1, of “healthy”, “multiple_diseases”, "
+        "No column holds labels; the class is the column that holds 1, of “healthy”, “multiple_diseases”, "
         "“rust” and “scab”."
     )
 

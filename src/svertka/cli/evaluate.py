@@ -17,7 +17,7 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.messages import sentences, shown
+from svertka.messages import sentences, shortened, shown
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
 from svertka.transfer.novelty import told
@@ -167,7 +167,7 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     """The result as a person reads it in a terminal."""
     yield from (f"{'! ' if notice.level == 'warning' else ''}{sentences(notice)}" for notice in evaluation.notices)
     for rejection in catalog.rejected[:_REJECTS_SHOWN]:
-        yield f"    {shown(rejection.path)}: {rejection.reason}, {shown(rejection.detail)}"
+        yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > _REJECTS_SHOWN:
         yield f"    … and {len(catalog.rejected) - _REJECTS_SHOWN} more"
     yield f"\n{evaluation.n} images, temperature {evaluation.temperature:.3g}\n"

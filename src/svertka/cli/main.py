@@ -305,10 +305,12 @@ def main() -> None:
         try:
             app(standalone_mode=True)
         except Exception as error:
+            from svertka.messages import shortened
+
             message = None if debug else _one_message(error)
             if message is None:
                 raise
-            print(f"svertka: {' '.join(message.split())}", file=sys.stderr)
+            print(f"svertka: {shortened(' '.join(message.split()))}", file=sys.stderr)
             sys.exit(2)
 
 

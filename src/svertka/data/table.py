@@ -9,6 +9,7 @@ from svertka.data.competition import Competition
 from svertka.data.files import SPLIT_FOLDERS, Entry, Listing, natural_key
 from svertka.data.finder import Finder
 from svertka.data.rows import (
+    ONE_HOT,
     USUAL_NAMES,
     Table,
     cell_of,
@@ -43,8 +44,8 @@ def list_table(file: Path, config: RunConfig | None = None, competition: Competi
     table = read_table(file, config.encoding)
     notices: list[Notice] = []
     if competition is not None:
-        table, config = _as_the_sample_says(competition, table, config)
         notices.append(Notice("competition", {"table": table.name, "sample": competition.sample.name}))
+        table, config = _as_the_sample_says(competition, table, config, notices)
     columns = {
         "path": table.column("path", config.path_column),
         "label": table.column("label", config.label_column),
@@ -79,7 +80,8 @@ def list_table(file: Path, config: RunConfig | None = None, competition: Competi
     if not entries and not rejected:
         raise DataError(f"{table.name} has a header but no rows; expected one row an image.")
     entries.sort(key=lambda entry: natural_key(entry.path))
-    used = {role: table.header[index] for role, index in columns.items() if index is not None}
+    names = {role: table.header[index] for role, index in columns.items() if index is not None}
+    used = {role: name for role, name in names.items() if name != ONE_HOT}
     notices = [Notice("table_columns", {"table": table.name, "columns": used}), *table.notices, *notices]
     return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=tuple(notices))
 
@@ -109,7 +111,9 @@ def list_paths(file: Path, config: RunConfig | None = None) -> tuple[list[tuple[
     return [(name, folder / (path or name), "" if path else why_not) for name, path, why_not in found], table.notices
 
 
-def _as_the_sample_says(competition: Competition, table: Table, config: RunConfig) -> tuple[Table, RunConfig]:
+def _as_the_sample_says(
+    competition: Competition, table: Table, config: RunConfig, notices: list[Notice]
+) -> tuple[Table, RunConfig]:
     """A competition's training table with one column of labels, and a configuration that names its columns.
 
     The columns that the sample submission asks for are the labels: one column holds them as they are; of several, one
@@ -127,6 +131,7 @@ def _as_the_sample_says(competition: Competition, table: Table, config: RunConfi
         why = f"that {competition.sample.name} asks for"
         table = with_named_class(table, places, why, "name another column as label_column")
         label_column = table.header[-1]
+        notices.append(Notice("one_hot", {"names": shared}))
     return table, replace(config, path_column=path_column, label_column=label_column)
 
 

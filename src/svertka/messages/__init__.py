@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
-from svertka.messages.shown import shown
+from svertka.messages.shown import shortened, shown
 from svertka.schema import Notice
 
 Entry = str | Mapping[str, str]
@@ -33,6 +33,7 @@ __all__ = [
     "plural_form",
     "quoted",
     "sentences",
+    "shortened",
     "shown",
     "text",
     "word",
@@ -122,7 +123,7 @@ def word(table: str, code: str, language: str = "en", otherwise: str | None = No
 
 def quoted(name: str, language: str = "en") -> str:
     """Puts a name into the language's quotation marks."""
-    name = shown(name)
+    name = shortened(shown(name))
     return f"«{name}»" if language == "ru" else f"“{name}”"
 
 

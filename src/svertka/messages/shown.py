@@ -12,6 +12,14 @@ _ACTING = "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufff9-
 _WRITTEN_OUT = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_ACTING}]")
 
 
+_ENDLESS = re.compile(r"\S{300,}")
+
+
+def shortened(text: str) -> str:
+    """Leaves out the middle of words that nobody reads to their end, such as a name of 5,000 digits."""
+    return _ENDLESS.sub(lambda found: f"{found[0][:100]}…{found[0][-50:]}", text)
+
+
 def shown(text: str, keep: str = "") -> str:
     r"""Writes control characters, direction marks and bytes that are no text as ``\u001b``, as Python and JSON do.
 
