@@ -203,7 +203,7 @@ def save_catalog(folder: Path, catalog: Catalog) -> None:
     names = catalog.class_names
     write_table(
         folder / CATALOG,
-        [field.name for field in fields(ImageRecord)],
+        [field.name for field in fields(ImageRecord) if field.name != "sketch"],  # large, and a scan knows it
         (
             (
                 r.path,

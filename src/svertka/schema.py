@@ -89,6 +89,7 @@ class ImageRecord:
         pixel_hash: hex digest of the decoded RGB pixels and their size: equal hash, equal image.
         perceptual_hash: 64-bit difference hash; near duplicates differ in few bits.
         detail_hash: 256 bits of fine structure that tell near duplicates from look-alikes; 0 where unknown.
+        sketch: what finds altered copies, see ``data.fingerprint``; empty where unknown, and in a stored run.
         notes: what was done to read it rightly, as codes (``"exif_rotated"``, ``"alpha_composited"`` …).
     """
 
@@ -103,6 +104,7 @@ class ImageRecord:
     perceptual_hash: int
     notes: tuple[str, ...] = ()
     detail_hash: int = 0
+    sketch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,9 +170,9 @@ class Catalog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leak:
-    """The same or nearly the same image (or group) on two sides of a split, or under two labels."""
+    """The same image, nearly the same, an altered copy or a group on two sides of a split, or one under two labels."""
 
-    kind: Literal["exact", "near", "group", "label conflict"]
+    kind: Literal["exact", "near", "altered", "group", "label conflict"]
     path_a: str
     where_a: str
     path_b: str

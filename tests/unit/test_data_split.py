@@ -187,7 +187,7 @@ def test_small_images_are_near_only_if_they_are_equal() -> None:
     ]
     split = make_split(catalog_of([*alike, record(41, 1, same_as=0, px=32)]), config())
     assert [notice.code for notice in split.notices] == ["duplicates", "small_images"]
-    assert split.notices[0].values == {"exact": 1, "near": 0, "torn": 0}
+    assert split.notices[0].values == {"exact": 1, "near": 0, "altered": 0, "torn": 0}
     assert split.notices[1].values == {"n": 41, "px": 32}
 
 
@@ -206,7 +206,7 @@ def test_near_duplicates_stay_on_one_side() -> None:
     split = make_split(catalog_of(records), config())
     part_of = {index: name for name in SPLIT_NAMES for index in split.of(name)}
     assert all(part_of[n] == part_of[n + 1] for n in range(0, 80, 2))
-    assert split.notices[0] == Notice("duplicates", {"exact": 0, "near": 40, "torn": 40})
+    assert split.notices[0] == Notice("duplicates", {"exact": 0, "near": 40, "altered": 0, "torn": 40})
     assert json.dumps(split.notices[0].values)  # no NumPy number among them
 
 

@@ -6,7 +6,7 @@ difference hash alike) are never near: otherwise one chain would tie all of them
 of at most ``SMALL_PX`` are compared for equality only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _MIN_BITS_EITHER_WAY = 6  # of 64
 _CHUNK_PAIRS = 1_000_000  # 8 MB of XORs at once
 
 
-def exact_pairs(records: tuple[ImageRecord, ...]) -> list[tuple[int, int]]:
+def exact_pairs(records: Sequence[ImageRecord]) -> list[tuple[int, int]]:
     """Pairs (first, other) of records with equal pixels: n equal images make n - 1 pairs."""
     first: dict[str, int] = {}
     pairs = []
@@ -32,17 +32,13 @@ def exact_pairs(records: tuple[ImageRecord, ...]) -> list[tuple[int, int]]:
     return pairs
 
 
-def near_pairs(records: tuple[ImageRecord, ...], max_bits: int) -> list[tuple[int, int]]:
+def near_pairs(records: Sequence[ImageRecord], max_bits: int) -> list[tuple[int, int]]:
     """All pairs i < j of different images that look the same. Cost: 26,000 images take about a second.
 
     Exact copies stand for each other, so only the first of them is compared.
     """
-    firsts = list({record.pixel_hash: index for index, record in reversed(list(enumerate(records)))}.values())
     candidates = np.array(
-        sorted(
-            index for index in firsts if not is_small(records[index]) and _has_structure(records[index].perceptual_hash)
-        ),
-        dtype=np.int64,
+        [index for index in comparable(records) if _has_structure(records[index].perceptual_hash)], dtype=np.int64
     )
     if len(candidates) < 2:
         return []
@@ -53,6 +49,12 @@ def near_pairs(records: tuple[ImageRecord, ...], max_bits: int) -> list[tuple[in
             if (records[i].detail_hash ^ records[j].detail_hash).bit_count() <= DETAIL_BITS:
                 pairs.append((i, j))
     return pairs
+
+
+def comparable(records: Sequence[ImageRecord]) -> list[int]:
+    """Images to compare for more than equality: of exact copies the first, and no small ones."""
+    firsts = {record.pixel_hash: index for index, record in reversed(list(enumerate(records)))}.values()
+    return sorted(index for index in firsts if not is_small(records[index]))
 
 
 def is_small(record: ImageRecord) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from svertka.data.decode import DECODE_VERSION
 from svertka.whole_files import sha256
 
-_INDEX_VERSION = 3
+_INDEX_VERSION = 4
 _SECONDS_TO_WAIT = 5.0
 
 
@@ -34,6 +34,7 @@ class Known:
     pixel_hash: str = ""
     perceptual_hash: int = 0
     detail_hash: int = 0
+    sketch: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -14,17 +14,19 @@ def find_leaks(
     parts: dict[SplitName, list[int]],
     exact: list[tuple[int, int]],
     near: list[tuple[int, int]],
+    altered: list[tuple[int, int]],
     groups: Sequence[str | None],
 ) -> tuple[Leak, ...]:
     """Lists each image that has its like in a stricter part (train < val < test), once for each such part.
 
     ``path_a`` is the image in the laxer part (the one that ``drop_leaks`` takes out), ``path_b`` its like. Exact
-    copies are named before near ones, near ones before groups; an image's leak is listed by its strongest kind.
+    copies are named before near ones, these before altered ones, and these before groups; an image's leak is listed by
+    its strongest kind.
     """
     part_of = {index: name for name, indices in parts.items() for index in indices}
     found: dict[tuple[int, SplitName], Leak] = {}
 
-    def note(kind: Literal["exact", "near", "group"], alike: list[int], others: list[int]) -> None:
+    def note(kind: Literal["exact", "near", "altered", "group"], alike: list[int], others: list[int]) -> None:
         for a in alike:
             for part_b, b in _first_of_each_part(others, part_of).items():
                 if _STRICTNESS[part_of[a]] < _STRICTNESS[part_b] and (a, part_b) not in found:
@@ -33,14 +35,16 @@ def find_leaks(
                     )
 
     copies: dict[str, list[int]] = defaultdict(list)
-    for index in sorted({index for pair in (*exact, *near) for index in pair}):
+    for index in sorted({index for pair in (*exact, *near, *altered) for index in pair}):
         copies[records[index].pixel_hash].append(index)
     for same in copies.values():
         note("exact", same, same)
-    for a, b in near:
-        ones, others = copies[records[a].pixel_hash], copies[records[b].pixel_hash]
-        note("near", ones, others)
-        note("near", others, ones)
+    kinds: tuple[tuple[Literal["near", "altered"], list[tuple[int, int]]], ...] = (("near", near), ("altered", altered))
+    for kind, pairs in kinds:
+        for a, b in pairs:
+            ones, others = copies[records[a].pixel_hash], copies[records[b].pixel_hash]
+            note(kind, ones, others)
+            note(kind, others, ones)
     members: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         if group is not None:

@@ -154,6 +154,7 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
                 pixel_hash=digests.pixels,
                 perceptual_hash=digests.perceptual,
                 detail_hash=digests.detail,
+                sketch=digests.sketch,
                 notes=decoded.notes,
             )
     except ImageRejected as rejected:
@@ -194,6 +195,7 @@ def _record(entry: Entry, label: int, found: Known) -> ImageRecord:
         pixel_hash=found.pixel_hash,
         perceptual_hash=found.perceptual_hash,
         detail_hash=found.detail_hash,
+        sketch=found.sketch,
         notes=found.notes,
     )
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from svertka.config import RunConfig
+from svertka.data.altered import altered_pairs
 from svertka.data.deal import deal
-from svertka.data.duplicates import SMALL_PX, exact_pairs, is_small, near_pairs
+from svertka.data.duplicates import SMALL_PX, comparable, exact_pairs, is_small, near_pairs
 from svertka.data.leaks import find_conflicts, find_leaks
 from svertka.errors import ConfigError, DataError
 from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split, SplitName
+
+Pairs = list[tuple[int, int]]
 
 _LARGE_UNIT = 0.2  # of all images: such a unit decides the split by itself, so the user should know
 
@@ -29,13 +32,12 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
         DataError: the brought split has no training images, or a class has none to learn from.
     """
     groups = groups_of(catalog.records, config)
-    exact = exact_pairs(catalog.records)
-    near = near_pairs(catalog.records, config.near_duplicate_bits)
-    units = _units(len(catalog.records), [*exact, *near, *_neighbours(groups)])
+    exact, near, altered = _pairs(catalog.records, config)
+    units = _units(len(catalog.records), [*exact, *near, *altered, *_neighbours(groups)])
     brought = any(record.split for record in catalog.records)
     parts = _complete(catalog, units, config) if brought else _make(catalog, units, config)
     missing = brought and not all(any(record.split == name for record in catalog.records) for name in SPLIT_NAMES)
-    leaks = find_leaks(catalog.records, parts, exact, near, groups) if brought else ()
+    leaks = find_leaks(catalog.records, parts, exact, near, altered, groups) if brought else ()
     dropped: set[int] = set()
     if config.drop_leaks:
         number = {record.path: index for index, record in enumerate(catalog.records)}
@@ -53,7 +55,7 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
         dropped=tuple(sorted(dropped)),
         grouped=any(group is not None for group in groups),
         units=_unit_of_each(units, len(catalog.records)),
-        notices=tuple(_notices(catalog, kept, units, exact, near)),
+        notices=tuple(_notices(catalog, kept, units, exact, near, altered)),
     )
 
 
@@ -69,8 +71,8 @@ def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
         DataError: a class has no image left to learn from, or nothing could be held out.
     """
     groups = [record.group for record in catalog.records]
-    pairs = [*exact_pairs(catalog.records), *near_pairs(catalog.records, config.near_duplicate_bits)]
-    units = _units(len(catalog.records), [*pairs, *_neighbours(groups)])
+    exact, near, altered = _pairs(catalog.records, config)
+    units = _units(len(catalog.records), [*exact, *near, *altered, *_neighbours(groups)])
     parts = deal(catalog, units, {"val": fraction} if fraction else {}, config.seed)
     _check_classes(catalog, {name: tuple(parts[name]) for name in parts})
     return Split(
@@ -81,6 +83,14 @@ def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
         grouped=any(group is not None for group in groups),
         units=_unit_of_each(units, len(catalog.records)),
     )
+
+
+def _pairs(records: Sequence[ImageRecord], config: RunConfig) -> tuple[Pairs, Pairs, Pairs]:
+    """Exact copies, near ones, and altered ones that are neither."""
+    near = near_pairs(records, config.near_duplicate_bits)
+    known = set(near)
+    altered = [pair for pair in altered_pairs(records, comparable(records)) if pair not in known]
+    return exact_pairs(records), near, altered
 
 
 def groups_of(records: Sequence[ImageRecord], config: RunConfig) -> list[str | None]:
@@ -183,8 +193,9 @@ def _notices(
     catalog: Catalog,
     parts: dict[SplitName, tuple[int, ...]],
     units: list[list[int]],
-    exact: list[tuple[int, int]],
-    near: list[tuple[int, int]],
+    exact: Pairs,
+    near: Pairs,
+    altered: Pairs,
 ) -> list[Notice]:
     notices = []
     labels = catalog.labels()
@@ -193,9 +204,11 @@ def _notices(
         absent = [name for label, name in enumerate(catalog.class_names) if label not in present]
         if absent:
             notices.append(Notice("class_missing_in_part", {"part": part, "names": absent}, level="warning"))
-    if exact or near:
-        torn = sum(bool(labels[a] != labels[b]) for a, b in near)
-        notices.append(Notice("duplicates", {"exact": len(exact), "near": len(near), "torn": torn}))
+    if exact or near or altered:
+        torn = sum(bool(labels[a] != labels[b]) for a, b in (*near, *altered))
+        notices.append(
+            Notice("duplicates", {"exact": len(exact), "near": len(near), "altered": len(altered), "torn": torn})
+        )
     if small := sum(map(is_small, catalog.records)):
         notices.append(Notice("small_images", {"n": small, "px": SMALL_PX}))
     largest = max(map(len, units))

@@ -177,6 +177,7 @@ def _record(array: NDArray[np.uint8], label: int, group: str | None) -> ImageRec
         pixel_hash=digests.pixels,
         perceptual_hash=digests.perceptual,
         detail_hash=digests.detail,
+        sketch=digests.sketch,
     )
 
 

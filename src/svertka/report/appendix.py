@@ -144,6 +144,7 @@ def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
     return (
         f"{voice(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
         voice(f"methods.groups.{_groups(split)}"),
+        voice("methods.copies"),
         voice("methods.once"),
         voice("methods.intervals"),
         checked,
