@@ -157,7 +157,7 @@ CASES = [
     Case("cut.bmp", half("BMP"), "truncated", CUT),
     Case("cut.tiff", half("TIFF"), "truncated", CUT),
     Case("header_only.jpg", write(b"\xff\xd8\xff\xe0\x00\x10JFIF"), "truncated", CUT),
-    Case("header_only.png", write(b"\x89PNG\r\n\x1a\n"), "truncated", "PNG file"),
+    Case("header_only.png", write(b"\x89PNG\r\n\x1a\n"), "truncated", "PNG file whose header is cut off"),
     Case("text.jpg", write("Привет, это не картинка".encode()), "not_an_image", "text: 'Привет"),
     Case("page.png", write(b"<!doctype html><html><body>404</body></html>"), "not_an_image", "text: '<!doctype"),
     Case("random.jpg", write(bytes(range(255, -1, -1))), "not_an_image", "no known image format"),

@@ -237,7 +237,7 @@ def _check_before_opening(stream: BinaryIO, found: Format, max_pixels: int) -> N
     """What Pillow would do before it says how large an image is."""
     length = stream.seek(0, 2)
     if found.plugin in _READS_WHOLE_FILE and length > BYTES_PER_PIXEL * max_pixels:
-        raise ImageRejected("too_large", f"a {found.name} file of {length / 1e6:.0f} MB")
+        raise ImageRejected("too_large", f"{found.name} file of {length / 1e6:.0f} MB")
     if found.plugin == "TIFF" and (tiles := _tiff_tiles(stream)) > _MOST_TILES:
         raise ImageRejected("too_large", f"a TIFF of {tiles} strips or tiles; at most {_MOST_TILES} are read")
 
@@ -272,7 +272,7 @@ def _open(stream: BinaryIO, found: Format) -> Image.Image:
     except Exception as error:
         if not found.is_sure:
             raise _unknown(stream, "") from error
-        raise _failure(error, stream, found, "its header") from error
+        raise _failure(error, stream, found, is_header=True) from error
     if found.plugin == "TIFF" and _is_preview_of_raw(image):
         raise ImageRejected("unsupported", f"{RAW.name}; {RAW.advice}")
     return image
@@ -332,7 +332,7 @@ def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str
     except MemoryError:
         raise
     except Exception as error:
-        failure = _failure(error, stream, found, "the pixel data")
+        failure = _failure(error, stream, found, is_header=False)
         if failure.reason != "truncated" or found is not JPEG:
             raise failure from error
 
@@ -350,31 +350,32 @@ def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str
     return complete
 
 
-def _failure(error: Exception, stream: BinaryIO, found: Format, what: str) -> ImageRejected:
+def _failure(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool) -> ImageRejected:
     """A reader's error as a reason: cut off, of an unknown kind, or damaged."""
     message = _said(error)
     # A disk that fails, not a file; EINVAL comes of a place before the file's beginning that a damaged file names.
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return ImageRejected("unreadable", f"the system cannot read it ({error.strerror})")
     if isinstance(error, Image.DecompressionBombError):
-        return ImageRejected("too_large", f"it holds an image above what is allowed (max_megapixels): {message}")
+        return ImageRejected("too_large", f"it holds more pixels than are allowed (max_megapixels; {message})")
     ended = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
     words = ("truncated", "premature", "not enough", "eof", "ended", "unexpected end", "buffer is not large enough")
-    if ended or any(word in message.lower() for word in words) or _is_cut_off(stream):
-        if what == "its header":
-            return ImageRejected("truncated", f"starts like a {found.name} file, but its header is cut off ({message})")
+    if _is_cut_off(stream):
         return ImageRejected("truncated", f"the file ends before its pixels do ({message})")
-    if isinstance(error.__cause__ or error, KeyError) or re.search(
-        r"un(known|supported)|not (supported|implemented)|cannot handle", message.lower()
-    ):
-        return ImageRejected(
-            "unsupported", f"a {found.name} whose kind of pixels is not read ({message}); {found.advice}"
-        )
+    if ended or any(word in message.lower() for word in words):
+        cut = f"{found.name} file whose header is cut off" if is_header else "the file ends before its pixels do"
+        return ImageRejected("truncated", f"{cut} ({message})")
+    unknown = re.search(r"un(known|supported)|not (supported|implemented)|cannot handle", message.lower())
+    if unknown or isinstance(error.__cause__ or error, KeyError):
+        kind = f"{found.name} with a kind of pixels that is not read ({message})"
+        return ImageRejected("unsupported", f"{kind}; {found.advice}")
+    what = "its header" if is_header else "the pixel data"
     return ImageRejected("damaged", f"{what} cannot be decoded ({message})")
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """A reader's words, on one line."""
+    return " ".join(str(error).split()).removesuffix(".")[:200] or type(error).__name__
 
 
 def _is_cut_off(stream: BinaryIO) -> bool:

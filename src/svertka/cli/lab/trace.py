@@ -7,7 +7,7 @@ import numpy as np
 from svertka.data import decode
 from svertka.engine.twin.trace import Layer, Trace, layers
 from svertka.engine.twin.trace import trace as take_apart
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, DataError, ImageRejected
 from svertka.export.bundle import load_bundle, read_checked
 from svertka.export.engines import as_graph_error, open_twin, run_twin
 from svertka.export.manifest import MODEL
@@ -30,12 +30,15 @@ def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
         ConfigError: ``at`` is missing or no list of numbers.
         NotFoundError: there is no such bundle or layer.
         BundleError: the bundle is damaged, or its graph gives what no classifier gives.
-        ImageRejected: the image cannot be read.
+        DataError: the image cannot be read.
         ShapeError: the layer has no such place.
     """
     opened = load_bundle(bundle)
     twin = open_twin(read_checked(opened, MODEL))
-    pixels = decode.load(image, opened.preprocess)[None]
+    try:
+        pixels = decode.load(image, opened.preprocess)[None]
+    except ImageRejected as rejected:
+        raise DataError(f"{image} cannot be used: {rejected}") from rejected
     names, where = output_names(opened), str(opened.directory / MODEL)
     check_outputs(run_twin(twin, pixels, names), names, 1, len(opened.class_names), where)
     with as_graph_error("cannot be taken apart"):
