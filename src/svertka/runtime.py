@@ -50,19 +50,22 @@ def _threads_of_environment() -> int:
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Inside, Ctrl-C takes effect at the end: C++ that calls back into Python aborts on it, or loses it."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # signals reach the main thread alone; and where Ctrl-C is ignored, it stays so
+    """Inside, Ctrl-C and SIGTERM take effect at the end: C++ that calls back into Python aborts on them, or loses them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
         return
-    pressed: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    waiting = {number: handler for number, handler in handlers.items() if callable(handler)}  # what is ignored stays so
+    came: list[int] = []
+    for number in waiting:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+        for number, handler in waiting.items():
+            signal.signal(number, handler)
+    if came:
+        waiting[signal.Signals(came[0])](came[0], None)
 
 
 def import_torch() -> None:

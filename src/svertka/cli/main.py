@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from svertka.cli.extras import extra_of
 from svertka.cli.lab import app as lab
 from svertka.config import STRATEGY_NAMES
 from svertka.errors import ConfigError
@@ -296,14 +299,34 @@ def _set(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, "") and value is not False}
 
 
+class _Stop:
+    """Makes SIGTERM, as ``kill``, systemd and schedulers send it, what Ctrl-C is: results are kept, files tidied up.
+
+    Attributes:
+        code: with which the process then ends, 143 as shells count; 0 while no signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._hear)
+
+    def _hear(self, number: int, _: object) -> None:
+        self.code = 128 + number
+        raise KeyboardInterrupt
+
+
 def main() -> None:
     """Runs the command line: an error of ours is one line and exit code 2."""
     debug = "--debug" in sys.argv  # people add it at the end of the line that failed
     if debug:
         sys.argv.remove("--debug")
+    stop = _Stop()
     with _streams():
         try:
             app(standalone_mode=True)
+        except SystemExit as ended:
+            sys.exit(stop.code or ended.code)
         except Exception as error:
             from svertka.messages import shortened
 
@@ -342,6 +365,8 @@ def _one_message(error: Exception) -> str | None:
 
     if isinstance(error, SvertkaError):
         return str(error)
+    if isinstance(error, ImportError) and (extra := extra_of(error)):
+        return f"this needs {error.name}, not installed here; run: pip install 'svertka[{extra}]'"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
