@@ -46,6 +46,13 @@ def _one_line() -> Iterator[None]:
             raise
         path = getattr(getattr(error, "ctx", None), "command_path", "svertka")
         said = error.format_message().rstrip(".")
+        option, command = getattr(error, "option_name", None), getattr(getattr(error, "ctx", None), "command", None)
+        if option and command is not None:
+            from svertka.cli.hints import hint
+
+            options = {name for parameter in command.params for name in parameter.opts}
+            if instead := hint(option, options):
+                raise ConfigError(f"no such option: {option}. {instead} See: {path} --help") from error
         raise ConfigError(f"{said}{'' if said.endswith('?') else '.'} See: {path} --help") from error
 
 
