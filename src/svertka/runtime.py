@@ -50,7 +50,7 @@ def _threads_of_environment() -> int:
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM take effect at the end: C++ that calls back into Python aborts on them, or loses them."""
+    """Inside, Ctrl-C and SIGTERM take effect at the end: C++ that calls back into Python aborts on or loses them."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
         return

@@ -1,6 +1,7 @@
 """The command line as a person meets it: help, one line for an error, exit code 2."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 from typer.main import get_command
 
 from svertka import run_folder
-from svertka.cli import VERBS
+from svertka.cli import VERBS, hints, progress
 from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
 from svertka.config import RunConfig
+from svertka.schema import StepCost, StepEnded, StepStarted
 
 
 def svertka(*arguments, cwd=None):
@@ -188,6 +190,90 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, shapes_folder
     assert "svertka train --resume mine" in (tmp_path / "output.txt").read_text()
     assert svertka("train", "--resume", "mine", cwd=tmp_path).returncode == 0
     assert (tmp_path / "mine/report.html").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_sigterm_is_as_ctrl_c_and_leaves_no_temporary_file(tmp_path, shapes_folder):
+    """As ``kill``, systemd and schedulers stop a job."""
+    shapes_folder(tmp_path / "photos", count=30)
+    program = [sys.executable, "-c", "from svertka.cli.main import main; main()", "train", "photos", "--out", "mine"]
+    with (tmp_path / "output.txt").open("w") as output:
+        process = subprocess.Popen(program, cwd=tmp_path, stdout=output, stderr=output)
+    while not (tmp_path / "mine/log.txt").exists():
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    assert "svertka train --resume mine" in (tmp_path / "output.txt").read_text()
+    assert {path.name for path in (tmp_path / "mine").iterdir()} <= {".lock", "config.toml", "log.txt"}
+
+
+def test_sigterm_leaves_no_half_written_table(tmp_path, tiny_bundle, colour_folder):
+    """``predict --out`` writes beside; what is not whole must go with the process."""
+    (tmp_path / "paths.csv").write_text("path\n" + f"{colour_folder}/red/red2.png\n" * 100_000, encoding="utf-8")
+    program = [sys.executable, "-c", "from svertka.cli.main import main; main()", "predict", tiny_bundle.directory]
+    process = subprocess.Popen([*map(str, program), "paths.csv", "--out", "out.csv"], cwd=tmp_path)
+    while not any(path.name.startswith(".out.csv") for path in tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["paths.csv"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "said"),
+    [
+        ("train", "--epochs", "write finetune.max_epochs = 24 into a file such as settings.toml, and add --config"),
+        ("train", "--size", "write size_px = 224 into"),
+        ("train", "--size-px", "write size_px = 224 into"),
+        ("train", "--batch-size", "write finetune.batch_size = 32 into"),
+        ("train", "--lr", "write finetune.stage_rate = "),
+        ("train", "--device", "svertka computes on the processor; --threads says on how many cores"),
+        ("train", "--model", "The option is --backbone"),
+        ("predict", "--output", "The option is --out"),
+        ("report", "--epochs", "No such option: --epochs"),
+    ],
+)
+def test_a_setting_of_other_tools_leads_to_ours(verb, option, said):
+    done = svertka(verb, "x", option, "3")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert said in done.stderr
+
+
+def test_settings_that_hints_name_are_settings(tmp_path):
+    for name in hints.ELSEWHERE:
+        told = hints.hint(f"--{name.replace('_', '-')}", {"--config"})
+        setting = re.search(r"write (\S+ = \S+) into", told)[1]
+        (tmp_path / "settings.toml").write_text(setting, encoding="utf-8")
+        run_folder.config_fields(tmp_path / "settings.toml")
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["help", "train"], ["help", "lab", "conv"]])
+def test_help_is_a_verb_too(arguments):
+    program = [sys.executable, "-c", "from svertka.cli import main; main()"]
+    asked, told = (
+        subprocess.run([*program, *each], capture_output=True, text=True, check=True).stdout
+        for each in (arguments, [*arguments[1:], "--help"])
+    )
+    assert asked == told
+
+
+def test_a_step_that_does_not_count_says_that_it_is_alive(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.06)
+    with progress.Progress() as sink:
+        sink(StepStarted("learn"))
+        time.sleep(0.5)
+        sink(StepEnded(StepCost(step="learn", seconds=0.5, peak_memory_mb=1.0), "done"))
+        assert "learn: 0 s so far" in capsys.readouterr().err
+        time.sleep(0.2)
+    assert not capsys.readouterr().err  # between steps there is nothing to tell
+
+
+def test_the_terminal_speaks_russian(tiny_bundle, colour_folder):
+    done = svertka("predict", tiny_bundle.directory, colour_folder, "--language", "ru")
+    assert done.stderr == "Обработано файлов: 6 из 6.\n"
+    assert "доля верных ответов" in svertka("evaluate", tiny_bundle.directory, colour_folder, "--language", "ru").stdout
+    assert "language is 'de'; expected en or ru" in svertka("predict", "x", "y", "--language", "de").stderr
 
 
 @pytest.mark.timeout(600)

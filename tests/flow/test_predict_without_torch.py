@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from svertka.cli.main import app
+from svertka.config import RunConfig
+from svertka.pipeline import run as train
 
 PROJECT = Path(__file__).parents[2]
 # What pip says when the package index is out of reach (nothing is learnt about svertka then).
@@ -53,7 +58,7 @@ def test_predict_works_without_torch(installed, tiny_bundle, colour_folder, engi
 def test_evaluate_works_without_torch(installed, tiny_bundle, colour_folder):
     result = run(installed / "svertka", "evaluate", tiny_bundle.directory, colour_folder)
     assert result.returncode == 0, result.stderr.decode()
-    assert "accuracy                  1.000   " in result.stdout.decode()
+    assert "accuracy           1.000   " in result.stdout.decode()
 
 
 def test_an_error_is_one_line(installed, tiny_bundle, tmp_path):
@@ -62,3 +67,66 @@ def test_an_error_is_one_line(installed, tiny_bundle, tmp_path):
     (line,) = result.stderr.decode().splitlines()
     assert line.startswith("svertka: ")
     assert "no.png does not exist" in line
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory, shapes_folder):
+    """A run folder, made by an environment that can train."""
+    root = tmp_path_factory.mktemp("trained")
+    shapes_folder(root / "photos", count=10)
+    tiny = {"backbone": "lenet5", "weights": "none", "size_px": 32, "strategy": "probe"}
+    train(RunConfig(data=str(root / "photos"), out=str(root / "run"), **tiny))
+    return root / "run"
+
+
+WORKS = {
+    "predict": "{bundle} {image}",
+    "evaluate": "{bundle} {folder}",
+    "report": "{run}",
+    "explain": "{bundle} {image}",
+    "lab conv": "{image}",
+    "lab filters": "{image}",
+    "lab trace": "{bundle} {image}",
+}
+NEEDS = {
+    "train": ("{folder}", "train"),
+    "demo": ("", "train"),
+    "advise": ("{folder}", "train"),
+    "compare": ("{folder}", "train"),
+    "models": ("resnet18", "train"),
+    "kaggle download": ("titanic", "kaggle"),
+    "kaggle submit": ("titanic {image}", "kaggle"),
+    "lab feature-maps": ("{image}", "train"),
+    "lab scratch": ("", "demo"),
+    "lab gradients": ("", "train"),
+    "lab degradation": ("", "train"),
+    "lab race": ("lenet5", "train"),
+    "lab first-layer": ("lenet5", "train"),
+}
+
+
+def test_the_walk_below_visits_every_verb():
+    program = get_command(app)
+    verbs = set()
+    for name, verb in program.commands.items():
+        verbs |= {f"{name} {inner}" for inner in verb.commands} if hasattr(verb, "commands") else {name}
+    assert verbs == WORKS.keys() | NEEDS.keys()
+
+
+def test_every_verb_of_the_base_install_works_or_names_the_extra(
+    installed, tiny_bundle, finished_run, colour_folder, tmp_path
+):
+    places = {
+        "bundle": tiny_bundle.directory,
+        "run": finished_run,
+        "image": colour_folder / "red/red2.png",
+        "folder": colour_folder,
+    }
+    for verb, arguments in WORKS.items():
+        result = run(installed / "svertka", *verb.split(), *arguments.format(**places).split(), cwd=tmp_path)
+        assert result.returncode == 0, (verb, result.stderr.decode())
+    for verb, (arguments, extra) in NEEDS.items():
+        result = run(installed / "svertka", *verb.split(), *arguments.format(**places).split(), cwd=tmp_path)
+        said = result.stderr.decode().splitlines()
+        assert (result.returncode, len(said)) == (2, 1), (verb, said)
+        assert f"pip install 'svertka[{extra}]'" in said[0], (verb, said)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from svertka import run_folder
 from svertka.cli.extras import need_training
+from svertka.cli.output import spoken
 from svertka.cli.train import run, tell
 from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
@@ -21,7 +22,7 @@ ABOUT = (
 )
 
 
-def demo(out: str, minutes: float) -> None:
+def demo(out: str, minutes: float, threads: int) -> None:
     """Trains on the solar cells and says what to try next.
 
     Raises:
@@ -31,7 +32,8 @@ def demo(out: str, minutes: float) -> None:
     print(ABOUT)
     folder = solar_cells(cache_dir() / "demo" / "solar-cells")
     print(f"Images: {folder} (links to the installed package)\n", flush=True)
-    record = run(RunConfig(data=str(folder), out=out or str(free_folder()), minutes=minutes))
+    name = out or str(free_folder())
+    record = run(RunConfig(data=str(folder), out=name, minutes=minutes, threads=threads, language=spoken()))
     tell(record)
     run_path = Path(record.config.out)
     image, bundle = folder / record.test.paths[0], run_path / run_folder.BUNDLE

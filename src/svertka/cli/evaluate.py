@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import evaluate as judging
-from svertka.cli.output import begins, may_write
+from svertka.cli.output import begins, in_words, may_write, phrase, spoken
+from svertka.cli.progress import Progress, counted
 from svertka.config import RunConfig
 from svertka.data.rows import as_number
 from svertka.data.scan import scan
@@ -17,21 +18,21 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.messages import sentences, shortened, shown
+from svertka.messages import shortened, shown, text
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
-from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions
+from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, StepStarted
 from svertka.transfer.novelty import told
 from svertka.whole_files import read_json, write_json
 
-_METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
+_METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "calibration_error",
+)
 _REJECTS_SHOWN = 5
 
 
@@ -65,7 +66,10 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
-    catalog = _as_bundle_spells(scan(data, config=config, for_training=False), bundle.class_names)
+    with Progress() as progress:
+        progress(StepStarted("scan"))
+        scanned = scan(data, config=config, for_training=False, on_event=progress)
+    catalog = _as_bundle_spells(scanned, bundle.class_names)
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
     predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
@@ -79,7 +83,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / METRICS, judging.to_json(evaluation))
         judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
-        print(f"\nWritten to {folder}: {METRICS}, {PREDICTIONS}")
+        print("\n" + phrase("written", path=f"{folder}: {METRICS}, {PREDICTIONS}"))
     return 0
 
 
@@ -135,7 +139,8 @@ def _predict(
 ) -> tuple[Predictions, list[Notice]]:
     """What the bundle says of labelled images, and how many of them are unlike those of training."""
     names, novelty = predictor.bundle.class_names, predictor.bundle.novelty
-    results = list(predict_files(predictor, (catalog.file(record) for record in records), max_pixels=max_pixels))
+    found = predict_files(predictor, (catalog.file(record) for record in records), max_pixels=max_pixels)
+    results = list(counted("predict", len(records), found))
     failed = [result for result in results if result.logits_K is None]
     if failed:
         raise DataError(f"{failed[0].path} could be read a moment ago, but not now ({failed[0].error}). Try again.")
@@ -165,23 +170,25 @@ def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterato
 
 def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     """The result as a person reads it in a terminal."""
-    yield from (f"{'! ' if notice.level == 'warning' else ''}{sentences(notice)}" for notice in evaluation.notices)
+    yield from (f"{'! ' if notice.level == 'warning' else ''}{in_words(notice)}" for notice in evaluation.notices)
     for rejection in catalog.rejected[:_REJECTS_SHOWN]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > _REJECTS_SHOWN:
-        yield f"    … and {len(catalog.rejected) - _REJECTS_SHOWN} more"
-    yield f"\n{evaluation.n} images, temperature {evaluation.temperature:.3g}\n"
-    yield f"{'':<24}  value   95 % interval"
-    for name, title in _METRICS.items():
-        if name in evaluation.metrics:
-            yield f"{title:<24}  {_figures(evaluation.metrics[name])}"
+        yield f"    {phrase('more', n=len(catalog.rejected) - _REJECTS_SHOWN)}"
+    yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
+    titles = {name: text(f"metric.{name}.name", spoken()) for name in _METRICS if name in evaluation.metrics}
+    width = max(map(len, titles.values()))
+    yield f"{'':<{width}}  {phrase('value'):<8}  {phrase('interval')}"
+    yield from (f"{title:<{width}}  {_figures(evaluation.metrics[name])}" for name, title in titles.items())
     names = [shown(scores.name) for scores in evaluation.per_class]
     width = max(5, *map(len, names))
-    yield f"\n{'class':<{width}}  images  precision               recall                  F1"
+    heads = "".join(f"{phrase(name):<26}" for name in ("precision", "recall"))
+    yield f"\n{phrase('class'):<{width}}  {phrase('images'):>7}  {heads}F1"
     for name, scores in zip(names, evaluation.per_class, strict=True):
-        figures = "  ".join(_figures(estimate) for estimate in (scores.precision, scores.recall, scores.f1))
-        yield f"{name:<{width}}  {scores.support:>6}  {figures}"
+        figures = "".join(f"{_figures(each):<26}" for each in (scores.precision, scores.recall, scores.f1)).rstrip()
+        yield f"{name:<{width}}  {scores.support:>7}  {figures}"
 
 
 def _figures(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f}   {estimate.low:.3f} to {estimate.high:.3f}"
+    low, high = f"{estimate.low:.3f}", f"{estimate.high:.3f}"
+    return f"{estimate.value:<8.3f}  {phrase('range', low=low, high=high)}"

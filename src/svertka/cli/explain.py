@@ -1,18 +1,18 @@
 """``svertka explain``: a bundle and images in, a page with what the network sees in them out. Needs no torch."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from svertka.cli.inputs import find_inputs
+from svertka.cli.output import phrase, say
 from svertka.data import decode
-from svertka.errors import ConfigError, ImageRejected, NotFoundError, did_you_mean
+from svertka.errors import ConfigError, ImageRejected, NotFoundError
 from svertka.explain.activations import describe, most_active
 from svertka.explain.insight import explain_image
 from svertka.explain.network import Image, Network, open_network
 from svertka.explain.occlusion import FINE
 from svertka.export.bundle import load_bundle
-from svertka.messages import LANGUAGES, shown
+from svertka.messages import shown
 from svertka.report.explanation import Activations, Explained, is_explanation, write_explanation
 
 MOST = 50
@@ -43,9 +43,6 @@ def explain(
         NotFoundError: a path means no file, or ``out`` cannot be made.
         BundleError: the bundle is damaged.
     """
-    if language not in LANGUAGES:
-        hint = did_you_mean(language, LANGUAGES)
-        raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
     inputs = find_inputs(paths, config_file)
     folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:
@@ -57,7 +54,7 @@ def explain(
             image_SSC = decode.load(one.file, network.preprocess)
         except ImageRejected as rejected:
             skipped.append((one.name, rejected.reason))
-            print(shown(f"{one.name} could not be read: {one.why_not or rejected}"), file=sys.stderr)
+            say(phrase("unreadable", name=shown(one.name), why=shown(one.why_not or str(rejected))))
             continue
         name = _free_name(one.file.stem, names)
         names.add(name)
@@ -79,7 +76,7 @@ def explain(
         p_K = each.explanation.probabilities
         best = max(range(len(p_K)), key=p_K.__getitem__)
         print(shown(f"{each.explanation.path}: {network.class_names[best]} {p_K[best]:.3f}"))
-    print(f"Page: {page}")
+    print(phrase("page", path=page))
     return 0
 
 

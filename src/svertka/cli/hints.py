@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from svertka.config import FineTune, RunConfig
 
-_ELSEWHERE = {
+ELSEWHERE = {
     "size": "size_px",
     "imgsz": "size_px",
     "img_size": "size_px",
@@ -56,7 +56,7 @@ def hint(option: str, options: set[str]) -> str:
         return f"{said}."
     if (known := _OPTIONS.get(name, "")) in options:
         return f"The option is {known}."
-    place = _ELSEWHERE.get(name, name)
+    place = ELSEWHERE.get(name, name)
     places = {field.name: field.default for field in fields(RunConfig)} | {
         f"finetune.{field.name}": field.default for field in fields(FineTune)
     }

@@ -83,6 +83,16 @@ def options(
         raise typer.Exit
 
 
+def _speak(language: str) -> str:
+    from svertka.cli.output import speak
+
+    return speak(language)
+
+
+_LANGUAGE = typer.Option(help="Of what is said and written: en or ru.", callback=_speak)
+_THREADS = typer.Option(help="For compute; 0: one a core.", show_default=False)
+
+
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")] = "",
@@ -98,7 +108,8 @@ def train(
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
     drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Take leaked images out of training.")] = False,
     min_images: Annotated[int | None, typer.Option(help="Leave out classes with fewer images [default: 0].")] = None,
-    language: Annotated[str, typer.Option(help="Of the report: en or ru.")] = "",
+    threads: Annotated[int | None, _THREADS] = None,
+    language: Annotated[str, _LANGUAGE] = "",
     config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
     resume: Annotated[str, typer.Option(help="Run folder to go on with; takes no other option.")] = "",
 ) -> None:
@@ -118,6 +129,7 @@ def train(
         "group_regex": group_regex,
         "drop_leaks": drop_leaks,
         "min_images": min_images,
+        "threads": threads,
         "language": language,
     }
     verb(_set(given), config, resume, recipe)
@@ -128,7 +140,8 @@ def predict(
     bundle: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
     paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
     out: Annotated[str, typer.Option(help="CSV file [default: standard output].")] = "",
-    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    threads: Annotated[int, _THREADS] = 0,
+    language: Annotated[str, _LANGUAGE] = "",
     engine: Annotated[
         str, typer.Option(help="onnx (ONNX Runtime), numpy (the NumPy twin), auto: the quicker.")
     ] = "auto",
@@ -164,7 +177,8 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="Labelled folder or table.")],
     out: Annotated[str, typer.Option(help="Folder for metrics.json and predictions.csv.")] = "",
     config: Annotated[str, typer.Option(help="TOML file: label_column, images and the like of a table.")] = "",
-    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    threads: Annotated[int, _THREADS] = 0,
+    language: Annotated[str, _LANGUAGE] = "",
 ) -> None:
     """Judge a bundle on new labelled images: every figure with its interval."""
     from svertka.cli.evaluate import evaluate as verb
@@ -179,7 +193,8 @@ def advise(
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of split and folds [default: 0].")] = None,
-    language: Annotated[str, typer.Option(help="en or ru.")] = "",
+    threads: Annotated[int | None, _THREADS] = None,
+    language: Annotated[str, _LANGUAGE] = "",
     config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
@@ -192,6 +207,7 @@ def advise(
         "group_column": group_column,
         "group_regex": group_regex,
         "seed": seed,
+        "threads": threads,
         "language": language,
     }
     verb(_set(given), config, format)
@@ -210,6 +226,7 @@ def compare(
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of split, folds and learning [default: 0].")] = None,
+    threads: Annotated[int | None, _THREADS] = None,
     config: Annotated[str, typer.Option(help="TOML file with any field of the configuration.")] = "",
 ) -> None:
     """Compare strategies or networks on the same folds: differences with a verdict."""
@@ -222,6 +239,7 @@ def compare(
         "group_column": group_column,
         "group_regex": group_regex,
         "seed": seed,
+        "threads": threads,
     }
     verb(_set(given), config, strategies, backbones, folds)
 
@@ -230,34 +248,39 @@ def compare(
 def explain(
     bundle: Annotated[str, typer.Argument(help="Bundle, or run folder with one.")],
     paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")],
-    out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")],
-    language: Annotated[str, typer.Option(help="Of the page: en or ru.")] = "en",
-    threads: Annotated[int, typer.Option(help="For compute; 0: one a core.", show_default=False)] = 0,
+    out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")] = "explained",
+    language: Annotated[str, _LANGUAGE] = "",
+    threads: Annotated[int, _THREADS] = 0,
     config: Annotated[str, typer.Option(help="TOML file: path_column, encoding and the like of a table.")] = "",
 ) -> None:
     """Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch."""
     from svertka.cli.explain import explain as verb
 
-    raise typer.Exit(verb(bundle, paths, out, language, threads, config))
+    raise typer.Exit(verb(bundle, paths, out, language or "en", threads, config))
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="Run folder.")]) -> None:
+def report(
+    run: Annotated[str, typer.Argument(help="Run folder.")],
+    language: Annotated[str, _LANGUAGE] = "",
+) -> None:
     """Build a run's report.html again from its files."""
     from svertka.cli.report import report as verb
 
-    verb(run)
+    verb(run, language)
 
 
 @app.command()
 def demo(
     out: Annotated[str, typer.Option(help="Run folder [default: runs/demo-<n>].")] = "",
     minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 4.0,
+    threads: Annotated[int, _THREADS] = 0,
+    language: Annotated[str, _LANGUAGE] = "",
 ) -> None:
     """Train on 2,624 real images of solar cells, which come with a package."""
     from svertka.cli.demo import demo as verb
 
-    verb(out, minutes)
+    verb(out, minutes, threads)
 
 
 @app.command()

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
-from svertka.errors import ConfigError, NotFoundError
-from svertka.messages import shown
+from svertka.errors import ConfigError, NotFoundError, did_you_mean
+from svertka.messages import LANGUAGES, sentences, shown, text
+from svertka.schema import Notice
 
 BOM = "\ufeff"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -81,11 +82,7 @@ def _for_excel(cell: str) -> str:
 def say_unlike(names: Sequence[str]) -> None:
     """A line about images that are unlike the training images, if there are any."""
     if names:
-        say(
-            f"{len(names)} {'is' if len(names) == 1 else 'are'} unlike the training images (the first: "
-            f"{shown(names[0])}): "
-            "don't rely on what is said of them."
-        )
+        say(phrase("unlike", n=len(names), first=shown(names[0])))
 
 
 class ForPeople:
@@ -140,6 +137,39 @@ def written_whole(path: Path) -> Iterator[TextIO]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+Language = Literal["en", "ru"]
+_spoken: list[Language] = ["en"]  # by this process: a command speaks one language from its options on
+
+
+def speak(language: str) -> str:
+    """Makes the terminal speak a language from here on; "" leaves it as it is. Returns the argument.
+
+    Raises:
+        ConfigError: nobody speaks it.
+    """
+    if language and language not in LANGUAGES:
+        hint = did_you_mean(language, LANGUAGES)
+        raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
+    if language:
+        _spoken[0] = "ru" if language == "ru" else "en"
+    return language
+
+
+def spoken() -> Language:
+    """The language of the terminal."""
+    return _spoken[0]
+
+
+def phrase(key: str, **values: object) -> str:
+    """A sentence of the terminal, in its language."""
+    return text(f"terminal.{key}", spoken(), **values)
+
+
+def in_words(*notices: Notice) -> str:
+    """What notices say, in the language of the terminal."""
+    return sentences(*notices, language=spoken())
 
 
 def say(message: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.output import begins, excel_rows, may_write, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import begins, excel_rows, may_write, phrase, say, say_unlike, standard_output, written_whole
+from svertka.cli.progress import counted
 from svertka.errors import ConfigError
 from svertka.evaluate.conformal import is_answer, possible_classes
 from svertka.evaluate.predictions import figure
@@ -66,7 +67,7 @@ def predict(
     inputs = find_inputs(paths, config_file)
     if out:
         may_write(Path(out), [*paths, *(one.file for one in inputs)], begins(_COLUMNS))
-    results = predict_files(predictor, (found.file for found in inputs))
+    results = counted("predict", len(inputs), predict_files(predictor, (found.file for found in inputs)))
     try:
         with written_whole(Path(out)) if out else standard_output() as stream:
             write = excel_rows(stream) if excel else csv.writer(stream, lineterminator="\n").writerow
@@ -76,9 +77,11 @@ def predict(
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    say(f"{read} of {len(inputs)} files predicted{f', written to {out}' if out else ''}.")
+    say(phrase("predicted", n=read, files=len(inputs)))
+    if out:
+        say(phrase("written", path=out))
     if read < len(inputs):
-        say(f"{len(inputs) - read} could not be read; the column 'error' says why.")
+        say(phrase("unread", n=len(inputs) - read))
     say_unlike(unlike)
     return 0 if read else 2
 

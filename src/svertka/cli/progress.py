@@ -1,11 +1,16 @@
-"""Progress on the terminal: a live line with time left where there is a terminal, plain lines elsewhere."""
+"""Progress on the terminal: a live line with time passed and left where there is a terminal, plain lines elsewhere.
+
+Every step shows that it is alive: one that doesn't count says now and then how long it has taken so far.
+"""
 
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from svertka.cli.output import as_it_is
+from svertka.cli.output import as_it_is, phrase
 from svertka.messages import shown
 from svertka.schema import Advanced, Event, RunStarted, StepEnded, StepStarted
 from svertka.step_log import describe
@@ -16,6 +21,10 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 15.0
 """Seconds between two plain progress lines."""
+SHORT = 50
+"""Images that are predicted before anyone would look for progress."""
+
+_Item = TypeVar("_Item")
 
 
 class Progress:
@@ -27,20 +36,30 @@ class Progress:
         self._task: TaskID | None = None
         self._step, self._total, self._started, self._told = "", None, 0.0, 0.0  # type: str, int | None, float, float
         self._first = 0
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
+            from rich import progress
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(file=as_it_is(sys.stderr)), transient=True)
+            columns = (
+                progress.TextColumn("{task.description:<10}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TimeElapsedColumn(),
+                progress.TimeRemainingColumn(),
+            )
+            self._bar = progress.Progress(*columns, console=Console(file=as_it_is(sys.stderr)), transient=True)
             self._bar.start()
+        else:
+            threading.Thread(target=self._tick, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         if self._bar:
             self._bar.stop()
 
@@ -61,10 +80,13 @@ class Progress:
             case Advanced(done):
                 self._advance(done)
             case _:
-                if isinstance(event, StepEnded) and self._bar and self._task is not None:
-                    self._bar.remove_task(self._task)
-                    self._task = None
+                if isinstance(event, StepEnded):
+                    self._step = ""
+                    if self._bar and self._task is not None:
+                        self._bar.remove_task(self._task)
+                        self._task = None
                 if line := describe(event):
+                    self._told = time.monotonic()
                     self.say(line)
 
     def _begin(self, step: str, total: int | None) -> None:
@@ -84,12 +106,37 @@ class Progress:
         now = time.monotonic()
         if self._total and done > self._first and now - self._told >= PLAIN_EVERY_S:
             self._told = now
-            left_s = (self._total - done) * (now - self._started) / (done - self._first)
-            self.say(f"{self._step}: {done} of {self._total}, about {duration(left_s)} left")
+            passed_s = now - self._started
+            left_s = (self._total - done) * passed_s / (done - self._first)
+            times = {"passed": duration(passed_s), "time": duration(left_s)}
+            self.say(phrase("left", step=self._step, done=done, total=self._total, **times))
+
+    def _tick(self) -> None:
+        """Says how long a step has taken so far, where nothing else has been said for a while."""
+        while not self._ended.wait(PLAIN_EVERY_S / 3):
+            now = time.monotonic()
+            quiet_s = PLAIN_EVERY_S * (2 if self._total else 1)  # one that counts speaks for itself, if it can
+            if self._step and now - self._told >= quiet_s:
+                self._told = now
+                self.say(phrase("elapsed", step=self._step, time=duration(now - self._started)))
+
+
+def counted(step: str, total: int, items: Iterable[_Item]) -> Iterator[_Item]:
+    """The items, with progress for a person who waits; a few need none."""
+    if total < SHORT:
+        yield from items
+        return
+    with Progress() as progress:
+        progress(StepStarted(step, total))
+        for done, item in enumerate(items, start=1):
+            yield item
+            progress(Advanced(done))
 
 
 def duration(seconds: float) -> str:
-    """A time to come, as roughly as it is known."""
+    """A time passed or to come, roughly."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return phrase("seconds", value=f"{seconds:.0f}")
+    if seconds < 5400:
+        return phrase("minutes", value=f"{seconds / 60:.0f}")
+    return phrase("hours", value=f"{seconds / 3600:.1f}")

@@ -1,14 +1,20 @@
 """``svertka report``: the report again, from the files of a run folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from svertka import run_folder
+from svertka.cli.output import phrase, speak, spoken
 
 
-def report(run: str) -> None:
+def report(run: str, language: str = "") -> None:
     """Builds ``report.html`` from a finished run; writes the model card where there is none.
 
     A card that is there stays: people fill it in by hand.
+
+    Args:
+        run: folder of a run.
+        language: of the report; "" means that of the run.
 
     Raises:
         NotFoundError: no run, or one that isn't finished.
@@ -18,6 +24,9 @@ def report(run: str) -> None:
 
     folder = Path(run)
     record = run_folder.load_run(folder)
-    print(f"Report: {build_report(record, folder / run_folder.REPORT)}")
+    if language:
+        record = replace(record, config=replace(record.config, language=spoken()))
+    speak(record.config.language)
+    print(phrase("report", path=build_report(record, folder / run_folder.REPORT)))
     if not (folder / run_folder.CARD).exists():
-        print(f"Model card: {write_card(record, folder / run_folder.CARD)}")
+        print(phrase("card", path=write_card(record, folder / run_folder.CARD)))

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.inputs import Input, find_inputs, table_config
-from svertka.cli.output import begins, may_write, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import begins, in_words, may_write, phrase, say, say_unlike, standard_output, written_whole
+from svertka.cli.progress import counted
 from svertka.data.competition import is_test_image, plain
 from svertka.data.finder import ways_to_name
 from svertka.data.rows import as_number, read_table
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.export.bundle import load_bundle
 from svertka.export.predictor import open_predictor, predict_files
-from svertka.messages import sentences
 
 LABELS = "labels"
 _POSITIVE = {"1": "0", "true": "false", "yes": "no", "positive": "negative"}
@@ -93,7 +93,8 @@ def submit(
     images = find_images(sample, index)
     distinct = list(dict.fromkeys(images))
     answers, novelty, unlike, broken = {}, predictor.bundle.novelty, [], []
-    for image, result in zip(distinct, predict_files(predictor, (one.file for one in distinct)), strict=True):
+    found = counted("predict", len(distinct), predict_files(predictor, (one.file for one in distinct)))
+    for image, result in zip(distinct, found, strict=True):
         if result.probabilities_K is None:
             broken.append(f"{image.name} ({image.why_not or result.error})")
             continue
@@ -109,7 +110,9 @@ def submit(
             row = list(answers[image])
             row.insert(sample.id_column, written)
             rows.writerow(row)
-    say(f"{len(images)} rows{f' written to {out}' if out else ''}: {said}.")
+    say(phrase("rows", n=len(images), what=said))
+    if out:
+        say(phrase("written", path=out))
     say_unlike(unlike)
     return 0
 
@@ -131,7 +134,7 @@ def read_sample(path: Path, index: "_Index", encoding: str = "") -> Sample:
     table = read_table(path, encoding)
     header, rows = table.header, table.rows
     for notice in table.notices:
-        say(sentences(notice))
+        say(in_words(notice))
     if not rows or len(header) < 2:
         raise DataError(
             f"{path.name} has {len(header)} columns and {len(rows)} rows; expected a column of ids, at least one to "
