@@ -77,9 +77,7 @@ def predict(
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    say(phrase("predicted", n=read, files=len(inputs)))
-    if out:
-        say(phrase("written", path=out))
+    say(phrase("predicted_to" if out else "predicted", n=read, files=len(inputs), path=out))
     if read < len(inputs):
         say(phrase("unread", n=len(inputs) - read))
     say_unlike(unlike)

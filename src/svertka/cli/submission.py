@@ -110,9 +110,7 @@ def submit(
             row = list(answers[image])
             row.insert(sample.id_column, written)
             rows.writerow(row)
-    say(phrase("rows", n=len(images), what=said))
-    if out:
-        say(phrase("written", path=out))
+    say(phrase("rows_to" if out else "rows", n=len(images), what=said, path=out))
     say_unlike(unlike)
     return 0
 
