@@ -58,7 +58,7 @@ def test_predict_works_without_torch(installed, tiny_bundle, colour_folder, engi
 def test_evaluate_works_without_torch(installed, tiny_bundle, colour_folder):
     result = run(installed / "svertka", "evaluate", tiny_bundle.directory, colour_folder)
     assert result.returncode == 0, result.stderr.decode()
-    assert "accuracy           1.000   " in result.stdout.decode()
+    assert "accuracy                  1.000   " in result.stdout.decode()
 
 
 def test_an_error_is_one_line(installed, tiny_bundle, tmp_path):

@@ -177,7 +177,7 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
         yield f"    {phrase('more', n=len(catalog.rejected) - _REJECTS_SHOWN)}"
     yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
     titles = {name: text(f"metric.{name}.name", spoken()) for name in _METRICS if name in evaluation.metrics}
-    width = max(map(len, titles.values()))
+    width = max(24, *map(len, titles.values()))
     yield f"{'':<{width}}  {phrase('value'):<8}  {phrase('interval')}"
     yield from (f"{title:<{width}}  {_figures(evaluation.metrics[name])}" for name, title in titles.items())
     names = [shown(scores.name) for scores in evaluation.per_class]

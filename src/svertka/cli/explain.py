@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from svertka.cli.inputs import find_inputs
-from svertka.cli.output import phrase, say
+from svertka.cli.output import phrase, say, speak
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, NotFoundError
 from svertka.explain.activations import describe, most_active
@@ -43,6 +43,7 @@ def explain(
         NotFoundError: a path means no file, or ``out`` cannot be made.
         BundleError: the bundle is damaged.
     """
+    speak(language)
     inputs = find_inputs(paths, config_file)
     folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:
