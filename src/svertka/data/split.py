@@ -14,6 +14,7 @@ from svertka.data.altered import altered_pairs
 from svertka.data.deal import deal
 from svertka.data.duplicates import SMALL_PX, comparable, exact_pairs, is_small, near_pairs
 from svertka.data.leaks import find_conflicts, find_leaks
+from svertka.data.names import suggest_groups
 from svertka.errors import ConfigError, DataError
 from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split, SplitName
 
@@ -55,7 +56,7 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
         dropped=tuple(sorted(dropped)),
         grouped=any(group is not None for group in groups),
         units=_unit_of_each(units, len(catalog.records)),
-        notices=tuple(_notices(catalog, kept, units, exact, near, altered)),
+        notices=tuple(_notices(catalog, kept, units, exact, near, altered, groups)),
     )
 
 
@@ -196,6 +197,7 @@ def _notices(
     exact: Pairs,
     near: Pairs,
     altered: Pairs,
+    groups: Sequence[str | None],
 ) -> list[Notice]:
     notices = []
     labels = catalog.labels()
@@ -209,6 +211,8 @@ def _notices(
         notices.append(
             Notice("duplicates", {"exact": len(exact), "near": len(near), "altered": len(altered), "torn": torn})
         )
+    if not any(groups) and (suggested := suggest_groups(catalog.records)):
+        notices.append(suggested)
     if small := sum(map(is_small, catalog.records)):
         notices.append(Notice("small_images", {"n": small, "px": SMALL_PX}))
     largest = max(map(len, units))
