@@ -10,6 +10,7 @@ import numpy as np
 from svertka import runtime
 from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
@@ -31,11 +32,16 @@ def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Ma
     engine = open_engine(config, cache, process.threads, on_event)
     on_event(StepStarted("scan"))
     catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
+    split = make_split(catalog, config)
+    scanned, catalog = catalog, decide(catalog, (*split.train, *split.val), config)
+    for notice in catalog.notices[len(scanned.notices) :]:
+        on_event(notice)
+    engine = engine.seeing(catalog.ranges)
     return Materials(
         config=config,
         engine=engine,
         catalog=catalog,
-        split=make_split(catalog, config),
+        split=split,
         store=PixelStore(cache, engine.preprocess),
         cache=cache,
     )
@@ -62,6 +68,7 @@ def advise_on(materials: Materials, on_event: EventSink = ignore_events) -> Advi
     """The same for materials that are open already."""
     config = materials.config
     random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads, on_event)
+    random = random.seeing(materials.catalog.ranges)
     learnable = materials.learnable
     labels_N = materials.catalog.labels()[learnable]
     rows = advisor.choose_rows(labels_N, config.seed)

@@ -50,6 +50,8 @@ class RunConfig:
         group_regex: over the file name; the first group that it captures (or the whole match) is the group.
         drop_leaks: take leaked images out of training.
         max_megapixels: larger images are rejected by their header.
+        value_range: what is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft
+            tissue in CT; empty means that the images decide it, see ``data.ranges``.
         near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates; images of at
             most 32 px are compared for equality only.
         threads: for compute; 0, or more than the processors that this process may use, means one for each of them.
@@ -80,6 +82,7 @@ class RunConfig:
     group_regex: str = ""
     drop_leaks: bool = False
     max_megapixels: float = 100.0
+    value_range: tuple[float, ...] = ()
     near_duplicate_bits: int = 3
     threads: int = 0
     language: Literal["en", "ru"] = "en"
@@ -109,6 +112,13 @@ class RunConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
         if not 0 < self.max_megapixels < math.inf:
             raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a finite number above 0.")
+        if self.value_range and not (
+            len(self.value_range) == 2 and -1e300 < self.value_range[0] < self.value_range[1] < 1e300
+        ):
+            raise ConfigError(
+                f"value_range is {list(self.value_range)}; expected two numbers, the first of them smaller: what is "
+                "black and what is white."
+            )
         if not 0 <= self.near_duplicate_bits <= 16:
             raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
         if self.threads < 0:

@@ -19,6 +19,7 @@ from svertka.config import RunConfig
 from svertka.data.files import Listing, list_files
 from svertka.data.folds import make_folds
 from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
@@ -134,6 +135,8 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         run_folder.save_catalog(folder, catalog)
         run_folder.save_split(folder, catalog, split)
         step.summary = describe_split(split)
+    catalog = decide(catalog, (*split.train, *split.val), config)
+    engine = engine.seeing(catalog.ranges)
     for notice in (*catalog.notices, *split.notices):
         log(notice)
 

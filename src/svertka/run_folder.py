@@ -36,6 +36,8 @@ from svertka.schema import (
     Source,
     Split,
     StepCost,
+    ValueRange,
+    ValueSpan,
 )
 from svertka.whole_files import load_rows, read_json, read_table, save_rows, write_json, write_table, write_text
 
@@ -217,6 +219,7 @@ def save_catalog(folder: Path, catalog: Catalog) -> None:
                 f"{r.perceptual_hash:016x}",
                 " ".join(r.notes),
                 f"{r.detail_hash:064x}",
+                _span_text(r.span),
             )
             for r in catalog.records
         ),
@@ -242,6 +245,7 @@ def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
             perceptual_hash=int(row["perceptual_hash"], 16),
             detail_hash=int(row["detail_hash"], 16),
             notes=tuple(row["notes"].split()),
+            span=_span_of(row.get("span", "")),
         )
         for row in read_table(folder / CATALOG)
     )
@@ -253,7 +257,21 @@ def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
         rejected=tuple(Rejection(**row) for row in read_table(folder / REJECTED)),
         notices=_all(Notice, facts["notices"]),
         decoded=facts["decoded"],
+        ranges=_all(ValueRange, facts.get("ranges", ())),
     )
+
+
+def _span_text(span: ValueSpan | None) -> str:
+    """Mode, smallest and largest sample, and what the file declares; empty for 8 bits."""
+    return "" if span is None else " ".join(map(str, (span.mode, span.low, span.high, *(span.declared or ()))))
+
+
+def _span_of(text: str) -> ValueSpan | None:
+    if not text:
+        return None
+    mode, low, high, *declared = text.split()
+    ends = (float(declared[0]), float(declared[1])) if declared else None
+    return ValueSpan(mode=mode, low=float(low), high=float(high), declared=ends)  # type: ignore[arg-type]
 
 
 def save_split(folder: Path, catalog: Catalog, split: Split) -> None:
@@ -329,6 +347,7 @@ def save_run(folder: Path, run: RunRecord) -> None:
             "class_names": catalog.class_names,
             "notices": [asdict(notice) for notice in catalog.notices],
             "decoded": catalog.decoded,
+            "ranges": [asdict(known) for known in catalog.ranges],
         },
         "split": {
             "seed": split.seed,

@@ -27,6 +27,37 @@ SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 # --- Preprocess: the thread through the whole house ------------------------------------------------------------
 
 
+DeepMode = Literal["I;16", "I", "F", "RGB;16"]
+"""Kinds of samples deeper than 8 bits: unsigned 16-bit, other integers, floats, and colours of 16 bits a channel."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueRange:
+    """What becomes black and what white in every image of a mode of deep samples.
+
+    Attributes:
+        mode: of the samples.
+        low: this and less becomes black.
+        high: this and more becomes white.
+        window: it was chosen to cut samples off, so that images leave it is nothing to tell.
+    """
+
+    mode: DeepMode
+    low: float
+    high: float
+    window: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(DeepMode):
+            raise ConfigError(f"mode is {self.mode!r:.100}; expected one of {', '.join(get_args(DeepMode))}.")
+        if not all(type(value) in (int, float) and abs(value) < 1e300 for value in (self.low, self.high)):
+            raise ConfigError(f"the range of {self.mode} is not of two finite numbers.")
+        if type(self.window) is not bool:
+            raise ConfigError(f"window of the range of {self.mode} is {self.window!r:.100}; expected true or false.")
+        if not self.low < self.high:
+            raise ConfigError(f"the range of {self.mode} is {self.low:g} to {self.high:g}; expected a rising one.")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preprocess:
     """How an image becomes the network's input. ``data.preprocess`` is its one implementation.
@@ -41,6 +72,7 @@ class Preprocess:
         interpolation: Pillow's filter by name, with antialiasing.
         mean: per channel, for pixels in 0..1.
         std: per channel, for pixels in 0..1.
+        ranges: how samples deeper than 8 bits come to 8, at most one a mode; what has none is scaled image by image.
     """
 
     size_px: int = 224
@@ -48,15 +80,23 @@ class Preprocess:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    ranges: tuple[ValueRange, ...] = ()
 
     def __post_init__(self) -> None:
         if not 16 <= self.size_px <= 4096:
             raise ConfigError(f"size_px is {self.size_px}; expected 16 to 4096 pixels.")
+        if len({known.mode for known in self.ranges}) < len(self.ranges):
+            raise ConfigError("ranges name one mode twice; expected at most one range a mode.")
+
+    def as_fields(self) -> dict[str, object]:
+        """The fields as plain values. No ranges are no field: what knows 8 bits only keeps its hash, old or new."""
+        values = asdict(self)
+        return values if self.ranges else {name: value for name, value in values.items() if name != "ranges"}
 
     @property
     def hash(self) -> str:
         """Hex digest that names this preprocessing in caches and manifests."""
-        return _digest(asdict(self))
+        return _digest(self.as_fields())
 
     @property
     def pixels_hash(self) -> str:
@@ -64,6 +104,7 @@ class Preprocess:
         return _digest(
             {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
             | ({"fill": self.mean} if self.resize == "pad" else {})
+            | ({"ranges": [asdict(known) for known in self.ranges]} if self.ranges else {})
         )
 
 
@@ -72,6 +113,23 @@ def _digest(value: object) -> str:
 
 
 # --- scan and split ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueSpan:
+    """What the samples of an image deeper than 8 bits span.
+
+    Attributes:
+        mode: of the samples.
+        low: the smallest one that is a finite number.
+        high: the largest.
+        declared: what the file says is black and white, None where it says nothing.
+    """
+
+    mode: DeepMode
+    low: float
+    high: float
+    declared: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +144,11 @@ class ImageRecord:
         width_px: after EXIF orientation.
         height_px: after EXIF orientation.
         mode: Pillow's mode of the stored file (``"L"``, ``"RGB"``, ``"I;16"`` …).
-        pixel_hash: hex digest of the decoded RGB pixels and their size: equal hash, equal image.
+        pixel_hash: hex digest of the decoded RGB pixels (or the deep samples) and their size: equal hash, equal image.
         perceptual_hash: 64-bit difference hash; near duplicates differ in few bits.
         detail_hash: 256 bits of fine structure that tell near duplicates from look-alikes; 0 where unknown.
         sketch: what finds altered copies, see ``data.fingerprint``; empty where unknown, and in a stored run.
+        span: of samples deeper than 8 bits; None for all other images.
         notes: what was done to read it rightly, as codes (``"exif_rotated"``, ``"alpha_composited"`` …).
     """
 
@@ -105,6 +164,7 @@ class ImageRecord:
     notes: tuple[str, ...] = ()
     detail_hash: int = 0
     sketch: str = ""
+    span: ValueSpan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +203,7 @@ class Catalog:
         rejected: files that could not be used.
         notices: what the user should know (class missing in a split, links skipped …).
         decoded: how many files this scan had to decode (0 when nothing changed since the last one).
+        ranges: that samples deeper than 8 bits are scaled by, once they are decided (see ``data.ranges``).
     """
 
     root: Path
@@ -152,6 +213,7 @@ class Catalog:
     rejected: tuple[Rejection, ...] = ()
     notices: tuple[Notice, ...] = ()
     decoded: int = 0
+    ranges: tuple[ValueRange, ...] = ()
 
     def file(self, record: ImageRecord) -> Path:
         """Absolute path of a record's file."""

@@ -212,7 +212,7 @@ CASES = [
     Case("int32_signed.tif", deep([-100, 100, 0], np.int32), at=(0, 2), pixel=(128,) * 3,
          notes=("scaled_by_own_range",)),
     Case("deep.pgm", write(b"P5 2 1 1023\n" + struct.pack(">2H", 1023, 512)), at=(0, 1), pixel=(128,) * 3,
-         notes=("scaled_16bit",), size=(2, 1)),
+         notes=("scaled_declared",), size=(2, 1)),
     Case("float_unit.tif", deep([0.0, 0.5, 1.0], np.float32), pixel=(128,) * 3, at=(0, 1), mode="F",
          notes=("scaled_unit_float",)),
     Case("float_255.tif", deep([0.0, 200.0], np.float32), at=(0, 1), pixel=(200,) * 3, notes=("scaled_8bit_float",)),
@@ -255,7 +255,7 @@ def test_fate(case: Case, tmp_path: Path) -> None:
     assert decoded.rgb_HWC.dtype == np.uint8
     found = decoded.rgb_HWC[case.at].astype(int)
     assert np.abs(found - case.pixel).max() <= case.tolerance, found
-    assert set(case.notes) <= set(decoded.notes)
+    assert set(case.notes) <= {*decoded.notes, *decoded.scaling}
     if not case.notes:
         assert "exif_rotated" not in decoded.notes
         assert "first_frame" not in decoded.notes

@@ -118,7 +118,7 @@ def test_tables_that_sentences_take_words_from_are_there(language):
         for _, _, specification, _ in string.Formatter().parse(sentence)
         if specification and not re.fullmatch(r"\+?[.0-9]*[dfg]", specification)
     }
-    assert {"among", "amount", "likeness", "model", "reject", "role", "suffix"} == tables
+    assert {"among", "amount", "depth", "likeness", "model", "reject", "role", "samples", "suffix"} == tables
     assert {key.split(".")[0] for key in catalogue(language)} >= tables
 
 

@@ -11,6 +11,7 @@ from svertka import evaluate as judging
 from svertka.cli.output import begins, in_words, may_write, phrase, spoken
 from svertka.cli.progress import Progress, counted
 from svertka.config import RunConfig
+from svertka.data.ranges import misread, outside
 from svertka.data.rows import as_number
 from svertka.data.scan import scan
 from svertka.data.split import groups_of
@@ -73,6 +74,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
     predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
+    notices += [*misread(records), *outside(records, bundle.preprocess.ranges)]
     notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records), *unlike]
     evaluation = judging.evaluate(
         predictions, temperature=bundle.temperature, conformal=bundle.conformal, groups_N=_groups(records, config)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from svertka.cli.inputs import find_inputs
-from svertka.cli.output import phrase, say, speak
+from svertka.cli.output import phrase, say, say_samples, speak
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, NotFoundError
 from svertka.explain.activations import describe, most_active
@@ -49,17 +49,19 @@ def explain(
     if len(inputs) > MOST:
         raise ConfigError(f"{len(inputs)} images were named; a page holds {MOST} at most. Choose some of them.")
     network = open_network(load_bundle(bundle), threads)
-    found, skipped, names = [], [], set[str]()
+    found, skipped, names, notes = [], [], set[str](), []
     for one in inputs:
         try:
-            image_SSC = decode.load(one.file, network.preprocess)
+            image_SSC, how = decode.load_noted(one.file, network.preprocess)
         except ImageRejected as rejected:
             skipped.append((one.name, rejected.reason))
             say(phrase("unreadable", name=shown(one.name), why=shown(one.why_not or str(rejected))))
             continue
+        notes.append((one.name, how))
         name = _free_name(one.file.stem, names)
         names.add(name)
         found.append(_explained(network, image_SSC, one.name, name))
+    say_samples(notes)
     if not found:
         return 2
     folder.mkdir(exist_ok=True)

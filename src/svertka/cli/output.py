@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from svertka.data.ranges import told
 from svertka.errors import ConfigError, NotFoundError, did_you_mean
 from svertka.messages import LANGUAGES, sentences, shown, text
 from svertka.schema import Notice
@@ -83,6 +84,16 @@ def say_unlike(names: Sequence[str]) -> None:
     """A line about images that are unlike the training images, if there are any."""
     if names:
         say(phrase("unlike", n=len(names), first=shown(names[0])))
+
+
+def say_samples(notes: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """A line about each doubt on how deep samples were read, if there are any.
+
+    Args:
+        notes: of each image, with its name.
+    """
+    for notice in told(notes):
+        say(in_words(notice))
 
 
 class ForPeople:

@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.output import begins, excel_rows, may_write, phrase, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import (
+    begins,
+    excel_rows,
+    may_write,
+    phrase,
+    say,
+    say_samples,
+    say_unlike,
+    standard_output,
+    written_whole,
+)
 from svertka.cli.progress import counted
 from svertka.errors import ConfigError
 from svertka.evaluate.conformal import is_answer, possible_classes
@@ -71,7 +81,7 @@ def predict(
     try:
         with written_whole(Path(out)) if out else standard_output() as stream:
             write = excel_rows(stream) if excel else csv.writer(stream, lineterminator="\n").writerow
-            read, unlike = _write_rows(write, predictor.bundle, inputs, results, top_k, "," if excel else ".")
+            read, unlike, notes = _write_rows(write, predictor.bundle, inputs, results, top_k, "," if excel else ".")
             stream.flush()
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
@@ -80,6 +90,7 @@ def predict(
     say(phrase("predicted_to" if out else "predicted", n=read, files=len(inputs), path=out))
     if read < len(inputs):
         say(phrase("unread", n=len(inputs) - read))
+    say_samples(notes)
     say_unlike(unlike)
     return 0 if read else 2
 
@@ -91,20 +102,21 @@ def _write_rows(
     results: Iterator[FilePrediction],
     top_k: int,
     mark: str,
-) -> tuple[int, list[str]]:
-    """Writes the table; returns how many files were read, and the names of those unlike the training images."""
+) -> tuple[int, list[str], list[tuple[str, tuple[str, ...]]]]:
+    """Writes the table; returns how many files were read, the names of those unlike the training images, and notes."""
     novelty, class_names = bundle.novelty, bundle.class_names
     answers = ["answer"] if bundle.conformal else []
     likeliest = [f"{column}_{rank}" for rank in range(2, top_k + 1) for column in _COLUMNS[1:]]
     columns = [*_COLUMNS[1:], *answers, *(likeliest if top_k else (f"p:{name}" for name in class_names))]
     columns += ["unlike_training", "distance_percentile"] if novelty else []
     write([*_COLUMNS[:1], *columns, "error"])
-    read, unlike = 0, []
+    read, unlike, notes = 0, [], []
     for found, result in zip(inputs, results, strict=True):
         if result.probabilities_K is None:
             write([found.name, *("" for _ in columns), found.why_not or result.error])
             continue
         read += 1
+        notes += [(found.name, result.notes)] if result.notes else []
         figures = [figure(p).replace(".", mark) for p in result.probabilities_K.tolist()]
         best, *others = np.argsort(-result.probabilities_K, kind="stable").tolist()
         answer = [_answer(bundle.conformal, class_names, result, best)] if bundle.conformal else []
@@ -115,7 +127,7 @@ def _write_rows(
             cells += ["yes" if far else "no", f"{novelty.percentile(result.distance):.1f}".replace(".", mark)]
             unlike += [found.name] * far
         write([*cells, ""])
-    return read, unlike
+    return read, unlike, notes
 
 
 def _answer(conformal: Conformal, class_names: Sequence[str], result: FilePrediction, best: int) -> str:

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.inputs import Input, find_inputs, table_config
-from svertka.cli.output import begins, in_words, may_write, phrase, say, say_unlike, standard_output, written_whole
+from svertka.cli.output import (
+    begins,
+    in_words,
+    may_write,
+    phrase,
+    say,
+    say_samples,
+    say_unlike,
+    standard_output,
+    written_whole,
+)
 from svertka.cli.progress import counted
 from svertka.data.competition import is_test_image, plain
 from svertka.data.finder import ways_to_name
@@ -92,13 +102,14 @@ def submit(
     cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
     images = find_images(sample, index)
     distinct = list(dict.fromkeys(images))
-    answers, novelty, unlike, broken = {}, predictor.bundle.novelty, [], []
+    answers, novelty, unlike, broken, notes = {}, predictor.bundle.novelty, [], [], []
     found = counted("predict", len(distinct), predict_files(predictor, (one.file for one in distinct)))
     for image, result in zip(distinct, found, strict=True):
         if result.probabilities_K is None:
             broken.append(f"{image.name} ({image.why_not or result.error})")
             continue
         answers[image] = cells(result.probabilities_K)
+        notes.append((image.name, result.notes))
         if novelty and result.distance is not None and novelty.is_unlike(result.distance):
             unlike.append(image.name)
     if broken:
@@ -111,6 +122,7 @@ def submit(
             row.insert(sample.id_column, written)
             rows.writerow(row)
     say(phrase("rows_to" if out else "rows", n=len(images), what=said, path=out))
+    say_samples(notes)
     say_unlike(unlike)
     return 0
 

@@ -17,11 +17,11 @@ import errno
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
@@ -30,16 +30,16 @@ from PIL import Image
 
 from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES, Format, identify
 from svertka.data.jpeg import MOST_SCANS, Scans, read_scans, without_end_marker
-from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, bytes_per_pixel
+from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, bytes_per_pixel
 from svertka.data.pillow import quiet_pillow
 from svertka.data.preprocess import apply_to_image
-from svertka.data.samples import scale_to_uint8
+from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
 from svertka.errors import ImageRejected
-from svertka.schema import Preprocess
+from svertka.schema import Preprocess, ValueRange
 
 DEFAULT_MAX_PIXELS = 100_000_000
 # Part of every cache key: raise its number when the pixels of any kind of file change.
-DECODE_VERSION = f"2-pillow-{PIL.__version__}"
+DECODE_VERSION = f"3-pillow-{PIL.__version__}"
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -69,11 +69,15 @@ class Decoded:
         image: mode ``"L"`` (all that is gray stays in one channel: a third of the work) or ``"RGB"``.
         mode: Pillow's mode of the stored file.
         notes: what was done to read it rightly, as codes.
+        samples: what it holds in more than 8 bits; None for all other images.
+        scaling: how these became 8 bits, as codes.
     """
 
     image: Image.Image
     mode: str
     notes: tuple[str, ...]
+    samples: Samples | None = None
+    scaling: tuple[str, ...] = ()
 
     @property
     def width_px(self) -> int:
@@ -97,22 +101,36 @@ def load(path: Path | str, preprocess: Preprocess, *, max_pixels: int = DEFAULT_
     Raises:
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
-    with decoding(path, max_pixels=max_pixels) as decoded:
-        return apply_to_image(preprocess, decoded.image)
+    return load_noted(path, preprocess, max_pixels=max_pixels)[0]
 
 
-def decode(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
+def load_noted(
+    path: Path | str, preprocess: Preprocess, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The same, with the notes on how it was read (see ``Decoded``)."""
+    with decoding(path, ranges=preprocess.ranges, max_pixels=max_pixels) as decoded:
+        return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
+
+
+def decode(path: Path | str, *, ranges: Sequence[ValueRange] = (), max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
     """Reads one image file. Of animations and multi-page files the first frame.
+
+    Args:
+        path: of the file.
+        ranges: what is black and white in deep samples; a mode without one is scaled as ``samples`` tells.
+        max_pixels: larger images are refused by their header.
 
     Raises:
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
-    with decoding(path, max_pixels=max_pixels) as decoded:
+    with decoding(path, ranges=ranges, max_pixels=max_pixels) as decoded:
         return decoded
 
 
 @contextmanager
-def decoding(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Decoded]:
+def decoding(
+    path: Path | str, *, ranges: Sequence[ValueRange] = (), max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Iterator[Decoded]:
     """The same for as long as the pixels are needed: their bytes count against what all threads may hold.
 
     Raises:
@@ -121,7 +139,7 @@ def decoding(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Itera
     path = Path(path)
     with ExitStack() as held:
         with _rejecting(path, max_pixels) as stream:
-            decoded = _decode_stream(stream, path.suffix.lower(), max_pixels, held)
+            decoded = _decode_stream(stream, path.suffix.lower(), ranges, max_pixels, held)
         yield decoded
 
 
@@ -175,7 +193,9 @@ def _check_file(path: Path) -> None:
         raise ImageRejected("empty", "the file has zero bytes")
 
 
-def _decode_stream(stream: BinaryIO, suffix: str, max_pixels: int, held: ExitStack) -> Decoded:
+def _decode_stream(
+    stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack
+) -> Decoded:
     found = _identified(stream, suffix)
     _check_before_opening(stream, found, max_pixels)
     if found.plugin in _LOADS_ON_OPEN:
@@ -184,26 +204,44 @@ def _decode_stream(stream: BinaryIO, suffix: str, max_pixels: int, held: ExitSta
     scans = read_scans(stream) if found is JPEG else Scans()
     mode, kind = image.mode, image.format or ""
     notes: list[str] = []
-    held.enter_context(BUDGET.taking(_check_cost(image, scans, max_pixels, notes)))
+    cost = _check_cost(image, scans, max_pixels, notes)
+    tiles = lower_bytes(image)
+    deep_cost = DEEP_COLOUR_BYTES * image.width * image.height
+    if not tiles or deep_cost > BYTES_PER_PIXEL * max_pixels:
+        notes += ["reduced_to_8bit"] if is_reduced(image) else []
+        tiles, deep_cost = [], 0
+    held.enter_context(BUDGET.taking(max(cost, deep_cost)))
     # Pillow turns TIFF by itself while loading; asking before that is the only way to know.
     turned = kind == "TIFF" and _orientation(image) != 1
     image = _loaded(stream, found, image, notes)
-    orientation = _orientation(image)
+    lower = _lower_bytes(stream, found, tiles, notes) if tiles else None
+    turn = _TRANSPOSE.get(_orientation(image))
+    samples: Samples | None = None
     try:
-        flat = _to_gray_or_rgb(image, notes)
+        if lower is not None:
+            samples = read_colours(image, lower, turn)
+        elif is_deep(image):
+            samples = read_gray(image, turn)
+        else:
+            flat = _to_gray_or_rgb(image, notes)
+            flat = flat if turn is None else flat.transpose(turn)
     except MemoryError:
         raise
     except Exception as error:
         raise ImageRejected(
             "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({_said(error)})"
         ) from error
-    if orientation in _TRANSPOSE:
-        flat = flat.transpose(_TRANSPOSE[orientation])
-    if turned or orientation in _TRANSPOSE:
+    if turned or turn is not None:
         notes.append("exif_rotated")
     if kind not in _ONE_PICTURE and _has_more_frames(image, stream, found):
         notes.append("first_frame")
-    return Decoded(flat, mode, tuple(notes))
+    if samples is None:
+        return Decoded(flat, mode, tuple(notes))
+    del image, lower  # their samples are copied; a second copy of a large image would be gigabytes
+    flat, scaling = samples.by_range(ranges)
+    return Decoded(
+        flat, samples.span.mode if samples.is_colour else mode, (*notes, *samples.notes), samples, tuple(scaling)
+    )
 
 
 def _identified(stream: BinaryIO, suffix: str) -> Format:
@@ -350,6 +388,13 @@ def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str
     return complete
 
 
+def _lower_bytes(stream: BinaryIO, found: Format, tiles: list[Any], notes: list[str]) -> Image.Image:
+    """The same file once more, by other tiles."""
+    image = _open(stream, found)
+    image.tile = tiles  # type: ignore[attr-defined]  # of every file that Pillow opens
+    return _loaded(stream, found, image, notes)
+
+
 def _failure(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool) -> ImageRejected:
     """A reader's error as a reason: cut off, of an unknown kind, or damaged."""
     message = _said(error)
@@ -416,10 +461,6 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_gray_or_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     """Any mode of Pillow to L or RGB; appends to ``notes`` what was done."""
-    if image.mode.startswith("I") or image.mode == "F":
-        gray, note = scale_to_uint8(image)
-        notes.extend(note)
-        return Image.fromarray(gray)
     if image.has_transparency_data:
         notes.append("alpha_composited")
         return _on_white(image)

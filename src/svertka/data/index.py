@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from svertka.data.decode import DECODE_VERSION
+from svertka.plain import from_plain
+from svertka.schema import ValueSpan
 from svertka.whole_files import sha256
 
-_INDEX_VERSION = 4
+_INDEX_VERSION = 5
 _SECONDS_TO_WAIT = 5.0
 
 
@@ -36,6 +38,7 @@ class Known:
     detail_hash: int = 0
     sketch: str = ""
     notes: tuple[str, ...] = ()
+    span: ValueSpan | None = None
 
 
 Stamp = tuple[int, int, int, int]
@@ -139,5 +142,4 @@ def _stamp_of(text: str) -> Stamp:
 
 
 def _known_of(text: str) -> Known:
-    value = json.loads(text)
-    return Known(**(value | {"notes": tuple(value["notes"])}))
+    return from_plain(Known, json.loads(text))

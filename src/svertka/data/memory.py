@@ -17,12 +17,14 @@ _BUDGET_BYTES = BYTES_PER_PIXEL * 100_000_000
 # By Pillow's format; the rest needs no more than its image and a copy.
 _LIBRARY_BYTES = {"WEBP": 12, "AVIF": 6, "JPEG2000": 15}
 _COLOUR_BYTES = 4
+DEEP_COLOUR_BYTES = 14
+"""A pixel of 16-bit colours: their bytes are read in two halves, joined, and scaled."""
 
 
 def bytes_per_pixel(kind: str, mode: str) -> int:
     """Bytes that a pixel of one of Pillow's formats and modes takes at the worst moment."""
     stored = {"1": 1, "L": 1, "P": 1}.get(mode, 2 if mode.startswith("I;16") else _COLOUR_BYTES)
-    copy = {"L": 0, "RGB": 0, "1": 1}.get(mode, 1 if mode[0] in "IF" else _COLOUR_BYTES)
+    copy = {"L": 0, "RGB": 0, "1": 1}.get(mode, stored if mode[0] in "IF" else _COLOUR_BYTES)
     return stored + copy + _LIBRARY_BYTES.get(kind, 0)
 
 

@@ -118,8 +118,8 @@ class PixelStore:
 
     def _decode(self, file: Path, wanted: str, max_pixels: int) -> NDArray[np.uint8]:
         try:
-            with decoding(file, max_pixels=max_pixels) as decoded:
-                found = pixel_hash(decoded.image)
+            with decoding(file, ranges=self.preprocess.ranges, max_pixels=max_pixels) as decoded:
+                found = pixel_hash(decoded.image, decoded.samples)
                 prepared = apply_to_image(self.preprocess, decoded.image)
         except ImageRejected as rejected:
             raise DataError(

@@ -144,8 +144,9 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
     """Decodes one file; the pixels are gone when this returns."""
     try:
         with decoding(file, max_pixels=max_pixels) as decoded:
-            digests = fingerprint(decoded.image)
-            if store is not None and digests.pixels not in store:
+            digests = fingerprint(decoded.image, decoded.samples)
+            # Deep samples become pixels by the range that the whole set will decide, so they are prepared when asked.
+            if store is not None and decoded.samples is None and digests.pixels not in store:
                 store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
             return Known(
                 width_px=decoded.width_px,
@@ -156,6 +157,7 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
                 detail_hash=digests.detail,
                 sketch=digests.sketch,
                 notes=decoded.notes,
+                span=None if decoded.samples is None else decoded.samples.span,
             )
     except ImageRejected as rejected:
         return Known(reason=rejected.reason, detail=rejected.detail)
@@ -197,6 +199,7 @@ def _record(entry: Entry, label: int, found: Known) -> ImageRecord:
         detail_hash=found.detail_hash,
         sketch=found.sketch,
         notes=found.notes,
+        span=found.span,
     )
 
 

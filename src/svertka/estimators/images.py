@@ -4,7 +4,8 @@ Shapes: N images, H height, W width, S side of the network's input.
 """
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -19,9 +20,11 @@ from svertka.data.fingerprint import fingerprint
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
 from svertka.data.preprocess import apply
+from svertka.data.ranges import misread, outside
 from svertka.data.scan import scan_listing
 from svertka.errors import DataError, ShapeError
-from svertka.schema import Catalog, ImageRecord, Preprocess
+from svertka.messages import sentences
+from svertka.schema import Catalog, ImageRecord, Notice, Preprocess
 
 Images = Sequence[Path] | Sequence[NDArray[np.uint8]]
 
@@ -155,7 +158,15 @@ def catalog_of(
 def source_of(images: Images, config: RunConfig, preprocess: Preprocess, cache: Path) -> ImageSource:
     """Images without labels, as the network wants them."""
     catalog, store = catalog_of(images, config, preprocess, cache)
+    warn([*misread(catalog.records), *outside(catalog.records, preprocess.ranges)])
     return ImageSource.of(catalog, range(len(images)), store, int(config.max_megapixels * 1e6))
+
+
+def warn(notices: Iterable[Notice]) -> None:
+    """Python's warnings are where a library's caller looks: one for each notice that is loud."""
+    for notice in notices:
+        if notice.level == "warning":
+            warnings.warn(sentences(notice), UserWarning, stacklevel=3)
 
 
 def named(catalog: Catalog, class_names: tuple[str, ...]) -> Catalog:

@@ -20,11 +20,12 @@ from svertka.architectures.registry import SMALL_PX
 from svertka.candidates import unseen
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource, batches
-from svertka.data.pixels import cache_dir
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
-from svertka.estimators.images import Images, catalog_of, is_paths, named, source_of
+from svertka.estimators.images import Images, catalog_of, is_paths, named, source_of, warn
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import FeatureEngine, open_engine, torch_features
@@ -154,7 +155,8 @@ class Trained:
 
     @cached_property
     def _engine(self) -> FeatureEngine:
-        return open_engine(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
+        engine = open_engine(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
+        return engine.seeing(self.preprocess.ranges)
 
     @cached_property
     def _session(self) -> Any:
@@ -241,6 +243,10 @@ def train_on(
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = named(catalog, class_names)
     split = hold_out(catalog, validation_fraction, config)
+    catalog = decide(catalog, (*split.train, *split.val), config)
+    engine = engine.seeing(catalog.ranges)
+    store = PixelStore(cache, engine.preprocess) if catalog.ranges else store
+    warn(catalog.notices)
     materials = Materials(config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache)
     sources = materials.sources
     checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
@@ -266,7 +272,7 @@ def train_on(
             val_rows=(),
             strategy="probe",
             history=(),
-            notices=(),
+            notices=catalog.notices,
             **common,
         )
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
@@ -286,7 +292,7 @@ def train_on(
             val_rows=lesson.judging,
             strategy=chosen.strategy,
             history=chosen.history,
-            notices=(*learned.decision.reasons, *learned.notices),
+            notices=(*catalog.notices, *learned.decision.reasons, *learned.notices),
             **common,
         )
 

@@ -251,7 +251,7 @@ def _with_metadata(graph: "onnx.ModelProto", class_names: Sequence[str], preproc
     model.CopyFrom(graph)
     properties = {
         "class_names": json.dumps(list(class_names), ensure_ascii=False),
-        "preprocess": json.dumps(asdict(preprocess)),
+        "preprocess": json.dumps(preprocess.as_fields()),
         "preprocess_hash": preprocess.hash,
         "svertka_version": __version__,
     }

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +26,7 @@ from svertka.errors import DataError, NotFoundError
 from svertka.export.engines import Run, open_graph, suitable
 from svertka.export.session import BATCH, FEATURES
 from svertka.runtime import import_torch
-from svertka.schema import EventSink, Notice, Preprocess, Source, ignore_events
+from svertka.schema import EventSink, Notice, Preprocess, Source, ValueRange, ignore_events
 from svertka.whole_files import read_sealed_json, sha256, write_sealed_json
 
 if TYPE_CHECKING:
@@ -71,7 +71,12 @@ class FeatureEngine:
     @property
     def key(self) -> str:
         """Names weights and preprocessing in the feature cache."""
-        return _key(self.config, self.folder)
+        name = _key(self.config, self.folder)
+        return f"{name}-{self.preprocess.hash}" if self.preprocess.ranges else name
+
+    def seeing(self, ranges: tuple[ValueRange, ...]) -> "FeatureEngine":
+        """The same network for images whose deep samples are scaled by these ranges."""
+        return replace(self, preprocess=replace(self.preprocess, ranges=ranges))
 
     @cached_property
     def _run(self) -> Run:
@@ -207,7 +212,11 @@ def _read_card(folder: Path) -> dict[str, Any]:
 def _discard(config: RunConfig, folder: Path, cache: Path, on_event: EventSink) -> None:
     """Takes a damaged backbone away, with the features that were computed by it or beside it."""
     on_event(Notice("cached_backbone_damaged", {"name": config.backbone, "folder": str(folder)}, level="warning"))
-    for derived in (folder, *(cache / "features" / f"{prefix}{_key(config, folder)}" for prefix in ("", _TORCH))):
+    # Names of features begin with the key; what follows tells the ranges of deep samples, if there are any.
+    features = [
+        found for prefix in ("", _TORCH) for found in (cache / "features").glob(f"{prefix}{_key(config, folder)}*")
+    ]
+    for derived in (folder, *features):
         shutil.rmtree(derived, ignore_errors=True)
 
 
@@ -246,7 +255,7 @@ def _build(config: RunConfig, folder: Path) -> dict[str, Any]:
         state = {name: tensor.contiguous() for name, tensor in backbone.module.state_dict().items()}
         save_file(state, beside / WEIGHTS)
         card = {
-            "preprocess": asdict(backbone.preprocess),
+            "preprocess": backbone.preprocess.as_fields(),
             "source": asdict(backbone.source),
             "widths": backbone.widths,
             "weights_hash": backbone.weights_hash,

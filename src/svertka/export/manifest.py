@@ -1,13 +1,12 @@
 """``manifest.json``: what a bundle says of itself, and every check of that before anything is believed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from svertka.errors import BundleError, ConfigError
 from svertka.export.engines import ENGINES, ONNX
-from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess
+from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess, ValueRange
 from svertka.whole_files import parse_json, read_file
 
 FORMAT = 2
@@ -74,7 +73,7 @@ def file_facts(bundle: Bundle, name: str) -> tuple[int, str]:
 
 def preprocess_fields(preprocess: Preprocess) -> dict[str, object]:
     """The preprocessing as JSON, with its hash beside it."""
-    return {"preprocess": asdict(preprocess), "preprocess_hash": preprocess.hash}
+    return {"preprocess": preprocess.as_fields(), "preprocess_hash": preprocess.hash}
 
 
 def _check_format(manifest: Mapping[str, object], path: Path) -> None:
@@ -110,6 +109,8 @@ def _preprocess(manifest: Mapping[str, object], path: Path) -> Preprocess:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
+        if "ranges" in values:
+            values["ranges"] = tuple(ValueRange(**known) for known in values["ranges"])
         preprocess = Preprocess(**values)
         actual = preprocess.hash
     except (TypeError, ConfigError) as error:

@@ -40,6 +40,7 @@ class FilePrediction:
         probabilities_K: one a class.
         distance: to the nearest training image (see ``Bundle.novelty``); None where the bundle remembers none.
         error: empty where the file was read.
+        notes: how it was read, as codes; see ``decode.Decoded``.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class FilePrediction:
     probabilities_K: NDArray[np.float32] | None = None
     distance: float | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def predict_files(
             pool.shutdown(cancel_futures=True)  # a caller who stops early waits for no more than what is running
 
 
-Prepared = tuple[Path, Images | ImageRejected]
+Prepared = tuple[Path, tuple[Images, tuple[str, ...]] | ImageRejected]
 
 
 def _decoded_ahead(
@@ -138,7 +140,7 @@ def _decoded_ahead(
 
     def prepare(path: Path) -> Prepared:
         try:
-            return path, decode.load(path, preprocess, max_pixels=max_pixels)
+            return path, decode.load_noted(path, preprocess, max_pixels=max_pixels)
         except ImageRejected as rejected:
             return path, rejected
 
@@ -156,11 +158,12 @@ def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]
 
 
 def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[FilePrediction]:
-    images = [image for _, image in batch if not isinstance(image, ImageRejected)]
+    images = [found[0] for _, found in batch if not isinstance(found, ImageRejected)]
     answers = iter(zip(*predictor.infer(np.stack(images)), strict=True) if images else ())
-    for path, image in batch:
-        if isinstance(image, ImageRejected):
-            yield FilePrediction(path, error=str(image))
+    for path, found in batch:
+        if isinstance(found, ImageRejected):
+            yield FilePrediction(path, error=str(found))
         else:
             logits_K, probabilities_K, *distance = next(answers)
-            yield FilePrediction(path, logits_K, probabilities_K, float(distance[0]) if distance else None)
+            far = float(distance[0]) if distance else None
+            yield FilePrediction(path, logits_K, probabilities_K, far, notes=found[1])

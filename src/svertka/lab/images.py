@@ -10,6 +10,7 @@ from svertka.config import RunConfig
 from svertka.data.digits import load_digits
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
@@ -159,7 +160,11 @@ def _folder(data: str, on_event: EventSink) -> Images:
     preprocess, cache = Preprocess(size_px=SIDE_PX), cache_dir()
     config = RunConfig(data=data)
     catalog = scan(data, config=config, preprocess=preprocess, cache=cache, on_event=on_event)
-    split, store = make_split(catalog, config), PixelStore(cache, preprocess)
+    split = make_split(catalog, config)
+    scanned, catalog = catalog, decide(catalog, (*split.train, *split.val), config)
+    for notice in catalog.notices[len(scanned.notices) :]:
+        on_event(notice)
+    store = PixelStore(cache, replace(preprocess, ranges=catalog.ranges))
     learn, judge = (ImageSource.of(catalog, part, store) for part in (split.train, split.val))
     return Images(
         name=Path(data).resolve().name,

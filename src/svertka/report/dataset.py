@@ -139,7 +139,7 @@ def _sample_rows(voice: Voice, run: RunRecord, labels: Sequence[int]) -> tuple[S
             members[record.label].append(index)
     chosen = {label: [catalog.records[index] for index in _evenly(found)] for label, found in members.items()}
     files = [catalog.file(record) for label in labels for record in chosen[label]]
-    pictures = iter(thumbnails(files, _SAMPLE_PX, run.config.max_megapixels))
+    pictures = iter(thumbnails(files, _SAMPLE_PX, run.config.max_megapixels, catalog.ranges))
     return tuple(
         SampleRow(
             name=catalog.class_names[label],

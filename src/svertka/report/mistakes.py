@@ -52,7 +52,7 @@ def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
     surest = wrong[:_MISTAKES_SHOWN]
     names = run.test.class_names
     files = [run.catalog.root / run.test.paths[row] for row, _ in surest]
-    pictures = thumbnails(files, _MISTAKE_PX, run.config.max_megapixels)
+    pictures = thumbnails(files, _MISTAKE_PX, run.config.max_megapixels, run.catalog.ranges)
     shown = []
     for (row, confidence), picture in zip(surest, pictures, strict=True):
         true, said = names[int(run.test.labels_N[row])], names[int(predicted_N[row])]

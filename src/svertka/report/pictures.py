@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from svertka.data.decode import decoding
 from svertka.data.pillow import quiet_pillow
 from svertka.errors import ImageRejected
+from svertka.schema import ValueRange
 
 # 84 thumbnails of pure noise, the worst case, stay under 1.3 MB at this size and quality.
 _QUALITY = 80
@@ -30,23 +31,26 @@ class Thumbnail:
     reason: str = ""
 
 
-def thumbnails(files: Sequence[Path], size_px: int, max_megapixels: float) -> tuple[Thumbnail, ...]:
+def thumbnails(
+    files: Sequence[Path], size_px: int, max_megapixels: float, ranges: Sequence[ValueRange] = ()
+) -> tuple[Thumbnail, ...]:
     """Makes a thumbnail of every file, in order; a bad file never stops the report.
 
     Args:
         files: absolute paths.
         size_px: longest side.
         max_megapixels: larger images are not decoded.
+        ranges: what is black and white in samples deeper than 8 bits.
     """
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(pool.map(lambda file: _thumbnail(file, size_px, max_megapixels), files))
+        return tuple(pool.map(lambda file: _thumbnail(file, size_px, max_megapixels, ranges), files))
 
 
-def _thumbnail(file: Path, size_px: int, max_megapixels: float) -> Thumbnail:
+def _thumbnail(file: Path, size_px: int, max_megapixels: float, ranges: Sequence[ValueRange]) -> Thumbnail:
     if not file.is_file():
         return Thumbnail(source="", reason="missing")
     try:
-        picture = _fast_jpeg(file, size_px, max_megapixels) or _decoded(file, size_px, max_megapixels)
+        picture = _fast_jpeg(file, size_px, max_megapixels) or _decoded(file, size_px, max_megapixels, ranges)
     except ImageRejected as rejected:
         return Thumbnail(source="", reason=rejected.reason)
     picture.thumbnail((size_px, size_px), Image.Resampling.BICUBIC)
@@ -71,7 +75,7 @@ def _fast_jpeg(file: Path, size_px: int, max_megapixels: float) -> Image.Image |
         return None  # the decoder will say what is wrong with it
 
 
-def _decoded(file: Path, size_px: int, max_megapixels: float) -> Image.Image:
-    with decoding(file, max_pixels=round(max_megapixels * 1e6)) as decoded:
+def _decoded(file: Path, size_px: int, max_megapixels: float, ranges: Sequence[ValueRange]) -> Image.Image:
+    with decoding(file, ranges=ranges, max_pixels=round(max_megapixels * 1e6)) as decoded:
         decoded.image.thumbnail((size_px, size_px), Image.Resampling.BICUBIC)
         return decoded.image.convert("RGB")

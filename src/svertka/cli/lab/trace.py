@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from svertka.cli.output import say_samples
 from svertka.data import decode
 from svertka.engine.twin.trace import Layer, Trace, layers
 from svertka.engine.twin.trace import trace as take_apart
@@ -36,9 +37,11 @@ def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
     opened = load_bundle(bundle)
     twin = open_twin(read_checked(opened, MODEL))
     try:
-        pixels = decode.load(image, opened.preprocess)[None]
+        pixels_SSC, notes = decode.load_noted(image, opened.preprocess)
     except ImageRejected as rejected:
         raise DataError(f"{image} cannot be used: {rejected}") from rejected
+    say_samples([(str(image), notes)])
+    pixels = pixels_SSC[None]
     names, where = output_names(opened), str(opened.directory / MODEL)
     check_outputs(run_twin(twin, pixels, names), names, 1, len(opened.class_names), where)
     with as_graph_error("cannot be taken apart"):
