@@ -15,6 +15,9 @@ from svertka.errors import GraphError, ShapeError
 
 Shape = tuple[int, ...]
 
+_LARGEST = (2**31 - 1, 2**63 - 1)
+"""As an end these mean that of an axis, whichever it is; going backwards, engines differ in what they take them for."""
+
 
 def integers(values: Array | Sequence[int]) -> list[int]:
     """A vector of whole numbers as Python's own, which don't overflow."""
@@ -119,6 +122,8 @@ def split_sizes(node: Node, length: int, sizes: Array | None) -> list[int]:
         raise ValueError(f"num_outputs is {node.get('num_outputs', count)} beside {count} outputs")
     if parts is None:
         each = -(-length // count)
+        if length % count and "num_outputs" not in node.attributes:
+            raise ValueError(f"it splits {length} places into {count} equal parts")
         parts = [each] * (count - 1) + [length - each * (count - 1)]
     if len(parts) != count or sum(parts) != length or min(parts) < 0:
         raise ValueError(f"it splits {length} places into {count} parts of {list(parts)}")
@@ -147,8 +152,8 @@ def cuts_of(node: Node, shape: Shape, given: Sequence[Array | None]) -> tuple[sl
 
 
 def _cut(first: int, last: int, step: int, size: int) -> slice:
-    if step == 0:
-        raise ValueError("it has a step of 0")
+    if step == 0 or (step < 0 and last in _LARGEST):
+        raise ValueError(f"it goes from {first} to {last} in steps of {step}")
     first, last = (place + size if place < 0 else place for place in (first, last))
     if step > 0:
         return slice(min(max(first, 0), size), min(max(last, 0), size), step)
@@ -194,6 +199,8 @@ def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window
         )
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     if auto in ("SAME_UPPER", "SAME_LOWER"):
+        if max(dilations) > 1:  # ONNX Runtime leaves them out of account, or refuses
+            raise ValueError(f"dilations are {list(dilations)} beside auto_pad {auto!r}")
         total = [max((-(-s // t) - 1) * t + r - s, 0) for s, t, r in zip(sizes, strides, reach, strict=True)]
         small, large = [t // 2 for t in total], [t - t // 2 for t in total]
         pads = (*small, *large) if auto == "SAME_UPPER" else (*large, *small)

@@ -106,5 +106,7 @@ def check_order(graph: Graph) -> None:
             if name in made:
                 raise GraphError(f"Node {node.name!r}, a {node.op}, makes {name!r} a second time.")
         made.update(name for name in node.outputs if name)
+    if not graph.outputs:
+        raise GraphError("The graph has no outputs.")
     if missing := [name for name in graph.outputs if name not in made]:
         raise GraphError(f"The graph's output {missing[0]!r} is made by no node.")

@@ -97,21 +97,19 @@ def place(buffers: Sequence[Buffer]) -> tuple[list[int], int]:
     Returns:
         Where each begins, in bytes, and how many bytes that takes in all.
     """
-    starts, placed, total = [0] * len(buffers), list[int](), 0
-    for index in sorted(range(len(buffers)), key=lambda index: -buffers[index].size):
-        buffer, at = buffers[index], 0
-        alive = [
-            (starts[other], starts[other] + buffers[other].size)
-            for other in placed
-            if buffers[other].first <= buffer.last and buffer.first <= buffers[other].last
-        ]
-        for begin, end in sorted(alive):
-            if begin - at >= buffer.size:
-                break
-            at = max(at, -(-end // _ALIGNMENT) * _ALIGNMENT)
-        starts[index] = at
-        placed.append(index)
+    starts, total = [0] * len(buffers), 0
+    placed = np.empty((4, len(buffers)), np.int64)  # start, end, first and last step; by start
+    order = sorted(range(len(buffers)), key=lambda index: -buffers[index].size)
+    for count, index in enumerate(order):
+        buffer, (start, end, first, last) = buffers[index], placed[:, :count]
+        alive = np.flatnonzero((first <= buffer.last) & (buffer.first <= last))
+        ends = np.concatenate([[0], np.maximum.accumulate(end[alive])])  # of all that lies below
+        gaps = np.flatnonzero(start[alive] - ends[:-1] >= buffer.size)
+        at = starts[index] = int(ends[gaps[0] if len(gaps) else -1])
         total = max(total, at + buffer.size)
+        behind = int(np.searchsorted(start, at))
+        placed[:, behind + 1 : count + 1] = placed[:, behind:count]
+        placed[:, behind] = at, -(-(at + buffer.size) // _ALIGNMENT) * _ALIGNMENT, buffer.first, buffer.last
     return starts, total
 
 

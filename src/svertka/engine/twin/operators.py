@@ -57,7 +57,7 @@ def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None
     except GraphError:
         raise
     except (ValueError, TypeError, ArithmeticError, LookupError, MemoryError) as error:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, cannot be computed: {error}.") from None
+        raise GraphError(f"Node {node.name!r}, a {node.op}, cannot be computed: {str(error).rstrip('.')}.") from None
     values = result if isinstance(result, tuple | list) else (result,)
     found = [np.asarray(value, sizes.dtype) for value, sizes in zip(values, expected, strict=True)]
     if [value.shape for value in found] != [sizes.shape for sizes in expected]:

@@ -1,7 +1,7 @@
 """From a graph and sizes to steps: which kernel computes what, and where every tensor lies.
 
-Views (Transpose, Reshape …) take no step where strides can express them. The inputs of a concatenation of channels are
-written where the concatenation will be read, so it takes no step either.
+Views (Transpose, Reshape, Split …) take no step where strides can express them. The inputs of a concatenation of
+channels are written where the concatenation will be read, so it takes no step either.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from svertka.engine.twin.arguments import permutation, window_of
+from svertka.engine.twin.arguments import axis_of, permutation, split_sizes, window_of
 from svertka.engine.twin.graph import F32, Array, Graph, Node
 from svertka.engine.twin.kernels import elementwise
 from svertka.engine.twin.kernels.base import Kernel
@@ -133,7 +133,7 @@ class _Planner:
                 node.inputs
             ):
                 continue
-            if any(makers.get(name, "Transpose") in _VIEWS | {"Transpose"} for name in node.inputs):
+            if any(makers.get(name, "Transpose") in _VIEWS | {"Transpose", "Split"} for name in node.inputs):
                 continue
             for name in node.inputs:
                 self.homes[name] = (root, start)
@@ -200,6 +200,13 @@ class _Planner:
             seen = self._contiguous(x, node.name).reshaped(self.sizes[name].shape)
             assert seen is not None
             self._define(name, seen, node)
+        elif isinstance(x, Layout) and node.op == "Split":
+            axis, start = axis_of(node.get("axis", 0), len(x.shape)), 0
+            sizes = self.constants[node.inputs[1]] if len(node.inputs) > 1 else None
+            for part, size in zip(node.outputs, split_sizes(node, x.shape[axis], sizes), strict=True):
+                if part:
+                    self._define(part, x.part(axis, start, size), node)
+                start += size
         elif node.op in ("Conv", "MaxPool", "AveragePool") or (
             node.op == "GlobalAveragePool" and len(self.sizes[name].shape) == 4
         ):

@@ -58,9 +58,10 @@ def average_pool(
 def _numbers_seen(window: Window, axis: int, size: int, places: int, counts_padding: bool, after: int) -> F32:
     """How many numbers count at each place along an axis."""
     low, high = (-window.before[axis], size + after) if counts_padding else (0, size)
-    taps = np.arange(window.kernel[axis]) * window.dilation[axis]
-    at = np.arange(places)[:, None] * window.stride[axis] - window.before[axis] + taps
-    return np.asarray(((at >= low) & (at < high)).sum(axis=1), np.float32)
+    start, apart = np.arange(places) * window.stride[axis] - window.before[axis], window.dilation[axis]
+    first = np.maximum(-((start - low) // apart), 0)
+    last = np.minimum((high - 1 - start) // apart, window.kernel[axis] - 1)
+    return np.asarray(last - first + 1, np.float32)
 
 
 def _pool(
@@ -108,9 +109,11 @@ def _pool(
 
 def _taps(window: Window, axis: int, first: int, count: int, size: int) -> list[tuple[slice, slice]]:
     """For each element of a kernel along an axis: the outputs for which it lies on the map, and where it lies."""
-    step, taps = window.stride[axis], []
-    for element in range(window.kernel[axis]):
-        start = first * step - window.before[axis] + element * window.dilation[axis]
+    step, apart, taps = window.stride[axis], window.dilation[axis], []
+    corner = first * step - window.before[axis]
+    lowest = max(0, -((corner + (count - 1) * step) // apart))  # however large a kernel is, only what meets the map
+    for element in range(lowest, min(window.kernel[axis], (size - 1 - corner) // apart + 1)):
+        start = corner + element * apart
         begin, end = max(0, -(start // step)), min(count, (size - 1 - start) // step + 1)
         if begin < end:
             taps.append((slice(begin, end), slice(start + begin * step, start + (end - 1) * step + 1, step)))
