@@ -276,6 +276,22 @@ class TestHostile:
         with pytest.raises(ImageRejected, match="more than 100 scans"):
             decode(path)
 
+    def test_twenty_scans_of_a_large_picture(self, tmp_path: Path) -> None:
+        whole = bytearray(saved("JPEG", progressive=True))
+        scan = whole[whole.rindex(b"\xff\xda") : -2]
+        frame = whole.index(b"\xff\xc2")
+        whole[frame + 5 : frame + 9] = struct.pack(">HH", 9000, 11000)
+        path = tmp_path / "scans.jpg"
+        path.write_bytes(whole[:-2] + scan * 20 + whole[-2:])
+        with pytest.raises(ImageRejected, match=r"too_large: a JPEG of \d\d scans, as no encoder writes it"):
+            decode(path)
+
+    def test_runs_that_are_decoded_in_python(self, tmp_path: Path) -> None:
+        path = tmp_path / "runs.qoi"
+        path.write_bytes(b"qoif" + struct.pack(">IIBB", 9000, 9000, 3, 0) + b"\xfd" * 1000)
+        with pytest.raises(ImageRejected, match=r"81\.0 megapixels in 1014 bytes, .* at most 4\.0 are read"):
+            decode(path)
+
     def test_a_video_behind_a_photograph_counts_no_scans(self, tmp_path: Path) -> None:
         path = tmp_path / "motion.jpg"
         path.write_bytes(saved("JPEG", progressive=True) + b"\xff\xda\0\x08" * 1000)

@@ -14,6 +14,7 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 """
 
 import errno
+import os
 import re
 import stat
 import struct
@@ -59,6 +60,9 @@ _ONE_PICTURE = frozenset({"MPO", "PSD"})  # the others are the camera's preview,
 _TILE_OFFSET_TAGS, _MOST_TILES = (273, 324), 100_000
 _DNG_VERSION_TAG, _SUBFILE_TAG, _SUB_IFDS_TAG = 50706, 254, 330
 _STRIP_PIXELS = 1 << 20
+_MOST_PASSES = 2_000_000_000  # pixels times scans of a JPEG: seconds
+# What Pillow decodes in Python takes microseconds a pixel: a small file must not promise many.
+_SLOW_PIXELS, _SLOW_PIXELS_PER_BYTE = 4_000_000, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,7 @@ def _decode_stream(
         held.enter_context(BUDGET.taking(BYTES_PER_PIXEL * max_pixels))
     image = _open(stream, found)
     scans = read_scans(stream) if found is JPEG else Scans()
+    _check_speed(image, os.fstat(stream.fileno()).st_size)  # seeking would move what some readers rely on
     mode, kind = image.mode, image.format or ""
     notes: list[str] = []
     cost = _check_cost(image, scans, max_pixels, notes)
@@ -274,7 +279,7 @@ def _unknown(stream: BinaryIO, suffix: str) -> ImageRejected:
 def _check_before_opening(stream: BinaryIO, found: Format, max_pixels: int) -> None:
     """What Pillow would do before it says how large an image is."""
     length = stream.seek(0, 2)
-    if found.plugin in _READS_WHOLE_FILE and length > BYTES_PER_PIXEL * max_pixels:
+    if found.plugin in _READS_WHOLE_FILE and length > max_pixels:  # a byte a pixel is more than their encoders write
         raise ImageRejected("too_large", f"{found.name} file of {length / 1e6:.0f} MB")
     if found.plugin == "TIFF" and (tiles := _tiff_tiles(stream)) > _MOST_TILES:
         raise ImageRejected("too_large", f"a TIFF of {tiles} strips or tiles; at most {_MOST_TILES} are read")
@@ -333,8 +338,9 @@ def _check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[s
     size = f"{width} × {height} = {pixels / 1e6:.1f} megapixels by its header"
     if pixels > max_pixels:
         raise ImageRejected("too_large", f"{size}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
-    if scans.count > MOST_SCANS:
-        raise ImageRejected("too_large", f"a JPEG of more than {MOST_SCANS} scans, as no encoder writes them")
+    if scans.count > MOST_SCANS or scans.count * pixels > _MOST_PASSES:
+        found = f"more than {MOST_SCANS}" if scans.count > MOST_SCANS else str(scans.count)
+        raise ImageRejected("too_large", f"a JPEG of {found} scans, as no encoder writes it; save it anew")
     each = bytes_per_pixel(image.format or "", image.mode)
     held = 2 * scans.components if scans.are_several else 0
     allowed = BYTES_PER_PIXEL * max_pixels
@@ -348,6 +354,14 @@ def _check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[s
             f"{size}; at most {most:.0f} are allowed of {image.format}, which takes much memory (max_megapixels)",
         )
     return pixels * (each + held)
+
+
+def _check_speed(image: Image.Image, length: int) -> None:
+    pixels, tiles = image.width * image.height, getattr(image, "tile", ())
+    most = max(_SLOW_PIXELS, _SLOW_PIXELS_PER_BYTE * length)
+    if pixels > most and any(tile[0] in Image.DECODERS for tile in tiles):
+        size = f"{pixels / 1e6:.1f} megapixels in {length} bytes"
+        raise ImageRejected("too_large", f"{size}, which Pillow decodes slowly; at most {most / 1e6:.1f} are read")
 
 
 def _halve(image: Image.Image) -> bool:

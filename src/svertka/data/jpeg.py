@@ -21,6 +21,7 @@ _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _CHUNK_BYTES = 1 << 20
 _TAILS = (b"", b"\x55" * 256, b"\xaa" * 256, b"\xfe" * 256, b"\x12\xe7" * 128)
 _COEFFICIENTS = 64
+_LARGEST_BYTES = 1 << 28
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def without_end_marker(stream: BinaryIO, read: Callable[[BinaryIO], Image.Image]
         stream: seekable.
         read: decodes a whole JPEG.
     """
-    if not read_scans(stream, to_the_end=True).are_complete:
+    if stream.seek(0, 2) > _LARGEST_BYTES or not read_scans(stream, to_the_end=True).are_complete:
         return None
     stream.seek(0)
     data = stream.read().rstrip(b"\xff")
