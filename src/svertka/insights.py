@@ -19,7 +19,7 @@ from svertka.plain import from_plain
 from svertka.schema import Bundle, Evaluation, EventSink, Insight, Notice, Predictions, ignore_events
 from svertka.whole_files import read_sealed_json, write_sealed_json
 
-_FORMAT = 3
+_FORMAT = 4
 _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
 
 

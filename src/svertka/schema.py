@@ -718,13 +718,26 @@ ShortcutVerdict = Literal["nothing to learn", "chance", "better than chance", "n
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClassPair:
+    """Two classes, and how well something tells the images of one from those of the other."""
+
+    first: str
+    second: str
+    roc_auc: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ShortcutProbe:
-    """A classifier that sees only what should not matter, judged on the test images; None: nothing to learn from."""
+    """A classifier that sees only what should not matter, judged on the test images; None: nothing to learn from.
+
+    ``pairs``: of three or more classes those that it tells apart nearly always, the surest first.
+    """
 
     name: str
     verdict: ShortcutVerdict
     accuracy: Estimate | None
     roc_auc: Estimate | None
+    pairs: tuple[ClassPair, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ from svertka.explain.insight import choose_examples, explain_image
 from svertka.explain.network import open_network
 from svertka.explain.occlusion import covered_probability, occlude, occlusion_map
 from svertka.explain.patches import level_of, shown_stages, top_patches
-from svertka.explain.shortcuts import probe_shortcuts, verdict
+from svertka.explain.shortcuts import clear_pairs, probe_shortcuts, verdict
 from svertka.export.rewire import rewired
 from svertka.plain import from_plain
 from svertka.schema import (
@@ -428,6 +428,63 @@ def test_intervals_of_probes_count_groups(tmp_path):
     alone, patients = probes
     assert patients.value == alone.value
     assert (patients.low, patients.high) != (alone.low, alone.high)
+
+
+SIX = tuple("abcdef")
+
+
+def judged_pairs(score_of_class, each=20, units=None, seed=0):
+    """What is said of six classes by a probe that sees one number beside noise."""
+    rng = np.random.default_rng(seed)
+    labels_N = np.repeat(np.arange(6), each)
+    logits_NK = rng.normal(size=(6 * each, 6)).astype(np.float32)
+    logits_NK[np.arange(6 * each), labels_N] += np.array([score_of_class.get(name, 0) for name in SIX])[labels_N]
+    said = Predictions(logits_NK=logits_NK, labels_N=labels_N, paths=("",) * (6 * each), class_names=SIX)
+    return [(pair.first, pair.second) for pair in clear_pairs(said, np.arange(6 * each) if units is None else units)]
+
+
+def test_two_of_six_classes_are_given_away():
+    best, *others = judged_pairs({"b": 3, "e": 3})
+    assert best == ("b", "e")
+    assert len(others) == 8 and all({"b", "e"} & set(pair) for pair in others)  # each from the four others
+
+
+def test_no_pair_is_named_by_chance():
+    """200 probes of noise, 15 pairs each: at the usual 5 % a pair, 75 would be named on one side alone."""
+    assert sum(len(judged_pairs({}, each=6, seed=seed)) for seed in range(200)) == 0
+
+
+def test_pairs_count_groups():
+    assert judged_pairs({"b": 3, "e": 3}, units=np.arange(120) // 5) == []  # four patients a class prove little
+
+
+def test_a_tint_of_two_classes_is_found(tmp_path):
+    """One is reddish, one bluish; among the four others the border tells nothing."""
+    rng = np.random.default_rng(0)
+    records = []
+    for number in range(360):
+        pixels = rng.integers(40, 200, (40, 40, 3), dtype=np.uint8)
+        label = number % 6
+        if label in (1, 4):
+            pixels[:, :, 0 if label == 1 else 2] += 40
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        records.append(
+            ImageRecord(
+                path=f"{number}.png", label=label, split=None, group=None, width_px=40, height_px=40, mode="RGB",
+                pixel_hash=f"{number:04}", perceptual_hash=0,
+            )
+        )  # fmt: skip
+    from svertka.data.fingerprint import pixel_hash
+
+    records = [replace(one, pixel_hash=pixel_hash(Image.open(tmp_path / one.path))) for one in records]
+    catalog = Catalog(root=tmp_path, layout="class folders", class_names=SIX, records=tuple(records))
+    split = Split(train=tuple(range(180)), val=(), test=tuple(range(180, 360)), seed=0)
+    store = PixelStore(tmp_path / "cache", Preprocess(size_px=40))
+    sources = {name: ImageSource.of(catalog, split.of(name), store) for name in ("train", "test")}
+    border, size, file = probe_shortcuts(catalog, split, sources, Estimate(0.95, 0.9, 1.0, 180), 0)
+    assert ("b", "e") in [(pair.first, pair.second) for pair in border.pairs]
+    assert all({pair.first, pair.second} & {"b", "e"} for pair in border.pairs)
+    assert size.pairs == file.pairs == ()
 
 
 def test_verdicts():

@@ -15,6 +15,7 @@ from svertka.report.heat import feature_tile, filter_tile, overlay, viridis
 from svertka.report.page import render
 from svertka.report.seeing import make_seeing
 from svertka.report.voice import Voice
+from svertka.schema import ClassPair, Estimate
 
 EN = Voice("en")
 
@@ -68,6 +69,16 @@ def test_a_shortcut_near_the_model_is_a_warning_and_a_weak_one_is_not(run):
     assert levels("near the model") == ["warning"]
     assert levels("better than chance") == ["info"]
     assert levels("chance") == []
+
+
+def test_a_shortcut_between_two_classes_is_a_warning(run):
+    pair = ClassPair(first="cat", second="dog", roc_auc=Estimate(0.97, 0.93, 1.0, 40))
+    border = replace(INSIGHT.shortcuts[0], verdict="better than chance", pairs=(pair,))
+    seen = replace(run, insight=replace(INSIGHT, shortcuts=(border,)))
+    (alert,) = [alert for alert in make_alerts(EN, seen) if "give some classes away" in alert.title]
+    assert alert.level == "warning"
+    assert "tells 1 pair of classes apart nearly always: “cat” from “dog” with ROC AUC 0.970" in alert.body
+    assert "tells apart “cat” from “dog”: 0.970" in render(seen)
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

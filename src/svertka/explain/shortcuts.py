@@ -4,11 +4,17 @@ Where one of them does well, the classes differ in something beside what is show
 frame), and a network may have learnt that instead: Geirhos et al. 2020, Shortcut Learning in Deep Neural Networks
 (arXiv 2004.07780). They are fitted on training images and judged on the test images; nothing is chosen by them.
 
+A mean over classes hides what gives only two of them away, so of three or more classes each pair is judged too. Many
+pairs are many chances to be fooled: one counts if the probability of its ranks, times the number of all pairs of all
+probes (Bonferroni), is at most ``RISK``, and if it is nearly always told apart. By content alone borders and files tell
+classes apart better than chance, which is no cause for alarm.
+
 Shapes: N images, S side in pixels, D features, K classes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +25,10 @@ from PIL import Image
 from svertka.data.loader import ImageSource, batches
 from svertka.data.pillow import quiet_pillow
 from svertka.evaluate import evaluate
+from svertka.evaluate.clusters import roc_auc
 from svertka.schema import (
     Catalog,
+    ClassPair,
     Estimate,
     ImageRecord,
     Predictions,
@@ -36,7 +44,14 @@ MOST = 1_000
 NEAR = 0.5
 """Share of the model's lead over guessing (ROC AUC above 1/2) from which a probe counts as near the model."""
 
+CLEAR = 0.9
+"""ROC AUC from which two classes are nearly always told apart."""
+
+RISK = 0.01
+"""Probability that a run names any pair by chance."""
+
 _PARTS: tuple[SplitName, SplitName] = ("train", "test")
+_KINDS = ("border", "size", "file")
 _CELLS = 16  # a side; the outermost of them are the border
 _STRENGTH = 0.03  # inverse regularisation of the border's logistic regression on standardised columns
 _TAGS = {"make": 0x010F, "model": 0x0110, "software": 0x0131, "date": 0x0132}
@@ -58,13 +73,13 @@ def probe_shortcuts(
     """
     parts = [_Part.of(catalog, split, name, sources[name], seed) for name in _PARTS]
     codes = _Codes()
-    columns: dict[str, Callable[[_Part], Columns]] = {
-        "border": lambda part: _borders(part.source),
-        "size": lambda part: np.array([_size(r.width_px, r.height_px) for r in part.records], np.float64),
-        "file": lambda part: np.array([_file(catalog.file(r), r, codes) for r in part.records], np.float64),
-    }
+    makers: tuple[Callable[[_Part], Columns], ...] = (
+        lambda part: _borders(part.source),
+        lambda part: np.array([_size(r.width_px, r.height_px) for r in part.records], np.float64),
+        lambda part: np.array([_file(catalog.file(r), r, codes) for r in part.records], np.float64),
+    )
     found = []
-    for name, make in columns.items():
+    for name, make in zip(_KINDS, makers, strict=True):
         train, test = parts
         answers = _fit(name, make(train), train.source.labels, make(test), len(catalog.class_names), seed)
         found.append(_judge(name, answers, test, catalog.class_names, model, seed))
@@ -193,7 +208,44 @@ def _judge(
     )
     metrics = evaluate(said, groups_N=test.units_N, seed=seed).metrics
     auc = metrics.get("roc_auc")
-    return ShortcutProbe(name=name, verdict=verdict(auc, model), accuracy=metrics["accuracy"], roc_auc=auc)
+    return ShortcutProbe(
+        name=name,
+        verdict=verdict(auc, model),
+        accuracy=metrics["accuracy"],
+        roc_auc=auc,
+        pairs=clear_pairs(said, test.units_N),
+    )
+
+
+def clear_pairs(said: Predictions, units_N: NDArray[np.int64]) -> tuple[ClassPair, ...]:
+    """Of three or more classes the pairs that a probe tells apart nearly always, and not by luck; the surest first.
+
+    Args:
+        said: by the probe, of the test images.
+        units_N: images with equal numbers belong together and count as one.
+    """
+    labels = np.unique(said.labels_N).tolist()
+    chances = len(_KINDS) * len(said.class_names) * (len(said.class_names) - 1) // 2
+    found = []
+    for first, second in combinations(labels, 2) if len(said.class_names) > 2 else ():
+        rows = np.isin(said.labels_N, (first, second))
+        score_n = said.logits_NK[rows, second] - said.logits_NK[rows, first]
+        second_n, units_n = said.labels_N[rows] == second, units_N[rows]
+        auc = roc_auc(score_n, second_n, units_n)
+        if auc.value >= CLEAR and chances * _by_luck(score_n, second_n, units_n) <= RISK:
+            found.append(ClassPair(first=said.class_names[first], second=said.class_names[second], roc_auc=auc))
+    return tuple(sorted(found, key=lambda pair: -pair.roc_auc.value))
+
+
+def _by_luck(score_n: NDArray[np.float32], second_n: NDArray[np.bool_], units_n: NDArray[np.int64]) -> float:
+    """Probability that scores without meaning would rank the second class so high (Mann and Whitney 1947)."""
+    from scipy.stats import mannwhitneyu
+
+    first, second = (
+        [float(score_n[of & (units_n == unit)].mean()) for unit in np.unique(units_n[of])]
+        for of in (~second_n, second_n)
+    )
+    return float(mannwhitneyu(second, first, alternative="greater").pvalue)
 
 
 def verdict(probe: Estimate | None, model: Estimate | None) -> ShortcutVerdict:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from svertka.report.headline import beats_majority
 from svertka.report.voice import Voice
-from svertka.schema import Notice, RunRecord
+from svertka.schema import Notice, RunRecord, ShortcutProbe
 
 _FEW_TEST_IMAGES = 200
 _FEW_IN_A_CLASS = 10
@@ -135,6 +135,9 @@ def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     model = run.evaluation.metrics.get("roc_auc")
     for probe in run.insight.shortcuts if run.insight else ():
         near = probe.verdict == "near the model"
+        if probe.pairs and not near:
+            yield _paired_shortcut(voice, probe)
+            continue
         if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
             continue
         yield Alert(
@@ -150,6 +153,27 @@ def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
             ),
             link="seeing",
         )
+
+
+def _paired_shortcut(voice: Voice, probe: ShortcutProbe) -> Alert:
+    """What tells some classes apart, though not all of them."""
+    best = probe.pairs[0]
+    return Alert(
+        level="warning",
+        title=voice(f"alert.shortcut.{probe.name}.pairs"),
+        body=voice(
+            "alert.shortcut.pairs",
+            n=len(probe.pairs),
+            sees=voice(f"shortcut.{probe.name}"),
+            first=voice.quoted(best.first),
+            second=voice.quoted(best.second),
+            value=voice.decimal(best.roc_auc.value),
+            low=voice.decimal(best.roc_auc.low),
+            high=voice.decimal(best.roc_auc.high),
+            mean="–" if probe.roc_auc is None else voice.decimal(probe.roc_auc.value),
+        ),
+        link="seeing",
+    )
 
 
 def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:

@@ -22,6 +22,7 @@ from svertka.schema import FeatureMap, Patch, Preprocess, RunRecord, SanityCheck
 _PATCH_PX = 112
 _COLOURS = 4  # classes with a colour of their own; s5 is kept for wrong answers
 _MAP_PX = 348
+_PAIRS_SHOWN = 5
 
 Pixels = NDArray[np.uint8]
 
@@ -37,7 +38,7 @@ class PatchesView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShortcutView:
-    """One probe: what it sees, its two figures each with an interval, images behind them, what that means."""
+    """One probe: what it sees, its two figures each with an interval, images behind them, what that means, pairs."""
 
     sees: str
     accuracy: tuple[str, str]
@@ -45,6 +46,7 @@ class ShortcutView:
     n: str
     verdict: str
     near: bool
+    pairs: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,4 +205,14 @@ def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> ShortcutView:
         n="–" if probe.accuracy is None else voice.count(probe.accuracy.n),
         verdict=voice.known("shortcut_verdict", probe.verdict),
         near=probe.verdict == "near the model",
+        pairs="; ".join(
+            voice(
+                "seeing.shortcuts.pair",
+                first=voice.quoted(pair.first),
+                second=voice.quoted(pair.second),
+                value=voice.decimal(pair.roc_auc.value),
+            )
+            for pair in probe.pairs[:_PAIRS_SHOWN]
+        )
+        + (" …" if len(probe.pairs) > _PAIRS_SHOWN else ""),
     )
