@@ -5,7 +5,7 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -167,12 +167,12 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     failures: list[_Failure] = []
     bundle, insight = None, None
-    with log.step("hand over") as step, _going_on(failures, "not_handed_over", step):
+    with log.step("hand over") as step, _going_on(failures, step, _not_handed_over, "writing the bundle"):
         bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
         apart = bundle.parity.max_probability_difference
         step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
     if bundle:
-        with log.step("explain") as step, _going_on(failures, "not_explained", step):
+        with log.step("explain") as step, _going_on(failures, step, _not_explained):
             insight = explain(learned, judged, bundle, materials)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
     record = RunRecord(
@@ -203,9 +203,9 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         insight=insight,
     )
     with log.step("report") as step:
-        with _going_on(failures, "not_reported", step):
+        with _going_on(failures, step, _not_reported, "the report"):
             step.summary = str(build_report(record, folder / run_folder.REPORT))
-        with _going_on(failures, "no_card", step):
+        with _going_on(failures, step, _no_card, "the model card"):
             write_card(record, folder / run_folder.CARD)
     late = [failure.notice for failure in failures if failure.notice not in record.notices]
     run_folder.save_run(folder, replace(record, notices=(*late, *record.notices)))
@@ -215,31 +215,46 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
 
 @dataclass(frozen=True)
 class _Failure:
-    """Of a step after judging: what is missing for it, as a code of the catalogue, and why."""
+    """Of a step after judging: what the report says of it, what is missing for it in plain English, and why."""
 
-    code: str
+    notice: Notice
+    missing: str
     error: Exception
-
-    @property
-    def notice(self) -> Notice:
-        """As the report tells it."""
-        return Notice(self.code, {"error": self.reason}, level="warning")
-
-    @property
-    def reason(self) -> str:
-        """In one line; the kind of error too where it is none that we raise on purpose."""
-        text = " ".join(str(self.error).split())
-        return text if isinstance(self.error, SvertkaError) else f"{type(self.error).__name__}: {text}"
 
 
 @contextmanager
-def _going_on(failures: list[_Failure], code: str, step: Step) -> Iterator[None]:
+def _going_on(
+    failures: list[_Failure], step: Step, notice: Callable[[str], Notice], missing: str = ""
+) -> Iterator[None]:
     """Whatever fails inside is noted, and the run goes on: what was learnt and judged is not lost for it."""
     try:
         yield
     except Exception as error:
-        failures.append(_Failure(code, error))
-        step.summary = f"failed: {failures[-1].reason}"
+        reason = _in_one_line(error)
+        failures.append(_Failure(notice(reason), missing, error))
+        step.summary = f"failed: {reason}"
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error says; its kind too where it is none that we raise on purpose."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SvertkaError) else f"{type(error).__name__}: {text}"
+
+
+def _not_handed_over(error: str) -> Notice:
+    return Notice("not_handed_over", {"error": error}, level="warning")
+
+
+def _not_explained(error: str) -> Notice:
+    return Notice("not_explained", {"error": error}, level="warning")
+
+
+def _not_reported(error: str) -> Notice:
+    return Notice("not_reported", {"error": error}, level="warning")
+
+
+def _no_card(error: str) -> Notice:
+    return Notice("no_card", {"error": error}, level="warning")
 
 
 def _tell_unfinished(failures: Sequence[_Failure], folder: Path) -> None:
@@ -248,14 +263,14 @@ def _tell_unfinished(failures: Sequence[_Failure], folder: Path) -> None:
     Raises:
         UnfinishedError: with what failed first, and what there is.
     """
-    missing = {"not_handed_over": "writing the bundle", "not_reported": "the report", "no_card": "the model card"}
     for failure in failures:
-        if what := missing.get(failure.code):
+        if failure.missing:
             names = (run_folder.METRICS, run_folder.PREDICTIONS, run_folder.REPORT, run_folder.CARD)
             there = ", ".join(name for name in names if (folder / name).exists())
             raise UnfinishedError(
-                f"the classifier has learnt and was judged, but {what} failed: {failure.reason} What is known is in "
-                f"{folder}: {there}. When the cause is mended: svertka train --resume {folder}"
+                f"the classifier has learnt and was judged, but {failure.missing} failed: "
+                f"{_in_one_line(failure.error)} What is known is in {folder}: {there}. When the cause is mended: "
+                f"svertka train --resume {folder}"
             ) from failure.error
 
 
