@@ -45,15 +45,15 @@ def train(lesson: Lesson, name: StrategyName, on_event: EventSink, *, insist: bo
     check_joinable(lesson.materials.engine.graph(), lesson.materials.config.folds)
     lessons = _lesson_a_fold(lesson)
     probes = [candidates.probe(one) for one in lessons]
-    strategy, why = candidates.plan(lessons[0], probes[0], name, insist=insist, networks=len(lessons))
-    if strategy is None:
-        return None, why
+    planned = candidates.plan(lessons[0], probes[0], name, insist=insist, networks=len(lessons))
+    if planned.strategy is None:
+        return None, planned.why
     members = []
     for number, (one, probe) in enumerate(zip(lessons, probes, strict=True), 1):
         on_event(Notice("trial", {"name": name, "fold": number, "folds": len(lessons)}))
-        trained = candidates.train(one, probe, strategy, on_event if number == 1 else _without_plan(on_event))
+        trained = candidates.train(one, probe, planned, on_event if number == 1 else _without_plan(on_event))
         members.append(Member(candidate=_at_its_temperature(trained), materials=one.materials))
-    return _mean(members, lesson), why
+    return _mean(members, lesson), planned.why
 
 
 def _lesson_a_fold(lesson: Lesson) -> list[Lesson]:

@@ -5,9 +5,8 @@ validation and test is thus the graph that is handed over, not the torch module 
 """
 
 import copy
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka import run_folder
+from svertka import run_folder, runtime
 from svertka.config import StrategyName
 from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
 from svertka.explain.insight import looks
-from svertka.export.engine import FeatureEngine, TorchEngine, torch_features
+from svertka.export.engine import TorchEngine, torch_features
 from svertka.materials import Materials
-from svertka.runtime import import_torch
 from svertka.schema import (
     SPLIT_NAMES,
     EpochRow,
@@ -36,13 +34,16 @@ from svertka.schema import (
     StepStarted,
     TrainingPlanned,
 )
-from svertka.transfer.features import FeatureTable, extract
+from svertka.transfer import planning
+from svertka.transfer.budget import AIM, Allowance
+from svertka.transfer.features import FeatureTable, count_unknown, extract
 from svertka.transfer.folded import fit_folds, joined
 from svertka.transfer.head import LinearHead
 from svertka.transfer.novelty import POINTS
+from svertka.transfer.planning import Planned
 from svertka.transfer.probe import ENOUGH, Probe, fit_probe
 from svertka.transfer.strategies import Strategy, describe, make_strategy
-from svertka.transfer.views import count_views, mean_over_views, measure_flips
+from svertka.transfer.views import mean_over_views
 from svertka.whole_files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -224,117 +225,76 @@ def head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
 # --- what the budget allows --------------------------------------------------------------------------------------
 
 
-def plan(
-    lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, networks: int = 1
-) -> tuple[Strategy | None, Notice]:
+def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, networks: int = 1) -> Planned:
     """The strategy as budget and data allow it, decided once and written down, so that a resumed run obeys.
 
     Args:
         lesson: with the budget (``config.minutes`` from ``started`` on).
         probe: a fitted probe, which tells what flips keep the meaning.
         name: of a strategy that trains weights.
-        insist: train the fewest epochs that are worth while even where there is no time for them.
+        insist: train a few steps even where there is no time for them.
         networks: that are trained so, one after the other; the plan's seconds are of all of them.
-
-    Returns:
-        The strategy, None where the budget is too small; and the reason.
     """
-    path = lesson.folder / run_folder.PLAN
-    asked = make_strategy(name, lesson.materials.config.training, len(lesson.materials.engine.stages))
+    path, config, engine = lesson.folder / run_folder.PLAN, lesson.materials.config, lesson.materials.engine
+    asked = make_strategy(name, config.training, len(engine.stages))
     if not path.exists():
-        write_json(path, _measure(lesson, probe, asked, insist=insist, networks=networks))
-    return allowed(read_json(path), asked, lesson.materials.config.minutes)
+        write_json(path, planning.measure(_situation(lesson, probe, asked, networks), insist=insist))
+    return planning.allowed(read_json(path), asked, config.minutes, len(lesson.materials.split.train))
 
 
-def allowed(plan: Mapping[str, Any], asked: Strategy, minutes: float) -> tuple[Strategy | None, Notice]:
-    """The strategy that a plan allows (None: the budget is too small), and the reason for the decision."""
-    settings, epoch_s, left_s = asked.settings, plan["epoch_s"], max(0.0, plan["left_s"])
-    if not plan["epochs"]:
-        least = min(settings.min_epochs, asked.epochs)
-        other_s, train_s = 60 * minutes - plan["left_s"], epoch_s * least
-        enough = math.ceil((other_s + train_s) / 60)
-        return None, Notice(
-            "fine_tuning_needs_more",
-            {
-                "least": least,
-                "train_s": train_s,
-                "other_s": other_s,
-                "minutes": minutes,
-                "enough": enough,
-            },
-        )
-    augment = replace(settings.augment, mirror=plan["mirror"], upside_down=plan["upside_down"])
-    strategy = replace(asked.within(plan["epochs"]), settings=replace(settings, augment=augment))
-    if plan["forced"]:
-        return strategy, Notice(
-            "epochs_forced", {"epoch_s": epoch_s, "minutes": minutes, "left_s": left_s, "n": strategy.epochs}
-        )
-    if strategy.epochs < asked.epochs:
-        return strategy, Notice(
-            "epochs_cut",
-            {
-                "epoch_s": epoch_s,
-                "minutes": minutes,
-                "left_s": left_s,
-                "epochs": strategy.epochs,
-                "asked": asked.epochs,
-            },
-        )
-    return strategy, Notice("epochs_all", {"n": strategy.epochs})
+def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int) -> planning.Situation:
+    """What a plan starts from: what there is to do, and how quickly this machine does it."""
+    engine, val = lesson.materials.engine, lesson.materials.sources["val"]
+    batch = val.read(np.arange(min(engine.batch_size, len(val))))
+    pass_s, busy = planning.pass_speed(engine, batch, engine.threads or runtime.available_cores())
+    models: list[Classifier] = []
+
+    def step_s(strategy: Strategy, within_s: float) -> tuple[float, ...]:
+        runtime.import_torch()
+        from svertka.transfer import loop
+
+        if not models:
+            models.append(_classifier(lesson, probe, strategy))
+        return loop.measure_steps(models[0], _task(lesson, strategy), within_s=within_s)
+
+    def forward() -> float:
+        from svertka.transfer.bf16_gradients import wants_bf16
+
+        return 1 / 2 if wants_bf16(asked.settings) else 1 / 3
+
+    return planning.Situation(
+        asked=asked,
+        images=len(lesson.materials.split.train),
+        val=val,
+        networks=networks,
+        left_s=lambda: AIM * 60 * lesson.materials.config.minutes - (time.monotonic() - lesson.started),
+        pass_s=pass_s,
+        busy=busy,
+        passes=_passes(lesson),
+        logits=lambda images: probe.head.logits(engine(images)),
+        step_s=step_s,
+        forward=forward,
+    )
 
 
-def _measure(lesson: Lesson, probe: Candidate, asked: Strategy, *, insist: bool, networks: int) -> dict[str, Any]:
-    """What the data and this machine allow: flips that keep the meaning, and epochs within the budget."""
-    import_torch()
-    from svertka.transfer import loop
-    from svertka.transfer.bf16_gradients import wants_bf16
-
-    engine, augment = lesson.materials.engine, asked.settings.augment
-    if asked.settings.measure_flips:
-        augment = measure_flips(
-            lambda images: probe.head.logits(engine(images)), lesson.materials.sources["val"], augment
-        )
-    image_s = [networks * s for s in loop.measure_steps(_classifier(lesson, probe, asked), _task(lesson, asked))]
-    forward_s = max(image_s) / (2 if wants_bf16(asked.settings) else 3)
-    epoch_s = [
-        s and s * len(lesson.materials.split.train) + forward_s * len(lesson.materials.split.val) for s in image_s
-    ]
-    costly = sum(phase.epochs for phase, s in zip(asked.phases, epoch_s, strict=True) if s)
-    whole_s = sum(phase.epochs * s for phase, s in zip(asked.phases, epoch_s, strict=True))
+def _passes(lesson: Lesson) -> int:
+    """Images that are looked at once training is over: to judge, to remember what images were like, to explain."""
     train, val, test = (len(lesson.materials.split.of(part)) for part in SPLIT_NAMES)
-    passes = val + test + min(train, POINTS) + min(val, ENOUGH)  # to judge, and to remember what images were like
-    passes += looks(test) if lesson.explained else 0
-    view_s = networks * _pass_seconds(engine, lesson.materials.sources["val"])
-    afterwards_s = view_s * count_views(asked.settings, augment) * passes
-    left_s = lesson.materials.config.minutes * 60 - (time.monotonic() - lesson.started) - afterwards_s
-    share, fewest = min(1.0, left_s / whole_s), min(asked.settings.min_epochs, costly) / costly
-    forced = share < fewest
-    epochs = [phase.epochs for phase in asked.scaled(max(share, fewest)).phases]
-    return {
-        "strategy": asked.name,
-        "epochs": epochs if insist or not forced else [],
-        "forced": forced and insist,
-        "epoch_s": round(whole_s / costly, 1),
-        "left_s": round(left_s, 1),
-        "mirror": augment.mirror,
-        "upside_down": augment.upside_down,
-    }
-
-
-def _pass_seconds(engine: FeatureEngine, source: ImageSource) -> float:
-    """Seconds that an image takes the frozen network, and about as many the network that it becomes."""
-    images = source.read(np.arange(min(engine.batch_size, len(source))))
-    engine(images[:1])  # opens it
-    started = time.perf_counter()
-    engine(images)
-    return (time.perf_counter() - started) / len(images)
+    probed = count_unknown(lesson.materials.engine, lesson.materials.sources["test"], lesson.materials.cache)
+    return val + test + min(train, POINTS) + probed + (looks(test) if lesson.explained else 0)
 
 
 # --- training ----------------------------------------------------------------------------------------------------
 
 
-def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventSink) -> Candidate:
-    """Trains a copy of the backbone as the strategy says; goes on where an earlier call in this folder was stopped.
+def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSink) -> Candidate:
+    """Trains a copy of the backbone as planned; goes on where an earlier call in this folder was stopped.
+
+    Args:
+        lesson: what is learnt from, and where training keeps its state.
+        probe: that it starts from.
+        planned: a strategy, and the time that it has.
+        on_event: hears what happens.
 
     Raises:
         TrainingError: training diverged before one epoch was good.
@@ -344,15 +304,17 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
     from svertka.transfer import loop
     from svertka.transfer.bf16_gradients import check_precision, wants_bf16
 
+    strategy = planned.strategy
+    assert strategy is not None
     engine, settings = lesson.materials.engine, strategy.settings
     check_precision(settings)
-    model, task = _classifier(lesson, probe, strategy), _task(lesson, strategy)
+    model, task = _classifier(lesson, probe, strategy), _task(lesson, strategy, planned.allowance)
     body = dict(model.features.body.named_parameters())
     stages = [(s.name, sum(body[name].numel() for name in s.parameters)) for s in task.backbone.stages]
     phases = describe(strategy, stages, sum(p.numel() for p in model.linear.parameters()))
     on_event(TrainingPlanned(strategy.name, phases))
-    on_event(StepStarted("train", strategy.epochs * len(task.train)))
-    told: list[Notice] = []
+    on_event(StepStarted("train", strategy.epochs * task.epoch_images))
+    told: list[Notice] = list(planned.notices)
 
     def hear(event: Event) -> None:
         if isinstance(event, Notice):
@@ -367,7 +329,13 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
     session = open_session(graph.SerializeToString(), engine.threads)
     head = model.head()
 
+    known: dict[tuple[str, ...], NDArray[np.float32]] = {}  # of the validation images, which are asked for twice
+
     def by_onnx(source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        name = tuple(source.hashes)
+        if name in known:
+            yield known[name]
+            return
         for _, images in batches(source, np.arange(len(source)), 32):
             yield run_in_batches(session, images, [FEATURES])[0]
 
@@ -388,7 +356,11 @@ def train(lesson: Lesson, probe: Candidate, strategy: Strategy, on_event: EventS
         phases=phases,
         notices=tuple(told),
     )
-    val = replace(probe.val, logits_NK=candidate.logits(lesson.materials.sources["val"]))
+    judges = lesson.materials.sources["val"]
+    x_ND = np.concatenate(list(by_onnx(judges)))
+    if len(judges) <= ENOUGH:
+        known[tuple(judges.hashes)] = x_ND
+    val = replace(probe.val, logits_NK=head.logits(x_ND))
     return replace(candidate, val=val, temperature=fit_temperature(val))
 
 
@@ -404,7 +376,7 @@ def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classi
     return model
 
 
-def _task(lesson: Lesson, strategy: Strategy) -> "Task":
+def _task(lesson: Lesson, strategy: Strategy, allowance: Allowance | None = None) -> "Task":
     from svertka.transfer import loop
 
     return loop.Task(
@@ -414,4 +386,5 @@ def _task(lesson: Lesson, strategy: Strategy) -> "Task":
         val=lesson.materials.sources["val"],
         seed=lesson.materials.config.seed,
         features=(lesson.tables["train"], lesson.tables["val"]),
+        allowance=allowance,
     )

@@ -20,6 +20,10 @@ from svertka.transfer.choice import paired_gain
 __all__ = ["LEARNT", "Candidate", "Learned", "Lesson", "choose", "learn", "run_strategy"]
 
 
+_ENDINGS = ("stopped_early", "pace_slower", "pace_quicker")
+"""Notices of how training ended: they say what became of the time, so they stand beside what the plan said."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Learned:
     """What learning came to: the candidate that was kept, the probe beside it, the reason."""
@@ -41,7 +45,7 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     probe = candidates.probe(lesson)
     if config.from_scratch:
         tuned, why = run_strategy(lesson, probe, "scratch", on_event)
-        decision = _decide((tuned, probe), Notice("from_scratch"), why, *_averaged(tuned, config.folds))
+        decision = _decide((tuned, probe), Notice("from_scratch"), *why, *_averaged(tuned, config.folds))
         return Learned(chosen=tuned, probe=probe, decision=decision, notices=tuned.notices)
     notices = (Notice("random_features", level="warning"),) if config.weights == "none" else ()
     if config.strategy == "probe":
@@ -50,12 +54,14 @@ def learn(lesson: Lesson, on_event: EventSink) -> Learned:
     if config.strategy == "auto":
         return _race(lesson, probe, on_event)
     tuned, why = run_strategy(lesson, probe, config.strategy, on_event)
-    decision = _decide((tuned, probe), Notice("strategy_asked"), why, *_averaged(tuned, config.folds))
+    decision = _decide((tuned, probe), Notice("strategy_asked"), *why, *_averaged(tuned, config.folds))
     return Learned(chosen=tuned, probe=probe, decision=decision, notices=(*notices, *tuned.notices))
 
 
-def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event: EventSink) -> tuple[Candidate, Notice]:
-    """Trains by one strategy, for at least the fewest epochs that are worth while whatever the budget.
+def run_strategy(
+    lesson: Lesson, probe: Candidate, name: StrategyName, on_event: EventSink
+) -> tuple[Candidate, tuple[Notice, ...]]:
+    """Trains by one strategy, for a few steps at least whatever the budget.
 
     Args:
         lesson: its folder holds plan and training state; one strategy a folder.
@@ -64,7 +70,7 @@ def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event:
         on_event: hears what happens.
 
     Returns:
-        The candidate, and what the budget allowed.
+        The candidate, what the budget allowed, and how training ended.
 
     Raises:
         TrainingError: training diverged before one epoch was good.
@@ -76,12 +82,17 @@ def run_strategy(lesson: Lesson, probe: Candidate, name: StrategyName, on_event:
 
 def _attempt(
     lesson: Lesson, probe: Candidate, name: StrategyName, on_event: EventSink, *, insist: bool
-) -> tuple[Candidate | None, Notice]:
+) -> tuple[Candidate | None, tuple[Notice, ...]]:
     """Trains by one strategy, with folds a network a fold; None where the budget is too small, and the reason."""
     if lesson.materials.config.folds:
-        return averaging.train(lesson, name, on_event, insist=insist)
-    strategy, why = candidates.plan(lesson, probe, name, insist=insist)
-    return (candidates.train(lesson, probe, strategy, on_event) if strategy else None), why
+        trained, why = averaging.train(lesson, name, on_event, insist=insist)
+    else:
+        planned = candidates.plan(lesson, probe, name, insist=insist)
+        why = planned.why
+        trained = candidates.train(lesson, probe, planned, on_event) if planned.strategy else None
+    ended = tuple(notice for notice in trained.notices if notice.code in _ENDINGS) if trained else ()
+    held = why.code == "epochs_all" and any(notice.code == "pace_slower" for notice in ended)
+    return trained, ended if held else (why, *ended)
 
 
 def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
@@ -94,12 +105,12 @@ def _race(lesson: Lesson, probe: Candidate, on_event: EventSink) -> Learned:
         try:
             tuned, why = _attempt(part, probe, name, on_event, insist=False)
         except (TrainingError, BundleError) as error:
-            tuned, why = None, Notice("fine_tuning_failed", {"error": str(error)}, level="warning")
+            tuned, why = None, (Notice("fine_tuning_failed", {"error": str(error)}, level="warning"),)
         if tuned is None:
-            reasons, notices = [*reasons, why], [*notices, why]
+            reasons, notices = [*reasons, *why], [*notices, *why]
             continue
         best, shown = choose(best, tuned, units_N, _learnt_from(folds, len(units_N)))
-        reasons, notices = [*reasons, shown, why], [*notices, *tuned.notices]
+        reasons, notices = [*reasons, shown, *why], [*notices, *tuned.notices]
         tried.append(tuned)
     decision = _decide((best, *tried), *reasons, *_averaged(best, folds))
     return Learned(chosen=best, probe=probe, decision=decision, notices=tuple(notices))

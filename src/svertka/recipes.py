@@ -94,7 +94,9 @@ class FineTune:
 
     Attributes:
         max_epochs: upper bound over all phases that train stages; the time budget may allow fewer.
-        min_epochs: with a budget for fewer (and fewer than ``max_epochs``), training is not begun.
+        min_epochs: with a budget for fewer (and fewer than ``max_epochs``), an epoch is a part of the images, so that
+            validation has so many to choose among.
+        epoch_images: images of an epoch, taken in turn so that none comes twice before all came once; 0: all.
         head_epochs: of the phase in which a fresh head learns alone (gradual, two-stage).
         second_epochs: of two-stage training's second stage.
         batch_size: images a step.
@@ -136,6 +138,7 @@ class FineTune:
     min_epochs: int = 4
     head_epochs: int = 10
     second_epochs: int = 10
+    epoch_images: int = 0
     batch_size: int = 32
     micro_batch: int = 0
     head_scale: float = 0.2
@@ -165,6 +168,8 @@ class FineTune:
         for name in ("min_epochs", "max_epochs", "head_epochs", "second_epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more.")
+        if self.epoch_images < 0:
+            raise ConfigError(f"epoch_images is {self.epoch_images}; expected 1 or more, or 0 for all images.")
         if not 0 <= self.micro_batch <= self.batch_size:
             raise ConfigError(f"micro_batch is {self.micro_batch}; expected 0 to batch_size ({self.batch_size}).")
         for name in ("head_rate", "fresh_head_rate", "stage_rate", "norm_bias_factor"):

@@ -6,57 +6,77 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from svertka.candidates import Candidate, allowed
+from svertka.candidates import Candidate
 from svertka.config import FineTune, RunConfig
 from svertka.learn import Lesson, choose, learn
 from svertka.materials import Materials
 from svertka.messages import sentences
 from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
+from svertka.transfer.planning import Planned, allowed
 from svertka.transfer.strategies import make_strategy
 
 ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
+PLAN = {
+    "epochs": [16],
+    "epoch_images": 0,
+    "late": False,
+    "views": True,
+    "forced": False,
+    "networks": 1,
+    "least": 512,
+    "least_s": 21.3,
+    "epoch_s": 41.6,
+    "step_s": [1.3],
+    "validation_s": 2.0,
+    "over": [1.0],
+    "left_s": 110.2,
+    "after_s": 20.0,
+    "mirror": True,
+    "upside_down": False,
+}
 
 
 @pytest.mark.parametrize(
-    ("epochs", "said"),
+    ("changes", "epochs", "said"),
     [
         (
+            {"epochs": []},
             0,
-            "There was no time for fine-tuning: 4 epochs, the fewest that are worth while, take about 166\u00a0s here, "
-            "and reading the images and judging with such a network 40\u00a0s, more than the 2.5\u00a0min given. Give "
-            "at least 4 with `--minutes`.",
+            "There was no time for fine-tuning: to learn from 512 images, about the least that changes anything, takes "
+            "about 21\u00a0s here, and reading the images and judging with such a network 40\u00a0s, more than the "
+            "2.5\u00a0min given. Give at least 2 with `--minutes`.",
         ),
         (
+            {"epochs": [5]},
             5,
             "Of the time given (2.5\u00a0min) 110\u00a0s were left to train in, enough for 5 of 16 epochs: one takes "
             "about 42\u00a0s here.",
         ),
-        (16, "The time was enough for all epochs (16)."),
+        (
+            {"epochs": [4], "epoch_images": 250},
+            4,
+            "Of the time given (2.5\u00a0min) 110\u00a0s were left to train in, too short for whole epochs (about "
+            "42\u00a0s each here): 4 short ones of 250 images show the 1,000 training images 1.0 times. More "
+            "time would help.",
+        ),
+        (
+            {"epochs": [1], "epoch_images": 512, "forced": True, "left_s": -3.0},
+            1,
+            "Of the time given (2.5\u00a0min) 0\u00a0s were left to train in, which is too short; as the strategy was "
+            "asked for, it learnt all the same from 512 images, about the least that changes anything, which takes "
+            "about 21\u00a0s here.",
+        ),
+        ({}, 16, "The time was enough for all epochs (16): more of it would add none."),
     ],
 )
-def test_budget_decides_the_epochs_and_says_so(epochs, said):
-    plan = {
-        "epochs": [epochs] if epochs else [],
-        "forced": False,
-        "epoch_s": 41.6,
-        "left_s": 110.2,
-        "mirror": True,
-        "upside_down": False,
-    }
-    strategy, why = allowed(plan, ASKED, 2.5)
+def test_budget_decides_the_epochs_and_says_so(changes, epochs, said):
+    planned = allowed(PLAN | changes, ASKED, 2.5, 1000)
+    strategy = planned.strategy
     assert (strategy.epochs if strategy else 0) == epochs
-    assert sentences(why).startswith(said)
+    assert sentences(planned.why) == said
     if strategy:
         assert (strategy.settings.augment.mirror, strategy.settings.augment.upside_down) == (True, False)
-
-
-def test_epochs_that_were_run_without_time_for_them_are_told():
-    plan = {"epochs": [4], "forced": True, "epoch_s": 41.6, "left_s": -3.0, "mirror": False, "upside_down": False}
-    strategy, why = allowed(plan, ASKED, 2.5)
-    assert strategy.epochs == 4
-    assert sentences(why).startswith(
-        "Of the time given (2.5\u00a0min) 0\u00a0s were left to train in, which is too short: 4 epochs"
-    )
+        assert strategy.settings.epoch_images == changes.get("epoch_images", 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +105,7 @@ def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minute
 
     def plan(lesson, probe, name, insist):
         planned.append((name, lesson.materials.config.minutes, lesson.folder))
-        return name, Notice("epochs_all", {"n": 1})
+        return Planned(strategy=name, why=Notice("epochs_all", {"n": 1}))
 
     sure = {"probe": 1.0, "finetune": 2.0, "plain": 4.0}
     monkeypatch.setattr("svertka.learn.size_of", lambda images, smallest: size)
@@ -93,7 +113,10 @@ def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minute
     monkeypatch.setattr("svertka.learn.advise_on", lambda materials, on_event: advice)
     monkeypatch.setattr("svertka.candidates.probe", lambda lesson: candidate("probe", sure["probe"]))
     monkeypatch.setattr("svertka.candidates.plan", plan)
-    monkeypatch.setattr("svertka.candidates.train", lambda lesson, probe, name, on_event: candidate(name, sure[name]))
+    monkeypatch.setattr(
+        "svertka.candidates.train",
+        lambda lesson, probe, planned, on_event: candidate(planned.strategy, sure[planned.strategy]),
+    )
     learned = learn(lesson, ignore_events)
     assert [name for name, _, _ in planned] == tried
     assert [given for _, given, _ in planned] == pytest.approx(minutes, abs=0.01)

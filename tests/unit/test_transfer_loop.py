@@ -14,9 +14,10 @@ from svertka.config import Augment, FineTune
 from svertka.errors import ConfigError, TrainingError
 from svertka.messages import sentences
 from svertka.recipes import AUGMENTS
-from svertka.schema import EpochEnded, Notice, Preprocess
+from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
 from svertka.transfer import augment, loop
 from svertka.transfer.bf16_gradients import check_precision
+from svertka.transfer.budget import Allowance, Course
 from svertka.transfer.network import parameter_groups, set_mode, still_modules
 from svertka.transfer.pixels import normalise, to_input
 from svertka.transfer.session import open_session
@@ -174,9 +175,10 @@ def test_training_that_diverges_later_keeps_what_was_good_and_says_so(task, tmp_
 @pytest.mark.parametrize(
     ("epoch", "best", "finished"), [(7, 1, False), (12, 1, False), (16, 1, True), (16, 15, False), (20, 19, True)]
 )
-def test_stopping_early_waits_for_half_time(epoch, best, finished):
-    (phase,) = make_strategy("finetune", FineTune(max_epochs=20), 3).phases
-    assert loop._finished(loop.Progress(epoch=epoch, best_epoch=best), phase, patience=6) == finished
+def test_stopping_early_waits_for_half_time(task, epoch, best, finished):
+    longer = with_settings(task, max_epochs=20, patience=6)
+    progress = loop.Progress(epoch=epoch, best_epoch=best, course=Course(0, 0.0, 20 * longer.steps))
+    assert loop._finished(progress, longer) == finished
 
 
 def test_the_fitted_loss_is_blind_to_how_sure_a_network_says_it_is():
@@ -300,6 +302,62 @@ def test_bfloat16_learns_about_the_same(task, tmp_path):
         losses.append(loop.train(copy.deepcopy(classifier(one)), one, tmp_path / precision)[-1].val_loss)
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], abs=0.05)
+
+
+class Clock:
+    """Time passes by steps alone."""
+
+    def __init__(self, step_s, stop_at=0):
+        self.now, self.step_s, self.stop_at, self.heard = 0.0, step_s, stop_at, []
+
+    def __call__(self):
+        return self.now
+
+    def hear(self, event):
+        self.heard.append(event)
+        if isinstance(event, Advanced):
+            self.now += self.step_s
+        if isinstance(event, EpochEnded) and event.row.epoch == self.stop_at:
+            raise KeyboardInterrupt
+
+
+def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task, tmp_path, monkeypatch):
+    longer = with_settings(task, max_epochs=30)
+    allowance = Allowance(seconds=130.0, afterwards_s=10.0, step_s=(1.0,), validation_s=0.0, over=(1.0,), most=(30,))
+    longer = replace(longer, allowance=allowance)
+    clock = Clock(2.0)
+    monkeypatch.setattr("svertka.transfer.budget.monotonic", clock)
+    whole = copy.deepcopy(classifier(longer))
+    history = loop.train(whole, longer, tmp_path / "whole", clock.hear)
+    assert 80 <= clock.now <= 114  # what follows takes twice its time, too
+    assert history[-1].learning_rate < 5e-5  # of 1e-3: the rate has gone its whole way
+    (notice,) = [event for event in clock.heard if isinstance(event, Notice)]
+    assert notice.code == "pace_slower" and notice.values["planned"] == 30
+    assert notice.values["done"] == pytest.approx(clock.now / 2 / 4)
+
+    stopped = Clock(2.0, stop_at=6)
+    monkeypatch.setattr("svertka.transfer.budget.monotonic", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(copy.deepcopy(classifier(longer)), longer, tmp_path / "stopped", stopped.hear)
+    course = loop._read(tmp_path / "stopped")[1].course
+    assert course.end < 30 * 4
+    steady = Clock(0.0)
+    monkeypatch.setattr("svertka.transfer.budget.monotonic", steady)
+    resumed = replace(longer, allowance=replace(allowance, most=(1,)))  # so that it isn't made longer again
+    loop.train(copy.deepcopy(classifier(longer)), resumed, tmp_path / "stopped", steady.hear)
+    done = sum(isinstance(event, Advanced) for event in [*stopped.heard, *steady.heard])
+    assert done == course.end
+
+
+def test_short_epochs_take_the_images_in_turn(task):
+    short = with_settings(task, epoch_images=12)
+    session = open_session(classifier(short), classifier(short), short, 0, {})
+    assert (short.parts, short.steps) == (3, 2)
+    drawn = [np.concatenate([rows for rows, _ in loop.epoch_batches(session, short, epoch)]) for epoch in range(6)]
+    assert [len(rows) for rows in drawn] == [12, 12, 8] * 2
+    for start in (0, 3):
+        assert sorted(np.concatenate(drawn[start : start + 3])) == list(range(32))
+    assert not np.array_equal(drawn[0], drawn[3])
 
 
 def test_goes_on_in_the_second_phase_with_the_same_bits(task, tmp_path):

@@ -5,6 +5,7 @@ again. Rows lie in shards that are written whole or not at all, so a killed extr
 is named by the SHA-256 of its content and believed only if that is right.
 """
 
+import contextlib
 import io
 import uuid
 import zipfile
@@ -125,6 +126,15 @@ def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink 
         done += len(rows)
         on_event(Advanced(done))
     return FeatureTable([where[name] for name in source.hashes], source.labels, embed.widths, embed.key)
+
+
+def count_unknown(embed: Embed, source: ImageSource, cache: Path) -> int:
+    """How many images ``extract`` would have to compute, by the names of the cached rows alone."""
+    unknown = set(source.hashes)
+    for path in (cache / "features" / embed.key).glob("*.npz"):
+        with contextlib.suppress(*_DAMAGED), np.load(path, allow_pickle=False) as shard:
+            unknown.difference_update(map(str, shard["pixel_hash"]))
+    return len(unknown)
 
 
 def _first_of_each(rows: list[int], source: ImageSource) -> list[int]:

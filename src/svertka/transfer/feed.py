@@ -40,7 +40,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFeed:
-    """Images, changed at random where ``augment`` says so."""
+    """Images, changed at random where ``augment`` says so; in ``parts`` epochs all of them come once."""
 
     train: ImageSource
     val: ImageSource
@@ -48,6 +48,7 @@ class ImageFeed:
     augment: Augment | None
     classes: int
     seed: int
+    parts: int = 1
 
     def batches(self, rows: Rows, size: int) -> Iterator[tuple[Rows, Any]]:
         """Prepared uint8 images [n, S, S, 3]."""
@@ -59,7 +60,7 @@ class ImageFeed:
         if change is None:
             return normalise(to_input(raw), self.preprocess), labels
         rng = np.random.default_rng([self.seed, epoch, step, 1])
-        signs = augment.alternating(rows, len(self.train), self.seed, epoch) if change.alternate else None
+        signs = augment.alternating(rows, len(self.train), self.seed, epoch // self.parts) if change.alternate else None
         drawn = augment.draw(change, len(rows), rng, signs)
         x = augment.apply(drawn, to_input(augment.trivial(raw) if change.trivial else raw))
         if change.erase:

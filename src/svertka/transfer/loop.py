@@ -26,6 +26,7 @@ from svertka.data.loader import ImageSource
 from svertka.errors import TrainingError
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Notice, ignore_events
 from svertka.transfer import checkpoint
+from svertka.transfer.budget import Allowance, Course, Pace
 from svertka.transfer.features import FeatureTable
 from svertka.transfer.feed import Rows
 from svertka.transfer.network import Classifier
@@ -41,7 +42,9 @@ SAVE_EVERY_S = 60.0
 class Progress:
     """Where training stands: all that a checkpoint holds besides tensors.
 
-    Epochs count through all phases; ``phase_start`` is how many were done when the running phase began.
+    Epochs count through all phases; ``phase_start`` is how many were done when the running phase began. ``elapsed`` is
+    the time that all sessions took, ``course`` how the running phase is spread over its steps, ``early`` whether a
+    phase ended because validation got no better.
     """
 
     phase: int = 0
@@ -55,6 +58,10 @@ class Progress:
     best_epoch: int = 0
     best_loss: float = math.inf
     history: tuple[EpochRow, ...] = ()
+    elapsed: float = 0.0
+    steps_done: int = 0
+    course: Course | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +75,7 @@ class Task:
         val: images that choose the epoch.
         seed: of order and augmentation.
         features: of the untouched backbone for both, where they are known; a phase of the head alone uses them.
+        allowance: of time; None: as long as it takes.
     """
 
     backbone: Backbone
@@ -76,6 +84,22 @@ class Task:
     val: ImageSource
     seed: int
     features: tuple[FeatureTable, FeatureTable] | None = None
+    allowance: Allowance | None = None
+
+    @property
+    def epoch_images(self) -> int:
+        """Images of an epoch."""
+        return min(self.strategy.settings.epoch_images or len(self.train), len(self.train))
+
+    @property
+    def parts(self) -> int:
+        """Epochs in which all images come once."""
+        return math.ceil(len(self.train) / self.epoch_images)
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return math.ceil(self.epoch_images / self.strategy.settings.batch_size)
 
 
 def train(
@@ -103,8 +127,10 @@ def train(
     model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
     saved, progress = _read(directory)
+    pace = Pace(task.allowance, progress.elapsed)
     while progress.phase < len(task.strategy.phases):
         phase = task.strategy.phases[progress.phase]
+        progress.course = progress.course or Course(0, 0.0, phase.epochs * task.steps)
         begins = not saved and progress.phase > 0
         if begins and progress.best_epoch:
             for module in (model, average):
@@ -113,24 +139,45 @@ def train(
         if begins:  # kept before this phase finds better weights, which are not those that it began with
             _save(directory, progress, session)
         saved = {}
-        while not _finished(progress, phase, task.strategy.settings.patience):
-            finite = _epoch(session, task, progress, directory, on_event, save_every_s)
+        while not _finished(progress, task):
+            finite = _epoch(session, task, progress, pace, directory, on_event, save_every_s)
             if not finite:
                 on_event(
                     Notice("diverged", {"epoch": progress.epoch + 1, "kept": progress.best_epoch}, level="warning")
                 )
                 return _finish(model, progress, directory, phase)
-            progress = _end_epoch(progress, session, task, directory, on_event)
+            if not progress.seen:  # no time for another step
+                break
+            progress = _end_epoch(progress, session, task, pace, directory, on_event)
             _save(directory, progress, session)
-        progress = replace(progress, phase=progress.phase + 1, phase_start=progress.epoch)
+        early = progress.early or not _run_out(progress, task)
+        progress = replace(progress, phase=progress.phase + 1, phase_start=progress.epoch, course=None, early=early)
+    _tell_pace(task, progress, on_event)
     return _finish(model, progress, directory, phase)
 
 
-def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float, ...]:
+def _tell_pace(task: Task, progress: Progress, on_event: EventSink) -> None:
+    """Says what training did otherwise than planned."""
+    planned, done = task.strategy.epochs, progress.steps_done / task.steps
+    if progress.early:
+        on_event(Notice("stopped_early", {"patience": task.strategy.settings.patience, "done": progress.epoch}))
+    elif done < 0.9 * planned:
+        on_event(Notice("pace_slower", {"planned": planned, "done": done}))
+    elif done > 1.1 * planned:
+        on_event(Notice("pace_quicker", {"planned": planned, "done": done}))
+
+
+def measure_steps(model: Classifier, task: Task, steps: int = 3, within_s: float = math.inf) -> tuple[float, ...]:
     """Seconds that one training image takes in each phase, measured on a copy that is thrown away.
 
     The median step counts: the first one fetches memory, and the quickest has no share of what delays the others now
     and then. A phase on remembered features takes none worth counting.
+
+    Args:
+        model: as training begins.
+        task: whose phases are measured.
+        steps: of each phase.
+        within_s: a phase that takes longer is measured by its second step.
     """
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last)
     average = copy.deepcopy(trial)
@@ -139,13 +186,16 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float,
         if phase.cached:
             costs.append(0.0)
             continue
-        session, progress = open_session(trial, average, task, number, {}), Progress(phase=number)
-        seconds = []
+        course = Course(0, 0.0, phase.epochs * task.steps)
+        session, progress = open_session(trial, average, task, number, {}), Progress(phase=number, course=course)
+        seconds: list[float] = []
         for rows, raw in itertools.islice(epoch_batches(session, task, 0), steps):
             started = time.perf_counter()
             _step(session, task, progress, rows, raw, ignore_events)
             seconds.append((time.perf_counter() - started) / len(rows))
-        costs.append(statistics.median(seconds))
+            if len(seconds) > 1 and sum(seconds) * len(rows) > within_s:
+                break
+        costs.append(statistics.median(seconds[-3:] if len(seconds) > 2 else seconds[-1:]))
     return tuple(costs)
 
 
@@ -153,49 +203,73 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3) -> tuple[float,
 
 
 def _epoch(
-    session: Session, task: Task, progress: Progress, directory: Path, on_event: EventSink, save_every_s: float
+    session: Session,
+    task: Task,
+    progress: Progress,
+    pace: Pace,
+    directory: Path,
+    on_event: EventSink,
+    save_every_s: float,
 ) -> bool:
-    """The rest of the running epoch; false if the loss ceased to be finite."""
+    """The rest of the running epoch, or what there is time for; false if the loss ceased to be finite."""
     started, last_save = time.monotonic() - progress.seconds, time.monotonic()
+    pace.begin_steps(progress.phase)
     for rows, raw in epoch_batches(session, task, progress.epoch, progress.step):
+        assert progress.course is not None
+        done = (progress.epoch - progress.phase_start) * task.steps + progress.step
+        course = pace.corrected(progress.course, done, task.steps)
+        if course is not progress.course:
+            progress.course = course
+            _keep_time(progress, pace, started)
+            _save(directory, progress, session)
+        if done >= course.end and (progress.seen or progress.best_epoch):
+            break
         loss = _step(session, task, progress, rows, raw, on_event)
         if not math.isfinite(loss):
             return False
         progress.loss_sum += loss * len(rows)
         progress.seen += len(rows)
         progress.step += 1
-        on_event(Advanced(progress.epoch * len(task.train) + progress.seen))
-        progress.seconds = time.monotonic() - started
+        progress.steps_done += 1
+        pace.step_taken()
+        on_event(Advanced(progress.epoch * task.epoch_images + progress.seen))
+        _keep_time(progress, pace, started)
         if time.monotonic() - last_save > save_every_s:
             _save(directory, progress, session)
             last_save = time.monotonic()
     return True
 
 
+def _keep_time(progress: Progress, pace: Pace, started: float) -> None:
+    progress.seconds, progress.elapsed = time.monotonic() - started, pace.elapsed
+
+
 def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
     """Batches of an epoch from ``step`` on: (rows of the draw, raw data); a seed draws the same ones every time."""
     settings, labels = task.strategy.settings, task.train.labels
-    rng = np.random.default_rng([task.seed, epoch])
     if settings.balance == "sampling":
+        rng = np.random.default_rng([task.seed, epoch])
         share_N = 1.0 / np.bincount(labels)[labels]
-        order: NDArray[np.int64] = rng.choice(len(labels), len(labels), p=share_N / share_N.sum())
+        order: NDArray[np.int64] = rng.choice(len(labels), task.epoch_images, p=share_N / share_N.sum())
     else:
-        order = rng.permutation(len(labels))
+        whole, part = divmod(epoch, task.parts)
+        order = np.random.default_rng([task.seed, whole]).permutation(len(labels))
+        order = order[part * task.epoch_images : (part + 1) * task.epoch_images]
     yield from session.feed.batches(order[step * settings.batch_size :], settings.batch_size)
 
 
 def _step(session: Session, task: Task, progress: Progress, rows: Rows, raw: Any, on_event: EventSink) -> float:
     """One optimizer step; returns the mean loss of the batch."""
-    settings, phase, epoch, step = task.strategy.settings, session.phase, progress.epoch, progress.step
+    settings, epoch, step = task.strategy.settings, progress.epoch, progress.step
     seed = np.random.SeedSequence([task.seed, epoch, step]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(seed))  # what torchvision draws, dropout and stochastic depth, if any
     x, targets = session.feed.inputs(rows, raw, epoch, step)
     loss, progress.micro_batch = gradients(session, settings, x, targets, progress.micro_batch, on_event)
     if settings.clip_norm:
         torch.nn.utils.clip_grad_norm_(session.model.parameters(), settings.clip_norm)
-    steps = math.ceil(len(task.train) / settings.batch_size)
-    done = (epoch - progress.phase_start) * steps + step
-    factor = learning_rate(settings.warmup, (done + 0.5) / (phase.epochs * steps))
+    assert progress.course is not None
+    done = (epoch - progress.phase_start) * task.steps + step
+    factor = learning_rate(settings.warmup, progress.course.at(done))
     for group in session.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
     session.optimizer.step()
@@ -229,23 +303,34 @@ def _finish(model: Classifier, progress: Progress, directory: Path, phase: Phase
     return progress.history
 
 
-def _finished(progress: Progress, phase: Phase, patience: int) -> bool:
-    """Whether all epochs of a phase are done, or none of the last ``patience`` was the best.
+def _finished(progress: Progress, task: Task) -> bool:
+    """Whether all epochs of the running phase are done, or none of the last ``patience`` was the best.
 
     Waiting begins at half time: while the rates are high, validation often gets worse before it gets better.
     """
-    waited = progress.epoch - max(progress.best_epoch, progress.phase_start + phase.epochs // 2)
-    return progress.epoch - progress.phase_start >= phase.epochs or waited >= patience
+    assert progress.course is not None
+    epochs = math.ceil(progress.course.end / task.steps)
+    waited = progress.epoch - max(progress.best_epoch, progress.phase_start + epochs // 2)
+    return _run_out(progress, task) or waited >= task.strategy.settings.patience
 
 
-def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path, on_event: EventSink) -> Progress:
+def _run_out(progress: Progress, task: Task) -> bool:
+    """Whether the course of the running phase has come to its end."""
+    assert progress.course is not None
+    return (progress.epoch - progress.phase_start) * task.steps >= progress.course.end
+
+
+def _end_epoch(
+    progress: Progress, session: Session, task: Task, pace: Pace, directory: Path, on_event: EventSink
+) -> Progress:
     """Judges the averaged weights on validation, keeps them if they are the best so far, and writes the curve on."""
+    assert progress.course is not None
     started, phase, settings = time.monotonic(), session.phase, task.strategy.settings
     logits, labels = session.feed.validate(session.average), torch.from_numpy(task.val.labels)
     val_loss = float(cross_entropy(logits, labels))
+    pace.validated(time.monotonic() - started)
     epoch = progress.epoch + 1
-    steps = math.ceil(len(task.train) / settings.batch_size)
-    position = ((epoch - progress.phase_start) * steps - 0.5) / (phase.epochs * steps)
+    last = (progress.epoch - progress.phase_start) * task.steps + progress.step - 1
     judged = fitted_log_loss(logits, labels) if settings.epochs_by == "fitted_log_loss" else val_loss
     row = EpochRow(
         phase=phase.name,
@@ -253,16 +338,22 @@ def _end_epoch(progress: Progress, session: Session, task: Task, directory: Path
         train_loss=progress.loss_sum / progress.seen,
         val_loss=val_loss,
         val_accuracy=float((logits.argmax(1) == labels).double().mean()),
-        learning_rate=phase.head_rate * learning_rate(settings.warmup, position),
+        learning_rate=phase.head_rate * learning_rate(settings.warmup, min(1.0, progress.course.at(last))),
         seconds=progress.seconds + time.monotonic() - started,
         selection_loss=judged,
     )
     best = judged < progress.best_loss
     if best:
         checkpoint.save_state(directory / "best.safetensors", session.average.state_dict(), {"epoch": epoch})
-    on_event(EpochEnded(row, task.strategy.epochs, best))
+    done = (epoch - progress.phase_start) * task.steps
+    course = pace.corrected(progress.course, done, task.steps, longer=True) if done < progress.course.end else None
+    course = course or progress.course
+    later = sum(phase.epochs for phase in task.strategy.phases[progress.phase + 1 :])
+    on_event(EpochEnded(row, progress.phase_start + math.ceil(course.end / task.steps) + later, best))
     return replace(
         progress,
+        course=course,
+        elapsed=pace.elapsed,
         epoch=epoch,
         step=0,
         loss_sum=0.0,
@@ -296,4 +387,7 @@ def _read(directory: Path) -> tuple[dict[str, Tensor], Progress]:
     if not path.exists():
         return {}, Progress()
     tensors, facts = checkpoint.load_state(path)
-    return tensors, Progress(**facts | {"history": tuple(EpochRow(**row) for row in facts["history"])})
+    course = facts.get("course")
+    return tensors, Progress(
+        **facts | {"history": tuple(EpochRow(**row) for row in facts["history"]), "course": course and Course(**course)}
+    )

@@ -92,6 +92,7 @@ def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageFeed:
         augment=task.strategy.settings.augment if phase.augmented else None,
         classes=classes,
         seed=task.seed,
+        parts=task.parts,
     )
 
 

@@ -74,17 +74,33 @@ class Strategy:
         """Of all phases."""
         return sum(phase.epochs for phase in self.phases)
 
-    def within(self, epochs: Sequence[int]) -> "Strategy":
+    def within(self, epochs: Sequence[int], epoch_images: int = 0, share: float = 1.0) -> "Strategy":
         """The same strategy in so many epochs a phase, as a budget allows.
 
         Fine-tuning from the probe in fewer epochs learns at lower rates: high ones first unlearn what the probe knew,
         and don't come back in time (benchmarks/LOG.md).
+
+        Args:
+            epochs: of each phase.
+            epoch_images: images of each; 0: all.
+            share: that those are of all images.
         """
         phases = [replace(phase, epochs=n) for phase, n in zip(self.phases, epochs, strict=True)]
         if self.head == "probe" and self.settings.rates == "decay":
-            factor = max(GENTLEST, sum(epochs) / self.epochs)
+            factor = max(GENTLEST, min(1.0, share * sum(epochs) / self.epochs))
             phases = [replace(phase, stage_rates=tuple(factor * r for r in phase.stage_rates)) for phase in phases]
-        return replace(self, phases=tuple(phases))
+        return replace(self, phases=tuple(phases), settings=replace(self.settings, epoch_images=epoch_images))
+
+    def late_stages(self) -> "Strategy":
+        """The same strategy with the earlier half of the stages frozen: steps are cheaper, backward above all."""
+        frozen = len(self.phases[0].stage_rates) // 2
+        return replace(
+            self,
+            phases=tuple(
+                replace(phase, name="partial", stage_rates=(0.0,) * frozen + phase.stage_rates[frozen:])
+                for phase in self.phases
+            ),
+        )
 
     def scaled(self, factor: float) -> "Strategy":
         """The same strategy with about ``factor`` times the epochs that cost time: at least one a phase.
