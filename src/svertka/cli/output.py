@@ -16,6 +16,7 @@ from svertka.data.ranges import told
 from svertka.errors import ConfigError, NotFoundError, did_you_mean
 from svertka.messages import LANGUAGES, sentences, shown, text
 from svertka.schema import Notice
+from svertka.whole_files import read_head
 
 BOM = "\ufeff"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -58,8 +59,7 @@ def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
         starts.append((mark + line.getvalue()).encode(errors=ENCODING_ERRORS))
 
     def tells(path: Path) -> bool:
-        with path.open("rb") as file:
-            return file.read(max(map(len, starts))).startswith(tuple(starts))
+        return read_head(path, max(map(len, starts))).startswith(tuple(starts))
 
     return tells
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import DataError, MissingExtraError, NotFoundError
+from svertka.whole_files import read_file
 
 _TRAIN_OF_EACH = 400
 _IDX_NAMES = {
@@ -93,10 +94,10 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
     """Reads MNIST's format: two zero bytes, type 8 (unsigned bytes), number of axes, sizes as big-endian words."""
     plain, packed = folder / name, folder / f"{name}.gz"
     if plain.is_file():
-        content = plain.read_bytes()
+        content = read_file(plain)
     elif packed.is_file():
         try:
-            content = gzip.decompress(packed.read_bytes())
+            content = gzip.decompress(read_file(packed))
         except (OSError, EOFError) as error:
             raise DataError(f"{packed} cannot be unpacked ({error}); fetch it again.") from error
     else:

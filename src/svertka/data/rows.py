@@ -13,6 +13,7 @@ from svertka.data.encodings import Text, read_text
 from svertka.data.formats import READABLE_SUFFIXES
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.schema import Notice
+from svertka.whole_files import read_file
 
 # Compared without case, spaces, dashes and underscores; earlier names win.
 USUAL_NAMES = {
@@ -126,7 +127,7 @@ def read_table(file: Path, encoding: str = "") -> Table:
         ConfigError: the encoding is unknown, or isn't the file's.
     """
     try:
-        data = file.read_bytes()
+        data = read_file(file)
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}); check its permissions.") from error
     ours = None if encoding else _ours(data, file.name)

@@ -176,7 +176,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     from safetensors.numpy import load_file
 
     if not path.is_file():
-        raise NotFoundError(f"{path} does not exist; expected a safetensors file.")
+        what = "is no regular file" if path.exists() else "does not exist"
+        raise NotFoundError(f"{path} {what}; expected a safetensors file.")
     try:
         return dict(load_file(path))
     except TypeError as error:

@@ -26,6 +26,7 @@ from svertka.estimators.trained import Loaded, Trained, as_predictions, train_on
 from svertka.evaluate import fit_conformal, log_probabilities, predicted_labels, probabilities
 from svertka.export.bundle import load_bundle
 from svertka.schema import Bundle, Conformal, Estimate, EventSink, Predictions, ignore_events
+from svertka.whole_files import parse_json, read_file
 
 ESTIMATOR = "estimator.json"
 """Beside the bundle's files: the estimator's parameters and its classes in their own type."""
@@ -284,8 +285,10 @@ def _read_facts(bundle: Bundle, name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = parse_json(read_file(path).decode())
         written_by = facts["estimator"]
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}). Save the model again.") from None
     except (ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path} cannot be read ({error}). Save the model again.") from None
     if written_by != name:

@@ -5,6 +5,7 @@ torch and without the images.
 """
 
 import csv
+import io
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from svertka.errors import DataError, NotFoundError
 from svertka.schema import Predictions
+from svertka.whole_files import read_file
 
 COLUMNS = ("path", "label", "predicted", "confidence")
 _PROBABILITY, _LOGIT = "p:", "logit:"
@@ -136,12 +138,15 @@ def load_predictions(path_csv: Path | str) -> Predictions:
         DataError: it is no file of predictions, or a row is damaged (the message names the row).
     """
     try:
-        with Path(path_csv).open(encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
+        text = read_file(path_csv).decode(_ENCODING, _ENCODING_ERRORS)
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     except FileNotFoundError:
         raise NotFoundError(f"{path_csv} does not exist; expected the predictions.csv of a run folder.") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path_csv} cannot be read as CSV ({error}); expected the predictions.csv of a run.") from None
+    except OSError as error:
+        why = error.strerror
+        raise DataError(f"{path_csv} cannot be read ({why}); expected the predictions.csv of a run.") from None
     names = tuple(column.removeprefix(_LOGIT) for column in header if column.startswith(_LOGIT))
     expected = [*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)]
     if header != expected or not names:

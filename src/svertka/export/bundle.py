@@ -37,12 +37,13 @@ from svertka.export.manifest import (
     TRAINING_HASHES,
     WEIGHTS,
     file_facts,
+    port_fields,
     preprocess_fields,
     read_manifest,
 )
 from svertka.export.outputs import output_names
 from svertka.export.parity import compare, tolerance
-from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
+from svertka.export.session import DISTANCE, PROBABILITIES
 from svertka.schema import Bundle, Conformal, Estimate, Novelty, Preprocess, Source
 from svertka.whole_files import open_regular
 
@@ -117,8 +118,7 @@ def write_bundle(
             "class_names": list(class_names),
             **preprocess_fields(preprocess),
             "temperature": float(temperature),
-            "input": {"name": IMAGE, "kind": "uint8 RGB", "shape": ["N", preprocess.size_px, preprocess.size_px, 3]},
-            "outputs": [LOGITS, PROBABILITIES, *([DISTANCE] if novelty else [])],
+            **port_fields(preprocess.size_px, remembers=novelty is not None),
             "novelty": asdict(novelty) if novelty else None,
             "parity": asdict(parity),
             "engine": _engine(model, preprocess.size_px, check_images_NSSC, reference_NK, allowed_N, threads),

@@ -17,9 +17,6 @@ from svertka.export.protobuf import check_self_contained
 from svertka.export.session import IMAGE, batch_size
 from svertka.export.size_rules import FEW, MOST_AXES, RULES, SAME_SIZES, Tensor
 
-MOST_NODES = 20_000
-"""DenseNet-201 in five folds, each judging four views, has 14,000."""
-
 MOST_BYTES = 1 << 30
 """Of the tensors that are alive at the same time, without the weights. VGG-19 on four images of 512 px takes 0.5 GB."""
 
@@ -27,6 +24,12 @@ MOST_PRODUCTS = 2 * 10**12
 """Multiplications a call. ConvNeXt-XXL on four images of 256 px takes 0.8 · 10¹²."""
 
 _EXACT = 2**53
+_WHOLE = frozenset(
+    "allowzero axes axis batch_dims blocksize ceil_mode count_include_pad dilations end exclusive fmod group k "
+    "keepdims kernel_shape largest noop_with_empty_axes num_groups num_outputs p pads perm select_last_index size "
+    "sorted split start storage_order strides to training_mode transA transB upper value_int value_ints".split()
+)
+_REAL = frozenset("alpha beta bias epsilon gamma lambd max min momentum scales value_float value_floats".split())
 _MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivisionError, AttributeError)
 
 # Operators that compute sizes from sizes; small results are followed through them.
@@ -58,8 +61,6 @@ def check_graph(content: bytes, side: int, name: str = "model.onnx") -> Mapping[
         graph = read(content, copy=False)
     except (GraphError, *_MISFITS, MemoryError) as error:
         raise BundleError(f"{name} cannot be read: {_short(error)}") from None
-    if len(graph.nodes) > MOST_NODES:
-        raise BundleError(f"{name} has {len(graph.nodes)} nodes; expected at most {MOST_NODES}. It was not opened.")
     port = _image_port(graph, side, name)
     _check_order(graph, name)
     found = {}
@@ -107,6 +108,11 @@ def _check_order(graph: Graph, name: str) -> None:
                 f"{name} has a {node.op:.80} (node {node.name!r:.80}); expected operators of an image classifier: "
                 "plain arithmetic on tensors. It was not opened."
             )
+        wrong = next((key for key, value in node.attributes.items() if not _is_of_kind(key, value)), None)
+        if wrong is not None:
+            raise BundleError(
+                f"{name}: node {node.name!r:.80} has {wrong} {node.attributes[wrong]!r:.80}; that is no number."
+            )
         missing = next((one for one in node.inputs if one and one not in made), None)
         if missing is not None:
             raise BundleError(
@@ -118,8 +124,16 @@ def _check_order(graph: Graph, name: str) -> None:
             raise BundleError(f"{name}: node {node.name!r:.80} makes what is there already, or nothing.")
         made.update(outputs)
     lost = [one for one in graph.outputs if one not in made]
+    if len(set(graph.outputs)) < len(graph.outputs):
+        raise BundleError(f"{name} has the outputs {graph.outputs!r:.200}; expected each once. It was not opened.")
     if lost or not graph.outputs:
         raise BundleError(f"{name}: no node makes the output {lost[0] if lost else ''!r:.80}. It was not opened.")
+
+
+def _is_of_kind(key: str, value: object) -> bool:
+    """Whether a setting of an operator that holds numbers holds numbers of the right kind."""
+    kind = int if key in _WHOLE else float if key in _REAL else None
+    return kind is None or all(type(one) is kind for one in (value if isinstance(value, tuple) else (value,)))
 
 
 class _Walk:

@@ -6,6 +6,7 @@ from typing import Any
 
 from svertka.errors import BundleError, ConfigError
 from svertka.export.engines import ENGINES, ONNX
+from svertka.export.session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
 from svertka.schema import Bundle, Conformal, Novelty, Parity, Preprocess, ValueRange
 from svertka.whole_files import parse_json, read_file
 
@@ -43,15 +44,21 @@ def read_manifest(directory: Path) -> Bundle:
     if not 0 < temperature < float("inf"):
         raise BundleError(f"{path}: temperature is {temperature}; expected a finite number above 0.")
     _check_what_is_told(manifest, path)
+    preprocess, novelty = _preprocess(manifest, path), _novelty(manifest, path)
+    for name, expected in port_fields(preprocess.size_px, remembers=novelty is not None).items():
+        if manifest.get(name, expected) != expected:
+            raise BundleError(
+                f"{path}: {name} is {manifest[name]!r:.200}; expected {expected}. Write the bundle again."
+            )
     return Bundle(
         directory=directory,
         class_names=_class_names(manifest, path),
-        preprocess=_preprocess(manifest, path),
+        preprocess=preprocess,
         temperature=float(temperature),
         parity=_parity(manifest, path),
         manifest=manifest,
         conformal=_conformal(manifest, path) if "conformal" in manifest else None,
-        novelty=_novelty(manifest, path),
+        novelty=novelty,
         engine=_engine(manifest, path),
     )
 
@@ -69,6 +76,12 @@ def file_facts(bundle: Bundle, name: str) -> tuple[int, str]:
     if size < 0:
         raise BundleError(f"{path}: {name} has {size} bytes; expected 0 or more. The manifest is damaged.")
     return size, sha256
+
+
+def port_fields(size_px: int, *, remembers: bool) -> dict[str, object]:
+    """What the graph takes and gives; ``remembers`` the training images."""
+    image = {"name": IMAGE, "kind": "uint8 RGB", "shape": ["N", size_px, size_px, 3]}
+    return {"input": image, "outputs": [LOGITS, PROBABILITIES, *([DISTANCE] if remembers else [])]}
 
 
 def preprocess_fields(preprocess: Preprocess) -> dict[str, object]:
@@ -185,10 +198,9 @@ def _check_what_is_told(manifest: Mapping[str, object], path: Path) -> None:
     _each(manifest, "metrics", dict, path, "value, low, high and n of each", _is_estimate)
     _each(manifest, "sources", list, path, "name, origin and licence of each", _is_source)
     _each(manifest, "versions", dict, path, "a text for each", lambda value: isinstance(value, str))
-    _each(manifest, "outputs", list, path, "names", lambda value: isinstance(value, str))
-    for name, kind in (("input", dict), ("data_hash", str), ("svertka", str)):
+    for name in ("data_hash", "svertka"):
         if name in manifest:
-            _field(manifest, name, kind, path)
+            _field(manifest, name, str, path)
 
 
 def _each(

@@ -16,6 +16,7 @@ from svertka.report.pictures import Thumbnail
 from svertka.report.templating import file_bytes
 from svertka.report.voice import Voice
 from svertka.schema import Explanation, FeatureLevel
+from svertka.whole_files import read_head
 
 _TILES, _TILE_PX = 8, 112
 _FILTER_PX, _FILTER_COLUMNS = 40, 16
@@ -115,7 +116,7 @@ def write_explanation(
 def is_explanation(folder: Path) -> bool:
     """Whether a folder holds a page that ``write_explanation`` made."""
     try:
-        return GENERATOR.encode() in (folder / PAGE).read_bytes()[:1000]
+        return GENERATOR.encode() in read_head(folder / PAGE, 1000)
     except OSError:
         return False
 

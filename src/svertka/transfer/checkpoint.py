@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from svertka.errors import DataError
+from svertka.whole_files import open_regular
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -34,6 +35,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        open_regular(path).close()
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             metadata = file.metadata()

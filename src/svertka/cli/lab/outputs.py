@@ -11,14 +11,14 @@ from typing import Any
 from svertka.architectures.drawing import MARKS
 from svertka.cli import output
 from svertka.errors import ConfigError, NotFoundError
+from svertka.whole_files import read_head
 
 _HEAD_BYTES = 4096  # of a picture: where its mark stands
 
 
 def drawn(path: Path) -> bool:
     """Whether svertka drew this picture."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    head = read_head(path, _HEAD_BYTES)
     return any(mark in head for mark in MARKS)
 
 
@@ -27,8 +27,7 @@ def table_of(kind: type[Any]) -> Callable[[Path], bool]:
     header = ",".join(field.name for field in fields(kind)).encode()
 
     def tells(path: Path) -> bool:
-        with path.open("rb") as file:
-            return file.read(len(header) + 2).splitlines()[:1] == [header]
+        return read_head(path, len(header) + 2).splitlines()[:1] == [header]
 
     return tells
 
