@@ -16,7 +16,7 @@ from svertka.errors import BundleError
 from svertka.export.bundle import load_bundle, write_bundle
 from svertka.export.engines import ONNX, open_graph
 from svertka.export.graph import attach_head
-from svertka.schema import Conformal, Estimate, Preprocess, Source
+from svertka.schema import Conformal, Estimate, Preprocess, Source, ValueRange
 from svertka.transfer.head import LinearHead
 
 SECONDS, BYTES = 10, 1 << 30
@@ -37,7 +37,9 @@ def legal(tmp_path_factory):
         graph=graph,
         weights={"head.weight": weight_KD},
         class_names=hostile.CLASSES,
-        preprocess=Preprocess(size_px=hostile.SIDE, interpolation="bilinear"),
+        preprocess=Preprocess(
+            size_px=hostile.SIDE, interpolation="bilinear", ranges=(ValueRange(mode="I;16", low=16, high=4095),)
+        ),
         temperature=2.0,
         check_images_NSSC=images,
         reference_NK=reference_NK,

@@ -371,6 +371,10 @@ def test_a_model_of_another_bundle_is_not_opened(copied, tiny_bundle):
     fields = tiny_bundle.manifest["preprocess"] | {"size_px": 48}
     preprocess = Preprocess(size_px=48, interpolation="bilinear")
     edit_manifest(copied, preprocess=fields, preprocess_hash=preprocess.hash)
+    with pytest.raises(BundleError, match=r"input is .* 32, 32, 3.*; expected .* 48, 48, 3"):
+        load_bundle(copied)
+    image = tiny_bundle.manifest["input"] | {"shape": ["N", 48, 48, 3]}
+    edit_manifest(copied, input=image)
     with pytest.raises(BundleError, match=r"expected one input, 'image', uint8 \[N, 48, 48, 3\]"):
         open_predictor(load_bundle(copied))
     shutil.copy(tiny_bundle.directory / "manifest.json", copied)
