@@ -5,6 +5,9 @@ file             what it holds
 ===============  ================================================================================================
 ``onnx_file``    reads the file
 ``graph``        the graph as records
+``standard``     what may be asked of each operator: inputs, attributes and types, by operator set; all else is refused
+``arguments``    what attributes mean for the sizes at hand: axes, targets, cuts, pads, windows
+``rules``        sizes of each operator's results, and the budget of memory
 ``operators``    what small operators mean, in plain NumPy
 ``passes``       folding and fusing: a smaller graph that gives the same
 ``shapes``       sizes of all tensors for one size of the input
