@@ -98,6 +98,12 @@ def test_a_damaged_file_says_so() -> None:
         read_text(codecs.BOM_UTF8 + b"\xff,label", "t.csv")
 
 
+def test_utf8_with_a_few_strange_bytes_is_damaged_not_another_encoding() -> None:
+    data = table(["кошка", "собака"], "utf-8")
+    with pytest.raises(DataError, match=r"is UTF-8 but for 1 of its characters, the first in line 2;"):
+        read_text(data.replace("а".encode(), b"\xd0", 1), "t.csv")
+
+
 @pytest.mark.parametrize("symbols", ["20 °C,n° 5", "«Кот»,№ 5"])
 def test_signs_are_no_letters(symbols: str) -> None:
     encoding = "cp1252" if "°" in symbols else "cp1251"

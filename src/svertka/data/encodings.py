@@ -125,7 +125,7 @@ def _as_told(data: bytes, name: str, encoding: str) -> str:
         codec = codecs.lookup(encoding)
         if not codec._is_text_encoding:
             raise LookupError
-    except LookupError:
+    except (LookupError, ValueError):
         known = ["utf-8", "utf-16", *_ENCODINGS]
         raise ConfigError(
             f"encoding is {encoding!r}; expected one that Python knows, such as utf-8, cp1251 or cp1252."
@@ -156,6 +156,7 @@ def _found(data: bytes, name: str) -> Text:
     Raises:
         DataError: none is, or several are.
     """
+    _check_not_damaged(data, name)
     parts = dict.fromkeys(re.findall(rb"[^,;\t\r\n\"]*[\x80-\xff][^,;\t\r\n\"]*", data))
     cells = b"\n".join(list(parts)[:_CELLS])
     readings: dict[str, str] = {}
@@ -178,6 +179,23 @@ def _found(data: bytes, name: str) -> Text:
         (encoding,) = readings
         return Text(data.decode(encoding), encoding, guessed=True)
     raise DataError(_question(name, readings or _guesses(cells)))
+
+
+def _check_not_damaged(data: bytes, name: str) -> None:
+    """Refuses a file that is UTF-8 but for a few bytes: in no other encoding would so much of it be UTF-8.
+
+    Raises:
+        DataError: it says where.
+    """
+    text = data.decode("utf-8", "replace")
+    strange = text.count("\ufffd")
+    letters = sum(not letter.isascii() for letter in text) - strange
+    if letters >= 10 * strange:
+        line = text[: text.index("\ufffd")].count("\n") + 1
+        raise DataError(
+            f"{name} is UTF-8 but for {strange} of its characters, the first in line {line}; the file is damaged. Correct "
+            "that line."
+        )
 
 
 def _guesses(cells: bytes) -> dict[str, str]:
