@@ -193,8 +193,8 @@ def _check_not_damaged(data: bytes, name: str) -> None:
     if letters >= 10 * strange:
         line = text[: text.index("\ufffd")].count("\n") + 1
         raise DataError(
-            f"{name} is UTF-8 but for {strange} of its characters, the first in line {line}; the file is damaged. Correct "
-            "that line."
+            f"{name} is UTF-8 but for {strange} of its characters, the first in line {line}; the file is damaged. "
+            "Correct that line."
         )
 
 
