@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from svertka.data.decode import decode
 from svertka.data.formats import identify, is_image
+from svertka.data.scan import scan
 from svertka.errors import ImageRejected
+from svertka.report.pictures import thumbnails
 
 
 def photo(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -230,6 +232,55 @@ def test_a_file_cut_in_half_is_called_truncated(kind: str, tmp_path: Path) -> No
         with pytest.raises(ImageRejected) as caught:
             decode(path)
         assert caught.value.reason == "truncated", caught.value
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError, SystemError, RecursionError, UnicodeDecodeError, Exception, AssertionError]
+)
+@pytest.mark.parametrize("where", ["_open", "load", "getexif", "convert"])
+def test_whatever_a_reader_raises_is_a_rejection(
+    error: type[Exception], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "odd.png"
+    photo("P").save(path)
+    arguments = ("utf-8", b"", 0, 1, "bad") if error is UnicodeDecodeError else ("odd",)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error(*arguments)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, where, fail)
+    if where == "getexif":  # the pixels are good
+        assert decode(path).width_px == 64
+        return
+    with pytest.raises(ImageRejected, match=r"cannot be (decoded|converted)") as caught:
+        decode(path)
+    assert caught.value.reason in ("damaged", "unsupported")
+
+
+@pytest.mark.parametrize("where", ["_open", "load", "convert"])
+def test_only_interruptions_leave(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "odd.png"
+    photo("P").save(path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, where, fail)
+    with pytest.raises(KeyboardInterrupt):
+        decode(path)
+
+
+def test_a_damaged_avif_ends_no_scan(tmp_path: Path) -> None:
+    whole = saved("AVIF")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "good.avif").write_bytes(whole)
+        for share in (0.2, 0.5, 0.98):
+            (tmp_path / name / f"{share}.avif").write_bytes(whole[: int(share * len(whole))])
+    catalog = scan(tmp_path, cache=tmp_path / "cache", for_training=False)
+    assert [record.path for record in catalog.records] == ["a/good.avif", "b/good.avif"]
+    assert {rejection.reason for rejection in catalog.rejected} == {"truncated"}
+    assert thumbnails([tmp_path / "a" / "0.5.avif"], 64, 100)[0].reason == "truncated"
 
 
 class TestEndMarkerOfJpeg:
