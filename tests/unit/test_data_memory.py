@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from svertka.data import decode as decode_module
 from svertka.data.decode import decode
+from svertka.data.formats import identify
+from svertka.data.limits import cost_of_opening
 from svertka.data.memory import ByteBudget
 from svertka.errors import ImageRejected
 
@@ -95,6 +98,39 @@ def test_what_cannot_be_halved_is_refused(tmp_path: Path) -> None:
     assert decode(path, max_pixels=6_000_000).width_px == 2000
 
 
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
+def test_the_size_of_webp_is_known_before_its_canvas_is_made(options: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "large.webp"
+    Image.new("RGB", (400, 300)).save(path, **options)  # type: ignore[arg-type]
+    with path.open("rb") as stream:
+        found = identify(stream)
+        assert found is not None
+        assert cost_of_opening(stream, found, 400 * 300) == 20 * 400 * 300
+        with pytest.raises(ImageRejected, match=r"0\.1 megapixels by its header"):
+            cost_of_opening(stream, found, 400 * 300 - 1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_decoders_wait_for_each_other(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, lock, now, most = tmp_path / "image", threading.Lock(), 0, 0
+    Image.new("RGB", (100, 100)).save(path, kind)
+    monkeypatch.setattr(decode_module, "BUDGET", ByteBudget(250_000 if kind == "WEBP" else 100_000))
+
+    def use(_: int) -> None:
+        nonlocal now, most
+        with decode_module.decoding(path):
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.002)
+            with lock:
+                now -= 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(use, range(60)))
+    assert most == (1 if kind == "WEBP" else 2)
+
+
 _PEAK = """
 import resource, sys
 from pathlib import Path
@@ -106,9 +142,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count resident memory otherwise")
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK", "RGB"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK", "I;16", "F"])
 def test_peak_of_memory(mode: str, tmp_path: Path) -> None:
-    path, pixels = tmp_path / "large.tif", 16_000_000
-    Image.new(mode, (4000, 4000)).save(path, compression="packbits")
+    path, pixels = tmp_path / "large.tif", 9_000_000
+    Image.new(mode, (3000, 3000)).save(path, compression="packbits")
     found = subprocess.run([sys.executable, "-c", _PEAK, path], capture_output=True, text=True, check=True)
     assert int(found.stdout) * 1024 / pixels < 9.5  # bytes a pixel: under 1 GB of 100 megapixels

@@ -13,11 +13,8 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 =============== ========================================================================================
 """
 
-import errno
 import os
-import re
 import stat
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,9 +26,11 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, UNSUPPORTED_SUFFIXES, Format, identify
-from svertka.data.jpeg import MOST_SCANS, Scans, read_scans, without_end_marker
-from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, bytes_per_pixel
+from svertka.data.failures import failed, said, unknown
+from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
+from svertka.data.jpeg import Scans, read_scans, without_end_marker
+from svertka.data.limits import check_cost, check_speed, cost_of_opening, halve
+from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES
 from svertka.data.pillow import quiet_pillow
 from svertka.data.preprocess import apply_to_image
 from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
@@ -53,16 +52,9 @@ _TRANSPOSE = {
 }
 _ORIENTATION_TAG = 0x0112
 _PREINIT = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})  # what Pillow brings without importing all its readers
-_LOADS_ON_OPEN = frozenset({"ICO", "ICNS", "IPTC", "BLP", "WEBP"})
-_READS_WHOLE_FILE = frozenset({"WEBP", "AVIF", "IPTC"})
 _ONE_PICTURE = frozenset({"MPO", "PSD"})  # the others are the camera's preview, or layers of the one picture
-# TIFF: where tiles or strips begin; each costs Pillow a decoder, so a million of them would take minutes.
-_TILE_OFFSET_TAGS, _MOST_TILES = (273, 324), 100_000
 _DNG_VERSION_TAG, _SUBFILE_TAG, _SUB_IFDS_TAG = 50706, 254, 330
 _STRIP_PIXELS = 1 << 20
-_MOST_PASSES = 2_000_000_000  # pixels times scans of a JPEG: seconds
-# What Pillow decodes in Python takes microseconds a pixel: a small file must not promise many.
-_SLOW_PIXELS, _SLOW_PIXELS_PER_BYTE = 4_000_000, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +166,7 @@ def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
     except OSError as error:
         raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
     except Exception as error:
-        raise ImageRejected("damaged", f"it cannot be decoded ({_said(error)})") from error
+        raise ImageRejected("damaged", f"it cannot be decoded ({said(error)})") from error
 
 
 def _check_file(path: Path) -> None:
@@ -201,15 +193,13 @@ def _decode_stream(
     stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack
 ) -> Decoded:
     found = _identified(stream, suffix)
-    _check_before_opening(stream, found, max_pixels)
-    if found.plugin in _LOADS_ON_OPEN:
-        held.enter_context(BUDGET.taking(BYTES_PER_PIXEL * max_pixels))
+    held.enter_context(BUDGET.taking(cost_of_opening(stream, found, max_pixels)))
     image = _open(stream, found)
     scans = read_scans(stream) if found is JPEG else Scans()
-    _check_speed(image, os.fstat(stream.fileno()).st_size)  # seeking would move what some readers rely on
+    check_speed(image, os.fstat(stream.fileno()).st_size)  # seeking would move what some readers rely on
     mode, kind = image.mode, image.format or ""
     notes: list[str] = []
-    cost = _check_cost(image, scans, max_pixels, notes)
+    cost = check_cost(image, scans, max_pixels, notes)
     tiles = lower_bytes(image)
     deep_cost = DEEP_COLOUR_BYTES * image.width * image.height
     if not tiles or deep_cost > BYTES_PER_PIXEL * max_pixels:
@@ -234,7 +224,7 @@ def _decode_stream(
         raise
     except Exception as error:
         raise ImageRejected(
-            "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({_said(error)})"
+            "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({said(error)})"
         ) from error
     if turned or turn is not None:
         notes.append("exif_rotated")
@@ -257,52 +247,13 @@ def _identified(stream: BinaryIO, suffix: str) -> Format:
     """
     found = identify(stream, suffix)
     if found is None:
-        raise _unknown(stream, suffix)
+        raise unknown(stream, suffix)
     if not found.is_image:
         raise ImageRejected("not_an_image", f"it is {found.name}")
     Image.preinit() if found.plugin in _PREINIT else Image.init()
     if found.plugin not in Image.OPEN:
         raise ImageRejected("unsupported", f"{found.name}; {found.advice}")
     return found
-
-
-def _unknown(stream: BinaryIO, suffix: str) -> ImageRejected:
-    stream.seek(0)
-    head = stream.read(1024)
-    if b"\0" not in head:
-        return ImageRejected("not_an_image", f"text: {head[:40].decode('utf-8', 'replace').strip()!r}")
-    if suffix in UNSUPPORTED_SUFFIXES:
-        return ImageRejected("unsupported", f"a {suffix[1:].upper()} file; export it as PNG, TIFF or JPEG")
-    return ImageRejected("not_an_image", f"no known image format; starts with bytes {head[:8].hex(' ')}")
-
-
-def _check_before_opening(stream: BinaryIO, found: Format, max_pixels: int) -> None:
-    """What Pillow would do before it says how large an image is."""
-    length = stream.seek(0, 2)
-    if found.plugin in _READS_WHOLE_FILE and length > max_pixels:  # a byte a pixel is more than their encoders write
-        raise ImageRejected("too_large", f"{found.name} file of {length / 1e6:.0f} MB")
-    if found.plugin == "TIFF" and (tiles := _tiff_tiles(stream)) > _MOST_TILES:
-        raise ImageRejected("too_large", f"a TIFF of {tiles} strips or tiles; at most {_MOST_TILES} are read")
-
-
-def _tiff_tiles(stream: BinaryIO) -> int:
-    """How many strips or tiles the first page has by its directory (TIFF 6.0, page 14; BigTIFF: doubled widths)."""
-    stream.seek(0)
-    head = stream.read(16)
-    order = "<" if head.startswith(b"II") else ">"
-    big = 43 in head[2:4]
-    try:
-        (at,) = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
-        stream.seek(at)
-        count_width, entry_width = (8, 20) if big else (2, 12)
-        (entries,) = struct.unpack(f"{order}{'Q' if big else 'H'}", stream.read(count_width))
-        directory = stream.read(min(entries, 65535) * entry_width)
-        fields = struct.iter_unpack(
-            f"{order}HH{'Q8x' if big else 'I4x'}", directory[: len(directory) // entry_width * entry_width]
-        )
-        return max((count for tag, _, count in fields if tag in _TILE_OFFSET_TAGS), default=0)
-    except (struct.error, OSError, ValueError, OverflowError):
-        return 0  # the reader will say what is wrong with it
 
 
 def _open(stream: BinaryIO, found: Format) -> Image.Image:
@@ -314,8 +265,8 @@ def _open(stream: BinaryIO, found: Format) -> Image.Image:
         raise
     except Exception as error:
         if not found.is_sure:
-            raise _unknown(stream, "") from error
-        raise _failure(error, stream, found, is_header=True) from error
+            raise unknown(stream, "") from error
+        raise failed(error, stream, found, is_header=True) from error
     if found.plugin == "TIFF" and _is_preview_of_raw(image):
         raise ImageRejected("unsupported", f"{RAW.name}; {RAW.advice}")
     return image
@@ -325,53 +276,6 @@ def _is_preview_of_raw(image: Image.Image) -> bool:
     """Whether the first picture of a TIFF is a small copy of one that Pillow doesn't read: DNG, NEF, ARW."""
     tags = getattr(image, "tag_v2", {})
     return _DNG_VERSION_TAG in tags or (tags.get(_SUBFILE_TAG) == 1 and _SUB_IFDS_TAG in tags)
-
-
-def _check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[str]) -> int:
-    """Returns the bytes that decoding takes. An image that takes too many is read at half its size where that can be.
-
-    Raises:
-        ImageRejected: it is too large by its header.
-    """
-    width, height = image.size
-    pixels = width * height
-    size = f"{width} × {height} = {pixels / 1e6:.1f} megapixels by its header"
-    if pixels > max_pixels:
-        raise ImageRejected("too_large", f"{size}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
-    if scans.count > MOST_SCANS or scans.count * pixels > _MOST_PASSES:
-        found = f"more than {MOST_SCANS}" if scans.count > MOST_SCANS else str(scans.count)
-        raise ImageRejected("too_large", f"a JPEG of {found} scans, as no encoder writes it; save it anew")
-    each = bytes_per_pixel(image.format or "", image.mode)
-    held = 2 * scans.components if scans.are_several else 0
-    allowed = BYTES_PER_PIXEL * max_pixels
-    if pixels * (each + held) > allowed and _halve(image):
-        notes.append("half_size")
-        each = each // 4 + 1
-    if pixels * (each + held) > allowed:
-        most = allowed / (each + held) / 1e6
-        raise ImageRejected(
-            "too_large",
-            f"{size}; at most {most:.0f} are allowed of {image.format}, which takes much memory (max_megapixels)",
-        )
-    return pixels * (each + held)
-
-
-def _check_speed(image: Image.Image, length: int) -> None:
-    pixels, tiles = image.width * image.height, getattr(image, "tile", ())
-    most = max(_SLOW_PIXELS, _SLOW_PIXELS_PER_BYTE * length)
-    if pixels > most and any(tile[0] in Image.DECODERS for tile in tiles):
-        size = f"{pixels / 1e6:.1f} megapixels in {length} bytes"
-        raise ImageRejected("too_large", f"{size}, which Pillow decodes slowly; at most {most / 1e6:.1f} are read")
-
-
-def _halve(image: Image.Image) -> bool:
-    """Asks the decoder for half the width and height, which JPEG and JPEG 2000 give at a quarter of the memory."""
-    if image.format in ("JPEG", "MPO"):
-        return image.draft(None, (image.width // 2, image.height // 2)) is not None
-    if image.format == "JPEG2000":
-        image.reduce = 1  # type: ignore[method-assign, assignment]  # a property of this reader
-        return True
-    return False
 
 
 def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str]) -> Image.Image:
@@ -384,14 +288,14 @@ def _loaded(stream: BinaryIO, found: Format, image: Image.Image, notes: list[str
     except MemoryError:
         raise
     except Exception as error:
-        failure = _failure(error, stream, found, is_header=False)
+        failure = failed(error, stream, found, is_header=False)
         if failure.reason != "truncated" or found is not JPEG:
             raise failure from error
 
     def read(whole: BinaryIO) -> Image.Image:
         again = _open(whole, found)
         if "half_size" in notes:
-            _halve(again)
+            halve(again)
         again.load()
         return again
 
@@ -407,54 +311,6 @@ def _lower_bytes(stream: BinaryIO, found: Format, tiles: list[Any], notes: list[
     image = _open(stream, found)
     image.tile = tiles  # type: ignore[attr-defined]  # of every file that Pillow opens
     return _loaded(stream, found, image, notes)
-
-
-def _failure(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool) -> ImageRejected:
-    """A reader's error as a reason: cut off, of an unknown kind, or damaged."""
-    message = _said(error)
-    # A disk that fails, not a file; EINVAL comes of a place before the file's beginning that a damaged file names.
-    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        return ImageRejected("unreadable", f"the system cannot read it ({error.strerror})")
-    if isinstance(error, Image.DecompressionBombError):
-        return ImageRejected("too_large", f"it holds more pixels than are allowed (max_megapixels; {message})")
-    ended = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
-    words = ("truncated", "premature", "not enough", "eof", "ended", "unexpected end", "buffer is not large enough")
-    if _is_cut_off(stream):
-        return ImageRejected("truncated", f"the file ends before its pixels do ({message})")
-    if ended or any(word in message.lower() for word in words):
-        cut = f"{found.name} file whose header is cut off" if is_header else "the file ends before its pixels do"
-        return ImageRejected("truncated", f"{cut} ({message})")
-    unknown = re.search(r"un(known|supported)|not (supported|implemented)|cannot handle", message.lower())
-    if unknown or isinstance(error.__cause__ or error, KeyError):
-        kind = f"{found.name} with a kind of pixels that is not read ({message})"
-        return ImageRejected("unsupported", f"{kind}; {found.advice}")
-    what = "its header" if is_header else "the pixel data"
-    return ImageRejected("damaged", f"{what} cannot be decoded ({message})")
-
-
-def _said(error: Exception) -> str:
-    """A reader's words, on one line."""
-    return " ".join(str(error).split()).removesuffix(".")[:200] or type(error).__name__
-
-
-def _is_cut_off(stream: BinaryIO) -> bool:
-    """Whether a file is shorter than the lengths in it say: RIFF, and the boxes of AVIF, HEIC and JPEG 2000."""
-    length = stream.seek(0, 2)
-    stream.seek(0)
-    head = stream.read(12)
-    if head.startswith(b"RIFF"):
-        return 8 + int.from_bytes(head[4:8], "little") > length
-    at = 0
-    while head[4:8] in (b"ftyp", b"jP  ") and at < length:
-        stream.seek(at)
-        size = int.from_bytes(stream.read(4), "big")
-        kind = stream.read(4)
-        if size == 1:
-            size = int.from_bytes(stream.read(8), "big")
-        if len(kind) < 4 or 0 < size < 8:
-            return len(kind) < 4
-        at = length if size == 0 else at + size
-    return at > length
 
 
 def _has_more_frames(image: Image.Image, stream: BinaryIO, found: Format) -> bool:

@@ -43,7 +43,7 @@ class ByteBudget:
     @contextlib.contextmanager
     def taking(self, size: int) -> Iterator[None]:
         """Holds the bytes; more than there are counts as all, so one such image is decoded at a time."""
-        if getattr(self._held, "by_me", False):
+        if size <= 0 or getattr(self._held, "by_me", False):
             yield
             return
         size = min(size, self._capacity)
