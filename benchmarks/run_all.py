@@ -32,6 +32,7 @@ SCRIPTS = (
     "splits",
     "abstention",
     "unlike",
+    "budget",
     "leaks",
 )
 

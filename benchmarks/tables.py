@@ -31,6 +31,7 @@ ORDER = (
     "true_convolution",
     "strategies",
     "unlike",
+    "budget",
 )
 INTRODUCTION = """\
 # Benchmarks

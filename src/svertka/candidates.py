@@ -271,6 +271,7 @@ def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int)
         pass_s=pass_s,
         busy=busy,
         passes=_passes(lesson),
+        told=lesson.explained,
         logits=lambda images: probe.head.logits(engine(images)),
         step_s=step_s,
         forward=forward,

@@ -10,7 +10,7 @@ from svertka.config import Augment, FineTune
 from svertka.messages import sentences
 from svertka.transfer import budget
 from svertka.transfer.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
-from svertka.transfer.planning import FIXED_S, Situation, allowed, measure
+from svertka.transfer.planning import EXPORT_S, TELL_S, Situation, allowed, measure
 from svertka.transfer.strategies import make_strategy
 
 LPFT = make_strategy("finetune", FineTune(max_epochs=24, min_epochs=4), 6)
@@ -164,6 +164,7 @@ def situation(left_s, asked=LPFT, *, image_s=0.05, late=0.5, pass_s=0.008, passe
         pass_s=pass_s,
         busy=1.0,
         passes=passes,
+        told=True,
         logits=lambda images: np.zeros((len(images), 2), np.float32),
         step_s=step_s,
         forward=lambda: 1 / 3,
@@ -191,11 +192,11 @@ def test_little_time_is_used_for_late_stages_and_short_epochs_not_for_nothing():
     assert plan["late"] and phase.frozen == {0, 1, 2} and phase.epochs == 4
     images = found.strategy.settings.epoch_images
     training_s = 4 * (images * 0.025 + 64 * 0.05 / 6)
-    after_s = FIXED_S + 2500 * 0.008
+    after_s = EXPORT_S + TELL_S + 2500 * 0.008
     assert 0.95 * 120 <= training_s + after_s <= 120
     assert [notice.code for notice in found.notices] == ["late_stages_only", "one_view_only"]
     assert sentences(found.why).startswith(
-        "Of the time given (3\u00a0min) 88\u00a0s were left to train in, too short for whole epochs"
+        "Of the time given (3\u00a0min) 92\u00a0s were left to train in, too short for whole epochs"
     )
 
 
@@ -206,7 +207,7 @@ def test_steps_that_freezing_makes_no_cheaper_are_whole_ones():
 
 
 def test_where_no_step_could_fit_nothing_is_measured():
-    at, measured = situation(33.0)
+    at, measured = situation(28.0)
     at = replace(at, logits=lambda images: pytest.fail("flips were tried"))
     found = allowed(measure(at, insist=False), LPFT, 1.0, at.images)
     assert found.strategy is None and not measured

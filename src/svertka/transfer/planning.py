@@ -32,9 +32,9 @@ VIEWING = 0.25
 WORTH_FREEZING = 0.8
 """Steps on the late stages alone must take no more than this of whole ones to be preferred where time is short."""
 
-FIXED_S = 12.0
-"""Seconds on a quiet computer for what follows training whatever the images: export, comparison of engines, examples,
-intervals and report."""
+EXPORT_S, TELL_S = 4.0, 4.0
+"""Seconds on a quiet computer that do not depend on the images: to export a network, and to compare engines, explain
+examples, compute intervals and write the report."""
 
 _FLIPPED = 400  # validation images that tell of flips; more would tell no more
 
@@ -52,6 +52,7 @@ class Situation:
         pass_s: seconds an image takes the frozen network.
         busy: how many times as long as on a quiet computer things take.
         passes: images that are looked at after training.
+        told: whether a bundle, explanations and a report follow.
         logits: of prepared images, by the probe.
         step_s: times the steps of a strategy: seconds an image in each phase; given seconds not to exceed by much.
         forward: share of a training image's time that a validation image takes.
@@ -65,13 +66,15 @@ class Situation:
     pass_s: float
     busy: float
     passes: int
+    told: bool
     logits: Logits
     step_s: Callable[[Strategy, float], tuple[float, ...]]
     forward: Callable[[], float]
 
     def afterwards_s(self, views: int) -> float:
         """Seconds for what follows training, with so many views of each image."""
-        return self.networks * self.pass_s * views * self.passes + FIXED_S * self.busy * (1 + self.networks) / 2
+        fixed_s = self.networks * EXPORT_S + (TELL_S if self.told else 0.0)
+        return self.networks * self.pass_s * views * self.passes + fixed_s * self.busy
 
     def costs(self, strategy: Strategy, within_s: float) -> Costs:
         """Measured, for all networks together."""
