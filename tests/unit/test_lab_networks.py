@@ -298,15 +298,20 @@ def test_results_of_a_race():
     assert race.common_target(laps) == 0.71
     quick, slow = race.results(laps, 0.6)
     assert (quick.to_target_s, slow.to_target_s, slow.peak_memory_mb) == (2.0, 12.0, 600)
-    first, second = race.sentences([quick, slow], 0.6)
+    first, second = race.sentences([quick, slow], 0.6, 0.1)
     assert first.startswith("LeNet-5 takes 2.0 s an epoch and VGG-11 6.0 s (3.0 times as long)")
     assert "LeNet-5 after 2.0 s, VGG-11 after 12.0 s" in second and second.endswith(
         "and their 95 % intervals lie apart; it is one seed."
     )
-    tied = race.sentences([quick, replace(quick, network="vgg11")], 0.6)[1]
+    tied = race.sentences([quick, replace(quick, network="vgg11")], 0.6, 0.1)[1]
     assert "at the end VGG-11 has 95.0% and LeNet-5 95.0%, and their 95 % intervals overlap" in tied
-    never = race.sentences(race.results(laps, 0.9), 0.9)[1]
+    never = race.sentences(race.results(laps, 0.9), 0.9, 0.1)[1]
     assert "LeNet-5 after 4.0 s; VGG-11 never in this race" in never
+    assert race.sentences([quick, slow], 0.6, 0.69)[2] == (
+        "Always answering the commonest class gives 69.0%: VGG-11 is not shown to be better at the end; times to that "
+        "accuracy say nothing. Give more --epochs or --images."
+    )
+    assert race.sentences([slow], 0.71, 0.5)[2:] == ()
     svg = to_svg(race.picture(laps, 0.9, "squares", 24))
     assert (
         "training time, s" in svg

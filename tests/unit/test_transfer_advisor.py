@@ -11,15 +11,14 @@ from svertka.errors import DataError
 from svertka.export.engine import open_engine
 from svertka.messages import sentences
 from svertka.transfer.advisor import CELLS, ENOUGH, advise, choose_rows, size_of, strategies_of
-from svertka.transfer.features import FeatureTable
+from svertka.transfer.features import FeatureTable, write_shard
 from svertka.transfer.probe import stratified_folds
 from svertka.transfer.similarity import judge
 
 
 def table(folder: Path, x_ND, y_N, widths) -> FeatureTable:
-    folder.mkdir()
-    np.savez(folder / "rows.npz", pixel_hash=np.arange(len(x_ND)).astype(str), x_ND=x_ND.astype(np.float32))
-    return FeatureTable([(folder / "rows.npz", row) for row in range(len(x_ND))], y_N, widths, "key")
+    path = write_shard(folder, "key", [str(row) for row in range(len(x_ND))], x_ND.astype(np.float32))
+    return FeatureTable([(path, row) for row in range(len(x_ND))], y_N, widths, "key")
 
 
 def tables(folder, early, late, random, n=300, d=8):
@@ -97,6 +96,21 @@ def test_the_reason_is_the_evidence_and_the_conclusion_of_the_cell(language, tmp
     text = sentences(*advice.reasons, language=language)
     assert "300" in text and "150" in text
     assert text.endswith(sentences(CELLS["little", "similar"][1], language=language))
+
+
+@pytest.mark.parametrize(
+    ("distances", "codes"),
+    [
+        ({"early": 1.0, "late": 5.0, "random": 0.3}, []),
+        ({"early": 1.0, "late": 1.6, "random": 1.5}, ["advice_features_add_little"]),
+        ({"early": 5.0, "late": 1.0, "random": 0.3}, ["advice_late_features_worse"]),
+        ({"early": 3.0, "late": 3.2, "random": 4.5}, ["advice_ceiling"]),
+    ],
+)
+def test_the_reason_is_the_test_that_failed(tmp_path, distances, codes):
+    """Late features were said not to fit where they were as good as any."""
+    advice = advice_on(tmp_path, [150, 150], **distances)
+    assert [reason.code for reason in advice.reasons[1:-1]] == codes
 
 
 def test_a_class_of_one_image_cannot_be_judged(tmp_path):

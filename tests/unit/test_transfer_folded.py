@@ -6,7 +6,7 @@ import pytest
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
 from svertka.transfer import probe
-from svertka.transfer.features import FeatureTable
+from svertka.transfer.features import FeatureTable, write_shard
 from svertka.transfer.folded import fit_folds, joined, joint_head, mean_head
 from svertka.transfer.head import LinearHead
 from svertka.transfer.probe import fit_probe
@@ -18,9 +18,8 @@ def a_head(seed, k=3, d=7):
     return LinearHead(*(part.astype(np.float32) for part in parts))
 
 
-def a_table(folder, x_ND, y_N, name="rows"):
-    path = folder / f"{name}.npz"
-    np.savez(path, pixel_hash=np.arange(len(x_ND)).astype(str), x_ND=x_ND.astype(np.float32))
+def a_table(folder, x_ND, y_N):
+    path = write_shard(folder, "key", [str(row) for row in range(len(x_ND))], x_ND.astype(np.float32))
     return FeatureTable([(path, row) for row in range(len(x_ND))], y_N, (x_ND.shape[1],), "key")
 
 
@@ -55,7 +54,7 @@ def test_each_image_is_judged_by_a_probe_that_has_not_seen_it(tmp_path, problem)
     probes = []
     for rows in held:
         rest = np.setdiff1d(np.arange(90), rows)
-        alone = a_table(tmp_path, x_ND[rest], y_N[rest], f"without-{rows[0]}")
+        alone = a_table(tmp_path, x_ND[rest], y_N[rest])
         probes.append(fit_probe(alone, 3, 0, units_N[rest]).head)
         np.testing.assert_allclose(unseen_NK[rows], probes[-1].logits(x_ND[rows].astype(np.float32)), atol=1e-4)
     mean = np.mean([one.logits(x_ND.astype(np.float32)) for one in probes], axis=0)
@@ -75,7 +74,7 @@ def test_out_of_fold_figures_are_honest(tmp_path, monkeypatch):
 
 def test_tables_are_joined_in_order(tmp_path, problem):
     x_ND, y_N = problem
-    both = joined(a_table(tmp_path, x_ND[:50], y_N[:50], "a"), a_table(tmp_path, x_ND[50:], y_N[50:], "b"))
+    both = joined(a_table(tmp_path, x_ND[:50], y_N[:50]), a_table(tmp_path, x_ND[50:], y_N[50:]))
     np.testing.assert_array_equal(both.read(), x_ND.astype(np.float32))
     np.testing.assert_array_equal(both.y_N, y_N)
 

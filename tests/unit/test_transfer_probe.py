@@ -8,13 +8,12 @@ from sklearn.linear_model import LogisticRegression
 
 from svertka.schema import Catalog, ImageRecord, Split
 from svertka.transfer import probe
-from svertka.transfer.features import FeatureTable
+from svertka.transfer.features import FeatureTable, write_shard
 from svertka.transfer.probe import check_order, fit_probe, standardisation
 
 
 def table_of(folder: Path, x_ND, y_N, widths=None) -> FeatureTable:
-    path = folder / "rows.npz"
-    np.savez(path, pixel_hash=np.arange(len(x_ND)).astype(str), x_ND=x_ND.astype(np.float32))
+    path = write_shard(folder, "key", [str(row) for row in range(len(x_ND))], x_ND.astype(np.float32))
     return FeatureTable([(path, row) for row in range(len(x_ND))], y_N, widths or (x_ND.shape[1],), "key")
 
 

@@ -286,10 +286,16 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
 
 
-def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
-    """Which network is quicker an epoch and lighter; and which one gets further sooner."""
+def sentences(found: Sequence[Result], target: float, guessing: float) -> tuple[str, ...]:
+    """Which network is quicker an epoch and lighter; which one gets further sooner; and which have learnt nothing.
+
+    Args:
+        found: results.
+        target: accuracy to which the times are compared.
+        guessing: accuracy on the held-out images of always answering their commonest class.
+    """
     if len(found) == 1:
-        return _alone(found[0], target)
+        return *_alone(found[0], target), *_no_better(found, target, guessing)
     quick, slow = (f(found, key=lambda result: result.epoch_s) for f in (min, max))
     light, heavy = (f(found, key=lambda result: result.peak_memory_mb) for f in (min, max))
     first = (
@@ -310,7 +316,19 @@ def sentences(found: Sequence[Result], target: float) -> tuple[str, str]:
         f"{target:.0%} of the held-out images are right: {'; '.join(told)}; at the end {_title(best.network)} has "
         f"{best.accuracy.value:.1%} and {_title(worst.network)} {worst.accuracy.value:.1%}, {verdict}."
     )
-    return first, second
+    return first, second, *_no_better(found, target, guessing)
+
+
+def _no_better(found: Sequence[Result], target: float, guessing: float) -> Iterator[str]:
+    """A sentence on networks that are not shown to be better than guessing, and on a target that says nothing."""
+    lost = [_title(result.network) for result in found if result.accuracy.low <= guessing]
+    if lost:
+        end = "; times to that accuracy say nothing" if target <= guessing else ""
+        are = "is" if len(lost) == 1 else "are"
+        yield (
+            f"Always answering the commonest class gives {guessing:.1%}: {', '.join(lost)} {are} not shown to be "
+            f"better at the end{end}. Give more --epochs or --images."
+        )
 
 
 def _alone(result: Result, target: float) -> tuple[str, str]:

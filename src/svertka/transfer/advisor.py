@@ -6,7 +6,7 @@ apart: size by counting, similarity by what pretrained features do that random o
 ones don't, both cross-validated on the person's own images. ``benchmarks/LOG.md`` has the calibration.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from svertka.config import STRATEGY_NAMES, StrategyName
 from svertka.errors import DataError
 from svertka.intervals import share
 from svertka.schema import Advice, FeatureScore, Notice, Similarity, Size
-from svertka.transfer.choice import paired_gain
+from svertka.transfer.choice import Gain, paired_gain
 from svertka.transfer.features import FeatureTable
 from svertka.transfer.probe import stratified_folds
 from svertka.transfer.similarity import Judged, judge, judge_taps
@@ -28,6 +28,9 @@ SIMILAR = 0.5
 
 A share, because a random network may leave few errors: of 8 photographs it tells patches apart in 92 %.
 """
+
+CEILING = 0.9
+"""Accuracy on random features from which pretrained ones have too little left to show: similarity is then not told."""
 
 ENOUGH = 1_000
 """Images on which similarity is measured: the standard error of a paired difference is then about a point."""
@@ -89,8 +92,8 @@ def advise(
     late = paired_gain(_points(best), _points(taps[-1]), units_N)
     size = size_of(int(counts_K.sum()), int(counts_K.min()))
     removed = gain.mean / max(1 - float(base.probe_N.mean()), 1 / len(y_N))
-    known = removed >= SIMILAR and gain.worth_it
-    similarity: Similarity = "similar" if known and -late.mean <= late.standard_error else "different"
+    known, fits = removed >= SIMILAR and gain.worth_it, -late.mean <= late.standard_error
+    similarity: Similarity = "similar" if known and fits else "different"
     strategy, *rivals = strategies_of(size, similarity)
     evidence = Notice(
         "advice_evidence",
@@ -110,7 +113,7 @@ def advise(
         similarity=similarity,
         strategy=strategy,
         rivals=tuple(rivals),
-        reasons=(evidence, CELLS[size, similarity][1]),
+        reasons=(evidence, *_why_different(base, removed, late, known=known, fits=fits), CELLS[size, similarity][1]),
         images=int(counts_K.sum()),
         smallest_class=int(counts_K.min()),
         taps=tuple(map(_score, taps)),
@@ -120,6 +123,17 @@ def advise(
         errors_removed=removed,
         late=late.estimate,
     )
+
+
+def _why_different(base: Judged, removed: float, late: Gain, *, known: bool, fits: bool) -> Iterator[Notice]:
+    """Which of the tests failed that similar images pass; nothing where they are similar."""
+    random = float(base.probe_N.mean())
+    if not known and random >= CEILING:
+        yield Notice("advice_ceiling", {"random": 100 * random, "n": len(base.probe_N)})
+    elif not known:
+        yield Notice("advice_features_add_little", {"share": 100 * max(0.0, removed), "least": 100 * SIMILAR})
+    if not fits:
+        yield Notice("advice_late_features_worse", {"points": -100 * late.mean, "error": 100 * late.standard_error})
 
 
 def size_of(images: int, smallest_class: int) -> Size:

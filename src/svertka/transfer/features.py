@@ -121,7 +121,7 @@ def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink 
         rows = fresh[start : start + SHARD_ROWS]
         x = np.concatenate([embed(images) for _, images in batches(source, rows, embed.batch_size)])
         names = [source.hashes[row] for row in rows]
-        path = _write_shard(folder, embed.key, names, x)
+        path = write_shard(folder, embed.key, names, x)
         where |= {name: (path, number) for number, name in enumerate(names)}
         done += len(rows)
         on_event(Advanced(done))
@@ -183,7 +183,7 @@ def _read_shard(path: Path, key: str) -> dict[str, NDArray[np.generic]]:
     return arrays
 
 
-def _write_shard(folder: Path, key: str, names: list[str], x_ND: NDArray[np.float32]) -> Path:
+def write_shard(folder: Path, key: str, names: list[str], x_ND: NDArray[np.float32]) -> Path:
     """Writes a shard under the SHA-256 of its content: another run may write other images at the same moment."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()

@@ -1,5 +1,6 @@
 """``svertka lab race``: which network learns sooner, and what it takes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,12 @@ def race(
     sizes = f"{len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}"
     print(f"{chosen.name}: {sizes}.{lab.told_rates(names)}\n")
     print(_table(found, target) + "\n")
-    tell(lab.sentences(found, target), save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn), csv)
+    guessing = max(Counter(chosen.held_out_labels.tolist()).values()) / len(chosen.held_out)
+    tell(
+        lab.sentences(found, target, guessing),
+        save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn),
+        csv,
+    )
 
 
 def _table(found: "Sequence[Result]", target: float) -> str:
