@@ -93,9 +93,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: no pickled code runs
-    except OSError:  # not to be read, which says what is wrong
-        raise
     except Exception as error:  # torch's words are left out: they advise to run the code in the file
+        if isinstance(error, OSError) and error.filename is not None:  # not to be read, which says what is wrong
+            raise
         raise WeightsError(
             f"weights file {path} is no file of weights, is damaged, or holds more than tensors; expected "
             ".safetensors, or .pth with tensors only."

@@ -80,6 +80,10 @@ def list_files(root: Path | str, config: RunConfig | None = None) -> Listing:
             )
         beside = find_competition(root.parent)
         return list_table(root, config, beside if beside is not None and beside.train == root else None)
+    if not root.is_dir():
+        raise DataError(
+            f"{root} is neither a folder nor a regular file; expected a folder of images or a CSV/TSV table."
+        )
     folders = _visible_folders(root)
     competition = find_competition(root)
     if competition is not None and competition.train is not None:

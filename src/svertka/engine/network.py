@@ -184,7 +184,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise WeightsError(
             f"{path} holds numbers of a kind that NumPy lacks ({error}); convert the weights to float32."
         ) from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:  # also of a file that cannot be mapped into memory
         raise WeightsError(
             f"{path} cannot be read as safetensors ({error}); it is damaged or of another kind."
         ) from error

@@ -44,7 +44,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ):  # older: no digest
             raise ValueError("its SHA-256 differs")
         facts = json.loads(metadata["facts"])
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"checkpoint {path} is damaged ({error}); delete it and resume: training starts again."
         ) from error
