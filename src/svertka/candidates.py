@@ -69,6 +69,7 @@ class Candidate:
         history: learning curve.
         phases: what trained when.
         notices: what went otherwise than planned.
+        out_of_fold: of a probe: what it says of validation images and its folds of training images, each image once.
         members: networks whose logits these are the mean of; () for one network.
     """
 
@@ -84,6 +85,7 @@ class Candidate:
     phases: tuple[PhaseRow, ...] = ()
     notices: tuple[Notice, ...] = ()
     members: tuple["Member", ...] = ()
+    out_of_fold: tuple[Predictions, ...] = ()
 
     def logits(self, source: ImageSource) -> NDArray[np.float32]:
         """Logits of a source's images, [N, K]."""
@@ -162,6 +164,7 @@ def probe(lesson: Lesson) -> Candidate:
         reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
         graph=engine.graph,
         weights=lambda: engine.weights() | head_weights(head),
+        out_of_fold=(val, *others),
     )
 
 

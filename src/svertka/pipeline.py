@@ -25,6 +25,8 @@ from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError, UnfinishedError
 from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few
+from svertka.evaluate.doubts import doubtful_labels
+from svertka.evaluate.doubts import told as told_doubts
 from svertka.export.bundle import write_bundle
 from svertka.export.engine import open_engine
 from svertka.export.graph import attach_distance, attach_head
@@ -158,6 +160,8 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     with log.step("learn") as step:
         lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock, explained=True)
         learned = learn(lesson, log)
+        seen = learned.probe.out_of_fold
+        doubts = doubtful_labels(seen, learned.probe.temperature)
         del tables, lesson
         step.summary = sentences(*learned.decision.reasons)
     with log.step("judge") as step:
@@ -197,10 +201,12 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
             *catalog.notices,
             *split.notices,
             *learned.notices,
+            *([told_doubts(doubts, sum(map(len, seen)))] if doubts else []),
             *judged.notices,
             *([Notice("resumed")] if resumed else []),
         ),
         insight=insight,
+        doubts=doubts,
     )
     with log.step("report") as step:
         with _going_on(failures, step, _not_reported, "the report"):

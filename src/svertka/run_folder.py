@@ -1,9 +1,9 @@
 """A run folder: plain files that a person can open, from which every record reads back.
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
-``phases.csv``, ``history.csv``, ``predictions.csv``, ``explain.json``, ``start.json``, ``plan.json``, ``checkpoints/``,
-``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``. Averaged networks have ``plan.json`` and ``checkpoints/``
-each in ``fold-N/``.
+``phases.csv``, ``history.csv``, ``doubtful_labels.csv``, ``predictions.csv``, ``explain.json``, ``start.json``,
+``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``. Averaged networks have
+``plan.json`` and ``checkpoints/`` each in ``fold-N/``.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from svertka.schema import (
     EpochRow,
     ImageRecord,
     Insight,
+    LabelDoubt,
     Leak,
     Notice,
     OrderCheck,
@@ -52,7 +53,7 @@ from svertka.whole_files import (
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
-PHASES, EXPLAIN = "phases.csv", "explain.json"
+PHASES, EXPLAIN, DOUBTS = "phases.csv", "explain.json", "doubtful_labels.csv"
 LOCK, START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
     ".lock",
     "start.json",
@@ -353,6 +354,7 @@ def save_run(folder: Path, run: RunRecord) -> None:
     """Writes what a finished run adds; settings, catalogue, split and predictions are there since their steps ended."""
     save_rows(folder / HISTORY, EpochRow, run.history)
     save_rows(folder / PHASES, PhaseRow, run.phases)
+    save_rows(folder / DOUBTS, LabelDoubt, run.doubts)
     catalog, split = run.catalog, run.split
     facts = {
         "name": run.name,
@@ -410,6 +412,7 @@ def load_run(folder: Path | str) -> RunRecord:
             split=load_split(folder, facts["split"]),
             history=load_rows(folder / HISTORY, EpochRow),
             phases=load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
+            doubts=load_rows(folder / DOUBTS, LabelDoubt) if (folder / DOUBTS).is_file() else (),
             decision=Decision(**{**facts["decision"], "reasons": _all(Notice, facts["decision"]["reasons"])}),
             evaluation=from_json(read_json(folder / METRICS)),
             test=load_predictions(folder / PREDICTIONS),

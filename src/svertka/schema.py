@@ -163,7 +163,7 @@ class ImageRecord:
     perceptual_hash: int
     notes: tuple[str, ...] = ()
     detail_hash: int = 0
-    sketch: str = ""
+    sketch: str = field(default="", compare=False, repr=False)
     span: ValueSpan | None = None
 
 
@@ -490,6 +490,25 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelDoubt:
+    """A label that looks wrong; see ``evaluate.doubts``.
+
+    Attributes:
+        path: of the image.
+        label: its class as it was given.
+        likely: the class that the image looks like to a classifier that has not learnt from it.
+        probability: of that class.
+        own: probability of the given class.
+    """
+
+    path: str
+    label: str
+    likely: str
+    probability: float
+    own: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -870,6 +889,7 @@ class RunRecord:
         sources: weights and data with licences.
         versions: package to version, and the machine.
         notices: what the user should know, loudest first.
+        doubts: labels of training and validation images that look wrong, the likeliest first.
         insight: what was seen of the classifier; None in a run that couldn't, or of an older svertka.
     """
 
@@ -891,6 +911,7 @@ class RunRecord:
     notices: tuple[Notice, ...]
     phases: tuple[PhaseRow, ...] = ()
     insight: Insight | None = None
+    doubts: tuple[LabelDoubt, ...] = ()
 
 
 # --- events: the library never prints -----------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def finished(tmp_path_factory, shapes_folder):
 def test_every_record_reads_back(finished):
     folder, record = finished
     found = run_folder.load_run(folder)
-    parts = "config split decision evaluation order parity sources notices command insight"
+    parts = "config split decision evaluation order parity sources notices command insight doubts"
     for name in parts.split():
         assert getattr(found, name) == getattr(record, name), name
     assert found.catalog == record.catalog

@@ -17,10 +17,11 @@ from svertka.report.curves import precision_recall_chart, reliability_charts, ro
 from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
+from svertka.report.page import render
 from svertka.report.results import make_class_table, make_confusion, make_decision
 from svertka.report.scales import Axis, path, round_ticks, spread
 from svertka.report.voice import Voice
-from svertka.schema import Estimate, Leak, Notice, OrderCheck, Rejection
+from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Rejection
 
 EN, RU = Voice("en"), Voice("ru")
 
@@ -28,6 +29,19 @@ EN, RU = Voice("en"), Voice("ru")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("gone"), per_class=60, images=False)
+
+
+def test_labels_to_look_at_are_shown_the_likeliest_first(run):
+    """Twelve of them; the table in the run folder holds all."""
+    paths = [record.path for record in run.catalog.records[:15]]
+    doubts = tuple(LabelDoubt(path=path, label="cat", likely="dog", probability=0.93, own=0.07) for path in paths)
+    data = make_data_section(EN, replace(run, doubts=doubts))
+    assert [view.path for view in data.doubts] == paths[:12] and data.doubts_more == 3
+    assert (data.doubts[0].label, data.doubts[0].likely, data.doubts[0].probability) == ("cat", "dog", "93.0\u202f%")
+    html = render(replace(run, doubts=doubts))
+    section = html[html.index('id="doubts"') : html.index("</figure>", html.index('id="doubts"'))]
+    assert section.count("<li>") == 12 and "doubtful_labels.csv" in section
+    assert 'id="doubts"' not in render(run)
 
 
 # --- voice ------------------------------------------------------------------------------------------------------

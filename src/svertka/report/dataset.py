@@ -1,4 +1,4 @@
-"""The section about the data: counts, samples, rejected files, leaks."""
+"""The section about the data: counts, samples, rejected files, leaks, labels that look wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from svertka.schema import SPLIT_NAMES, Catalog, Leak, Rejection, RunRecord
 _CLASSES_WITH_SAMPLES = 12
 _SAMPLES_A_CLASS = 6
 _SAMPLE_PX = 128
+_DOUBTS_SHOWN = 12
 _ROWS_SHOWN = 50
 _CLASS_ROWS_SHOWN = 200
 _BALANCED = 1.5
@@ -45,6 +46,17 @@ class SampleRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DoubtView:
+    """A label that looks wrong: the image, its label, and the class that it looks like, how surely."""
+
+    sample: Sample
+    path: str
+    label: str
+    likely: str
+    probability: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DataSection:
     """All that the section shows. Lists are cut to what a person reads; the counts are whole."""
 
@@ -59,6 +71,8 @@ class DataSection:
     rejected_more: int
     leaks: tuple[Leak, ...]
     leaks_more: int
+    doubts: tuple[DoubtView, ...]
+    doubts_more: int
 
 
 def make_data_section(voice: Voice, run: RunRecord) -> DataSection:
@@ -83,6 +97,27 @@ def make_data_section(voice: Voice, run: RunRecord) -> DataSection:
         rejected_more=max(0, len(run.catalog.rejected) - _ROWS_SHOWN),
         leaks=pairs[:_ROWS_SHOWN],
         leaks_more=max(0, len(pairs) - _ROWS_SHOWN),
+        doubts=_doubts(voice, run),
+        doubts_more=max(0, len(run.doubts) - _DOUBTS_SHOWN),
+    )
+
+
+def _doubts(voice: Voice, run: RunRecord) -> tuple[DoubtView, ...]:
+    shown = run.doubts[:_DOUBTS_SHOWN]
+    files = [run.catalog.root / doubt.path for doubt in shown]
+    return tuple(
+        DoubtView(
+            sample=Sample(
+                picture=picture,
+                alt=voice("data.samples.alt", name=doubt.label, path=doubt.path),
+                problem=picture_problem(voice, picture),
+            ),
+            path=doubt.path,
+            label=doubt.label,
+            likely=doubt.likely,
+            probability=voice.percent(doubt.probability),
+        )
+        for doubt, picture in zip(shown, thumbnails(files, _SAMPLE_PX, run.config.max_megapixels), strict=True)
     )
 
 
