@@ -43,7 +43,8 @@ def test_every_record_reads_back(finished):
     parts = "config split decision evaluation order parity sources notices command insight doubts"
     for name in parts.split():
         assert getattr(found, name) == getattr(record, name), name
-    assert found.catalog == record.catalog
+    kept = tuple(replace(image, sketch="") for image in record.catalog.records)  # sketches are the scan's to remember
+    assert found.catalog == replace(record.catalog, records=kept)
     assert (found.test.logits_NK == record.test.logits_NK).all()
 
 
