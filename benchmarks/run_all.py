@@ -31,6 +31,8 @@ SCRIPTS = (
     "strategies",
     "splits",
     "abstention",
+    "coverage",
+    "temperature",
     "unlike",
     "budget",
     "leaks",

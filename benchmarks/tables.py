@@ -19,6 +19,8 @@ ORDER = (
     "inference",
     "splits",
     "abstention",
+    "coverage",
+    "temperature",
     "finetune_epoch",
     "predict",
     "decode",

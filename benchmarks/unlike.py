@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from svertka.data.preprocess import apply_to_image
-from svertka.evaluate.bootstrap import share
 from svertka.export.bundle import load_bundle, read_checked
 from svertka.export.manifest import MODEL
 from svertka.export.session import FEATURES, PROBABILITIES, open_session, run_in_batches
+from svertka.intervals import share
 from svertka.schema import Bundle
 from svertka.transfer.novelty import AXES, POINTS, Neighbourhood
 

@@ -305,7 +305,7 @@ def judge(learned: Learned, materials: Materials) -> Judged:
     """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
     chosen, catalog, split = learned.chosen, materials.catalog, materials.split
     known, novelty = remember(chosen, materials)
-    source, seed = materials.sources["test"], materials.config.seed
+    source = materials.sources["test"]
     seen = [(chosen.head.logits(x_ND), known.distances(x_ND)) for x_ND in chosen.features(source)]
     logits_NK, distances_N = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     test = Predictions(
@@ -323,7 +323,6 @@ def judge(learned: Learned, materials: Materials) -> Judged:
         majority_class=int(np.bincount(catalog.labels()[list(split.train)]).argmax()),
         conformal=conformal,
         groups_N=np.array(split.units)[list(split.test)],
-        seed=seed,
     )
     scarce = too_few(chosen.val)
     return Judged(

@@ -587,7 +587,8 @@ class Evaluation:
         temperature: that logits are divided by before softmax; fitted on validation, 1.0 if not fitted.
         metrics: name to estimate: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``roc_auc`` (one against the
             rest, macro mean), ``average_precision`` (the same), ``log_loss``, ``log_loss_uncalibrated``,
-            ``calibration_error``, ``calibration_error_uncalibrated``.
+            ``calibration_error`` (root mean square over bins, less what luck explains),
+            ``calibration_error_uncalibrated``.
         per_class: one entry a class.
         confusion_KK: rows true, columns predicted.
         roc: one curve a class (two classes: one, for the second).

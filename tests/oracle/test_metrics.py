@@ -5,11 +5,11 @@ import pytest
 from sklearn import metrics
 
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.evaluate.bootstrap import resamples
-from svertka.evaluate.calibration import NUM_BINS, PRIOR_WIDTH
+from svertka.evaluate.calibration import NUM_BINS, PRIOR_WIDTH, _chi_square, _noncentrality
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
+from svertka.evaluate.uncertainty import areas
 from svertka.intervals import share
 from svertka.schema import Predictions
 
@@ -84,30 +84,34 @@ def test_per_class_and_confusion_equal_scikit_learn(classes):
     assert confusion_matrix(judge(predictions)).sum() == 150
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("classes", [2, 4])
-def test_bootstrap_equals_a_plain_loop_over_the_same_resamples(classes):
-    predictions = problem(90, classes, 5)
-    counts_NB = np.concatenate(list(resamples(90, seed=0)), axis=1)
-    loop = {name: [] for name in ("balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "log_loss")}
-    for counts in counts_NB.T[:1000]:
-        drawn = np.repeat(np.arange(90), counts.astype(int))
-        assert len(drawn) == 90
-        taken = Predictions(
-            logits_NK=predictions.logits_NK[drawn],
-            labels_N=predictions.labels_N[drawn],
-            paths=tuple(predictions.paths[i] for i in drawn),
-            class_names=predictions.class_names,
-        )
-        figures, _ = all_metrics(judge(taken), np.ones((90, 1)))
-        for name, values in loop.items():
-            values.append(figures[name][0])
-    evaluation = evaluate(predictions, seed=0)
-    if classes == 2:
-        del loop["roc_auc"]  # its interval is DeLong's, see test_delong
-    for name, values in loop.items():
-        low, high = np.quantile(values, [0.025, 0.975])
-        assert evaluation.metrics[name].low == pytest.approx(low, rel=1e-5), name
-        assert evaluation.metrics[name].high == pytest.approx(high, rel=1e-5), name
+def test_intervals_of_many_images_are_those_of_the_bootstrap(classes, grouped):
+    predictions = problem(1500, classes, 5)
+    groups_N = np.arange(1500) // 5 if grouped else None
+    rng = np.random.default_rng(0)
+    drawn_CB = rng.multinomial(300 if grouped else 1500, [1 / 300] * 300 if grouped else [1 / 1500] * 1500, 1000).T
+    weights_NB = drawn_CB[groups_N].astype(float) if grouped else drawn_CB.astype(float)
+    draws, f1_KB = all_metrics(judge(predictions), weights_NB)
+    evaluation = evaluate(predictions, groups_N=groups_N)
+    found = evaluation.metrics | {f"f1 {k}": scores.f1 for k, scores in enumerate(evaluation.per_class)}
+    for name, draws_B in (draws | {f"f1 {k}": f1_B for k, f1_B in enumerate(f1_KB)}).items():
+        low, high = np.quantile(draws_B, [0.025, 0.975])
+        assert found[name].high - found[name].low == pytest.approx(high - low, rel=0.12), name
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=0.15 * (high - low)), name
+
+
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+def test_influences_are_derivatives_and_what_is_left_without_an_image(ties):
+    predictions = problem(40, 2, 3, ties=ties)
+    judged, step = judge(predictions), 1e-5
+    roc, precision = areas(judged.rankings[0])
+    weights_NB = np.ones((40, 40)) + step * np.eye(40)
+    moved = all_metrics(judged, weights_NB)[0]["roc_auc"]
+    assert roc.influence_N == pytest.approx((moved - roc.value) / step, abs=1e-4)
+    left = all_metrics(judged, 1.0 - np.eye(40))[0]["average_precision"]
+    assert precision.influence_N == pytest.approx(left.mean() - left, abs=1e-9)
+    assert precision.bias == pytest.approx(39 * (left.mean() - precision.value))
 
 
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
@@ -170,12 +174,26 @@ def test_calibration_error_equals_a_plain_loop():
     for b in range(NUM_BINS):
         inside = (confidence > b / NUM_BINS) & (confidence <= (b + 1) / NUM_BINS)
         if inside.any():
-            right = guess[inside] == predictions.labels_N[inside]
-            error += inside.mean() * abs(right.mean() - confidence[inside].mean())
+            right, count = guess[inside] == predictions.labels_N[inside], inside.sum()
+            drawn = (right.sum() + confidence[inside].mean() + 0.5) / (count + 2)
+            gap = right.mean() - confidence[inside].mean()
+            error += inside.mean() * (gap**2 - drawn * (1 - drawn) / count)
     evaluation = evaluate(predictions)
-    assert evaluation.metrics["calibration_error"].value == pytest.approx(error)
+    assert evaluation.metrics["calibration_error"].value == pytest.approx(np.sqrt(error))
     assert evaluation.metrics["calibration_error_uncalibrated"] == evaluation.metrics["calibration_error"]
     assert sum(b.count for b in evaluation.reliability) == 300
+
+
+@pytest.mark.parametrize(("k", "away"), [(1.0, 0.0), (1.0, 3.0), (4.3, 0.5), (12.0, 30.0), (9.7, 4000.0)])
+def test_noncentral_chi_square_is_scipys(k, away):
+    from scipy import stats
+
+    distribution = stats.ncx2(k, away) if away else stats.chi2(k)
+    for level in (0.025, 0.2, 0.9, 0.975):
+        x = distribution.ppf(level)
+        assert _chi_square(x, k, away) == pytest.approx(level, abs=1e-9)
+        if away:
+            assert _noncentrality(x, k, level) == pytest.approx(away, rel=1e-6)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (3, 3), (7, 20), (558, 656)])

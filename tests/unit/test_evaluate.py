@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json
-from svertka.evaluate.bootstrap import percentile_interval, resamples
 from svertka.evaluate.predictions import probabilities
 from svertka.intervals import difference, share
 from svertka.schema import Notice, Predictions
@@ -92,13 +91,7 @@ def test_ordinary_predictions_have_every_figure_and_baselines():
     assert evaluation.temperature == 2.0
     assert evaluation.notices == ()
     for name, estimate in evaluation.metrics.items():
-        assert estimate.low < estimate.value < estimate.high, name
-
-
-def test_equal_seeds_give_equal_intervals_and_others_differ():
-    predictions = drawn(120, 2, 0)
-    assert evaluate(predictions, seed=3) == evaluate(predictions, seed=3)
-    assert evaluate(predictions, seed=3).metrics["log_loss"] != evaluate(predictions, seed=4).metrics["log_loss"]
+        assert estimate.low <= estimate.value < estimate.high, name
 
 
 def test_temperature_changes_no_predicted_label_and_no_ranking_of_two_classes():
@@ -300,36 +293,47 @@ def test_reliability_bins_are_fifteenths_closed_above():
     assert [b.confidence for b in bins] == pytest.approx([0.6, 0.61, 0.9, 0.985], abs=1e-6)
 
 
-def test_interval_of_calibration_error_is_not_shifted_by_the_noise_of_resampling():
-    rng = np.random.default_rng(0)
-    margin = rng.normal(0, 2.5, 300)
-    labels = (rng.random(300) < 1 / (1 + np.exp(-margin))).astype(int)  # calibrated by construction
-    error = evaluate(made(np.column_stack([np.zeros(300), margin]), labels)).metrics["calibration_error"]
-    assert 0 <= error.low < error.value < error.high
-    assert error.value - error.low > 0.3 * (error.high - error.value)
-    moved = percentile_interval(0.1, np.linspace(0.15, 0.25, 1001), 9, centred=True)
-    assert (moved.low, moved.high) == pytest.approx((0.0525, 0.1475))
+def test_luck_is_taken_out_of_the_calibration_error():
+    """A classifier whose confidences are true, on 100 images: the plain error is 0.1 on average, this one near 0."""
+    errors = [evaluate(calibrated(100, 2, seed)).metrics["calibration_error"] for seed in range(60)]
+    assert np.mean([error.value**2 for error in errors]) < 0.03**2 * 2
+    assert np.median([error.value for error in errors]) < 0.03
+    assert sum(error.low == 0 for error in errors) >= 54
+    too_sure = evaluate(calibrated(2000, 2, 0, sharpness=3.0)).metrics["calibration_error"]
+    assert too_sure.low > 0.03
 
 
-def test_resamples_draw_n_images_each_and_every_image_equally_often():
-    counts_NB = np.concatenate(list(resamples(50, seed=1)), axis=1)
-    assert counts_NB.shape == (50, 1000)
-    assert (counts_NB.sum(axis=0) == 50).all()
-    assert np.abs(counts_NB.mean(axis=1) - 1).max() < 0.15  # 4.7 standard errors
-    assert counts_NB.var() == pytest.approx(1 - 1 / 50, rel=0.05)  # multinomial
+def test_calibration_error_of_one_bin_has_the_interval_of_a_noncentral_chi_square():
+    """All images at a confidence of 0.9, 70 of 100 right: the gap is 0.2, and its square less its variance is shown."""
+    labels = np.r_[np.zeros(70, int), np.ones(30, int)]
+    logits = np.tile([math.log(0.9), math.log(0.1)], (100, 1))
+    error = evaluate(made(logits, labels)).metrics["calibration_error"]
+    share = (70 + 0.9 + 0.5) / 102
+    variance = share * (1 - share) / 100
+    assert error.value == pytest.approx(math.sqrt(0.04 - variance), rel=1e-4)
+    # Of one bin the root of the sum is a normal gap's absolute value: 1.75 errors (4 %) below, 2.33 (1 %) above.
+    assert error.low == pytest.approx(0.2 - 1.7507 * math.sqrt(variance), abs=1e-3)
+    assert error.high == pytest.approx(0.2 + 2.3263 * math.sqrt(variance), abs=1e-3)
 
 
-def test_intervals_of_accuracy_like_figures_cover_what_they_should():
-    """Of 200 test sets, the interval must hold the true AUC about 190 times (at least 180: 4.5 standard errors)."""
-    rng = np.random.default_rng(0)
-    truth = 0.5 * (1 + math.erf(1.0 / 2))  # AUC of two normals one standard deviation apart
-    held = 0
-    for _ in range(200):
-        labels = rng.integers(0, 2, 150)
-        score = rng.normal(size=150) + labels
-        auc = evaluate(made(np.column_stack([np.zeros(150), score]), labels)).metrics["roc_auc"]
-        held += auc.low <= truth <= auc.high
-    assert held >= 180
+@pytest.mark.parametrize(("n", "classes"), [(50, 2), (50, 8), (200, 4)])
+def test_intervals_hold_the_truth_as_often_as_they_say(n, classes):
+    """Of 150 test sets 95 % must: at least 90 % (2.8 standard errors) for every figure, each class's on average too."""
+    truth = dict(estimates(evaluate(calibrated(100_000, classes, seed=999, sharpness=1.4))))
+    held = {name: [] for name in truth}
+    for seed in range(150):
+        for name, found in estimates(evaluate(calibrated(n, classes, seed, sharpness=1.4))):
+            if found.n:
+                held[name].append(found.low <= truth[name].value <= found.high)
+    missed = {name: np.mean(values) for name, values in held.items() if np.mean(values) < 0.9}
+    assert missed == {}
+
+
+def estimates(evaluation):
+    yield from evaluation.metrics.items()
+    for scores in evaluation.per_class:
+        for name in ("precision", "recall", "f1"):
+            yield f"{name} of {scores.name}", getattr(scores, name)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -340,8 +344,10 @@ def test_twenty_copies_of_each_image_in_a_group_tell_no_more_than_one(classes):
     alone, grouped = evaluate(one), evaluate(copies, groups_N=groups_N)
     for name, estimate in alone.metrics.items():
         found = grouped.metrics[name]
-        assert found.value == pytest.approx(estimate.value, abs=1e-6), name
-        assert (found.low, found.high) == pytest.approx((estimate.low, estimate.high), abs=0.02), name
+        assert found.value == pytest.approx(estimate.value, abs=1e-3), name
+        # Groups' average precision rests on images left out one by one; with groups left out it would be a bit wider.
+        near = 0.04 if name == "average_precision" else 0.02
+        assert (found.low, found.high) == pytest.approx((estimate.low, estimate.high), abs=near), name
         assert found.n == 1200
     narrow = evaluate(copies).metrics["accuracy"]
     assert narrow.high - narrow.low < 0.35 * (alone.metrics["accuracy"].high - alone.metrics["accuracy"].low)
@@ -360,10 +366,6 @@ def test_difference_of_shares_has_the_interval_of_newcombes_table():
 def test_shares_and_intervals_at_their_edges():
     assert share(0, 0).high == 1.0
     assert share(3, 3).low == pytest.approx(0.4385, abs=1e-4)
-    undefined = percentile_interval(0.0, np.full(5, np.nan), 0)
-    assert (undefined.low, undefined.high) == (0.0, 1.0)
-    assert percentile_interval(0.5, np.array([0.6, 0.7, np.nan]), 9).low == 0.5
-    assert percentile_interval(0.0, np.array([0.0, 0.1, 0.2]), 9, centred=True).low == 0.0
 
 
 def test_judging_needs_neither_torch_nor_scikit_learn():

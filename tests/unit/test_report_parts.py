@@ -68,10 +68,10 @@ def test_what_is_no_number_is_a_dash():
     [
         ("balanced_accuracy", 1.0, "no interval: no mistakes seen"),
         ("roc_auc", 1.0, "no interval: ranked without a mistake in every resample"),
-        ("roc_auc", 0.0, "no interval: the same in every resample"),
+        ("roc_auc", 0.0, "no interval: the same for every image"),
         ("macro_f1", 0.0, "no interval: no hits seen"),
-        ("macro_f1", 0.5, "no interval: the same in every resample"),
-        ("log_loss", 0.0, "no interval: the same in every resample"),
+        ("macro_f1", 0.5, "no interval: the same for every image"),
+        ("log_loss", 0.0, "no interval: the same for every image"),
     ],
 )
 def test_an_interval_without_width_is_none(name, value, words):

@@ -1,7 +1,7 @@
 """Judging: predictions in, every figure with its interval out. NumPy only.
 
-``predictions`` saves and reads what a model said; ``metrics`` defines the figures, ``bootstrap`` their intervals,
-``clusters`` those of images in groups and DeLong's, ``calibration`` how far confidences can be trusted, ``conformal``
+``predictions`` saves and reads what a model said; ``metrics`` defines the figures, ``uncertainty`` their
+intervals, ``clusters`` those of shares and DeLong's, ``calibration`` how far confidences can be trusted, ``conformal``
 when to say "unsure", ``operating_point`` when to call a test positive, ``curves`` the lines of a report; ``judgement``
 puts them together, ``metrics_json`` writes the result down.
 """

