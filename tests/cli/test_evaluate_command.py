@@ -46,7 +46,8 @@ def test_classes_are_matched_by_name_and_missing_ones_told(tiny_bundle, labelled
     shutil.rmtree(labelled / "blue")
     assert evaluate(str(tiny_bundle.directory), str(labelled), threads=1) == 0
     printed = capsys.readouterr().out
-    assert "! The data have no image of “blue”: figures say nothing about this class." in printed
+    assert "! No test image shows “blue”." in printed
+    assert printed.count("“blue”") == 1  # said once
     assert "accuracy                  0.800   " in printed
 
 
@@ -132,3 +133,23 @@ def test_classes_that_are_numbers_are_matched_as_numbers(write_tiny_bundle, labe
     (labelled / "t.csv").write_text("\n".join(["path,label", *rows]))
     assert evaluate(str(bundle.directory), str(labelled / "t.csv"), threads=1) == 0
     assert "accuracy                  1.000   " in capsys.readouterr().out
+
+
+def test_three_warnings_stand_before_the_figures_and_intervals_have_width(
+    write_tiny_bundle, labelled, tmp_path, capsys
+):
+    (labelled / "red" / "in truth green.png").unlink()
+    shutil.rmtree(labelled / "blue")
+    (labelled / "red" / "bad.png").write_bytes(b"")
+    (labelled / "lost.png").write_bytes((labelled / "red" / "red2.png").read_bytes())
+    learnt = [pixel_hash(decode(labelled / "red" / "red2.png").image)]
+    bundle = write_tiny_bundle(tmp_path / "bundle", training_hashes=learnt)
+    assert evaluate(str(bundle.directory), str(labelled), threads=1) == 0
+    before, after = capsys.readouterr().out.split("\n\n4 images, temperature 2\n\n")
+    warnings = [line for line in before.splitlines() if line.startswith("! ")]
+    assert len(warnings) == 3 and warnings[0].startswith("! Images that were in the model's own training data: 1 of 4")
+    assert before.splitlines()[-1] == "2 more warnings below the figures."
+    assert "! Files that were left out: 1 of 5" in after and "lies beside the class folders" in after
+    assert "ROC AUC                   1.000     no interval: ranked without a mistake in every resample" in after
+    assert "1.000 to 1.000" not in after
+    assert "blue         0  –" in after  # of no image nothing is known

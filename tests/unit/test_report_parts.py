@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_runs import HISTORY, make_run
 
+from svertka.cli import output
+from svertka.cli.train import tell
 from svertka.config import RunConfig
-from svertka.report.alerts import make_alerts
+from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.charts import learning_charts
 from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
@@ -240,6 +242,89 @@ def test_classes_with_few_test_images_are_named(run):
     alerts = make_alerts(EN, replace(large(run), evaluation=replace(large(run).evaluation, per_class=thin)))
     assert [alert.title for alert in alerts] == ["2 classes have fewer than 10 test images"]
     assert "“cat” and “dog”" in alerts[0].body
+
+
+def test_all_that_few_images_bring_is_one_alert(run):
+    cat, dog = run.evaluation.per_class
+    missing = Notice("class_without_test_images", {"names": ["dog"]}, level="warning")
+    few = replace(
+        run.evaluation,
+        per_class=(replace(cat, support=3), replace(dog, support=0)),
+        notices=(missing, Notice("few_test_images", {"n": 40}, level="warning")),
+    )
+    part = Notice("class_missing_in_part", {"part": "test", "names": ["dog"]}, level="warning")
+    (alert,) = make_alerts(EN, replace(run, evaluation=few, split=replace(run.split, notices=(part,))))
+    assert (alert.title, alert.link) == ("Only 40 test images", "classes")
+    assert "No test image shows “dog”." in alert.body and "Fewer than 10 test images show “cat”" in alert.body
+
+
+def everything_wrong(run):
+    """A run about which there is much to say."""
+    leak = Leak(kind="exact", path_a="a", where_a="train", path_b="b", where_b="test")
+    rejected = tuple(Rejection(path=f"{i}.jpg", reason="truncated", detail="x") for i in range(40))
+    useless = with_metrics(run, (0.55, 0.5, 0.6, 40), (0.54, 0.5, 0.6, 40), (0.5, 0.4, 0.6, 40))
+    notices = (
+        Notice("images_in_no_class", {"n": 2}, level="warning"),
+        Notice("groups_suggested", {"regex": "x", "groups": 3, "images": 9, "example": "a1"}, level="warning"),
+        Notice("resumed"),
+    )
+    return replace(
+        useless,
+        split=replace(run.split, leaks=(leak,), conflicts=(leak,)),
+        order=OrderCheck(0.902, 0.802, 0.02, suspicious=True),
+        catalog=replace(run.catalog, rejected=rejected),
+        notices=notices,
+    )
+
+
+def test_what_matters_most_stands_first_and_three_at_most_before_the_content(run):
+    shown, rest = folded(make_alerts(EN, everything_wrong(run)))
+    assert [alert.code for alert in shown] == ["useless", "leaks", "conflicts"]
+    assert [alert.code for alert in rest] == [
+        "order",
+        "groups_suggested",
+        "few",
+        "rejected",
+        "images_in_no_class",
+        "resumed",
+    ]
+    page = render(everything_wrong(run))
+    assert "<summary>5 more warnings · 1 note</summary>" in page
+    assert page.index("carries two labels") < page.index("5 more warnings") < page.index("seem to come in groups")
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "more"),
+    [
+        ("en", "Accuracy 55.0 % (95 % interval 50.0–60.0 %, n = 40)", "5 more warnings in the report."),
+        ("ru", "Доля верных ответов 55,0 % (95 % интервал 50,0–60,0 %, n = 40)", "Ещё 5 предупреждений в отчёте."),
+    ],
+)
+def test_the_terminal_tells_three_warnings_in_the_language_of_the_run(
+    run, tmp_path, capsys, monkeypatch, language, first, more
+):
+    monkeypatch.setattr(output, "_spoken", ["en"])
+    config = replace(run.config, out=str(tmp_path), language=language)
+    (tmp_path / "report.html").write_text("")
+    tell(replace(everything_wrong(run), config=config))
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0].startswith(first)
+    warning = {"en": "Warning: ", "ru": "Предупреждение: "}[language]
+    assert sum(line.startswith(warning) for line in lines) == 3
+    assert more in lines and not any("bundle" in line for line in lines)  # which isn't there
+    (tmp_path / "report.html").unlink()
+    tell(replace(everything_wrong(run), config=config))
+    assert capsys.readouterr().out.count(warning) == 8  # there is no report to look them up in
+
+
+def test_no_interval_of_no_width_is_written(run, capsys):
+    sure = Estimate(1.0, 1.0, 1.0, 40)
+    assert EN.points(Estimate(0.012, -0.004, 0.028, 90)) == "+1.2 (−0.4 to +2.8, n\u00a0=\u00a090)"
+    assert EN.points(Estimate(0.0, 0.0, 0.0, 40)) == "+0.0 (no interval: the same in every resample, n\u00a0=\u00a040)"
+    tell(replace(run, evaluation=replace(run.evaluation, metrics=run.evaluation.metrics | {"roc_auc": sure})))
+    printed = capsys.readouterr().out
+    assert "ROC AUC 1.000 (no interval: ranked without a mistake in every resample, n = 40)" in printed
+    assert "1.000–1.000" not in printed
 
 
 def test_a_model_no_better_than_guessing_is_called_so(run):

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from svertka.cli.extras import need_training
+from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError, did_you_mean
 from svertka.messages import sentences, text, word
+from svertka.report.voice import Voice
 from svertka.schema import Advice, Estimate, FeatureScore, Size
 
 _FORMATS = ("text", "json")
@@ -41,7 +43,7 @@ def advise(given: dict[str, Any], config_file: str, format: str) -> None:
         reasons = [sentences(reason, language=config.language) for reason in advice.reasons]
         print(json.dumps(asdict(advice) | {"reasons": reasons}, ensure_ascii=False, indent=1))
         return
-    print("\n".join(lines(advice, config.language)))
+    print("\n".join(lines(advice, config.language)).translate(PLAIN_SPACES))
     print("\n" + text("advice.cost", config.language, n=advice.whole.probe.n, seconds=time.monotonic() - started))
     print(text("advice.next", config.language) + f"\n  svertka train {config.data} --strategy {advice.strategy}")
     rivals = ",".join((advice.strategy, *advice.rivals))
@@ -50,6 +52,7 @@ def advise(given: dict[str, Any], config_file: str, format: str) -> None:
 
 def lines(advice: Advice, language: str = "en") -> Iterator[str]:
     """The advice as a person reads it in a terminal."""
+    voice, points = Voice(language), text("unit.points", language)
     yield from _matrix(advice, language)
     yield ""
     yield text("advice.strategy", language, strategy=word("strategy", advice.strategy, language), name=advice.strategy)
@@ -62,10 +65,10 @@ def lines(advice: Advice, language: str = "en") -> Iterator[str]:
     width = max(map(len, rows))
     head = (text("advice.probe", language), text("advice.neighbours", language))
     yield f"  {'':<{width}}  {text('advice.width', language):>9}  {head[0]:<22}  {head[1]}"
-    yield from (f"  {name:<{width}}  {_scores(score, language)}" for name, score in rows.items())
+    yield from (f"  {name:<{width}}  {_scores(score, voice)}" for name, score in rows.items())
     yield ""
-    yield text("advice.gain", language, interval=_points(advice.gain, language), share=100 * advice.errors_removed)
-    yield text("advice.late", language, interval=_points(advice.late, language))
+    yield text("advice.gain", language, interval=voice.points(advice.gain, points), share=100 * advice.errors_removed)
+    yield text("advice.late", language, interval=voice.points(advice.late, points))
 
 
 def _matrix(advice: Advice, language: str) -> Iterator[str]:
@@ -86,22 +89,9 @@ def _matrix(advice: Advice, language: str) -> Iterator[str]:
         yield "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _scores(score: FeatureScore, language: str) -> str:
-    return f"{score.width:>9}  {_percent(score.probe):<22}  {_percent(score.neighbours)}".replace(
-        ".", "," if language == "ru" else "."
-    )
+def _scores(score: FeatureScore, voice: Voice) -> str:
+    return f"{score.width:>9}  {_percent(score.probe, voice):<22}  {_percent(score.neighbours, voice)}"
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:6.1%}  {estimate.low:.1%} – {estimate.high:.1%}"
-
-
-def _points(estimate: Estimate, language: str) -> str:
-    return text(
-        "advice.points",
-        language,
-        value=100 * estimate.value,
-        low=100 * estimate.low,
-        high=100 * estimate.high,
-        n=estimate.n,
-    )
+def _percent(estimate: Estimate, voice: Voice) -> str:
+    return f"{voice.percent(estimate.value):>7}  {voice.interval('accuracy', estimate)}"

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from svertka.cli.extras import need_training
+from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError
+from svertka.report.voice import Voice
 from svertka.schema import Comparison, Estimate, Event, EventSink, Notice, Standing, Versus
 
 MINUTES = 30.0
 """Budget where neither the command line nor a file names one."""
 
+_VOICE = Voice("en")
 TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
 
 
@@ -57,7 +60,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
         except KeyboardInterrupt:
             stopped = True
     if kept:
-        print("\n".join(lines(kept[0])))
+        print("\n".join(lines(kept[0])).translate(PLAIN_SPACES))
         print(f"\nTable: {folder / TABLE}\nFigures: {folder / FIGURES}\nPicture: {folder / PICTURE}.svg, .png")
     if stopped:
         print("Stopped; what had been judged is kept." if kept else "Stopped before anything was judged.")
@@ -162,12 +165,11 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
 def _figures(row: Standing) -> tuple[str, str, str, str]:
     if row.accuracy is None or row.log_loss is None:
         return "–", "failed" if row.error else "not run", "–", "–"
-    interval = f"{row.accuracy.low:.1%} – {row.accuracy.high:.1%}"
-    return f"{row.accuracy.value:.1%}", interval, f"{row.log_loss.value:.3f}", f"{row.seconds:.1f} s"
+    accuracy, interval = _VOICE.percent(row.accuracy.value), _VOICE.interval("accuracy", row.accuracy)
+    return accuracy, interval, f"{row.log_loss.value:.3f}", f"{row.seconds:.1f} s"
 
 
 def _difference(versus: Versus | None) -> str:
     if versus is None:
         return "–"
-    value, low, high = (100 * v for v in (versus.difference.value, versus.difference.low, versus.difference.high))
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f}): {versus.verdict}"
+    return f"{_VOICE.points(versus.difference)}: {versus.verdict}"

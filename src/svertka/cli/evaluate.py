@@ -20,9 +20,11 @@ from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
 from svertka.messages import shortened, shown, text
+from svertka.report.alerts import SHOWN, by_weight
+from svertka.report.voice import Voice, has_width
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, StepStarted
-from svertka.transfer.novelty import told
+from svertka.transfer.novelty import told as how_unlike
 from svertka.whole_files import read_json, write_json
 
 _METRICS = (
@@ -75,7 +77,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     records, notices = _to_judge(catalog)
     predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
     notices += [*misread(records), *outside(records, bundle.preprocess.ranges)]
-    notices += [*catalog.notices, *_missing_classes(predictions), *_seen_in_training(bundle, records), *unlike]
+    notices += [*catalog.notices, *_seen_in_training(bundle, records), *unlike]
     evaluation = judging.evaluate(
         predictions, temperature=bundle.temperature, conformal=bundle.conformal, groups_N=_groups(records, config)
     )
@@ -153,14 +155,7 @@ def _predict(
         paths=tuple(record.path for record in records),
         class_names=names,
     )
-    return predictions, [told(novelty, distances_N)] if novelty else []
-
-
-def _missing_classes(predictions: Predictions) -> Iterator[Notice]:
-    present = set(predictions.labels_N.tolist())
-    missing = [name for label, name in enumerate(predictions.class_names) if label not in present]
-    if missing:
-        yield Notice("classes_missing", {"names": missing}, level="warning")
+    return predictions, [how_unlike(novelty, distances_N)] if novelty else []
 
 
 def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterator[Notice]:
@@ -171,26 +166,48 @@ def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterato
 
 
 def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
-    """The result as a person reads it in a terminal."""
-    yield from (f"{'! ' if notice.level == 'warning' else ''}{in_words(notice)}" for notice in evaluation.notices)
+    """The result as a person reads it in a terminal: the weightiest warnings, the figures, and all else."""
+    told = by_weight(evaluation.notices)
+    warnings = [notice for notice in told if notice.level == "warning"]
+    yield from map(_told, warnings[:SHOWN])
+    if len(warnings) > SHOWN:
+        yield phrase("more_below", n=len(warnings) - SHOWN)
+    yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
+    yield from _table(evaluation)
+    rest = [*warnings[SHOWN:], *told[len(warnings) :]]
+    yield from ([""] if rest or catalog.rejected else [])
+    yield from map(_told, rest)
     for rejection in catalog.rejected[:_REJECTS_SHOWN]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > _REJECTS_SHOWN:
         yield f"    {phrase('more', n=len(catalog.rejected) - _REJECTS_SHOWN)}"
-    yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
+
+
+def _told(notice: Notice) -> str:
+    return f"{'! ' if notice.level == 'warning' else ''}{in_words(notice)}"
+
+
+def _table(evaluation: Evaluation) -> Iterator[str]:
+    """Every figure with its interval: on the whole, then by class."""
     titles = {name: text(f"metric.{name}.name", spoken()) for name in _METRICS if name in evaluation.metrics}
     width = max(24, *map(len, titles.values()))
     yield f"{'':<{width}}  {phrase('value'):<8}  {phrase('interval')}"
-    yield from (f"{title:<{width}}  {_figures(evaluation.metrics[name])}" for name, title in titles.items())
+    yield from (f"{title:<{width}}  {_figures(name, evaluation.metrics[name])}" for name, title in titles.items())
     names = [shown(scores.name) for scores in evaluation.per_class]
     width = max(5, *map(len, names))
     heads = "".join(f"{phrase(name):<26}" for name in ("precision", "recall"))
     yield f"\n{phrase('class'):<{width}}  {phrase('images'):>7}  {heads}F1"
     for name, scores in zip(names, evaluation.per_class, strict=True):
-        figures = "".join(f"{_figures(each):<26}" for each in (scores.precision, scores.recall, scores.f1)).rstrip()
-        yield f"{name:<{width}}  {scores.support:>7}  {figures}"
+        shares = "".join(f"{_figures('accuracy', each):<26}" for each in (scores.precision, scores.recall))
+        yield f"{name:<{width}}  {scores.support:>7}  {shares}{_figures('macro_f1', scores.f1)}"
 
 
-def _figures(estimate: Estimate) -> str:
+def _figures(metric: str, estimate: Estimate) -> str:
+    """A figure and its interval, or why there is none; dashes where no image stands behind it."""
+    voice = Voice(spoken())
+    if not estimate.n:
+        return "–"
+    if not has_width(estimate):
+        return f"{estimate.value:<8.3f}  {voice.sameness(metric, estimate)}"
     low, high = f"{estimate.low:.3f}", f"{estimate.high:.3f}"
-    return f"{estimate.value:<8.3f}  {phrase('range', low=low, high=high)}"
+    return f"{estimate.value:<8.3f}  {voice('interval.range', low=low, high=high)}"

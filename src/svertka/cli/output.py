@@ -19,6 +19,8 @@ from svertka.schema import Notice
 from svertka.whole_files import read_head
 
 BOM = "\ufeff"
+PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")
+"""For ``str.translate``: not every terminal has the narrow and the unbreakable one."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
 ENCODING_ERRORS = sys.getfilesystemencodeerrors()

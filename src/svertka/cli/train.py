@@ -8,14 +8,17 @@ from typing import Any
 
 from svertka import run_folder
 from svertka.cli.extras import need_training
+from svertka.cli.output import PLAIN_SPACES, phrase, speak, spoken
 from svertka.cli.progress import Progress
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
-from svertka.messages import sentences, word
 from svertka.recipes import recipe
-from svertka.report.alerts import make_alerts
+from svertka.report.alerts import SHOWN, make_alerts
+from svertka.report.results import make_decision
 from svertka.report.voice import Voice
 from svertka.schema import RunRecord
+
+_HEADLINE = ("accuracy", "roc_auc")
 
 
 def train(given: dict[str, Any], config_file: str, resume: str, recipe_name: str = "") -> None:
@@ -55,7 +58,8 @@ def make_config(
 
 
 def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
-    """Runs the pipeline with progress on the terminal. Ctrl-C keeps what is done."""
+    """Runs the pipeline with progress on the terminal, in the run's language. Ctrl-C keeps what is done."""
+    speak(config.language)
     command = command or shlex.join(["svertka", *sys.argv[1:]])
     with Progress() as progress:
         try:
@@ -68,24 +72,25 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
             sys.exit(130)
 
 
-_PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")  # not every terminal has the others
-
-
 def tell(record: RunRecord) -> None:
-    """Prints the headline and where things are."""
-    accuracy = record.evaluation.metrics["accuracy"]
-    auc = record.evaluation.metrics.get("roc_auc")
+    """Prints the headline, the weightiest warnings, and where things are, in the language of the run."""
+    speak(record.config.language)
+    voice, metrics = Voice(spoken()), record.evaluation.metrics
     folder = Path(record.config.out) if record.config.out else Path("runs") / record.name
-    print(
-        f"\nAccuracy {accuracy.value:.1%} (95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}, n = {accuracy.n})",
-        end="",
+    known = {name: metrics[name] for name in _HEADLINE if name in metrics}
+    headline = ", ".join(
+        f"{voice(f'metric.{name}.name')} {voice.metric(name, each.value)} ({voice.evidence(name, each)})"
+        for name, each in known.items()
     )
-    print(f", ROC AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" if auc else "")
-    kept = word("strategy", record.decision.strategy)
-    print(f"Kept: {kept}. {sentences(*record.decision.reasons)}")
-    for alert in make_alerts(Voice("en"), record):
-        if alert.level == "warning":
-            said = ". ".join(filter(None, (alert.title, alert.body)))
-            print(f"Warning: {said.translate(_PLAIN_SPACES)}")
-    print(f"Report: {folder / run_folder.REPORT}")
-    print(f"Bundle: {folder / run_folder.BUNDLE}")
+    decision = make_decision(voice, record.decision)
+    lines = [headline[:1].upper() + headline[1:], f"{decision.kept} {decision.reasons}"]
+    warnings = [alert.said for alert in make_alerts(voice, record) if alert.level == "warning"]
+    has_report = (folder / run_folder.REPORT).is_file()
+    shown = warnings[:SHOWN] if has_report else warnings
+    lines += [phrase("warning", what=said) for said in shown]
+    if len(shown) < len(warnings):
+        lines.append(phrase("more_in_report", n=len(warnings) - len(shown)))
+    lines += [phrase("report", path=folder / run_folder.REPORT)] if has_report else []
+    bundle = folder / run_folder.BUNDLE
+    lines += [phrase("bundle", path=bundle)] if bundle.is_dir() else []
+    print("\n" + "\n".join(lines).translate(PLAIN_SPACES))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from svertka.architectures.drawing import INK, LINE, MUTED, Disc, Drawing, Path_, Shape, Words, text_width
 from svertka.intervals import share
 from svertka.report.scales import Axis, round_ticks
+from svertka.report.voice import Voice, has_width
 from svertka.schema import Comparison, Estimate, Standing, Versus
 
 _ROW, _TOP, _PANEL, _GAP = 46.0, 112.0, 250.0, 72.0
@@ -90,7 +91,9 @@ def _grid(axis: Axis, bottom: float, *, signed: bool) -> Iterator[Shape]:
 def _mark(axis: Axis, estimate: Estimate, y: float, colour: str, text: str) -> Iterator[Shape]:
     x, low, high = (axis.at(value) for value in (estimate.value, estimate.low, estimate.high))
     yield Path_(points=((low, y), (high, y)), stroke=colour, width=2.5)
-    tip = f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f}), n = {estimate.n}"
+    known = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+    interval = known if has_width(estimate) else Voice("en").sameness("difference", estimate)
+    tip = f"{100 * estimate.value:.1f} ({interval}), n = {estimate.n}"
     yield Disc(x=x, y=y, radius=5, fill=colour, title=tip)
     yield Words(x=x, y=y - 10, text=text, size=11, anchor="middle", fill=colour, bold=True, halo=True)
 

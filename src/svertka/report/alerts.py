@@ -1,9 +1,12 @@
-"""What a person must know before trusting the figure: leaks, conflicts, order, rejects, few test images."""
+"""What a person must know before trusting the figure: leaks, conflicts, order, rejects, few test images.
+
+Each thing is told once, and what matters most stands first: ``RANKED`` is the order.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from svertka.report.headline import beats_majority
 from svertka.report.voice import Voice
@@ -13,7 +16,46 @@ _FEW_TEST_IMAGES = 200
 _FEW_IN_A_CLASS = 10
 _MANY_REJECTED = 0.05
 # Notices that the alerts below tell with figures and advice of their own.
-_TOLD_BY_ALERTS = frozenset({"files_rejected", "few_test_images", "few_test_images_in_class"})
+_TOLD_BY_ALERTS = frozenset(
+    {"files_rejected", "few_test_images", "few_test_images_in_class", "class_without_test_images"}
+)
+SHOWN = 3
+"""How many messages stand before the content; the others are folded away or follow it."""
+RANKED = (
+    "not_handed_over",  # there is nothing to use
+    "not_reported",
+    "useless",  # the figure says nothing, or not what it seems to say
+    "seen_in_training",
+    "leaks",
+    "conflicts",
+    "order",
+    "groups_suggested",
+    "class_missing_in_split",
+    "many_unlike_training",
+    "value_range_mixed",
+    "shortcut",
+    "parity",
+    "random_features",
+    "few",  # it says little
+    "few_test_images",
+    "class_without_test_images",
+    "ranking_not_measured",
+    "large_unit",
+    "leaks_val",
+    "rejected",  # what was not used
+    "files_rejected",
+    "classes_left_out",
+    "images_in_no_class",
+    "folders_ignored",
+    "class_without_images",
+    "class_missing_in_part",
+    "split_missing",
+    "samples",
+    "value_range_outliers",
+)
+"""Codes of alerts and notices, the weightiest first; all others come after them."""
+
+_Said = TypeVar("_Said", "Alert", Notice)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,20 +63,27 @@ class Alert:
     """One message at the top of the report.
 
     Attributes:
+        code: names the kind, for ``RANKED``.
         level: ``"note"`` is folded away under the others.
         title: what it is about; may be empty.
         body: a sentence or two.
         link: id of the section that shows more, if any.
     """
 
+    code: str
     level: Literal["warning", "info", "good", "note"]
     title: str
     body: str
     link: str = ""
 
+    @property
+    def said(self) -> str:
+        """Title and body, one after the other."""
+        return ". ".join(filter(None, (self.title, self.body)))
+
 
 def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
-    """All alerts, warnings first; one calm line where there is no warning."""
+    """All alerts, warnings first and the weightiest of them at the top; one calm line where there is no warning."""
     found = [
         *_leaks(voice, run),
         *_conflicts(voice, run),
@@ -46,11 +95,22 @@ def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
         *_parity(voice, run),
         *_notices(voice, run),
     ]
-    warnings = [alert for alert in found if alert.level == "warning"]
-    rest = [alert for alert in found if alert.level != "warning"]
-    if not warnings:
-        rest.insert(0, Alert(level="good", title=voice("alert.none.title"), body=voice("alert.none.body")))
-    return (*warnings, *rest)
+    if not any(alert.level == "warning" for alert in found):
+        found.append(Alert(code="none", level="good", title=voice("alert.none.title"), body=voice("alert.none.body")))
+    return tuple(by_weight(found))
+
+
+def by_weight(said: Sequence[_Said]) -> list[_Said]:
+    """Alerts or notices, the loudest first, and of one loudness the weightiest."""
+    loudness = {"warning": 0, "good": 1, "info": 2, "note": 3}
+    places = {code: place for place, code in enumerate(RANKED)}
+    return sorted(said, key=lambda each: (loudness[each.level], places.get(each.code, len(RANKED))))
+
+
+def folded(alerts: Sequence[Alert]) -> tuple[list[Alert], list[Alert]]:
+    """Alerts that stand before the content, and those that are folded away: what is beyond ``SHOWN``, and notes."""
+    shown = [alert for alert in alerts if alert.level != "note"][:SHOWN]
+    return shown, [alert for alert in alerts if alert not in shown]
 
 
 def _leaks(voice: Voice, run: RunRecord) -> Iterator[Alert]:
@@ -62,6 +122,7 @@ def _leaks(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         harm = voice("alert.leaks.test", n=reach_test) if reach_test else voice("alert.leaks.val")
         advice = voice("alert.leaks.dropped", n=dropped) if dropped else voice("alert.leaks.advice")
         yield Alert(
+            code="leaks" if reach_test else "leaks_val",
             level="info" if dropped else "warning",
             title=voice("alert.leaks.title", n=len(leaks)),
             body=f"{harm} {advice} ({parts}.)",
@@ -72,6 +133,7 @@ def _leaks(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 def _conflicts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if run.split.conflicts:
         yield Alert(
+            code="conflicts",
             level="warning",
             title=voice("alert.conflicts.title", n=len(run.split.conflicts)),
             body=voice("alert.conflicts.body"),
@@ -82,6 +144,7 @@ def _conflicts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if run.order is not None and run.order.suspicious:
         yield Alert(
+            code="order",
             level="warning",
             title=voice("alert.order.title"),
             body=voice(
@@ -95,11 +158,14 @@ def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 
 def _usefulness(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if beats_majority(run.evaluation) is False:
-        yield Alert(level="warning", title=voice("alert.useless.title"), body=voice("alert.useless.body"))
+        title, body = voice("alert.useless.title"), voice("alert.useless.body")
+        yield Alert(code="useless", level="warning", title=title, body=body)
 
 
 def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+    """One alert for all that too few test images bring: on the whole, in some classes, none in a class."""
     evaluation = run.evaluation
+    said: list[tuple[str, str]] = []
     if evaluation.n < _FEW_TEST_IMAGES:
         accuracy = evaluation.metrics.get("accuracy")
         body = (
@@ -107,14 +173,23 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
             if accuracy is None
             else voice("alert.few.body", low=voice.percent(accuracy.low), high=voice.percent(accuracy.high))
         )
-        yield Alert(level="warning", title=voice("alert.few.title", n=evaluation.n), body=body)
-    thin = [scores for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
+        said.append((voice("alert.few.title", n=evaluation.n), body))
+    missing = [scores.name for scores in evaluation.per_class if scores.support == 0]
+    if missing:
+        notice = Notice("class_without_test_images", {"names": missing})
+        said.append((voice("notice.class_without_test_images.title"), voice.sentences(notice)))
+    thin = [scores.name for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
     if thin:
+        title = voice("alert.thin.title", n=len(thin), limit=_FEW_IN_A_CLASS)
+        scarce = Notice("few_test_images_in_class", {"limit": _FEW_IN_A_CLASS, "names": thin})
+        said.append((title, voice.sentences(scarce)))
+    if said:
         yield Alert(
+            code="few",
             level="warning",
-            title=voice("alert.thin.title", n=len(thin), limit=_FEW_IN_A_CLASS),
-            body=voice("alert.thin.body", names=[scores.name for scores in thin]),
-            link="classes",
+            title=said[0][0],
+            body=" ".join(body for _, body in said),
+            link="classes" if thin or missing else "",
         )
 
 
@@ -123,6 +198,7 @@ def _rejected(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if rejected:
         share = rejected / (rejected + len(run.catalog.records))
         yield Alert(
+            code="rejected",
             level="warning" if share > _MANY_REJECTED else "info",
             title=voice("alert.rejected.title", n=rejected),
             body=voice("alert.rejected.body", share=voice.percent(share)),
@@ -141,6 +217,7 @@ def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
             continue
         yield Alert(
+            code="shortcut",
             level="warning" if near else "info",
             title=voice(f"alert.shortcut.{probe.name}.title"),
             body=voice(
@@ -159,6 +236,7 @@ def _paired_shortcut(voice: Voice, probe: ShortcutProbe) -> Alert:
     """What tells some classes apart, though not all of them."""
     best = probe.pairs[0]
     return Alert(
+        code="shortcut",
         level="warning",
         title=voice(f"alert.shortcut.{probe.name}.pairs"),
         body=voice(
@@ -179,6 +257,7 @@ def _paired_shortcut(voice: Voice, probe: ShortcutProbe) -> Alert:
 def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if run.parity and run.parity.same_labels < run.parity.n:
         yield Alert(
+            code="parity",
             level="warning",
             title=voice("alert.parity.title"),
             body=voice("alert.parity.body", same=run.parity.same_labels, n=run.parity.n),
@@ -188,6 +267,7 @@ def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
 def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     """What other steps noticed, each once."""
     seen: set[str] = set()
+    without = {scores.name for scores in run.evaluation.per_class if scores.support == 0}
     every: tuple[Notice, ...] = (
         *run.notices,
         *run.catalog.notices,
@@ -196,11 +276,20 @@ def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     )
     for notice in every:
         body = voice.sentences(notice)
-        if notice.code in _TOLD_BY_ALERTS or body in seen:
+        if notice.code in _TOLD_BY_ALERTS or body in seen or _told_of_test(notice, without):
             continue
         seen.add(body)
         yield Alert(
+            code=notice.code,
             level="warning" if notice.level == "warning" else "note",
             title=voice.known("notice", f"{notice.code}.title", ""),
             body=body,
         )
+
+
+def _told_of_test(notice: Notice, without: set[str]) -> bool:
+    """Whether a notice says no more than that classes have no test images, which the alert on few images says."""
+    if notice.code not in ("class_missing_in_part", "class_missing_in_split") or notice.values.get("part") != "test":
+        return False
+    names = notice.values.get("names")
+    return isinstance(names, list) and without >= set(names)

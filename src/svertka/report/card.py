@@ -64,7 +64,7 @@ def render_card(run: RunRecord) -> str:
             for row, confidence in surest_mistakes(run, _MISTAKES_SHOWN)
         ],
         methods=[sentence for sentence in make_methods(voice, run) if sentence != voice("methods.limits")],
-        warnings=[f"{alert.title}. {alert.body}" for alert in make_alerts(voice, run) if alert.level == "warning"],
+        warnings=[alert.said for alert in make_alerts(voice, run) if alert.level == "warning"],
     )
 
 

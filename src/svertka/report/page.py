@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from svertka.report.abstention import make_abstention
-from svertka.report.alerts import make_alerts
+from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
 from svertka.report.charts import learning_charts
 from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
@@ -59,7 +59,7 @@ def render(run: RunRecord) -> str:
         run=run,
         date=minute(run.started),
         headline=make_headline(voice, run),
-        alerts=make_alerts(voice, run),
+        alerts=folded(make_alerts(voice, run)),
         decision=make_decision(voice, run.decision),
         phases=make_phases(voice, run.phases),
         data=make_data_section(voice, run),

@@ -71,8 +71,8 @@ class Voice:
         """Writes a metric's 95 % interval, with its unit once; why there is none where it would feign certainty."""
         if not _is_known(estimate):
             return "–"
-        if estimate.high - estimate.low < _NO_WIDTH:
-            return self(f"interval.{_sameness(name, estimate.value)}")
+        if not has_width(estimate):
+            return self.sameness(name, estimate)
         if name in PERCENT_METRICS:
             return f"{self.decimal(100 * estimate.low, 1)}–{self.percent(estimate.high)}"
         return f"{self.decimal(estimate.low)}–{self.decimal(estimate.high)}"
@@ -80,8 +80,20 @@ class Voice:
     def evidence(self, name: str, estimate: Estimate) -> str:
         """Writes what a figure rests on, to stand in brackets: its interval, called so, and its number of images."""
         interval = self.interval(name, estimate)
-        has_width = _is_known(estimate) and estimate.high - estimate.low >= _NO_WIDTH
-        return self.sized(self("interval.known", interval=interval) if has_width else interval, estimate.n)
+        return self.sized(self("interval.known", interval=interval) if has_width(estimate) else interval, estimate.n)
+
+    def sameness(self, name: str, estimate: Estimate) -> str:
+        """Says why a metric's interval has no width."""
+        return self(f"interval.{_sameness(name, estimate.value)}")
+
+    def points(self, difference: Estimate, unit: str = "") -> str:
+        """Writes a difference of two shares in percentage points, with its sign: +1.2 (−0.4 to +2.8, n = 90)."""
+        value, low, high = (
+            decimal(100 * end, "+.1f", self.language) for end in (difference.value, difference.low, difference.high)
+        )
+        known = self("interval.range", low=low, high=high)
+        interval = known if has_width(difference) else self.sameness("difference", difference)
+        return f"{' '.join(filter(None, (value, unit)))} ({self.sized(interval, difference.n)})"
 
     def sized(self, words: str, n: int) -> str:
         """Adds a number of images to words: 80.1–90.2 %, n = 525."""
@@ -118,6 +130,11 @@ class Voice:
     def listing(self, names: Sequence[str]) -> str:
         """Joins names in quotation marks: a, b and c."""
         return listing(names, self.language)
+
+
+def has_width(estimate: Estimate) -> bool:
+    """Whether a figure was measured and its interval tells anything: of no width it would feign certainty."""
+    return _is_known(estimate) and estimate.high - estimate.low >= _NO_WIDTH
 
 
 def _is_known(estimate: Estimate) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from svertka.architectures.drawing import save_png
 from svertka.cli.lab.outputs import may_write
 from svertka.cli.lab.picture import Tile, as_signed, sheet
+from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.data.digits import Digits, load_digits
 from svertka.engine import lenet
@@ -21,6 +22,7 @@ from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
 from svertka.errors import ConfigError, SvertkaError, did_you_mean
 from svertka.intervals import share
+from svertka.report.voice import Voice
 
 _VALIDATION_EVERY = 10
 _MISTAKES = 12
@@ -85,9 +87,9 @@ def _tell(logits: Array, digits: Digits) -> None:
     """Accuracy with its interval, and the confusion matrix."""
     answers = logits.argmax(axis=1)
     accuracy = share(int((answers == digits.test_labels).sum()), len(answers))
-    print(
-        f"Accuracy {accuracy.value:.1%} (95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}, n = {accuracy.n:,})"
-    )
+    voice = Voice("en")
+    said = f"Accuracy {voice.percent(accuracy.value)} ({voice.evidence('accuracy', accuracy)})"
+    print(said.translate(PLAIN_SPACES))
     counts = np.zeros((lenet.CLASSES, lenet.CLASSES), int)
     np.add.at(counts, (digits.test_labels, answers), 1)
     print("\nConfusion matrix (rows: true digit, columns: answer)")
