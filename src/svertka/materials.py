@@ -1,7 +1,7 @@
 """What learning works with: the frozen network, the images, and who trains, chooses and judges."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Materials:
         split: who trains, chooses and judges.
         store: gives prepared pixels.
         cache: folder of prepared pixels and features.
+        weights_N: how much each record counts in learning, None where all count alike.
     """
 
     config: RunConfig
@@ -34,6 +35,7 @@ class Materials:
     split: Split
     store: PixelStore
     cache: Path
+    weights_N: NDArray[np.float64] | None = None
 
     @property
     def learnable(self) -> NDArray[np.int64]:
@@ -42,7 +44,8 @@ class Materials:
 
     def source(self, indices: NDArray[np.int64] | Sequence[int]) -> ImageSource:
         """Prepared images of some records."""
-        return ImageSource.of(self.catalog, list(indices), self.store, int(self.config.max_megapixels * 1e6))
+        source = ImageSource.of(self.catalog, list(indices), self.store, int(self.config.max_megapixels * 1e6))
+        return source if self.weights_N is None else replace(source, weights=self.weights_N[list(indices)])
 
     @cached_property
     def sources(self) -> dict[SplitName, ImageSource]:

@@ -3,6 +3,7 @@
 import json
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -340,3 +341,52 @@ def test_messages_name_labels_without_numpys_words(medical, arrays):
     wrong = clone(medical).set_params(positive=np.str_("sick"))
     with pytest.raises(ConfigError, match=r"positive is 'sick'; expected .* one of \['ill', 'well'\]"):
         wrong.fit(X[:100], y[:100], patients[:100])
+
+
+def test_an_image_of_weight_0_teaches_nothing(photos):
+    files, y = photos
+    some = np.arange(len(files)) % 4 > 0
+    expected = ImageClassifier(**TINY).fit([file for file, one in zip(files, some, strict=True) if one], y[some])
+    weighted = ImageClassifier(**TINY).fit(files, y, sample_weight=some.astype(float))
+    assert weighted.predict_proba(files) == pytest.approx(expected.predict_proba(files), abs=1e-6)
+
+
+def test_heavier_images_pull_the_probe_their_way(arrays):
+    X, y, _ = arrays
+    plain = ImageClassifier(**TINY).fit(X, y, sample_weight=np.ones(len(y)))
+    assert plain.predict_proba(X) == pytest.approx(ImageClassifier(**TINY).fit(X, y).predict_proba(X), abs=1e-5)
+    heavy = ImageClassifier(**TINY).fit(X, y, sample_weight=np.where(y == "ill", 10.0, 1.0))
+    assert heavy.predict_proba(X)[:, 0].mean() > plain.predict_proba(X)[:, 0].mean() + 0.02
+
+
+def test_weights_decide_how_often_an_image_is_drawn():
+    from svertka.transfer.loop import epoch_batches
+
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = np.where(np.arange(40) < 5, 1.0, 0.01)
+    feed = SimpleNamespace(batches=lambda order, size: iter([order]))
+    settings = SimpleNamespace(balance="none", batch_size=400)
+    task = SimpleNamespace(
+        strategy=SimpleNamespace(settings=settings),
+        train=SimpleNamespace(labels=labels, weights=weights),
+        seed=0,
+        epoch_images=4000,
+    )
+    (order,) = epoch_batches(SimpleNamespace(feed=feed), task, 0)
+    assert np.mean(order < 5) == pytest.approx(5 / 5.35, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1.0, 2.0], r"sample_weight has shape \[2\] for 40 images"),
+        ([-1.0] * 40, "expected finite numbers of 0 or more"),
+        ([np.nan] * 40, "expected finite numbers of 0 or more"),
+        ([0.0] * 40, "every weight is zero"),
+        (["much"] * 40, "expected finite numbers"),
+    ],
+)
+def test_weights_that_are_none_are_refused(photos, weights, said):
+    files, y = photos
+    with pytest.raises(DataError, match=said):
+        ImageClassifier(**TINY).fit(files, y, sample_weight=weights)

@@ -26,6 +26,7 @@ class ImageSource:
         hashes: pixel hashes, one a file.
         labels: int64 [N].
         max_pixels: larger images are refused, as in the scan.
+        weights: how much each image counts in learning [N], None where all count alike.
     """
 
     store: PixelStore
@@ -33,6 +34,7 @@ class ImageSource:
     hashes: Sequence[str]
     labels: NDArray[np.int64]
     max_pixels: int = DEFAULT_MAX_PIXELS
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -48,6 +50,7 @@ class ImageSource:
             files=[self.files[row] for row in rows],
             hashes=[self.hashes[row] for row in rows],
             labels=self.labels[rows],
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -95,13 +96,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.on_event = on_event
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Learns from labelled images.
 
         Args:
             X: images, N of them.
             y: N labels.
             groups: N names or numbers; images of one group (patient, scene) stay on one side where some are held out.
+            sample_weight: N numbers, how much each image counts in learning; those of weight 0 are left out. The probe
+                weights its loss as scikit-learn's ``LogisticRegression`` does; where a network is trained, images are
+                drawn in proportion. None: all count alike.
 
         Raises:
             DataError: X or y cannot be used; the message says why.
@@ -109,6 +113,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         images = as_images(X)
         self.classes_, labels_N = self._labels(y, len(images))
+        weights_N = None
+        if sample_weight is not None:
+            weights_N = _weights(sample_weight, len(images))
+            used = np.flatnonzero(weights_N)
+            taken: list[Any] = [images[row] for row in used.tolist()]
+            images, weights_N = as_images(taken), weights_N[used]
+            self.classes_, labels_N = self._labels(self.classes_[labels_N[used]], len(images))
+            groups = None if groups is None else np.asarray(groups)[used]
         config = self._config()
         holds_out = self._always_holds_out or config.strategy != "probe" or config.folds > 0
         if holds_out and not 0.02 <= self.validation_fraction <= 0.6:
@@ -121,7 +133,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             validation_fraction=self.validation_fraction if holds_out else 0.0,
             groups=None if groups is None else _names(groups, len(images)),
             on_event=self.on_event or ignore_events,
+            weights_N=weights_N,
         )
+        if sample_weight is not None:
+            self.trained_ = replace(self.trained_, val_rows=tuple(used[list(self.trained_.val_rows)].tolist()))
         self.strategy_, self.history_ = self.trained_.strategy, self.trained_.history
         return self
 
@@ -265,6 +280,27 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def as_plain(value: Any) -> Any:
     """A label as Python's own text or number: ``'cat'`` rather than ``np.str_('cat')`` in messages and JSON."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _weights(sample_weight: Any, n: int) -> NDArray[np.float64]:
+    """Checked weights of the images, [N].
+
+    Raises:
+        DataError: not one an image, negative, no finite numbers, or all zero.
+    """
+    try:
+        weights_N = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError):
+        weights_N = np.full(n, np.nan)
+    if weights_N.ndim == 0:
+        weights_N = np.full(n, float(weights_N))
+    if weights_N.shape != (n,):
+        raise DataError(f"sample_weight has shape {list(weights_N.shape)} for {n} images; expected one number each.")
+    if not (np.isfinite(weights_N).all() and (weights_N >= 0).all()):
+        raise DataError("sample_weight holds something else; expected finite numbers of 0 or more.")
+    if not weights_N.any():
+        raise DataError("sample_weight: every weight is zero, so no image would teach anything; expected some above 0.")
+    return weights_N
 
 
 def _names(groups: Any, n: int) -> list[str]:

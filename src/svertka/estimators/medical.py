@@ -144,13 +144,14 @@ class MedicalImageClassifier(ImageClassifier):
         self.sensitivity = sensitivity
         self.coverage = coverage
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Learns, then chooses the operating point and the thresholds behind "unsure" on the images held out.
 
         Args:
             X: images, N of them.
             y: N labels.
             groups: the patient of each image, N names or numbers; required. One image a patient: ``range(N)``.
+            sample_weight: how much each image counts in learning, see ``ImageClassifier.fit``; choices count all alike.
 
         Raises:
             ConfigError: ``positive`` is no class, or ``sensitivity`` or ``coverage`` no share.
@@ -163,7 +164,7 @@ class MedicalImageClassifier(ImageClassifier):
             )
         classes, _ = self._labels(y, len(as_images(X)))
         self._column(classes)
-        super().fit(X, y, groups)
+        super().fit(X, y, groups, sample_weight)
         val = self.trained_.val
         assert val is not None
         positive_N = val.labels_N == self._column(self.classes_)

@@ -220,6 +220,7 @@ def train_on(
     validation_fraction: float,
     groups: Sequence[str] | None,
     on_event: EventSink,
+    weights_N: NDArray[np.float64] | None = None,
 ) -> Trained:
     """Learns: features once for each image, the probe, and what else the strategy asks for.
 
@@ -231,6 +232,7 @@ def train_on(
         validation_fraction: of the images, held out by group to make choices on; 0 only for the probe alone.
         groups: of each image; None means that every image stands alone.
         on_event: hears what happens.
+        weights_N: how much each image counts in learning, above 0; None: all alike.
 
     Raises:
         SvertkaError: with what is wrong and what to do.
@@ -247,7 +249,9 @@ def train_on(
     engine = engine.seeing(catalog.ranges)
     store = PixelStore(cache, engine.preprocess) if catalog.ranges else store
     warn(catalog.notices)
-    materials = Materials(config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache)
+    materials = Materials(
+        config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache, weights_N=weights_N
+    )
     sources = materials.sources
     checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
     learnt_from = (*split.train, *split.val)

@@ -36,19 +36,22 @@ class FeatureTable:
         y_N: labels, int64.
         widths: features from each tap; they add up to D.
         key: names the weights and the preprocessing that made them.
+        weights_N: how much each image counts in learning, None where all count alike.
     """
 
     places: list[tuple[Path, int]]
     y_N: NDArray[np.int64]
     widths: tuple[int, ...]
     key: str
+    weights_N: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.y_N)
 
     def rows(self, rows: Sequence[int]) -> "FeatureTable":
         """Some of the images, as a table of their own."""
-        return replace(self, places=[self.places[row] for row in rows], y_N=self.y_N[list(rows)])
+        weights_N = None if self.weights_N is None else self.weights_N[list(rows)]
+        return replace(self, places=[self.places[row] for row in rows], y_N=self.y_N[list(rows)], weights_N=weights_N)
 
     def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Features [n, D] of some rows (all by default), one shard in memory at a time.
@@ -125,7 +128,8 @@ def extract(embed: Embed, source: ImageSource, cache: Path, on_event: EventSink 
         where |= {name: (path, number) for number, name in enumerate(names)}
         done += len(rows)
         on_event(Advanced(done))
-    return FeatureTable([where[name] for name in source.hashes], source.labels, embed.widths, embed.key)
+    places = [where[name] for name in source.hashes]
+    return FeatureTable(places, source.labels, embed.widths, embed.key, source.weights)
 
 
 def count_unknown(embed: Embed, source: ImageSource, cache: Path) -> int:

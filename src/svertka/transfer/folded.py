@@ -72,4 +72,10 @@ def joint_head(heads: Sequence[LinearHead]) -> LinearHead:
 
 def joined(first: FeatureTable, second: FeatureTable) -> FeatureTable:
     """Two tables of the same network, one after the other."""
-    return replace(first, places=first.places + second.places, y_N=np.concatenate([first.y_N, second.y_N]))
+    pair = [table.weights_N for table in (first, second) if table.weights_N is not None]
+    return replace(
+        first,
+        places=first.places + second.places,
+        y_N=np.concatenate([first.y_N, second.y_N]),
+        weights_N=np.concatenate(pair) if pair else None,
+    )

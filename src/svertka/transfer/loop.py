@@ -247,9 +247,11 @@ def _keep_time(progress: Progress, pace: Pace, started: float) -> None:
 def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
     """Batches of an epoch from ``step`` on: (rows of the draw, raw data); a seed draws the same ones every time."""
     settings, labels = task.strategy.settings, task.train.labels
-    if settings.balance == "sampling":
+    if settings.balance == "sampling" or task.train.weights is not None:
         rng = np.random.default_rng([task.seed, epoch])
-        share_N = 1.0 / np.bincount(labels)[labels]
+        share_N = np.ones(len(labels)) if task.train.weights is None else task.train.weights
+        if settings.balance == "sampling":
+            share_N = share_N / np.bincount(labels, share_N)[labels]
         order: NDArray[np.int64] = rng.choice(len(labels), task.epoch_images, p=share_N / share_N.sum())
     else:
         whole, part = divmod(epoch, task.parts)

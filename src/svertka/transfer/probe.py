@@ -29,6 +29,7 @@ ENOUGH = 2_000
 """Images on which C and the order check are settled; more would cost time and memory and change little."""
 
 FloatArray = NDArray[np.float32]
+Weights = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
     """Fits a softmax regression; C comes from shuffled, stratified folds (unshuffled ones can be far off).
 
     Args:
-        table: features of the training images.
+        table: features of the training images; weights, if it has some, count as scikit-learn's ``sample_weight``.
         num_classes: K; every class has at least one image.
         seed: of the folds.
         units_N: images with equal numbers stay in one fold (see ``Split.units``); None means that none belong together.
@@ -62,11 +63,12 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
     units_N = np.arange(len(table)) if units_N is None else units_N
     some = stratified(table.y_N, ENOUGH, seed)
     x_ND = table.read(some)
-    mean_D, scale_D = standardisation(x_ND, table.widths)
+    weights_N = None if table.weights_N is None else table.weights_N[some]
+    mean_D, scale_D = standardisation(x_ND, table.widths, weights_N)
     x_ND = (x_ND - mean_D) / scale_D
     z, factor_NN = _rotated(x_ND)
-    strength, losses, unseen_nK = _choose_strength(z, table.y_N[some], units_N[some], seed)
-    rotated, bias_K = _fit(z, table.y_N[some], strength, num_classes)
+    strength, losses, unseen_nK = _choose_strength(z, table.y_N[some], units_N[some], seed, weights_N)
+    rotated, bias_K = _fit(z, table.y_N[some], strength, num_classes, weights_N)
     weight_KD = _unrotated(rotated, x_ND, factor_NN)
     if len(table) > len(some):
         weight_KD, bias_K = _fit_in_blocks(table, mean_D, scale_D, strength, weight_KD, bias_K)
@@ -74,7 +76,9 @@ def fit_probe(table: FeatureTable, num_classes: int, seed: int, units_N: NDArray
     return Probe(head, strength, losses, some[: len(unseen_nK)], unseen_nK)
 
 
-def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+def standardisation(
+    x_ND: FloatArray, widths: tuple[int, ...], weights_N: Weights = None
+) -> tuple[FloatArray, FloatArray]:
     """What to subtract from each feature and what to divide it by, shapes [D].
 
     Rather than by its bare standard deviation, a feature is divided by ``sqrt(sd² + (0.3 · median sd of its tap)²)``:
@@ -86,6 +90,9 @@ def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArr
     and what rounding does stays below a hundredth of a standard deviation.
     """
     mean_D, sd_D = x_ND.mean(axis=0, dtype=np.float64), x_ND.std(axis=0, dtype=np.float64)
+    if weights_N is not None:
+        mean_D = np.average(x_ND.astype(np.float64), axis=0, weights=weights_N)
+        sd_D = np.sqrt(np.average((x_ND - mean_D) ** 2, axis=0, weights=weights_N))
     least_D = ROUGH * np.hypot(mean_D, sd_D)
     scale_D = np.empty_like(sd_D)
     start = 0
@@ -100,7 +107,7 @@ def standardisation(x_ND: FloatArray, widths: tuple[int, ...]) -> tuple[FloatArr
 
 
 def _choose_strength(
-    z: FloatArray, y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int
+    z: FloatArray, y_N: NDArray[np.int64], units_N: NDArray[np.int64], seed: int, weights_N: Weights = None
 ) -> tuple[float, dict[float, float], FloatArray]:
     """Walks C upward, each fold starting from its last solution, until the held-out loss has risen twice.
 
@@ -117,10 +124,11 @@ def _choose_strength(
     for strength in STRENGTHS if folds else ():
         logits_NK = np.empty((len(y_N), len(labels)), np.float32)
         for fitted, held, model in parts:
-            model.set_params(C=strength).fit(z[fitted], y_N[fitted])
+            weights = None if weights_N is None else weights_N[fitted]
+            model.set_params(C=strength).fit(z[fitted], y_N[fitted], weights)
             found = model.decision_function(z[held])
             logits_NK[held] = np.stack([-found / 2, found / 2], axis=1) if len(labels) == 2 else found
-        losses[strength] = _log_loss(logits_NK, column_N)
+        losses[strength] = _log_loss(logits_NK, column_N, weights_N)
         if losses[strength] == min(losses.values()):
             best, best_NK = strength, logits_NK
         if len(losses) > 2 and min(list(losses.values())[-2:]) > min(losses.values()):
@@ -128,11 +136,11 @@ def _choose_strength(
     return best, losses, best_NK
 
 
-def _log_loss(logits_NK: FloatArray, column_N: NDArray[np.intp]) -> float:
+def _log_loss(logits_NK: FloatArray, column_N: NDArray[np.intp], weights_N: Weights) -> float:
     """Mean log loss in nats; a single image costs at most 27.6."""
     shifted_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
     loss_N = np.log(np.exp(shifted_NK).sum(axis=1)) - shifted_NK[np.arange(len(column_N)), column_N]
-    return float(np.minimum(loss_N, -np.log(1e-12)).mean())
+    return float(np.average(np.minimum(loss_N, -np.log(1e-12)), weights=weights_N))
 
 
 def stratified_folds(
@@ -155,11 +163,13 @@ def stratified_folds(
     return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(y_N, y_N))
 
 
-def _fit(z: FloatArray, y_N: NDArray[np.int64], strength: float, num_classes: int) -> tuple[FloatArray, FloatArray]:
+def _fit(
+    z: FloatArray, y_N: NDArray[np.int64], strength: float, num_classes: int, weights_N: Weights
+) -> tuple[FloatArray, FloatArray]:
     """Weight [K, D] and bias [K] of a softmax regression with penalty ``|w|² / 2C`` beside the summed loss."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=strength, tol=1e-3, max_iter=2000).fit(z, y_N)
+    model = LogisticRegression(C=strength, tol=1e-3, max_iter=2000).fit(z, y_N, weights_N)
     weight, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
     if num_classes == 2:  # scikit-learn fits one row; the softmax over (-w/2, +w/2) gives the same probabilities
         weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
@@ -210,6 +220,7 @@ def _fit_in_blocks(
         half_ND[rows] = (x_ND - mean_D) / scale_D
     k, d = weight_KD.shape
     onehot_NK = np.eye(k, dtype=np.float32)[table.y_N]
+    weights_N = np.ones(len(table)) if table.weights_N is None else table.weights_N
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat[: k * d].reshape(k, d)
@@ -224,8 +235,9 @@ def _fit_in_blocks(
             logits -= logits.max(axis=1, keepdims=True)
             p = np.exp(logits)
             total = p.sum(axis=1, keepdims=True)
-            loss += float((np.log(total[:, 0]) - (logits * target).sum(axis=1)).sum())
-            residual = p / total - target
+            counts = weights_N[start : start + 1024]
+            loss += float((counts * (np.log(total[:, 0]) - (logits * target).sum(axis=1))).sum())
+            residual = (p / total - target) * counts[:, None].astype(np.float32)
             gradient[: k * d] += (residual.T @ x_ND).ravel()
             gradient[k * d :] += residual.sum(axis=0)
         return loss / len(half_ND), gradient / len(half_ND)
