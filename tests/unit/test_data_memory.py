@@ -131,6 +131,31 @@ def test_decoders_wait_for_each_other(kind: str, tmp_path: Path, monkeypatch: py
     assert most == (1 if kind == "WEBP" else 2)
 
 
+_TOGETHER = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from svertka.data import decode, memory, scan
+from PIL import Image
+blocks = Image.core.get_block_size()
+decode.BUDGET = memory.ByteBudget(8 * 18_490_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with ThreadPoolExecutor(4) as pool:
+    for known in pool.map(lambda _: scan._look_at(Path(sys.argv[1]), None, 10**8), range(4)):
+        assert not known.reason, known
+assert Image.core.get_block_size() == blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count resident memory otherwise")
+def test_peak_of_memory_of_four_threads(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "large.tif", 18_490_000
+    Image.new("RGBA", (4300, 4300)).save(path, compression="packbits")
+    found = subprocess.run([sys.executable, "-c", _TOGETHER, path], capture_output=True, text=True, check=True)
+    assert int(found.stdout) * 1024 / pixels < 13  # one image at its worst, and what the one before still held
+
+
 _PEAK = """
 import resource, sys
 from pathlib import Path

@@ -30,8 +30,8 @@ from svertka.data.failures import failed, said, unknown
 from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
 from svertka.data.jpeg import Scans, read_scans, without_end_marker
 from svertka.data.limits import check_cost, check_speed, cost_of_opening, halve
-from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES
-from svertka.data.pillow import quiet_pillow
+from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, LARGE_BYTES
+from svertka.data.pillow import large_blocks, quiet_pillow
 from svertka.data.preprocess import apply_to_image
 from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
 from svertka.errors import ImageRejected
@@ -206,6 +206,8 @@ def _decode_stream(
         notes += ["reduced_to_8bit"] if is_reduced(image) else []
         tiles, deep_cost = [], 0
     held.enter_context(BUDGET.taking(max(cost, deep_cost)))
+    if max(cost, deep_cost) > LARGE_BYTES:
+        held.enter_context(large_blocks())
     # Pillow turns TIFF by itself while loading; asking before that is the only way to know.
     turned = kind == "TIFF" and _orientation(image) != 1
     image = _loaded(stream, found, image, notes)

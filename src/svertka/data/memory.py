@@ -13,6 +13,9 @@ from collections.abc import Iterator
 BYTES_PER_PIXEL = 8
 """What the limit of pixels allows: Pillow's image in colour and one copy."""
 
+LARGE_BYTES = 1 << 27
+"""What costs more must give its memory back at once: about 30 megapixels of a photograph."""
+
 _BUDGET_BYTES = BYTES_PER_PIXEL * 100_000_000
 # By Pillow's format; the rest needs no more than its image and a copy.
 _LIBRARY_BYTES = {"WEBP": 12, "AVIF": 6, "JPEG2000": 15}

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+_BLOCK_BYTES = 1 << 26  # glibc's malloc never keeps more than 32 MB
+_with_large_blocks = 0
+_usual_block_bytes = 0
+
 _lock = threading.Lock()
 _inside = 0
 _limits: Counter[int] = Counter()
@@ -51,3 +55,26 @@ def _limit(max_pixels: int, change: int) -> None:
         _limits[max_pixels] += change
     largest = max((+_limits).keys(), default=0)
     Image.MAX_IMAGE_PIXELS = (largest + 1) // 2 if largest else None
+
+
+@contextlib.contextmanager
+def large_blocks() -> Iterator[None]:
+    """Memory of images in blocks that go back to the system when they are freed; safe across threads.
+
+    Pillow's usual blocks of 16 MB are kept by malloc, for each thread apart: of four threads that decode large images
+    one after another, each would hold on to the memory of one. Photographs are decoded a tenth faster with usual ones.
+    """
+    global _with_large_blocks, _usual_block_bytes
+    core = Image.core  # type: ignore[attr-defined]
+    with _lock:
+        if _with_large_blocks == 0:
+            _usual_block_bytes = core.get_block_size()
+            core.set_block_size(_BLOCK_BYTES)
+        _with_large_blocks += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _with_large_blocks -= 1
+            if _with_large_blocks == 0:
+                core.set_block_size(_usual_block_bytes)
