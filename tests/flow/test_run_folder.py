@@ -248,7 +248,7 @@ def test_explain_needs_no_torch_and_draws_everything(finished, tmp_path, languag
         f"sys.exit(explain({arguments}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "broken.png could not be read" in done.stderr
+    assert {"en": "broken.png could not be read", "ru": "broken.png: прочитать не удалось"}[language] in done.stderr
     html = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     assert html.count("<article") == 2 and "http" not in html.replace("http://www.w3.org", "")
     names = {path.name for path in (tmp_path / "out").iterdir()}

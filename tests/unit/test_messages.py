@@ -160,6 +160,7 @@ def test_values_are_never_read_as_templates():
 
 def test_a_notice_of_another_version_is_told_by_its_code():
     assert sentences(Notice("seen_by_nobody", {"n": 3})) == "[seen by nobody]"
+    assert sentences(Notice("duplicates", {"exact": 1, "near": 2, "torn": 0})) == "[duplicates]"  # of a run of 0.1.0
 
 
 def test_unknown_key_names_close_matches():

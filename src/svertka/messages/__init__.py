@@ -47,17 +47,15 @@ _NAMES_SHOWN = 5
 
 
 def sentences(*notices: Notice, language: str = "en") -> str:
-    """What notices say, one after the other. One that another version wrote down is told by its code.
-
-    Raises:
-        KeyError: a value is missing.
-    """
+    """What notices say, one after the other. One that another version wrote down, with other values, is its code."""
     return " ".join(_sentence(notice, language) for notice in notices)
 
 
 def _sentence(notice: Notice, language: str) -> str:
-    key = f"notice.{notice.code}.body"
-    return text(key, language, **notice.values) if has(key, language) else f"[{notice.code.replace('_', ' ')}]"
+    try:
+        return text(f"notice.{notice.code}.body", language, **notice.values)
+    except KeyError:
+        return f"[{notice.code.replace('_', ' ')}]"
 
 
 def text(key: str, language: str = "en", /, **values: object) -> str:
