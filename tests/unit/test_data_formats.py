@@ -63,6 +63,12 @@ def qoi() -> bytes:
     return b"qoif" + struct.pack(">IIBB", 64, 48, 3, 0) + pixels + bytes(7) + b"\1"
 
 
+def ftex() -> bytes:
+    """One uncompressed level; Pillow's reader closes the file as soon as it has opened it."""
+    head = struct.pack("<4sIIIIIIII", b"FTEX", 0, 64, 48, 1, 1, 1, 32, 64 * 48 * 3)
+    return head + photo().tobytes()
+
+
 def sun() -> bytes:
     return struct.pack(">8I", 0x59A66A95, 64, 48, 24, 64 * 48 * 3, 3, 0, 0) + photo().tobytes()
 
@@ -122,6 +128,7 @@ READ: dict[str, Callable[[], bytes]] = {
     "Sun raster": sun,
     "BLP": lambda: saved("BLP", "P"),
     "FLI": fli,
+    "FTEX": ftex,
     "SPIDER": spider,
     "IM": lambda: b"Image type: Greyscale image\r\nImage size (x*y): 64*48\r\n".ljust(511, b"\0")
     + b"\x1a"
@@ -220,12 +227,14 @@ def test_a_preview_inside_a_raw_file_is_not_taken_for_the_picture(tmp_path: Path
         decode(path)
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "JPEG2000", "PNG", "GIF", "BMP", "TIFF", "JPEG", "SGI", "QOI", "PSD"])
+@pytest.mark.parametrize(
+    "kind", ["WEBP", "AVIF", "JPEG2000", "PNG", "GIF", "BMP", "TIFF", "JPEG", "SGI", "QOI", "PSD", "FTEX"]
+)
 def test_a_file_cut_in_half_is_called_truncated(kind: str, tmp_path: Path) -> None:
     stream = io.BytesIO()
-    if kind not in ("QOI", "PSD"):
+    if kind not in ("QOI", "PSD", "FTEX"):
         noise().save(stream, kind)
-    whole = {"QOI": qoi, "PSD": psd}.get(kind, stream.getvalue)()
+    whole = {"QOI": qoi, "PSD": psd, "FTEX": ftex}.get(kind, stream.getvalue)()
     for share in (0.5, 0.9):
         path = tmp_path / f"{share}"
         path.write_bytes(whole[: int(share * len(whole))])

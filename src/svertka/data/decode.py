@@ -13,7 +13,6 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 =============== ========================================================================================
 """
 
-import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -192,11 +191,11 @@ def _check_file(path: Path) -> None:
 def _decode_stream(
     stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack
 ) -> Decoded:
-    found = _identified(stream, suffix)
+    found, length = _identified(stream, suffix), stream.seek(0, 2)
     held.enter_context(BUDGET.taking(cost_of_opening(stream, found, max_pixels)))
     image = _open(stream, found)
     scans = read_scans(stream) if found is JPEG else Scans()
-    check_speed(image, os.fstat(stream.fileno()).st_size)  # seeking would move what some readers rely on
+    check_speed(image, length)
     mode, kind = image.mode, image.format or ""
     notes: list[str] = []
     cost = check_cost(image, scans, max_pixels, notes)

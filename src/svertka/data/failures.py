@@ -59,6 +59,8 @@ def said(error: Exception) -> str:
 
 def _is_cut_off(stream: BinaryIO) -> bool:
     """Whether a file is shorter than the lengths in it say: RIFF, and the boxes of AVIF, HEIC and JPEG 2000."""
+    if stream.closed:  # some readers do
+        return False
     length = stream.seek(0, 2)
     stream.seek(0)
     head = stream.read(12)
