@@ -48,6 +48,8 @@ class RunConfig:
         encoding: of a table, as Python names it, such as ``"cp1251"``; empty means found.
         min_images: classes with fewer different images are left out; 0 leaves none out.
         group_regex: over the file name; the first group that it captures (or the whole match) is the group.
+        positive: of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average
+            precision and sensitivity are its own; empty means the rarer. With more classes each is judged.
         drop_leaks: take leaked images out of training.
         max_megapixels: larger images are rejected by their header.
         value_range: what is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft
@@ -80,6 +82,7 @@ class RunConfig:
     encoding: str = ""
     min_images: int = 0
     group_regex: str = ""
+    positive: str = ""
     drop_leaks: bool = False
     max_megapixels: float = 100.0
     value_range: tuple[float, ...] = ()

@@ -24,7 +24,7 @@ from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError, UnfinishedError
-from svertka.evaluate import evaluate, fit_conformal, probabilities, save_predictions, too_few
+from svertka.evaluate import class_to_find, evaluate, fit_conformal, probabilities, save_predictions, too_few
 from svertka.evaluate.doubts import doubtful_labels
 from svertka.evaluate.doubts import told as told_doubts
 from svertka.export.bundle import write_bundle
@@ -128,6 +128,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
     with log.step("scan") as step:
         catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=log)
+        class_to_find(config.positive, catalog.class_names, catalog.labels())  # a wrong name ends here
         step.summary = describe_catalog(catalog)
     with log.step("split") as step:
         split = make_split(catalog, config)
@@ -323,6 +324,7 @@ def judge(learned: Learned, materials: Materials) -> Judged:
         majority_class=int(np.bincount(catalog.labels()[list(split.train)]).argmax()),
         conformal=conformal,
         groups_N=np.array(split.units)[list(split.test)],
+        positive=class_to_find(materials.config.positive, catalog.class_names, catalog.labels()),
     )
     scarce = too_few(chosen.val)
     return Judged(
@@ -378,6 +380,7 @@ def hand_over(learned: Learned, judged: Judged, materials: Materials, directory:
         versions=runtime.versions(PACKAGES),
         conformal=judged.conformal,
         novelty=judged.novelty,
+        positive=judged.evaluation.positive,
         threads=engine.threads,
     )
 

@@ -591,13 +591,15 @@ class Evaluation:
             ``calibration_error_uncalibrated``.
         per_class: one entry a class.
         confusion_KK: rows true, columns predicted.
-        roc: one curve a class (two classes: one, for the second).
+        roc: one curve a class (two classes: one, for the class to be found).
         precision_recall: likewise.
         reliability: before and after temperature scaling.
         reliability_uncalibrated: likewise.
         baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
         notices: what limits these figures (a class without images, few images …).
         abstention: how often "unsure" would have been said, and what it is worth; None without thresholds.
+        positive: of two classes the one to be found, which ROC AUC, average precision and curves are of; empty with
+            more classes, and in older files, where it was the second.
     """
 
     n: int
@@ -613,6 +615,7 @@ class Evaluation:
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     abstention: Abstention | None = None
+    positive: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
 import csv
 import json
+import re
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from svertka.cli.evaluate import check_class_names, evaluate
+from svertka.cli.evaluate import _figures, check_class_names, evaluate
 from svertka.data.decode import decode
 from svertka.data.fingerprint import pixel_hash
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import from_json, load_predictions
+from svertka.export.graph import attach_head
+from svertka.schema import Estimate
+from svertka.transfer.head import LinearHead
 
 
 @pytest.fixture
@@ -150,6 +155,41 @@ def test_three_warnings_stand_before_the_figures_and_intervals_have_width(
     assert len(warnings) == 3 and warnings[0].startswith("! Images that were in the model's own training data: 1 of 4")
     assert before.splitlines()[-1] == "2 more warnings below the figures."
     assert "! Files that were left out: 1 of 5" in after and "lies beside the class folders" in after
-    assert "ROC AUC                   1.000     no interval: ranked without a mistake in every resample" in after
-    assert "1.000 to 1.000" not in after
+    assert not re.search(r"(\d\.\d{3}) to \1", after)
+    assert _figures("roc_auc", Estimate(1.0, 1.0, 1.0, 4)).startswith("1.000     no interval: ")
     assert "blue         0  –" in after  # of no image nothing is known
+
+
+def test_of_two_classes_one_is_found(mean_colour_graph, write_tiny_bundle, colour_folder, tmp_path, capsys):
+    """The bundle says which; the command line may say otherwise."""
+    head = LinearHead(np.zeros(3, np.float32), np.ones(3, np.float32), np.eye(3, dtype=np.float32)[[2, 0]],
+                      np.zeros(2, np.float32))  # fmt: skip
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    bundle = write_tiny_bundle(
+        tmp_path / "two",
+        graph=attach_head(mean_colour_graph, head, 1.0),
+        class_names=("blue", "red"),
+        temperature=1.0,
+        check_images_NSSC=images,
+        reference_NK=np.full((1, 2), 0.5),
+        positive="blue",
+    )
+    data = tmp_path / "data"
+    for name in ("blue", "red"):
+        shutil.copytree(colour_folder / name, data / name)
+    shutil.copy(data / "blue" / "blue2.png", data / "blue" / "third.png")  # now red is the rarer
+    out = tmp_path / "out"
+    assert evaluate(str(bundle.directory), str(data), str(out), threads=1) == 0
+    assert "The class to be found is “blue”: ROC AUC" in capsys.readouterr().out
+    assert [curve["name"] for curve in json.loads((out / "metrics.json").read_text("utf-8"))["roc"]] == ["blue"]
+    assert evaluate(str(bundle.directory), str(data), threads=1, positive="red") == 0
+    assert "The class to be found is “red”: ROC AUC" in capsys.readouterr().out
+    with pytest.raises(
+        ConfigError, match=r"positive is 'bleu'; expected the class to be found, .* Did you mean blue\?"
+    ):
+        evaluate(str(bundle.directory), str(data), threads=1, positive="bleu")
+    (bundle.directory / "manifest.json").write_text(
+        (bundle.directory / "manifest.json").read_text("utf-8").replace('"positive": "blue"', '"positive": 5'), "utf-8"
+    )
+    assert evaluate(str(bundle.directory), str(data), threads=1) == 0  # what it says is no class: the rarer, then
+    assert "The class to be found is “red”: ROC AUC" in capsys.readouterr().out

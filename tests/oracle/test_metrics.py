@@ -101,6 +101,24 @@ def test_intervals_of_many_images_are_those_of_the_bootstrap(classes, grouped):
         assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=0.15 * (high - low)), name
 
 
+@pytest.mark.parametrize("positive", [0, 1])
+def test_figures_of_two_classes_are_of_the_one_to_be_found(positive):
+    """Areas under ROC are the same from both sides; average precision is not."""
+    predictions = problem(200, 2, 5)
+    truth_N, score_N = predictions.labels_N == positive, probabilities(predictions)[:, positive]
+    evaluation = evaluate(predictions, positive=positive, baselines={"other": problem(200, 2, 5)}, majority_class=0)
+    expected = metrics.average_precision_score(truth_N, score_N)
+    assert evaluation.positive == f"class {positive}"
+    for found in (evaluation.metrics, evaluation.baselines["other"]):
+        assert found["average_precision"].value == pytest.approx(expected)
+        assert found["roc_auc"].value == pytest.approx(metrics.roc_auc_score(truth_N, score_N))
+    assert evaluation.baselines["majority class"]["average_precision"].value == pytest.approx(truth_N.mean())
+    (roc,), (precision_recall,) = evaluation.roc, evaluation.precision_recall
+    assert (roc.name, precision_recall.name) == (f"class {positive}",) * 2
+    assert precision_recall.summary == pytest.approx(expected)
+    assert abs(expected - metrics.average_precision_score(~truth_N, -score_N)) > 0.01  # so the side matters
+
+
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
 def test_influences_are_derivatives_and_what_is_left_without_an_image(ties):
     predictions = problem(40, 2, 3, ties=ties)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svertka.errors import ConfigError, DataError
-from svertka.evaluate import MAJORITY, evaluate, fit_temperature, from_json, to_json
+from svertka.evaluate import MAJORITY, class_to_find, evaluate, fit_temperature, from_json, to_json
 from svertka.evaluate.predictions import probabilities
 from svertka.intervals import difference, share
 from svertka.schema import Notice, Predictions
@@ -225,6 +225,28 @@ def test_wrong_arguments():
         evaluate(predictions, majority_class=2)
     with pytest.raises(DataError, match="temperature is 0; expected a finite number above 0"):
         evaluate(predictions, temperature=0)
+
+
+def test_the_class_to_be_found_is_the_rarer_of_two_unless_named():
+    names, labels_N = ("defective", "functional"), np.array([0, 1, 1])
+    assert class_to_find("", names, labels_N) == 0
+    assert class_to_find("", names, 1 - labels_N) == 1
+    assert class_to_find("", names, np.array([0, 1])) == 1  # equally common: the second, as in scikit-learn
+    assert class_to_find("functional", names, labels_N) == 1
+    assert class_to_find("", (*names, "broken"), labels_N) is None
+    with pytest.raises(
+        ConfigError, match=r"positive is 'defectiv'; expected .* “defective” and “functional”\. Did you"
+    ):
+        class_to_find("defectiv", names, labels_N)
+    with pytest.raises(ConfigError, match=r"positive is 'broken', but there are 3 classes; it is for two"):
+        class_to_find("broken", (*names, "broken"), labels_N)
+
+
+def test_older_figures_name_no_class_to_be_found():
+    plain = to_json(evaluate(drawn(20, 2, 0), positive=0))
+    assert plain.pop("positive") == "class 0"
+    assert from_json(plain).positive == ""
+    assert evaluate(drawn(30, 3, 0)).positive == ""
 
 
 def test_json_round_trip_is_exact():

@@ -12,15 +12,17 @@ from report_runs import HISTORY, make_run
 from svertka.cli import output
 from svertka.cli.train import tell
 from svertka.config import RunConfig
+from svertka.evaluate import evaluate
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
+from svertka.report.card import render_card
 from svertka.report.charts import learning_charts
 from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.page import render
-from svertka.report.results import make_class_table, make_confusion, make_decision
+from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
 from svertka.report.scales import Axis, path, round_ticks, spread
 from svertka.report.voice import Voice
 from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Rejection
@@ -69,7 +71,7 @@ def test_what_is_no_number_is_a_dash():
     ("name", "value", "words"),
     [
         ("balanced_accuracy", 1.0, "no interval: no mistakes seen"),
-        ("roc_auc", 1.0, "no interval: ranked without a mistake in every resample"),
+        ("roc_auc", 1.0, "no interval: ranked without a mistake"),
         ("roc_auc", 0.0, "no interval: the same for every image"),
         ("macro_f1", 0.0, "no interval: no hits seen"),
         ("macro_f1", 0.5, "no interval: the same for every image"),
@@ -277,6 +279,25 @@ def everything_wrong(run):
     )
 
 
+@pytest.mark.parametrize("positive", ["cat", "dog", ""])
+def test_two_classes_are_told_from_the_side_of_the_one_to_be_found(run, positive):
+    label = None if not positive else run.test.class_names.index(positive)
+    evaluation = evaluate(run.test, positive=label)
+    if not positive:
+        evaluation = replace(evaluation, positive="")  # as in files of older versions, where it was the second
+    name, other = ("cat", "dog") if positive == "cat" else ("dog", "cat")
+    recall = {scores.name: EN.percent(scores.recall.value) for scores in evaluation.per_class}
+    assert roc_chart(EN, evaluation).title == f"ROC: “{name}”"
+    assert precision_recall_chart(RU, evaluation).title == f"Точность и полнота: «{name}»"
+    assert f"of “{name}”, the class to be found" in make_metric_rows(EN, evaluation)[1][4].gloss
+    (said,) = [one for one in make_headline(EN, replace(run, evaluation=evaluation)).meaning if "sensitivity" in one]
+    assert re.match(
+        rf"Of the images of “{name}”, {recall[name]} are found .*; of the others, {recall[other]} are", said
+    )
+    card = render_card(replace(run, evaluation=evaluation))
+    assert f"The class to be found is “{name}”: its recall is the sensitivity, the recall of “{other}”" in card
+
+
 def test_what_matters_most_stands_first_and_three_at_most_before_the_content(run):
     shown, rest = folded(make_alerts(EN, everything_wrong(run)))
     assert [alert.code for alert in shown] == ["useless", "leaks", "conflicts"]
@@ -320,10 +341,10 @@ def test_the_terminal_tells_three_warnings_in_the_language_of_the_run(
 def test_no_interval_of_no_width_is_written(run, capsys):
     sure = Estimate(1.0, 1.0, 1.0, 40)
     assert EN.points(Estimate(0.012, -0.004, 0.028, 90)) == "+1.2 (−0.4 to +2.8, n\u00a0=\u00a090)"
-    assert EN.points(Estimate(0.0, 0.0, 0.0, 40)) == "+0.0 (no interval: the same in every resample, n\u00a0=\u00a040)"
+    assert EN.points(Estimate(0.0, 0.0, 0.0, 40)) == f"+0.0 ({EN('interval.same')}, n\u00a0=\u00a040)"
     tell(replace(run, evaluation=replace(run.evaluation, metrics=run.evaluation.metrics | {"roc_auc": sure})))
     printed = capsys.readouterr().out
-    assert "ROC AUC 1.000 (no interval: ranked without a mistake in every resample, n = 40)" in printed
+    assert "ROC AUC 1.000 (no interval: ranked without a mistake, n = 40)" in printed
     assert "1.000–1.000" not in printed
 
 

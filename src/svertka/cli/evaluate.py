@@ -16,10 +16,11 @@ from svertka.data.rows import as_number
 from svertka.data.scan import scan
 from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
+from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.messages import shortened, shown, text
+from svertka.messages import quoted, shortened, shown, text
 from svertka.report.alerts import SHOWN, by_weight
 from svertka.report.voice import Voice, has_width
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
@@ -39,7 +40,9 @@ _METRICS = (
 _REJECTS_SHOWN = 5
 
 
-def evaluate(model: str, data: str, out: str | None = None, config_file: str = "", threads: int = 0) -> int:
+def evaluate(
+    model: str, data: str, out: str | None = None, config_file: str = "", threads: int = 0, positive: str = ""
+) -> int:
     """Prints every figure with its interval; writes ``metrics.json`` and ``predictions.csv`` into ``out``.
 
     Args:
@@ -48,6 +51,7 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
         out: a folder for the results, made where it doesn't exist; None writes nothing.
         config_file: TOML file with fields of ``RunConfig`` that say how to read the data; "" means none.
         threads: 0 means all processors.
+        positive: of two classes the one to be found; empty: the configuration's, else the bundle's, else the rarer.
 
     Returns:
         The exit code, 0.
@@ -69,6 +73,8 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
+    wanted = positive or config.positive or _found_by(bundle)
+    class_to_find(wanted, bundle.class_names, np.zeros(0, np.int64))  # a wrong name ends here
     with Progress() as progress:
         progress(StepStarted("scan"))
         scanned = scan(data, config=config, for_training=False, on_event=progress)
@@ -79,7 +85,11 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
     notices += [*misread(records), *outside(records, bundle.preprocess.ranges)]
     notices += [*catalog.notices, *_seen_in_training(bundle, records), *unlike]
     evaluation = judging.evaluate(
-        predictions, temperature=bundle.temperature, conformal=bundle.conformal, groups_N=_groups(records, config)
+        predictions,
+        temperature=bundle.temperature,
+        conformal=bundle.conformal,
+        groups_N=_groups(records, config),
+        positive=class_to_find(wanted, bundle.class_names, predictions.labels_N),
     )
     evaluation = replace(evaluation, notices=(*notices, *evaluation.notices))
     print("\n".join(_lines(evaluation, catalog)))
@@ -89,6 +99,12 @@ def evaluate(model: str, data: str, out: str | None = None, config_file: str = "
         judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
         print("\n" + phrase("written", path=f"{folder}: {METRICS}, {PREDICTIONS}"))
     return 0
+
+
+def _found_by(bundle: Bundle) -> str:
+    """Of two classes the one that the model was trained to find; empty where the bundle doesn't tell."""
+    told = bundle.manifest.get("positive")
+    return told if isinstance(told, str) and len(bundle.class_names) == 2 and told in bundle.class_names else ""
 
 
 def _are_metrics(path: Path) -> bool:
@@ -173,6 +189,8 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     if len(warnings) > SHOWN:
         yield phrase("more_below", n=len(warnings) - SHOWN)
     yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
+    if evaluation.positive:
+        yield phrase("to_find", name=quoted(evaluation.positive, spoken())) + "\n"
     yield from _table(evaluation)
     rest = [*warnings[SHOWN:], *told[len(warnings) :]]
     yield from ([""] if rest or catalog.rejected else [])

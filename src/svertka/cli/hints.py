@@ -34,6 +34,8 @@ _OPTIONS = {
     "project": "--out",
     "time": "--minutes",
     "lang": "--language",
+    "pos_label": "--positive",
+    "positive_class": "--positive",
     "workers": "--threads",
     "num_workers": "--threads",
     "jobs": "--threads",

@@ -106,6 +106,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of split, order and augmentation [default: 0].")] = None,
     group_column: Annotated[str, typer.Option(help="Table column: equal values stay on one side.")] = "",
     group_regex: Annotated[str, typer.Option(help="The same from the file name: what it captures.")] = "",
+    positive: Annotated[str, typer.Option(help="Of two classes the one to be found [default: the rarer].")] = "",
     drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Take leaked images out of training.")] = False,
     min_images: Annotated[int | None, typer.Option(help="Leave out classes with fewer images [default: 0].")] = None,
     threads: Annotated[int | None, _THREADS] = None,
@@ -127,6 +128,7 @@ def train(
         "seed": seed,
         "group_column": group_column,
         "group_regex": group_regex,
+        "positive": positive,
         "drop_leaks": drop_leaks,
         "min_images": min_images,
         "threads": threads,
@@ -177,13 +179,14 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="Labelled folder or table.")],
     out: Annotated[str, typer.Option(help="Folder for metrics.json and predictions.csv.")] = "",
     config: Annotated[str, typer.Option(help="TOML file: label_column, images and the like of a table.")] = "",
+    positive: Annotated[str, typer.Option(help="Of two classes the one to be found [default: the bundle's].")] = "",
     threads: Annotated[int, _THREADS] = 0,
     language: Annotated[str, _LANGUAGE] = "",
 ) -> None:
     """Judge a bundle on new labelled images: every figure with its interval."""
     from svertka.cli.evaluate import evaluate as verb
 
-    raise typer.Exit(verb(model, data, out or None, config, threads))
+    raise typer.Exit(verb(model, data, out or None, config, threads, positive))
 
 
 @app.command()

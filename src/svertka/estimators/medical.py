@@ -223,7 +223,8 @@ class MedicalImageClassifier(ImageClassifier):
         labels_N = np.searchsorted(self.classes_, labels).astype(np.int64)
         found = as_predictions(self.trained_.logits(images), self.trained_.class_names, labels_N)
         label_N, score_N = self._called(found), self._score(found)
-        positive_N = labels_N == self._column(self.classes_)
+        column = self._column(self.classes_)
+        positive_N = labels_N == column
         conformal = self.conformal_
         return DiagnosticEvaluation(
             positive=as_plain(self.positive),
@@ -233,7 +234,7 @@ class MedicalImageClassifier(ImageClassifier):
             operating_point=judge_operating_point(score_N, positive_N, self.threshold_, groups_N),
             roc_auc=roc_auc(score_N, positive_N, groups_N),
             abstention=judge_abstention(found, conformal, label_N=label_N, groups_N=groups_N) if conformal else None,
-            evaluation=evaluate(found, temperature=self.trained_.temperature, groups_N=groups_N),
+            evaluation=evaluate(found, temperature=self.trained_.temperature, groups_N=groups_N, positive=column),
         )
 
     def _column(self, classes: NDArray[Any]) -> int:

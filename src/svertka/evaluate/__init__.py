@@ -8,7 +8,7 @@ puts them together, ``metrics_json`` writes the result down.
 
 from svertka.evaluate.calibration import fit_temperature
 from svertka.evaluate.conformal import fit_conformal, too_few
-from svertka.evaluate.judgement import MAJORITY, evaluate
+from svertka.evaluate.judgement import MAJORITY, class_to_find, evaluate
 from svertka.evaluate.metrics_json import from_json, to_json
 from svertka.evaluate.predictions import (
     load_predictions,
@@ -20,6 +20,7 @@ from svertka.evaluate.predictions import (
 
 __all__ = [
     "MAJORITY",
+    "class_to_find",
     "evaluate",
     "fit_conformal",
     "fit_temperature",

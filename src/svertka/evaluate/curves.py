@@ -12,7 +12,7 @@ MAX_POINTS = 200
 
 
 def roc_and_precision_recall(judged: Judged, class_names: tuple[str, ...]) -> tuple[tuple[Curve, ...], ...]:
-    """The two families of curves: one of each a class (two classes: for the second), where the class has both sides.
+    """The two families of curves: one of each a class that has both sides (of two only the one to be found).
 
     Returns:
         ROC curves (x: false positive rate, y: true positive rate; summary: area) and precision-recall curves
@@ -58,5 +58,4 @@ def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[tuple[float, 
 
 def _named(judged: Judged, class_names: tuple[str, ...]) -> Iterator[tuple[str, Ranking]]:
     """Rankings with their class's name."""
-    names = class_names[1:] if len(class_names) == 2 else class_names
-    return zip(names, judged.rankings, strict=True)
+    return zip((class_names[label] for label in judged.ranked), judged.rankings, strict=True)

@@ -1,11 +1,11 @@
 """``evaluate``: from predictions to every figure with its interval, beside its baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.errors import ConfigError
+from svertka.errors import ConfigError, did_you_mean
 from svertka.evaluate.calibration import calibration_error, reliability
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
@@ -19,6 +19,7 @@ from svertka.evaluate.uncertainty import (
     ranking_intervals,
     skewed_mean,
 )
+from svertka.messages import listing
 from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
 
 MAJORITY = "majority class"
@@ -40,6 +41,7 @@ def evaluate(
     majority_class: int | None = None,
     conformal: Conformal | None = None,
     groups_N: NDArray[np.int64] | None = None,
+    positive: int | None = None,
 ) -> Evaluation:
     """Judges predictions: every figure with a 95 % interval and the number of images behind it.
 
@@ -57,16 +59,20 @@ def evaluate(
             it has no probabilities, so no log loss and no calibration error.
         conformal: thresholds of ``fit_conformal`` on validation, for sets of possible classes.
         groups_N: number of each image's group (patient, scene, copies of one image); None: every image stands alone.
+        positive: label of the class to be found, of two classes, see ``class_to_find``; None means the second, as in
+            scikit-learn. ROC and precision-recall curves and average precision are of this class.
 
     Raises:
         DataError: predictions cannot be judged, see ``predictions.check``.
         ConfigError: ``majority_class`` is no class.
     """
-    judged = judge(predictions, temperature)
+    judged = judge(predictions, temperature, positive)
     metrics = _estimates(judged, predictions, groups_N)
-    others = {name: _estimates(judge(other), other, groups_N) for name, other in (baselines or {}).items()}
+    others = {
+        name: _estimates(judge(other, positive=positive), other, groups_N) for name, other in (baselines or {}).items()
+    }
     if majority_class is not None:
-        others = {MAJORITY: _majority(predictions, majority_class, groups_N)} | others
+        others = {MAJORITY: _majority(predictions, majority_class, groups_N, positive)} | others
     roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
     confusion_KK = confusion_matrix(judged)
     return Evaluation(
@@ -81,9 +87,39 @@ def evaluate(
         reliability=reliability(judged.calibrated),
         reliability_uncalibrated=reliability(judged.uncalibrated),
         baselines=others,
+        positive=predictions.class_names[judged.ranked[0]] if judged.num_classes == 2 else "",
         notices=_notices(predictions.class_names, confusion_KK, metrics),
         abstention=None if conformal is None else judge_abstention(predictions, conformal, groups_N=groups_N),
     )
+
+
+def class_to_find(wanted: str, class_names: Sequence[str], labels_N: NDArray[np.int64]) -> int | None:
+    """Label of the class to be found: of two the one that is wanted, else the rarer; of more None.
+
+    Args:
+        wanted: its name; empty: the rarer of two, or the second where both are equally common.
+        class_names: of the labels.
+        labels_N: of the images that tell which is rarer.
+
+    Raises:
+        ConfigError: there is no such class, or there are more than two.
+    """
+    if wanted and wanted not in class_names:
+        raise ConfigError(
+            f"positive is {wanted!r}; expected the class to be found, one of {listing(class_names)}."
+            f"{did_you_mean(wanted, class_names)}"
+        )
+    if len(class_names) != 2:
+        if wanted:
+            raise ConfigError(
+                f"positive is {wanted!r}, but there are {len(class_names)} classes; it is for two. Of more, each is "
+                "judged against the rest: leave it out."
+            )
+        return None
+    if wanted:
+        return list(class_names).index(wanted)
+    first, second = np.bincount(labels_N, minlength=2)
+    return 0 if first < second else 1
 
 
 def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
@@ -98,8 +134,8 @@ def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.in
     if ranked:
         metrics |= dict(zip(("roc_auc", "average_precision"), ranked, strict=True))
     if ranked and judged.num_classes == 2:
-        scores_N = log_odds(scaled_logits(predictions))[:, 1]
-        metrics["roc_auc"] = roc_auc(scores_N, judged.labels_N == 1, groups_N)
+        scores_N = log_odds(scaled_logits(predictions))[:, judged.ranked[0]]
+        metrics["roc_auc"] = roc_auc(scores_N, judged.labels_N == judged.ranked[0], groups_N)
     return metrics | {
         "log_loss": skewed_mean(judged.calibrated.loss_N, groups_N),
         "log_loss_uncalibrated": skewed_mean(judged.uncalibrated.loss_N, groups_N),
@@ -108,7 +144,9 @@ def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.in
     }
 
 
-def _majority(predictions: Predictions, majority_class: int, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
+def _majority(
+    predictions: Predictions, majority_class: int, groups_N: NDArray[np.int64] | None, positive: int | None
+) -> dict[str, Estimate]:
     """Figures of always predicting one class."""
     classes = len(predictions.class_names)
     if not 0 <= majority_class < classes:
@@ -121,7 +159,7 @@ def _majority(predictions: Predictions, majority_class: int, groups_N: NDArray[n
         paths=predictions.paths,
         class_names=predictions.class_names,
     )
-    figures = _estimates(judge(always), always, groups_N)
+    figures = _estimates(judge(always, positive=positive), always, groups_N)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 
 

@@ -9,8 +9,8 @@ Conventions, where definitions differ:
 
 - Of equal logits the first class is predicted. Equal scores count half in ROC AUC and as one step in average
   precision (both as in scikit-learn).
-- Two classes: ROC AUC and average precision are those of the second class. More: the mean over classes, each against
-  the rest, each class with equal weight.
+- Two classes: ROC AUC and average precision are those of the class to be found (``positive``). More: the mean over
+  classes, each against the rest, each class with equal weight.
 - A mean over classes leaves out the classes for which the figure does not exist (no image of the class). Where
   nothing is left the value is NaN, and ``evaluate`` leaves the metric out.
 """
@@ -59,7 +59,8 @@ class Judged:
         num_classes: K.
         calibrated: loss and confidence with the temperature.
         uncalibrated: the same without.
-        rankings: one a class; for two classes only the second's.
+        ranked: labels of the classes that are ranked against the rest: all; of two only the one to be found.
+        rankings: one for each of these.
     """
 
     labels_N: NDArray[np.int64]
@@ -67,6 +68,7 @@ class Judged:
     num_classes: int
     calibrated: Confidences
     uncalibrated: Confidences
+    ranked: tuple[int, ...]
     rankings: tuple[Ranking, ...]
 
 
@@ -79,8 +81,13 @@ class ClassCounts:
     predicted_KB: Floats
 
 
-def judge(predictions: Predictions, temperature: float = 1.0) -> Judged:
+def judge(predictions: Predictions, temperature: float = 1.0, positive: int | None = None) -> Judged:
     """Works out once what every metric and every resample needs.
+
+    Args:
+        predictions: to be judged.
+        temperature: that logits are divided by.
+        positive: label of the class to be found, of two classes; None means the second. More classes need none.
 
     Raises:
         DataError: the predictions cannot be judged, see ``predictions.check``.
@@ -88,13 +95,14 @@ def judge(predictions: Predictions, temperature: float = 1.0) -> Judged:
     check(predictions)
     scores_NK = log_odds(scaled_logits(predictions, temperature))
     num_classes = scores_NK.shape[1]
-    ranked = range(1, 2) if num_classes == 2 else range(num_classes)
+    ranked = (1 if positive is None else positive,) if num_classes == 2 else tuple(range(num_classes))
     return Judged(
         labels_N=predictions.labels_N,
         predicted_N=predicted_labels(predictions),
         num_classes=num_classes,
         calibrated=Confidences.of(predictions, temperature),
         uncalibrated=Confidences.of(predictions, 1.0),
+        ranked=ranked,
         rankings=tuple(rank(scores_NK[:, k], predictions.labels_N == k) for k in ranked),
     )
 

@@ -42,6 +42,7 @@ def from_json(value: Mapping[str, Any]) -> Evaluation:
                 "baselines": {name: _estimates(figures) for name, figures in value["baselines"].items()},
                 "notices": tuple(Notice(**notice) for notice in value["notices"]),
                 "abstention": _abstention(value.get("abstention")),
+                "positive": _name(value.get("positive", "")),
             }
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -57,6 +58,12 @@ def _estimates(value: Mapping[str, Any]) -> dict[str, Estimate]:
 
 def _class_scores(value: Mapping[str, Any]) -> ClassScores:
     return ClassScores(**{**value, **{key: Estimate(**value[key]) for key in ("precision", "recall", "f1")}})
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.100} is no name")
+    return value
 
 
 def _abstention(value: Mapping[str, Any] | None) -> Abstention | None:

@@ -73,6 +73,7 @@ def write_bundle(
     versions: Mapping[str, str] | None = None,
     conformal: Conformal | None = None,
     novelty: Novelty | None = None,
+    positive: str = "",
     threads: int = 0,
 ) -> Bundle:
     """Writes a bundle after comparing its graph with the network that it was made from.
@@ -95,6 +96,7 @@ def write_bundle(
         versions: of packages and machine, see ``runtime.versions``.
         conformal: when to say "unsure"; None: never.
         novelty: which of the graph's distances are far; None if it gives none.
+        positive: of two classes the one to be found; empty says nothing of it.
         threads: for the comparison; 0 means all processors.
 
     Returns:
@@ -120,6 +122,7 @@ def write_bundle(
             "temperature": float(temperature),
             **port_fields(preprocess.size_px, remembers=novelty is not None),
             "novelty": asdict(novelty) if novelty else None,
+            "positive": positive,
             "parity": asdict(parity),
             "engine": _engine(model, preprocess.size_px, check_images_NSSC, reference_NK, allowed_N, threads),
             "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},

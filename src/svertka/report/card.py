@@ -15,7 +15,7 @@ from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
 from svertka.report.mistakes import surest_mistakes
-from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
+from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows, positive_class
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.report.voice import Voice
 from svertka.schema import SPLIT_NAMES, RunRecord
@@ -63,6 +63,7 @@ def render_card(run: RunRecord) -> str:
             (run.test.paths[row], names[run.test.labels_N[row]], names[predicted_N[row]], voice.percent(confidence))
             for row, confidence in surest_mistakes(run, _MISTAKES_SHOWN)
         ],
+        positive=positive_class(run.evaluation),
         methods=[sentence for sentence in make_methods(voice, run) if sentence != voice("methods.limits")],
         warnings=[alert.said for alert in make_alerts(voice, run) if alert.level == "warning"],
     )

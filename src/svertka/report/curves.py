@@ -57,7 +57,7 @@ def _curve_chart(
         legend.append(Key(style="ideal", name=voice("curves.guesser"), value=""))
     return Chart(
         id=name,
-        title=voice(f"{name}.title"),
+        title=_curve_title(voice, name, curves, evaluation),
         finding=_curve_finding(voice, name, ranked, evaluation),
         reading=voice(f"{name}.reading"),
         x_label=voice(f"{name}.x"),
@@ -67,6 +67,12 @@ def _curve_chart(
         lines=tuple(lines),
         legend=tuple(legend),
     )
+
+
+def _curve_title(voice: Voice, name: str, curves: Sequence[Curve], evaluation: Evaluation) -> str:
+    """Of two classes it names the one that the curve is of."""
+    title = voice(f"{name}.title")
+    return f"{title}: {voice.quoted(curves[0].name)}" if len(evaluation.class_names) == 2 else title
 
 
 def _curve_finding(voice: Voice, name: str, ranked: Sequence[Curve], evaluation: Evaluation) -> str:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from svertka.report.results import positive_class
 from svertka.report.voice import Voice
 from svertka.schema import Estimate, Evaluation, RunRecord
 
@@ -110,7 +111,19 @@ def _meaning(voice: Voice, run: RunRecord, name: str) -> tuple[str, ...]:
     probe = run.evaluation.baselines.get("probe", {}).get(name)
     if probe is not None and run.decision.strategy != "probe":
         sentences.append(voice(f"headline.probe.{_verdict(estimate, probe)}", value=voice.metric(name, probe.value)))
-    return tuple(sentences)
+    return (*sentences, *_sensitivity(voice, run.evaluation))
+
+
+def _sensitivity(voice: Voice, evaluation: Evaluation) -> list[str]:
+    """Of two classes: how many images of the one to be found are found, and how many others are left alone."""
+    name = positive_class(evaluation)
+    found = next((scores.recall for scores in evaluation.per_class if scores.name == name), None)
+    rest = next((scores.recall for scores in evaluation.per_class if scores.name != name), None)
+    if not name or not (found and found.n and rest and rest.n):
+        return []
+    values = {"name": voice.quoted(name), "found": voice.percent(found.value), "rest": voice.percent(rest.value)}
+    evidence = {"found_evidence": voice.evidence("accuracy", found), "rest_evidence": voice.evidence("accuracy", rest)}
+    return [voice("headline.sensitivity", **values, **evidence)]
 
 
 def _verdict(model: Estimate, baseline: Estimate) -> str:

@@ -59,7 +59,8 @@ def render(run: RunRecord) -> str:
         run=run,
         date=minute(run.started),
         headline=make_headline(voice, run),
-        alerts=folded(make_alerts(voice, run)),
+        # Where it is read, the report exists, also if the run had failed to write it.
+        alerts=folded([alert for alert in make_alerts(voice, run) if alert.code != "not_reported"]),
         decision=make_decision(voice, run.decision),
         phases=make_phases(voice, run.phases),
         data=make_data_section(voice, run),

@@ -15,6 +15,17 @@ CLASS_ROWS_SHOWN = 200
 _SORT_CLASSES_FROM = 13
 
 
+# Of two classes, the figures that are of one of them.
+_RANKED = frozenset({"roc_auc", "average_precision"})
+
+
+def positive_class(evaluation: Evaluation) -> str:
+    """Of two classes the one that curves and average precision are of; empty with more."""
+    if len(evaluation.class_names) != 2:
+        return ""
+    return evaluation.positive or next((curve.name for curve in evaluation.roc), "")  # that of older files
+
+
 # --- decision ---------------------------------------------------------------------------------------------------
 
 
@@ -250,10 +261,18 @@ class MetricRow:
 def make_metric_rows(voice: Voice, evaluation: Evaluation) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     """All metrics in the evaluation's order, and the names of the baselines beside them."""
     names = tuple(voice.known("baseline", baseline) for baseline in evaluation.baselines)
+    found = positive_class(evaluation)
+
+    def gloss(name: str) -> str:
+        meaning = voice.known("metric", f"{name}.gloss", "")
+        return (
+            voice("metrics.of_class", gloss=meaning, name=voice.quoted(found)) if found and name in _RANKED else meaning
+        )
+
     rows = tuple(
         MetricRow(
             name=voice.known("metric", f"{name}.name", name),
-            gloss=voice.known("metric", f"{name}.gloss", ""),
+            gloss=gloss(name),
             value=voice.metric(name, estimate.value),
             interval=voice.interval(name, estimate),
             n=voice.count(estimate.n),
