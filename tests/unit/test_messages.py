@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import svertka
-from svertka.messages import LANGUAGES, catalogue, count, has, listing, plural_form, sentences, text, word
+from svertka.messages import LANGUAGES, Whole, catalogue, count, has, listing, plural_form, sentences, text, word
 from svertka.schema import Notice
 
 FORMS = {"en": {"one", "other"}, "ru": {"one", "few", "many"}}
@@ -151,6 +151,10 @@ def test_words_for_codes():
 
 def test_long_lists_are_cut_with_the_rest_counted():
     assert [listing(list("abcde"[:n])) for n in (0, 1, 3)] == ["", "“a”", "“a”, “b” and “c”"]
+    assert listing(list("abcdef")) == "“a”, “b”, “c”, “d”, “e” and “f”"  # "and 1 more" would be no shorter
+    names = [f"class {number}" for number in range(40)]
+    assert text("card.use.known", names=Whole(names)).count("“class") == 40
+    assert text("card.use.known", names=names).count("“class") == 5
     assert listing(list("abcdefg"), "ru") == "«a», «b», «c», «d», «e» и ещё 2"
 
 

@@ -8,7 +8,7 @@ from report_runs import TEMPERATURE, make_run
 
 from svertka.evaluate import evaluate, fit_conformal
 from svertka.report import build_report, write_card
-from svertka.report.card import escaped
+from svertka.report.card import escaped, render_card
 from svertka.schema import Conformal
 
 ASKED = {"en": "To be filled in.", "ru": "Заполните."}
@@ -36,6 +36,14 @@ def test_card_holds_figures_and_asks_what_only_people_know(tmp_path, language):
     assert len(tables) == 5
     for table in tables:  # every row of a table has as many cells
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_card_names_every_class(tmp_path):
+    names = tuple(f"class {number:03d}" for number in range(210))
+    card = render_card(make_run(tmp_path, names, per_class=3, images=False))
+    assert " more" not in card.split("## The data")[0]
+    for name in names:  # intended use; partitions; what few images mean; operating point
+        assert card.count(name) >= 4
 
 
 def test_other_peoples_text_is_only_text(tmp_path):

@@ -20,7 +20,7 @@ from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
 from svertka.export.predictor import Predictor, open_predictor, predict_files
-from svertka.messages import quoted, shortened, shown, text
+from svertka.messages import quoted, shortened, shown, shown_of, text
 from svertka.report.alerts import SHOWN, by_weight
 from svertka.report.voice import Voice, has_width
 from svertka.run_folder import METRICS, PREDICTIONS, config_fields
@@ -195,10 +195,11 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     rest = [*warnings[SHOWN:], *told[len(warnings) :]]
     yield from ([""] if rest or catalog.rejected else [])
     yield from map(_told, rest)
-    for rejection in catalog.rejected[:_REJECTS_SHOWN]:
+    files = shown_of(len(catalog.rejected), _REJECTS_SHOWN)
+    for rejection in catalog.rejected[:files]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
-    if len(catalog.rejected) > _REJECTS_SHOWN:
-        yield f"    {phrase('more', n=len(catalog.rejected) - _REJECTS_SHOWN)}"
+    if len(catalog.rejected) > files:
+        yield f"    {phrase('more', n=len(catalog.rejected) - files)}"
 
 
 def _told(notice: Notice) -> str:

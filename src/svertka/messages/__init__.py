@@ -25,6 +25,7 @@ Entry = str | Mapping[str, str]
 
 __all__ = [
     "LANGUAGES",
+    "Whole",
     "catalogue",
     "count",
     "decimal",
@@ -35,6 +36,7 @@ __all__ = [
     "sentences",
     "shortened",
     "shown",
+    "shown_of",
     "text",
     "word",
 ]
@@ -44,6 +46,10 @@ _PLURAL_FORMS = frozenset({"one", "few", "many", "other"})
 _NARROW_SPACE = "\u202f"
 _MINUS = "\u2212"
 _NAMES_SHOWN = 5
+
+
+class Whole(list[str]):
+    """Names that a sentence lists one and all: in a record that stands for itself none may be missing."""
 
 
 def sentences(*notices: Notice, language: str = "en") -> str:
@@ -91,6 +97,8 @@ class _Writer(string.Formatter):
     def format_field(self, value: object, specification: str) -> str:
         """Writes one value."""
         match value:
+            case Whole():
+                return listing(value, self._language, most=len(value))
             case list():
                 return listing(value, self._language)
             case dict():
@@ -125,9 +133,14 @@ def quoted(name: str, language: str = "en") -> str:
     return f"«{name}»" if language == "ru" else f"“{name}”"
 
 
-def listing(names: Sequence[str], language: str = "en") -> str:
+def shown_of(n: int, most: int) -> int:
+    """How many of ``n`` things a list shows that is cut after ``most``: "and 1 more" is no shorter than the one."""
+    return n if n <= most + 1 else most
+
+
+def listing(names: Sequence[str], language: str = "en", most: int = _NAMES_SHOWN) -> str:
     """Joins names: “a”, “b” and “c”; of many, the first five and how many more there are."""
-    shown = [quoted(name, language) for name in names[:_NAMES_SHOWN]]
+    shown = [quoted(name, language) for name in names[: shown_of(len(names), most)]]
     if len(names) > len(shown):
         return text("names.more", language, first=", ".join(shown), n=len(names) - len(shown))
     if len(shown) < 2:

@@ -34,10 +34,11 @@ def make_abstention(voice: Voice, evaluation: Evaluation) -> AbstentionView | No
         else voice("abstention.silent")
     )
     classes = list(zip(evaluation.class_names, found.counts, found.per_class, strict=True))
-    shown = [(voice("abstention.all"), sum(found.counts), found.coverage), *classes[:CLASS_ROWS_SHOWN]]
+    most = voice.shown_of(len(classes), CLASS_ROWS_SHOWN)
+    shown = [(voice("abstention.all"), sum(found.counts), found.coverage), *classes[:most]]
     return AbstentionView(
         finding=finding,
         target=voice.percent(found.target, 0),
         rows=tuple((name, chosen, estimate.n, make_score(voice, estimate)) for name, chosen, estimate in shown),
-        left_out=max(0, len(classes) - CLASS_ROWS_SHOWN),
+        left_out=len(classes) - most,
     )

@@ -40,7 +40,7 @@ def write_card(run: RunRecord, path: Path | str) -> Path:
 
 def render_card(run: RunRecord) -> str:
     """Returns the model card as Markdown."""
-    voice = Voice(run.config.language)
+    voice = Voice(run.config.language, whole=True)
     environment = make_environment(voice, html=False)
     environment.filters["md"] = escaped
     labels = run.catalog.labels()

@@ -78,8 +78,10 @@ class DataSection:
 def make_data_section(voice: Voice, run: RunRecord) -> DataSection:
     """Builds the section; reads sample images from disk."""
     rows, totals = _class_rows(run)
+    most = voice.shown_of(len(rows), _CLASS_ROWS_SHOWN)
     shown, note = _sampled_classes(voice, run.catalog)
     pairs = (*run.split.leaks, *run.split.conflicts)
+    files, leaks = (voice.shown_of(len(each), _ROWS_SHOWN) for each in (run.catalog.rejected, pairs))
     return DataSection(
         summary=voice(
             "data.summary",
@@ -88,15 +90,15 @@ def make_data_section(voice: Voice, run: RunRecord) -> DataSection:
             layout=voice(f"data.layout.{run.catalog.layout.replace(' ', '_')}"),
         ),
         balance=_balance(voice, rows),
-        classes=rows[:_CLASS_ROWS_SHOWN],
-        classes_left_out=max(0, len(rows) - _CLASS_ROWS_SHOWN),
+        classes=rows[:most],
+        classes_left_out=len(rows) - most,
         totals=totals,
         samples=_sample_rows(voice, run, shown),
         samples_note=note,
-        rejected=tuple(_rejection(voice, file) for file in run.catalog.rejected[:_ROWS_SHOWN]),
-        rejected_more=max(0, len(run.catalog.rejected) - _ROWS_SHOWN),
-        leaks=pairs[:_ROWS_SHOWN],
-        leaks_more=max(0, len(pairs) - _ROWS_SHOWN),
+        rejected=tuple(_rejection(voice, file) for file in run.catalog.rejected[:files]),
+        rejected_more=len(run.catalog.rejected) - files,
+        leaks=pairs[:leaks],
+        leaks_more=len(pairs) - leaks,
         doubts=_doubts(voice, run),
         doubts_more=max(0, len(run.doubts) - _DOUBTS_SHOWN),
     )

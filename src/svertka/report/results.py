@@ -195,13 +195,14 @@ def make_class_table(voice: Voice, evaluation: Evaluation) -> ClassTable:
     weakest_first = len(scores) >= _SORT_CLASSES_FROM
     if weakest_first:
         scores.sort(key=lambda entry: entry.f1.value if math.isfinite(entry.f1.value) else -1.0)
+    most = voice.shown_of(len(scores), CLASS_ROWS_SHOWN)
     return ClassTable(
         finding=_class_finding(voice, evaluation.per_class),
         rows=tuple(
             (s.name, s.support, tuple(make_score(voice, e) for e in (s.precision, s.recall, s.f1)))
-            for s in scores[:CLASS_ROWS_SHOWN]
+            for s in scores[:most]
         ),
-        left_out=max(0, len(scores) - CLASS_ROWS_SHOWN),
+        left_out=len(scores) - most,
         weakest_first=weakest_first,
     )
 

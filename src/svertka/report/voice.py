@@ -1,10 +1,10 @@
 """How the report speaks: sentences of the catalogue, and numbers as the language writes them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from svertka.messages import count, decimal, listing, quoted, sentences, text, word
+from svertka.messages import Whole, count, decimal, listing, quoted, sentences, shown_of, text, word
 from svertka.schema import Estimate, Notice
 
 _NARROW_SPACE = "\u202f"
@@ -28,13 +28,15 @@ class Voice:
 
     Attributes:
         language: ``"en"`` or ``"ru"``.
+        whole: lists are written whole, however long: in a document that may travel without the others.
     """
 
     language: str
+    whole: bool = False
 
     def __call__(self, key: str, **values: object) -> str:
         """Returns a sentence of the catalogue."""
-        return text(key, self.language, **values)
+        return text(key, self.language, **self._uncut(values))
 
     def known(self, prefix: str, code: str, otherwise: str | None = None) -> str:
         """Returns the catalogue's words for a code such as ``"hand over"``, or else the code itself."""
@@ -42,7 +44,18 @@ class Voice:
 
     def sentences(self, *notices: Notice) -> str:
         """Writes what notices say, one after the other."""
-        return sentences(*notices, language=self.language)
+        return sentences(
+            *(replace(notice, values=self._uncut(notice.values)) for notice in notices), language=self.language
+        )
+
+    def _uncut(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {
+            name: Whole(value) if self.whole and isinstance(value, list) else value for name, value in values.items()
+        }
+
+    def shown_of(self, n: int, most: int) -> int:
+        """How many of ``n`` rows a table shows that is cut after ``most``."""
+        return n if self.whole else shown_of(n, most)
 
     def count(self, number: int) -> str:
         """Writes a whole number."""
@@ -129,7 +142,7 @@ class Voice:
 
     def listing(self, names: Sequence[str]) -> str:
         """Joins names in quotation marks: a, b and c."""
-        return listing(names, self.language)
+        return listing(names, self.language, len(names)) if self.whole else listing(names, self.language)
 
 
 def has_width(estimate: Estimate) -> bool:
