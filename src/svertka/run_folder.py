@@ -334,7 +334,7 @@ def begin(
     """
     parts = {index: name for name in SPLIT_NAMES for index in split.of(name)}
     rows = [(r.path, r.pixel_hash, r.label, parts.get(index)) for index, r in enumerate(catalog.records)]
-    text = config_to_toml(replace(config, out="")) + json.dumps([catalog.class_names, rows])
+    text = _settings_of(folder, replace(config, out="")) + json.dumps([catalog.class_names, rows])
     digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
     if not (folder / START).exists():
         write_json(folder / START, {"command": command, "started": started, "digest": digest})
@@ -345,6 +345,21 @@ def begin(
             "longer fits the split; start a new run: svertka train DATA"
         )
     return first["command"], first["started"]
+
+
+def _settings_of(folder: Path, config: RunConfig) -> str:
+    """The settings that the run's ``config.toml`` names, as TOML: an older svertka knew fewer than there are now."""
+    values = asdict(from_plain(RunConfig, asdict(config)))
+    named = tomllib.loads(read_file(folder / CONFIG).decode("utf-8", "surrogateescape"))
+
+    def some(values: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: some(values[name], inner) if isinstance(inner, dict) else values[name]
+            for name, inner in named.items()
+            if name in values
+        }
+
+    return _table(some(values, named), "")
 
 
 # --- the whole run -----------------------------------------------------------------------------------------------

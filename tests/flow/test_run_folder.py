@@ -1,5 +1,7 @@
 """A finished run reads back whole from its files, and its report builds again without torch."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -103,6 +105,7 @@ def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, mo
 def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(finished, tmp_path):
     _, record = finished
     config, catalog, split = record.config, record.catalog, record.split
+    (tmp_path / run_folder.CONFIG).write_text(run_folder.config_to_toml(config), encoding="utf-8")
     assert run_folder.begin(tmp_path, config, catalog, split, "first", "monday") == ("first", "monday")
     moved = replace(config, out="elsewhere")
     assert run_folder.begin(tmp_path, moved, catalog, split, "second", "tuesday") == ("first", "monday")
@@ -115,6 +118,27 @@ def test_a_run_goes_on_only_with_the_images_and_settings_that_it_began_with(fini
     ):
         with pytest.raises(ConfigError, match="have changed since it was started"):
             run_folder.begin(tmp_path, *changed, "third", "wednesday")
+
+
+def test_a_run_that_an_older_svertka_began_goes_on(finished, tmp_path):
+    """It knew fewer settings; what has come since stands at its default."""
+    _, record = finished
+    older = "".join(
+        line
+        for line in run_folder.config_to_toml(replace(record.config, out="")).splitlines(keepends=True)
+        if not line.startswith(("encoding", "min_images", "epoch_images"))
+    )
+    (tmp_path / run_folder.CONFIG).write_text(older, encoding="utf-8")
+    now, split = record.config, record.split
+    parts = {index: name for name in ("train", "val", "test") for index in split.of(name)}
+    rows = [(r.path, r.pixel_hash, r.label, parts.get(n)) for n, r in enumerate(record.catalog.records)]
+    text = older + json.dumps([record.catalog.class_names, rows])
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    begun = {"command": "first", "started": "monday", "digest": digest}
+    (tmp_path / run_folder.START).write_text(json.dumps(begun), encoding="utf-8")
+    assert run_folder.begin(tmp_path, now, record.catalog, split, "second", "tuesday") == ("first", "monday")
+    with pytest.raises(ConfigError, match="have changed since it was started"):
+        run_folder.begin(tmp_path, replace(now, seed=7), record.catalog, split, "third", "wednesday")
 
 
 @pytest.mark.parametrize("out", ["", "named"])
