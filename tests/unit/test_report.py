@@ -12,10 +12,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from report_runs import image_file, image_record, make_run
+from report_runs import INSIGHT, image_file, image_record, make_run
 
 from svertka.messages import catalogue
 from svertka.report import build_report
+from svertka.report.page import render
 from svertka.schema import Leak, Notice, Rejection
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -342,3 +343,49 @@ def test_thumbnails_show_orientation_and_sixteen_bits_rightly(tmp_path):
     assert upright.size == (64, 128)
     assert upright.getpixel((32, 20)) > 230 and upright.getpixel((32, 108)) < 25
     assert abs(pixels("deep.png").getpixel((25, 25)) - 128) < 4
+
+
+class Tables(HTMLParser):
+    """Of each table that scrolls sideways: its classes, its headings, and the labels of its cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.open = [], False
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag == "table":
+            self.found.append((set((values.get("class") or "").split()), [], []))
+        elif tag == "thead":
+            self.heading = True
+        elif tag == "tbody":
+            self.heading = False
+        elif tag == "th" and self.found and self.heading:
+            self.found[-1][1].append(values)
+        elif tag == "tr" and self.found and not self.heading:
+            self.found[-1][2].append([])
+        elif tag in ("td", "th") and self.found and not self.heading:
+            self.found[-1][2][-1].append((tag, values.get("data-label")))
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_no_table_is_clipped_in_a_narrow_place(tmp_path, classes):
+    """A table either is small, or can be read row by row, where each cell needs its heading."""
+    names = tuple(f"class {number}" for number in range(classes))
+    insight = replace(INSIGHT, examples=INSIGHT.examples if classes == 2 else ())
+    run = replace(make_run(tmp_path, names, per_class=6, images=False), insight=insight)
+    tables = Tables()
+    tables.feed(render(run))
+    folding = [table for table in tables.found if table[0] & {"fold", "scores"}]
+    assert len(folding) >= 5
+    for _, headings, rows in folding:
+        assert rows
+        for row in rows:
+            assert len(row) == len(headings)
+            unlabelled = [tag for tag, label in row if not label]
+            assert unlabelled in (["th"], ["th", "td"], [])  # the row's own name; the mark of what was kept
+    told = {"fold", "scores", "matrix", "counts"}  # these have rules of their own for narrow places
+    wide = [table for table in tables.found if len(table[1]) > 3 and not table[0] & told]
+    assert wide == []
+    style = render(run).split("</style>")[0]
+    assert "container-type:inline-size" in style and "table.fold:not(.narrow) thead{display:none}" in style
