@@ -567,6 +567,9 @@ class Abstention:
         answered: share of images with an answer; the others are "unsure".
         accuracy: share of the answers that are right.
         counts: validation images of each class, which set the thresholds.
+        thresholds: 1 minus the least probability (without temperature) with which a class is possible, by class; empty
+            in older files.
+        empty: images for which no class is possible; None in older files.
     """
 
     target: float
@@ -575,6 +578,8 @@ class Abstention:
     answered: Estimate
     accuracy: Estimate
     counts: tuple[int, ...]
+    thresholds: tuple[float, ...] = ()
+    empty: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,6 +72,18 @@ def test_thresholds_of_the_bundle_say_when_it_is_unsure(
     assert [row[1] for row in rows] == ["blue", "red", "green", ""]
 
 
+def test_an_image_that_is_sure_but_unusual_is_told_from_one_between_classes(
+    write_tiny_bundle, colour_folder, tmp_path, monkeypatch, capsys
+):
+    conformal = Conformal(target=0.9, thresholds=(1e-7, 1e-7, 1e-7), counts=(9, 9, 9))  # nothing is ever that sure
+    directory = write_tiny_bundle(tmp_path / "bundle", conformal=conformal).directory
+    monkeypatch.chdir(colour_folder)
+    assert predict(str(directory), ["blue/blue2.png"], threads=1) == 0
+    (row,) = rows_of(capsys.readouterr().out)[1:]
+    assert row[1] == "blue" and float(row[2]) > 0.9
+    assert row[3] == "unsure (no class is possible)"
+
+
 YESTERDAY = "path,label,confidence,p:red,error\n"  # a table of an earlier call, which alone may be replaced
 
 

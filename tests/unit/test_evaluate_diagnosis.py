@@ -1,6 +1,7 @@
 """Operating points and sets of possible classes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,7 +133,12 @@ def test_abstention_is_measured_and_written_down():
     found = evaluation.abstention
     assert found.accuracy.value > evaluation.metrics["accuracy"].value  # the doubtful ones are left out
     assert found.accuracy.n == round(found.answered.value * 300) < 300
+    assert found.thresholds == conformal.thresholds
+    possible_NK = possible_classes(drawn(300, 2, sharpness=3.0).logits_NK, conformal)
+    assert found.empty == (possible_NK.sum(axis=1) == 0).sum()
     plain = json.loads(json.dumps(to_json(evaluation)))
     assert from_json(plain) == evaluation
+    older = {name: value for name, value in plain["abstention"].items() if name not in ("thresholds", "empty")}
+    assert from_json(plain | {"abstention": older}).abstention == replace(found, thresholds=(), empty=None)
     del plain["abstention"]  # metrics of an older run
     assert from_json(plain).abstention is None

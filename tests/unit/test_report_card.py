@@ -9,6 +9,7 @@ from report_runs import TEMPERATURE, make_run
 from svertka.evaluate import evaluate, fit_conformal
 from svertka.report import build_report, write_card
 from svertka.report.card import escaped, render_card
+from svertka.report.page import render
 from svertka.schema import Conformal
 
 ASKED = {"en": "To be filled in.", "ru": "Заполните."}
@@ -69,6 +70,20 @@ def test_report_shows_the_promise_and_what_came_of_it(tmp_path):
 def test_report_without_thresholds_has_no_such_part(tmp_path):
     page = build_report(make_run(tmp_path, images=False), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "abstention" not in page
+
+
+def test_unsure_at_a_high_probability_is_explained(tmp_path):
+    run = make_run(tmp_path, images=False)
+    conformal = Conformal(target=0.9, thresholds=(2e-5, 0.3), counts=(9, 9))
+    evaluation = evaluate(run.test, temperature=TEMPERATURE, conformal=conformal)
+    assert evaluation.abstention.empty > 1
+    run = replace(run, evaluation=evaluation)
+    page, card = (build(run) for build in (render, render_card))
+    for text in (page, card):
+        assert f"For {evaluation.abstention.empty} of them no class is possible: each class is less probable" in text
+        assert "99.998\u202f%" in text and "70.0\u202f%" in text  # from there on a class is possible
+    older = replace(evaluation, abstention=replace(evaluation.abstention, thresholds=(), empty=None))
+    assert "of them no class is possible" not in render(replace(run, evaluation=older))
 
 
 def test_a_model_that_is_always_unsure_is_told(tmp_path):

@@ -31,7 +31,7 @@ def pixels(sample):
 
 def test_examples_say_what_was_said_and_what_is_true(run):
     (example,) = make_seeing(EN, run).examples
-    assert (example.title, example.truth, example.wrong) == ("Wrong and sure", "dog", True)
+    assert (example.title, example.truth, example.wrong) == ("The surest mistakes", "dog", True)
     assert example.classes == (("cat", "70.0\u202f%", 70.0), ("dog", "30.0\u202f%", 30.0))
     cam, occlusion = example.heats
     assert (cam.top, cam.sentence) == ("2.0", "Speaks for “cat” in 50\u202f% of the area.")

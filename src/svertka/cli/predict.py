@@ -131,10 +131,13 @@ def _write_rows(
 
 
 def _answer(conformal: Conformal, class_names: Sequence[str], result: FilePrediction, best: int) -> str:
-    """The label where no other class is possible, else ``unsure`` and what is: ``unsure: cat | dog``."""
+    """The label where no other class is possible, else ``unsure`` and why: ``unsure: cat | dog`` are possible.
+
+    Unsure is not the same as a low confidence; see ``evaluate.conformal``.
+    """
     assert result.logits_K is not None
     possible_NK = possible_classes(result.logits_K[None], conformal)
     if is_answer(possible_NK, np.array([best]))[0]:
         return class_names[best]
     possible = [name for name, inside in zip(class_names, possible_NK[0], strict=True) if inside]
-    return f"unsure: {' | '.join(possible)}" if possible else "unsure"
+    return f"unsure: {' | '.join(possible)}" if possible else "unsure (no class is possible)"

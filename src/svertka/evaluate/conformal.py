@@ -9,8 +9,11 @@ Class-conditional: each class has a threshold of its own, so the promise holds f
 With one threshold for all, a rare class, which is the one that matters in medicine, may be missed far more often.
 A class needs ⌈target / (1 - target)⌉ validation images (9 for 90 %); where one has fewer, there are no sets at all.
 
-An image is answered where its set holds the predicted class alone. A set of several classes says which they are; an
-empty one, that the image is like no class. Both are "unsure".
+An image is answered where its set holds the predicted class alone; else it is "unsure", which says something else than
+a low confidence. A set of several classes, or of another one, says that those cannot be excluded at the promised
+coverage. An empty one says that every class is less probable than it was for that share of the class's own validation
+images: of a model that is nearly always surer than 99.9 %, an image at 99.7 % is unusual. Giving it the predicted class
+would keep the promise, but also answer images that lie between the classes.
 
 Probabilities are taken without temperature: scaling mends confidences, but tends to widen the sets (Xi et al. 2024,
 arXiv 2402.04344). Choices that were made on the same validation images (epoch, strategy) weaken the promise a little;
@@ -126,4 +129,6 @@ def judge_abstention(
         answered=of(answered_N, everything_N),
         accuracy=of(label_N == test.labels_N, answered_N),
         counts=conformal.counts,
+        thresholds=conformal.thresholds,
+        empty=int((~possible_NK.any(axis=1)).sum()),
     )

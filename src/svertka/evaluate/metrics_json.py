@@ -75,6 +75,7 @@ def _abstention(value: Mapping[str, Any] | None) -> Abstention | None:
             **{name: Estimate(**value[name]) for name in ("coverage", "answered", "accuracy")},
             "per_class": tuple(Estimate(**figure) for figure in value["per_class"]),
             "counts": tuple(value["counts"]),
+            "thresholds": tuple(value.get("thresholds", ())),
         }
     )
 

@@ -1,5 +1,6 @@
 """When the model should say "unsure", and whether the promise behind it holds on the test images."""
 
+import math
 from dataclasses import dataclass
 
 from svertka.report.results import CLASS_ROWS_SHOWN, ScoreView, make_score
@@ -9,11 +10,19 @@ from svertka.schema import Evaluation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AbstentionView:
-    """The part about "unsure": rows are name, validation images, test images and the coverage measured on these."""
+    """The part about "unsure".
+
+    Attributes:
+        finding: what came of it.
+        target: the coverage that is promised.
+        rows: name, validation images, the least probability with which the class is possible (a dash where that isn't
+            known), test images, the coverage measured on these.
+        left_out: classes that are not shown.
+    """
 
     finding: str
     target: str
-    rows: tuple[tuple[str, int, int, ScoreView], ...]
+    rows: tuple[tuple[str, int, str, int, ScoreView], ...]
     left_out: int
 
 
@@ -33,12 +42,23 @@ def make_abstention(voice: Voice, evaluation: Evaluation) -> AbstentionView | No
         if found.accuracy.n
         else voice("abstention.silent")
     )
-    classes = list(zip(evaluation.class_names, found.counts, found.per_class, strict=True))
+    if found.empty:
+        finding += " " + voice("abstention.empty", n=found.empty, target=voice.percent(found.target, 0))
+    levels = [_level(voice, threshold) for threshold in found.thresholds] or ["–"] * len(found.counts)
+    classes = list(zip(evaluation.class_names, found.counts, levels, found.per_class, strict=True))
     most = voice.shown_of(len(classes), CLASS_ROWS_SHOWN)
-    shown = [(voice("abstention.all"), sum(found.counts), found.coverage), *classes[:most]]
+    shown = [(voice("abstention.all"), sum(found.counts), "", found.coverage), *classes[:most]]
     return AbstentionView(
         finding=finding,
         target=voice.percent(found.target, 0),
-        rows=tuple((name, chosen, estimate.n, make_score(voice, estimate)) for name, chosen, estimate in shown),
+        rows=tuple(
+            (name, chosen, level, estimate.n, make_score(voice, estimate)) for name, chosen, level, estimate in shown
+        ),
         left_out=len(classes) - most,
     )
+
+
+def _level(voice: Voice, threshold: float) -> str:
+    """The least probability with which a class is possible, with as many decimals as tell it from 100 %."""
+    digits = 1 if threshold <= 0 else min(6, max(1, math.ceil(-math.log10(100 * threshold))))
+    return voice.percent(1 - threshold, digits)
