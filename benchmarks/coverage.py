@@ -127,7 +127,7 @@ def peer(kind: Classifier, n: int, classes: int, draws: int, rng: np.random.Gene
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=200)
+    parser = arguments(__doc__, rounds=400)
     options = parser.parse_args()
     busy, draws = load(), 20 if options.tiny else options.rounds
     cells: dict[str, dict[str, float]] = {}
@@ -166,8 +166,12 @@ def main() -> None:
                 if key.split("|")[0] == name
             }
             if of_figure:
+                alone = [cell[name] for cell in cells.values()] if side == "svertka" else []
                 sides[f"{name}, {side}"] = Side(
-                    unit="", samples=list(of_figure.values()), note="share of draws", figures=of_figure
+                    unit="",
+                    samples=list(of_figure.values()),
+                    figures=of_figure
+                    | ({"one classifier alone": f"{min(alone):.3f} to {max(alone):.3f}"} if alone else {}),
                 )
     for name in names:
         ours, theirs = sides[f"{name}, svertka"], sides.get(f"{name}, bootstrap")
@@ -197,7 +201,6 @@ def main() -> None:
         config={
             "classifiers": {name: f"{kind}" for name, kind in CLASSIFIERS.items()},
             "draws": f"{draws} of each classifier in each cell; {min(draws, PEER_DRAWS)} for the bootstrap",
-            "single cells": cells,
         },
         threads=1,
         warm_up="none",
