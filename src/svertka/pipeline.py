@@ -5,8 +5,6 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
-from svertka.errors import ConfigError, SvertkaError, UnfinishedError
+from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import class_to_find, evaluate, fit_conformal, probabilities, save_predictions, too_few
 from svertka.evaluate.doubts import doubtful_labels
 from svertka.evaluate.doubts import told as told_doubts
@@ -51,7 +49,7 @@ from svertka.schema import (
     SplitName,
     ignore_events,
 )
-from svertka.step_log import Step, StepLog
+from svertka.step_log import Failure, StepLog, going_on, tell_unfinished
 from svertka.transfer.features import FeatureTable, extract
 from svertka.transfer.novelty import POINTS, Neighbourhood, told
 from svertka.transfer.probe import ENOUGH, check_order, stratified
@@ -170,14 +168,14 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         save_predictions(judged.test, folder / run_folder.PREDICTIONS, temperature=judged.evaluation.temperature)
         accuracy = judged.evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
-    failures: list[_Failure] = []
+    failures: list[Failure] = []
     bundle, insight = None, None
-    with log.step("hand over") as step, _going_on(failures, step, _not_handed_over, "writing the bundle"):
+    with log.step("hand over") as step, going_on(failures, step, _not_handed_over, "writing the bundle"):
         bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
         apart = bundle.parity.max_probability_difference
         step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
     if bundle:
-        with log.step("explain") as step, _going_on(failures, step, _not_explained):
+        with log.step("explain") as step, going_on(failures, step, _not_explained):
             insight = explain(learned, judged, bundle, materials)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
     record = RunRecord(
@@ -210,42 +208,15 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         doubts=doubts,
     )
     with log.step("report") as step:
-        with _going_on(failures, step, _not_reported, "the report"):
+        with going_on(failures, step, _not_reported, "the report"):
             step.summary = str(build_report(record, folder / run_folder.REPORT))
-        with _going_on(failures, step, _no_card, "the model card"):
+        with going_on(failures, step, _no_card, "the model card"):
             write_card(record, folder / run_folder.CARD)
     late = [failure.notice for failure in failures if failure.notice not in record.notices]
     run_folder.save_run(folder, replace(record, notices=(*late, *record.notices)))
-    _tell_unfinished(failures, folder)
+    files = (run_folder.METRICS, run_folder.PREDICTIONS, run_folder.REPORT, run_folder.CARD)
+    tell_unfinished(failures, folder, files)
     return record
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Of a step after judging: what the report says of it, what is missing for it in plain English, and why."""
-
-    notice: Notice
-    missing: str
-    error: Exception
-
-
-@contextmanager
-def _going_on(
-    failures: list[_Failure], step: Step, notice: Callable[[str], Notice], missing: str = ""
-) -> Iterator[None]:
-    """Whatever fails inside is noted, and the run goes on: what was learnt and judged is not lost for it."""
-    try:
-        yield
-    except Exception as error:
-        reason = _in_one_line(error)
-        failures.append(_Failure(notice(reason), missing, error))
-        step.summary = f"failed: {reason}"
-
-
-def _in_one_line(error: Exception) -> str:
-    """What an error says; its kind too where it is none that we raise on purpose."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, SvertkaError) else f"{type(error).__name__}: {text}"
 
 
 def _not_handed_over(error: str) -> Notice:
@@ -262,23 +233,6 @@ def _not_reported(error: str) -> Notice:
 
 def _no_card(error: str) -> Notice:
     return Notice("no_card", {"error": error}, level="warning")
-
-
-def _tell_unfinished(failures: Sequence[_Failure], folder: Path) -> None:
-    """A run without pictures is a run; one without a bundle or a report isn't whole.
-
-    Raises:
-        UnfinishedError: with what failed first, and what there is.
-    """
-    for failure in failures:
-        if failure.missing:
-            names = (run_folder.METRICS, run_folder.PREDICTIONS, run_folder.REPORT, run_folder.CARD)
-            there = ", ".join(name for name in names if (folder / name).exists())
-            raise UnfinishedError(
-                f"the classifier has learnt and was judged, but {failure.missing} failed: "
-                f"{_in_one_line(failure.error)} What is known is in {folder}: {there}. When the cause is mended: "
-                f"svertka train --resume {folder}"
-            ) from failure.error
 
 
 @dataclass(frozen=True, kw_only=True)

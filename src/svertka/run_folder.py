@@ -3,7 +3,8 @@
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
 ``phases.csv``, ``history.csv``, ``doubtful_labels.csv``, ``predictions.csv``, ``explain.json``, ``start.json``,
 ``plan.json``, ``checkpoints/``, ``bundle/``, ``report.html``, ``model_card.md``, ``log.txt``. Averaged networks have
-``plan.json`` and ``checkpoints/`` each in ``fold-N/``.
+``plan.json`` and ``checkpoints/`` each in ``fold-N/``. One file, although long: what writes and what reads a file back
+stand together.
 """
 
 import hashlib

@@ -1,13 +1,14 @@
 """Times the steps of a run and writes down what happened: the events go to a log file and to whoever listens."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from svertka import runtime
+from svertka.errors import SvertkaError, UnfinishedError
 from svertka.messages import sentences, shown
 from svertka.schema import (
     Advanced,
@@ -84,3 +85,53 @@ def describe(event: Event) -> str:
             )
         case _:
             return ""
+
+
+# --- steps that fail after judging -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Of a step after judging: what the report says of it, what is missing for it in plain English, and why."""
+
+    notice: Notice
+    missing: str
+    error: Exception
+
+
+@contextmanager
+def going_on(failures: list[Failure], step: Step, notice: Callable[[str], Notice], missing: str = "") -> Iterator[None]:
+    """Whatever fails inside is noted, and the run goes on: what was learnt and judged is not lost for it."""
+    try:
+        yield
+    except Exception as error:
+        reason = _in_one_line(error)
+        failures.append(Failure(notice(reason), missing, error))
+        step.summary = f"failed: {reason}"
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error says; its kind too where it is none that we raise on purpose."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SvertkaError) else f"{type(error).__name__}: {text}"
+
+
+def tell_unfinished(failures: Sequence[Failure], folder: Path, files: Sequence[str]) -> None:
+    """A run without pictures is a run; one without a bundle or a report isn't whole.
+
+    Args:
+        failures: in the order in which they came.
+        folder: of the run.
+        files: names that may be there.
+
+    Raises:
+        UnfinishedError: with what failed first, and what there is.
+    """
+    for failure in failures:
+        if failure.missing:
+            there = ", ".join(name for name in files if (folder / name).exists())
+            raise UnfinishedError(
+                f"the classifier has learnt and was judged, but {failure.missing} failed: "
+                f"{_in_one_line(failure.error)} What is known is in {folder}: {there}. When the cause is mended: "
+                f"svertka train --resume {folder}"
+            ) from failure.error

@@ -1,20 +1,15 @@
 """``svertka``: the verbs and their options. A verb's work is imported when it is called, so ``--help`` is quick."""
 
-import errno
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from svertka.cli.extras import extra_of
 from svertka.cli.lab import app as lab
+from svertka.cli.process import Stop, one_message, streams
 from svertka.config import STRATEGY_NAMES
 from svertka.errors import ConfigError
 
@@ -332,30 +327,13 @@ def _set(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, "") and value is not False}
 
 
-class _Stop:
-    """Makes SIGTERM, as ``kill``, systemd and schedulers send it, what Ctrl-C is: results are kept, files tidied up.
-
-    Attributes:
-        code: with which the process then ends, 143 as shells count; 0 while no signal has come.
-    """
-
-    def __init__(self) -> None:
-        self.code = 0
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._hear)
-
-    def _hear(self, number: int, _: object) -> None:
-        self.code = 128 + number
-        raise KeyboardInterrupt
-
-
 def main() -> None:
     """Runs the command line: an error of ours is one line and exit code 2."""
     debug = "--debug" in sys.argv  # people add it at the end of the line that failed
     if debug:
         sys.argv.remove("--debug")
-    stop = _Stop()
-    with _streams():
+    stop = Stop()
+    with streams():
         try:
             app(standalone_mode=True)
         except SystemExit as ended:
@@ -363,50 +341,8 @@ def main() -> None:
         except Exception as error:
             from svertka.messages import shortened
 
-            message = None if debug else _one_message(error)
+            message = None if debug else one_message(error)
             if message is None:
                 raise
             print(f"svertka: {shortened(' '.join(message.split()))}", file=sys.stderr)
             sys.exit(2)
-
-
-@contextmanager
-def _streams() -> Iterator[None]:
-    """Standard streams on which names cannot act, and that stand for themselves even where the caller closed them."""
-    from svertka.cli.output import ForPeople
-
-    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:  # or the next file that is opened would be taken for one
-        pass
-    os.close(spare)
-    before = sys.stdout, sys.stderr
-    if sys.stderr is None:  # print(file=None) would mix what is said into the answers
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a name that the terminal cannot show costs no result
-    sys.stdout, sys.stderr = sys.stdout and ForPeople(sys.stdout), ForPeople(sys.stderr)
-    try:
-        yield
-    finally:
-        if isinstance(sys.stderr, ForPeople):  # unless a reader has gone, and something else keeps that quiet
-            sys.stdout, sys.stderr = before
-
-
-def _one_message(error: Exception) -> str | None:
-    """What is said of an error; None where only a traceback helps."""
-    from svertka.errors import SvertkaError
-
-    if isinstance(error, SvertkaError):
-        return str(error)
-    if isinstance(error, ImportError) and (extra := extra_of(error)):
-        return f"this needs {error.name}, not installed here; run: pip install 'svertka[{extra}]'"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-        from svertka.data.pixels import cache_dir
-
-        return (
-            f"a file could not be written ({error.strerror}). Free some space, or name another disk: --out for "
-            f"results, the variable SVERTKA_CACHE for the cache, which is {cache_dir()} now."
-        )
-    return None

@@ -3,7 +3,7 @@
 Nothing is allocated here. What isn't listed isn't run: control flow, sequences, strings, random numbers, and results
 whose size depends on the pixels (NonZero, Compress, Unique, NonMaxSuppression).
 
-Semantics: https://onnx.ai/onnx/operators.
+Semantics: https://onnx.ai/onnx/operators. One file, although long: a table of operators, and a few lines for each.
 """
 
 import math
