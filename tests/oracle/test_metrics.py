@@ -1,11 +1,20 @@
 """The metrics against scikit-learn and SciPy, on many random problems, with ties, weights and resamples."""
 
+import time
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.evaluate.calibration import NUM_BINS, PRIOR_WIDTH, _chi_square, _noncentrality
+from svertka.evaluate.calibration import (
+    LARGE_CHI_SQUARE,
+    NUM_BINS,
+    PRIOR_WIDTH,
+    _chi_square,
+    _large_chi_square,
+    _noncentrality,
+)
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
@@ -212,6 +221,35 @@ def test_noncentral_chi_square_is_scipys(k, away):
         assert _chi_square(x, k, away) == pytest.approx(level, abs=1e-9)
         if away:
             assert _noncentrality(x, k, level) == pytest.approx(away, rel=1e-6)
+
+
+@pytest.mark.parametrize("k", [1.0, 3.3, 14.0])
+@pytest.mark.parametrize("x", [LARGE_CHI_SQUARE, 1e5, 1e7])
+def test_large_noncentral_chi_square_is_scipys(x, k):
+    from scipy import stats
+
+    for errors in (-6, -3, -2, -1, 0, 1, 2, 3, 6):
+        away = x + errors * 2 * np.sqrt(x)
+        assert _large_chi_square(x, k, away) == pytest.approx(stats.ncx2(k, away).cdf(x), abs=3e-7)
+    for level in (0.01, 0.96):
+        away = _noncentrality(x * 1.0001, k, level)  # above the seam
+        assert stats.ncx2(k, away).cdf(x * 1.0001) == pytest.approx(level, abs=3e-7)
+
+
+@pytest.mark.parametrize("k", [1.0, 3.3, 14.0])
+def test_noncentrality_has_no_step_where_the_sum_becomes_an_approximation(k):
+    for level in (0.01, 0.96):
+        below, above = (_noncentrality(x, k, level) for x in (LARGE_CHI_SQUARE, np.nextafter(LARGE_CHI_SQUARE, 1e9)))
+        assert above == pytest.approx(below, abs=1e-3)  # of 5,000, and of a standard error of 141
+
+
+def test_noncentrality_costs_the_same_however_large_the_sum():
+    started = time.process_time()
+    for seen in (4_999.0, 1e5, 1e9, 1e14):  # 10 million images, all wrong at a confidence of 1, reach 7e13
+        low, high = _noncentrality(seen, 3.0, 0.96), _noncentrality(seen, 3.0, 0.01)
+        # Far away it is nearly normal: 1.7507 errors of 2 sqrt(seen) below, 2.3263 above.
+        assert (seen - low, high - seen) == pytest.approx((3.5014 * seen**0.5, 4.6527 * seen**0.5), rel=0.05)
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (3, 3), (7, 20), (558, 656)])

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, class_to_find, evaluate, fit_temperature, from_json, to_json
+from svertka.evaluate.calibration import Confidences, calibration_error
 from svertka.evaluate.predictions import probabilities
 from svertka.intervals import difference, share
 from svertka.schema import Notice, Predictions
@@ -336,6 +338,27 @@ def test_calibration_error_of_one_bin_has_the_interval_of_a_noncentral_chi_squar
     # Of one bin the root of the sum is a normal gap's absolute value: 1.75 errors (4 %) below, 2.33 (1 %) above.
     assert error.low == pytest.approx(0.2 - 1.7507 * math.sqrt(variance), abs=1e-3)
     assert error.high == pytest.approx(0.2 + 2.3263 * math.sqrt(variance), abs=1e-3)
+
+
+def test_calibration_error_of_bins_that_are_all_wrong_or_all_right_is_quick_and_at_most_1():
+    """Such a bin has next to no variance, so the gap is very many times its error: the sum of squares grows as N²."""
+    started = time.process_time()
+    for n in (20_000, 200_000):
+        for confidence, right, gap in ((0.98, 0, 0.98), (0.6, 1, 0.4), (1 - 1e-9, 0, 1.0)):
+            logits = np.tile([math.log(confidence), math.log(1 - confidence)], (n, 1))
+            confidences = Confidences.of(made(logits, np.full(n, 1 - right)), 1.0)
+            error = calibration_error(confidences)
+            assert 0 <= error.low <= error.value <= error.high <= 1
+            assert error.value == pytest.approx(gap, abs=1e-4) and error.high - error.low < 0.001
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("n", [1, 3, 20, 3000])
+def test_no_limit_of_the_calibration_error_passes_1(n):
+    """Everything sure and everything wrong, as swapped labels make it."""
+    error = evaluate(made(np.tile([30.0, 0.0], (n, 1)), np.ones(n, int))).metrics["calibration_error"]
+    assert error.low <= error.value <= error.high <= 1
+    assert n < 3000 or error.low > 0.99
 
 
 @pytest.mark.parametrize(("n", "classes"), [(50, 2), (50, 8), (200, 4)])

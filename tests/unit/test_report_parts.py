@@ -12,7 +12,7 @@ from report_runs import HISTORY, make_run
 from svertka.cli import output
 from svertka.cli.train import tell
 from svertka.config import RunConfig
-from svertka.evaluate import evaluate
+from svertka.evaluate import FEW_IMAGES, evaluate
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.card import render_card
@@ -25,7 +25,7 @@ from svertka.report.page import render
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
 from svertka.report.scales import Axis, path, round_ticks, spread
 from svertka.report.voice import Voice
-from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Rejection
+from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Predictions, Rejection
 
 EN, RU = Voice("en"), Voice("ru")
 
@@ -237,6 +237,16 @@ def test_few_test_images_are_told_with_the_ends_of_the_interval(run):
     evaluation = replace(run.evaluation, metrics={**run.evaluation.metrics, "accuracy": accuracy}, notices=())
     (alert,) = make_alerts(EN, replace(run, evaluation=evaluation))
     assert alert.title == "Only 40 test images" and "from 62.0\u202f% to 88.0\u202f%" in alert.body
+
+
+@pytest.mark.parametrize(("n", "told"), [(FEW_IMAGES - 1, True), (FEW_IMAGES, False), (150, False)])
+def test_report_and_terminal_call_the_same_numbers_of_test_images_few(run, n, told):
+    labels = np.arange(n) % 2
+    logits = np.eye(2, dtype=np.float32)[np.where(np.arange(n) % 5, labels, 1 - labels)] * 2
+    evaluation = evaluate(Predictions(logits_NK=logits, labels_N=labels, paths=("",) * n, class_names=("cat", "dog")))
+    assert any(notice.code == "few_test_images" for notice in evaluation.notices) == told
+    alerts = make_alerts(EN, replace(run, evaluation=evaluation))
+    assert any(alert.title == f"Only {n} test images" for alert in alerts) == told
 
 
 def test_classes_with_few_test_images_are_named(run):

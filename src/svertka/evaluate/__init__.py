@@ -8,7 +8,7 @@ puts them together, ``metrics_json`` writes the result down.
 
 from svertka.evaluate.calibration import fit_temperature
 from svertka.evaluate.conformal import fit_conformal, too_few
-from svertka.evaluate.judgement import MAJORITY, class_to_find, evaluate
+from svertka.evaluate.judgement import FEW_IMAGES, FEW_IN_A_CLASS, MAJORITY, class_to_find, evaluate
 from svertka.evaluate.metrics_json import from_json, to_json
 from svertka.evaluate.predictions import (
     load_predictions,
@@ -19,6 +19,8 @@ from svertka.evaluate.predictions import (
 )
 
 __all__ = [
+    "FEW_IMAGES",
+    "FEW_IN_A_CLASS",
     "MAJORITY",
     "class_to_find",
     "evaluate",

@@ -2,7 +2,9 @@
 
 Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017 (arXiv 1706.04599):
 section 2 for reliability bins, 15 of equal width, section 4.2 for temperature scaling; Kumar, Liang and Ma, Verified
-Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section 5 for the calibration error without the share of luck.
+Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section 5 for the calibration error without the share of luck;
+Sankaran, Approximations to the Non-central Chi-square Distribution, Biometrika 50 (1963), 199 to 204, for its interval
+where the error is large.
 """
 
 import math
@@ -20,6 +22,8 @@ NUM_BINS = 15
 TEMPERATURE_RANGE = (0.01, 100.0)
 PRIOR_WIDTH = 0.25
 """Standard deviation of the prior of 1/T, near 1 about that of log T: two thirds of classifiers want 0.8 to 1.3."""
+LARGE_CHI_SQUARE = 5000.0
+"""Above it, noncentral chi square is Sankaran's approximation, there within 3e-7; an exact sum has ever more terms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,7 @@ def calibration_error(confidences: Confidences, groups_N: NDArray[np.int64] | No
     The interval: the sum of the bins' squared gaps, in units of its variances, is distributed like noncentral chi
     square (two moments matched, as Satterthwaite does); its limits are the errors for which the sum that was seen lies
     at the 96 and 1 % quantile. Not 97.5 and 2.5: an error near 0, the usual one, can only be missed from above. Zero is
-    among them where confidences may well be true.
+    among them where confidences may well be true. No limit passes 1, which no gap of probabilities can.
 
     Args:
         confidences: of the images.
@@ -91,7 +95,7 @@ def calibration_error(confidences: Confidences, groups_N: NDArray[np.int64] | No
     freedom = float(variance_B.sum()) / unit
     seen = float((count_B * gap_B**2).sum()) / unit
     value, low, high = (
-        math.sqrt(max(0.0, excess) * unit / n)
+        math.sqrt(min(1.0, max(0.0, excess) * unit / n))
         for excess in (seen - freedom, _noncentrality(seen, freedom, 0.96), _noncentrality(seen, freedom, 0.01))
     )
     return Estimate(value, min(value, low), max(value, high), n)
@@ -112,11 +116,12 @@ def _effect_of_groups(residual_N: NDArray[np.float64], bin_N: NDArray[np.intp], 
 def _noncentrality(seen: float, freedom: float, level: float) -> float:
     """The noncentrality of the chi square whose quantile at ``level`` is the value seen; 0 where none is so low."""
     low, high = 0.0, 4 * seen + 40 * math.sqrt(seen) + 100
-    if _chi_square(seen, freedom, 0.0) <= level:
+    function = _chi_square if seen <= LARGE_CHI_SQUARE else _large_chi_square
+    if function(seen, freedom, 0.0) <= level:
         return 0.0
     for _ in range(40):
         middle = (low + high) / 2
-        if _chi_square(seen, freedom, middle) > level:
+        if function(seen, freedom, middle) > level:
             low = middle
         else:
             high = middle
@@ -142,6 +147,17 @@ def _chi_square(x: float, k: float, away: float) -> float:
         return float(central_J[0])
     log_poisson_J = power_J * math.log(mean) - mean - np.r_[0.0, np.cumsum(np.log(steps))]
     return float(np.exp(log_poisson_J) @ central_J)
+
+
+def _large_chi_square(x: float, k: float, away: float) -> float:
+    """The same function where ``x`` is large: a power of the ratio to its mean is nearly normal (Sankaran 1963)."""
+    mean, spread = k + away, k + 2 * away  # the variance is twice the spread
+    power = 1 - 2 * mean * (k + 3 * away) / (3 * spread**2)
+    p = spread / mean**2
+    m = (power - 1) * (1 - 3 * power)
+    centre = 1 + power * p * (power - 1 - (2 - power) * m * p / 2)
+    error = power * math.sqrt(2 * p) * (1 + m * p / 2)
+    return 0.5 * math.erfc((centre - (x / mean) ** power) / (error * math.sqrt(2)))
 
 
 def reliability(confidences: Confidences) -> tuple[ReliabilityBin, ...]:

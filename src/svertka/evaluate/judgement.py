@@ -24,7 +24,9 @@ from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice,
 
 MAJORITY = "majority class"
 FEW_IMAGES = 100
+"""Below so many test images, notices, the terminal and the report say that every figure is rough."""
 FEW_IN_A_CLASS = 10
+"""Below so many test images of a class, that this class's figures are."""
 _NEEDS_PROBABILITIES = (
     "log_loss",
     "log_loss_uncalibrated",

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from svertka.evaluate import FEW_IMAGES, FEW_IN_A_CLASS
 from svertka.report.headline import beats_majority
 from svertka.report.voice import Voice
 from svertka.schema import Notice, RunRecord, ShortcutProbe
 
-_FEW_TEST_IMAGES = 200
-_FEW_IN_A_CLASS = 10
 _MANY_REJECTED = 0.05
 # Notices that the alerts below tell with figures and advice of their own.
 _TOLD_BY_ALERTS = frozenset(
@@ -166,7 +165,7 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     """One alert for all that too few test images bring: on the whole, in some classes, none in a class."""
     evaluation = run.evaluation
     said: list[tuple[str, str]] = []
-    if evaluation.n < _FEW_TEST_IMAGES:
+    if evaluation.n < FEW_IMAGES:
         accuracy = evaluation.metrics.get("accuracy")
         body = (
             voice("alert.few.body_plain")
@@ -178,10 +177,10 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
     if missing:
         notice = Notice("class_without_test_images", {"names": missing})
         said.append((voice("notice.class_without_test_images.title"), voice.sentences(notice)))
-    thin = [scores.name for scores in evaluation.per_class if 0 < scores.support < _FEW_IN_A_CLASS]
+    thin = [scores.name for scores in evaluation.per_class if 0 < scores.support < FEW_IN_A_CLASS]
     if thin:
-        title = voice("alert.thin.title", n=len(thin), limit=_FEW_IN_A_CLASS)
-        scarce = Notice("few_test_images_in_class", {"limit": _FEW_IN_A_CLASS, "names": thin})
+        title = voice("alert.thin.title", n=len(thin), limit=FEW_IN_A_CLASS)
+        scarce = Notice("few_test_images_in_class", {"limit": FEW_IN_A_CLASS, "names": thin})
         said.append((title, voice.sentences(scarce)))
     if said:
         yield Alert(
