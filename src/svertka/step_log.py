@@ -132,6 +132,6 @@ def tell_unfinished(failures: Sequence[Failure], folder: Path, files: Sequence[s
             there = ", ".join(name for name in files if (folder / name).exists())
             raise UnfinishedError(
                 f"the classifier has learnt and was judged, but {failure.missing} failed: "
-                f"{_in_one_line(failure.error)} What is known is in {folder}: {there}. When the cause is mended: "
-                f"svertka train --resume {folder}"
+                f"{_in_one_line(failure.error).rstrip('.')}. What is known is in {folder}: {there}. When the cause is "
+                f"mended: svertka train --resume {folder}"
             ) from failure.error

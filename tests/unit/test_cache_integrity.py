@@ -155,6 +155,9 @@ def test_a_damaged_row_of_the_scan_is_read_anew(tmp_path, shapes_folder, column)
     second = scan(folder, cache=cache, on_event=events.append)
     assert codes(events) == ["scan_index_damaged"]
     assert (second.records, second.decoded) == (first.records, 1)
+    events.clear()
+    scan(folder, cache=cache, on_event=events.append)
+    assert not codes(events)  # told once
 
 
 def test_pixels_of_another_image_are_not_taken(tmp_path, images):

@@ -442,3 +442,12 @@ def test_mutated_files_are_read_or_rejected(name: str, tmp_path: Path) -> None:
             assert rejected.reason in {"truncated", "damaged", "not_an_image", "unsupported", "too_large"}, rejected
         slowest = max(slowest, time.process_time() - begun)
     assert slowest < 5, f"the slowest of {name} took {slowest:.1f} s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# Notes\nDraw it as <svg width=3> and so on.", "P5 2024 12 31 was a rainy day\n", "qoif is a format\n" * 3],
+)
+def test_a_note_that_speaks_of_images_is_none(tmp_path, text):
+    (tmp_path / "README").write_text(text, encoding="utf-8")
+    assert not is_image(tmp_path / "README")

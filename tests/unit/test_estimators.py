@@ -390,3 +390,10 @@ def test_weights_that_are_none_are_refused(photos, weights, said):
     files, y = photos
     with pytest.raises(DataError, match=said):
         ImageClassifier(**TINY).fit(files, y, sample_weight=weights)
+
+
+def test_weights_leave_groups_checked(photos):
+    files, y = photos
+    for wrong in (5, 60):
+        with pytest.raises(DataError, match=f"groups has {wrong} entries for 40 images"):
+            ImageClassifier(**TINY).fit(files, y, np.arange(wrong), sample_weight=np.ones(40))

@@ -28,6 +28,9 @@ class OfTables(ImageClassifier):
     def predict_proba(self, X):
         return super().predict_proba(self.drawn(X))
 
+    def predict_log_proba(self, X):
+        return super().predict_log_proba(self.drawn(X))
+
     def drawn(self, X, *, reset=False):
         """One stripe a column, the darker the smaller its value."""
         if hasattr(X, "tocsr") or np.asarray(X).ndim != 2:

@@ -267,6 +267,8 @@ def test_a_graph_that_changes_after_loading_is_not_opened(copied):
         ({"parity": {}}, "n is missing; expected int"),
         ({"files": {}}, r"model\.onnx is missing; expected dict"),
         ({"files": {"model.onnx": {"bytes": 3}}}, "sha256 is missing; expected str"),
+        ({"positive": "blue"}, r"positive is 'blue'; expected one of two class names, or nothing"),
+        ({"positive": 5}, r"positive is 5; expected one of two class names"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(copied, changes, message):

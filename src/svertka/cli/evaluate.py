@@ -73,7 +73,7 @@ def evaluate(
     bundle = load_bundle(model)
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
-    wanted = positive or config.positive or _found_by(bundle)
+    wanted = positive or config.positive or str(bundle.manifest.get("positive", ""))
     class_to_find(wanted, bundle.class_names, np.zeros(0, np.int64))  # a wrong name ends here
     with Progress() as progress:
         progress(StepStarted("scan"))
@@ -99,12 +99,6 @@ def evaluate(
         judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
         print("\n" + phrase("written", path=f"{folder}: {METRICS}, {PREDICTIONS}"))
     return 0
-
-
-def _found_by(bundle: Bundle) -> str:
-    """Of two classes the one that the model was trained to find; empty where the bundle doesn't tell."""
-    told = bundle.manifest.get("positive")
-    return told if isinstance(told, str) and len(bundle.class_names) == 2 and told in bundle.class_names else ""
 
 
 def _are_metrics(path: Path) -> bool:

@@ -209,6 +209,7 @@ def _question(name: str, readings: dict[str, str]) -> str:
     advice = "in a file for --config, or save the table as UTF-8"
     if not readings:
         return f'{name} is not UTF-8, and its encoding cannot be told; name it, such as encoding = "cp1251", {advice}.'
+    readings = dict(sorted(readings.items(), key=lambda reading: (*_ENCODINGS, *_RARE, reading[0]).index(reading[0])))
     lines = [text.split("\n") for text in readings.values()]
     differing = [number for number, cells in enumerate(zip(*lines, strict=False)) if len(set(cells)) == len(cells)]
     differing = differing or list(range(len(lines[0])))

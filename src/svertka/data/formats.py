@@ -192,9 +192,25 @@ def is_image(path: Path) -> bool:
             return False
         with path.open("rb") as stream:
             found = identify(stream, suffix)
+            stream.seek(0)
+            head = stream.read(_HEAD_BYTES)
     except OSError:
         return False
-    return found is not None and found.is_image
+    if found is None or not found.is_image:
+        return False
+    in_bytes = found.plugin in ("PPM", "QOI") and head[:2] not in (b"P1", b"P2", b"P3")
+    return not (in_bytes and _is_text(head))
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these bytes are words for people: a note that begins as an image does is none."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # not only a letter that is cut in two
+            return False
+        text = head[: error.start].decode()
+    return all(letter.isprintable() or letter in "\t\n\r\f" for letter in text)
 
 
 def _iso_media(head: bytes) -> Format:
@@ -211,7 +227,14 @@ def _iso_media(head: bytes) -> Format:
 
 
 def _is_svg(head: bytes) -> bool:
-    return b"<svg" in head.lower() and b"<html" not in head.lower()
+    """Whether the first element is a drawing; a page or a note that speaks of one is none."""
+    rest = head.lower().lstrip(b"\xef\xbb\xbf \t\r\n")
+    while rest.startswith((b"<?", b"<!")):
+        _, closed, rest = rest.partition(b"-->" if rest.startswith(b"<!--") else b">")
+        rest = rest.lstrip()
+        if not closed:
+            return False
+    return rest.startswith(b"<svg")
 
 
 def _is_bmp(head: bytes) -> bool:

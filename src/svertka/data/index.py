@@ -95,7 +95,11 @@ class ScanIndex:
         try:
             rows = self._database.execute("SELECT path, stamp, value, sha256 FROM known").fetchall()
             whole = [row[:3] for row in rows if _digest(*row[:3]) == row[3]]
-            self.damaged += len(rows) - len(whole)
+            if len(whole) < len(rows):
+                self.damaged += len(rows) - len(whole)
+                good = {row[0] for row in whole}
+                bad = [(row[0],) for row in rows if row[0] not in good]
+                self._database.executemany("DELETE FROM known WHERE path IS ?", bad)
             return {os.fsdecode(path): (_stamp_of(when), _known_of(value)) for path, when, value in whole}
         except sqlite3.OperationalError:  # busy, not damaged: another scan may be at work in it
             return {}

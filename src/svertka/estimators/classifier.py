@@ -113,6 +113,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         images = as_images(X)
         self.classes_, labels_N = self._labels(y, len(images))
+        names = None if groups is None else _names(groups, len(images))
         weights_N = None
         if sample_weight is not None:
             weights_N = _weights(sample_weight, len(images))
@@ -120,7 +121,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             taken: list[Any] = [images[row] for row in used.tolist()]
             images, weights_N = as_images(taken), weights_N[used]
             self.classes_, labels_N = self._labels(self.classes_[labels_N[used]], len(images))
-            groups = None if groups is None else np.asarray(groups)[used]
+            names = names and [names[row] for row in used.tolist()]
         config = self._config()
         holds_out = self._always_holds_out or config.strategy != "probe" or config.folds > 0
         if holds_out and not 0.02 <= self.validation_fraction <= 0.6:
@@ -131,7 +132,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             tuple(map(str, self.classes_.tolist())),
             config,
             validation_fraction=self.validation_fraction if holds_out else 0.0,
-            groups=None if groups is None else _names(groups, len(images)),
+            groups=names,
             on_event=self.on_event or ignore_events,
             weights_N=weights_N,
         )

@@ -44,6 +44,12 @@ def read_manifest(directory: Path) -> Bundle:
     if not 0 < temperature < float("inf"):
         raise BundleError(f"{path}: temperature is {temperature}; expected a finite number above 0.")
     _check_what_is_told(manifest, path)
+    names, positive = _class_names(manifest, path), manifest.get("positive", "")
+    if positive != "" and (len(names) != 2 or positive not in names):
+        raise BundleError(
+            f"{path}: positive is {positive!r:.80}; expected one of two class names, or nothing. "
+            "Write the bundle again."
+        )
     preprocess, novelty = _preprocess(manifest, path), _novelty(manifest, path)
     for name, expected in port_fields(preprocess.size_px, remembers=novelty is not None).items():
         if manifest.get(name, expected) != expected:
@@ -52,7 +58,7 @@ def read_manifest(directory: Path) -> Bundle:
             )
     return Bundle(
         directory=directory,
-        class_names=_class_names(manifest, path),
+        class_names=names,
         preprocess=preprocess,
         temperature=float(temperature),
         parity=_parity(manifest, path),

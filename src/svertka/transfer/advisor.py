@@ -130,6 +130,8 @@ def _why_different(base: Judged, removed: float, late: Gain, *, known: bool, fit
     random = float(base.probe_N.mean())
     if not known and random >= CEILING:
         yield Notice("advice_ceiling", {"random": 100 * random, "n": len(base.probe_N)})
+    elif not known and removed >= SIMILAR:
+        yield Notice("advice_gain_not_shown", {"n": len(base.probe_N)})
     elif not known:
         yield Notice("advice_features_add_little", {"share": 100 * max(0.0, removed), "least": 100 * SIMILAR})
     if not fits:
