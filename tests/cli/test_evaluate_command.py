@@ -10,7 +10,7 @@ from PIL import Image
 from svertka.cli.evaluate import _figures, check_class_names, evaluate
 from svertka.data.decode import decode
 from svertka.data.fingerprint import pixel_hash
-from svertka.errors import ConfigError, DataError
+from svertka.errors import BundleError, ConfigError, DataError
 from svertka.evaluate import from_json, load_predictions
 from svertka.export.graph import attach_head
 from svertka.schema import Estimate
@@ -191,5 +191,5 @@ def test_of_two_classes_one_is_found(mean_colour_graph, write_tiny_bundle, colou
     (bundle.directory / "manifest.json").write_text(
         (bundle.directory / "manifest.json").read_text("utf-8").replace('"positive": "blue"', '"positive": 5'), "utf-8"
     )
-    assert evaluate(str(bundle.directory), str(data), threads=1) == 0  # what it says is no class: the rarer, then
-    assert "The class to be found is “red”: ROC AUC" in capsys.readouterr().out
+    with pytest.raises(BundleError, match="positive is 5; expected one of two class names"):
+        evaluate(str(bundle.directory), str(data), threads=1)
