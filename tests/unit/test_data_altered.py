@@ -146,3 +146,13 @@ def test_altered_copies_across_a_split_are_leaks(plain: list[ImageRecord]) -> No
     (leak,) = split.leaks
     assert (leak.kind, leak.path_a, leak.where_b) == ("altered", "class0/080.png", "test")
     assert split.dropped == (80,)
+
+
+def test_more_images_than_can_be_searched_are_told(plain: list[ImageRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [*plain, replace(plain[0], path="again.png", pixel_hash="ff")]
+    assert altered_pairs(records, range(len(records)))
+    for module in ("altered", "split"):
+        monkeypatch.setattr(f"svertka.data.{module}.MOST", len(records) - 1)
+    assert not altered_pairs(records, range(len(records)))
+    codes = [notice.code for notice in make_split(catalog_of(records), RunConfig(data="x")).notices]
+    assert "altered_not_searched" in codes

@@ -1,6 +1,7 @@
 """Which images are altered copies of others: flipped, turned, negative, cropped, framed, noisy, and any mix of these.
 
-Works on sketches (see ``fingerprint``), in two steps whose cost a network's pass over the images exceeds many times.
+Works on sketches (see ``fingerprint``), in two steps. For a few thousand images they cost a small part of a network's
+pass over them; as the cost grows with the square of their number, more than ``MOST`` are not searched.
 
 1. *Candidates.* A flip changes signs of cosine coefficients, a quarter turn swaps rows and columns, so the magnitudes
    of a coefficient and its mirror image together change with neither. By them each image, and each of a few windows of
@@ -28,6 +29,9 @@ from numpy.typing import NDArray
 
 from svertka.data.fingerprint import SKETCH_WAVES, cosines, read_sketches
 from svertka.schema import ImageRecord
+
+MOST = 30_000
+"""Images up to which copies are searched for: about two minutes of one processor."""
 
 CANDIDATES = 40
 """Images that each is compared with."""
@@ -69,10 +73,10 @@ def altered_pairs(records: Sequence[ImageRecord], rows: Sequence[int]) -> list[t
 
     Args:
         records: with sketches.
-        rows: the records to compare; give one of several with equal pixels.
+        rows: the records to compare; give one of several with equal pixels. Of more than ``MOST`` none are compared.
     """
     known = np.array([row for row in rows if records[row].sketch], np.int64)
-    if len(known) < 2:
+    if not 2 <= len(known) <= MOST:
         return []
     sketch_NKK = read_sketches([records[row].sketch for row in known])
     spread_N = np.linalg.norm(sketch_NKK, axis=(1, 2))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from svertka.config import RunConfig
-from svertka.data.altered import altered_pairs
+from svertka.data.altered import MOST, altered_pairs
 from svertka.data.deal import deal
 from svertka.data.duplicates import SMALL_PX, comparable, exact_pairs, is_small, near_pairs
 from svertka.data.leaks import find_conflicts, find_leaks
@@ -211,6 +211,8 @@ def _notices(
         notices.append(
             Notice("duplicates", {"exact": len(exact), "near": len(near), "altered": len(altered), "torn": torn})
         )
+    if len(catalog.records) > MOST:
+        notices.append(Notice("altered_not_searched", {"n": len(catalog.records), "most": MOST}))
     if not any(groups) and (suggested := suggest_groups(catalog.records)):
         notices.append(suggested)
     if small := sum(map(is_small, catalog.records)):
