@@ -44,7 +44,7 @@ from svertka.transfer.planning import Planned
 from svertka.transfer.probe import ENOUGH, Probe, fit_probe
 from svertka.transfer.strategies import Strategy, describe, make_strategy
 from svertka.transfer.views import mean_over_views
-from svertka.whole_files import read_json, write_json
+from svertka.whole_files import write_json
 
 if TYPE_CHECKING:
     import onnx
@@ -237,19 +237,22 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, 
         name: of a strategy that trains weights.
         insist: train a few steps even where there is no time for them.
         networks: that are trained so, one after the other; the plan's seconds are of all of them.
+
+    Raises:
+        DataError: what was written down is damaged.
     """
     path, config, engine = lesson.folder / run_folder.PLAN, lesson.materials.config, lesson.materials.engine
     asked = make_strategy(name, config.training, len(engine.stages))
     if not path.exists():
-        write_json(path, planning.measure(_situation(lesson, probe, asked, networks), insist=insist))
-    return planning.allowed(read_json(path), asked, config.minutes, len(lesson.materials.split.train))
+        write_json(path, asdict(planning.measure(_situation(lesson, probe, asked, networks), insist=insist)))
+    return planning.allowed(planning.read_plan(path, asked), asked, config.minutes, len(lesson.materials.split.train))
 
 
 def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int) -> planning.Situation:
     """What a plan starts from: what there is to do, and how quickly this machine does it."""
     engine, val = lesson.materials.engine, lesson.materials.sources["val"]
     batch = val.read(np.arange(min(engine.batch_size, len(val))))
-    pass_s, busy = planning.pass_speed(engine, batch, engine.threads or runtime.available_cores())
+    pass_s, busy = planning.pass_speed(engine, batch)
     models: list[Classifier] = []
 
     def step_s(strategy: Strategy, within_s: float) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """What a time budget allows: the strategy, and the reason as it is told."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,65 +13,67 @@ from svertka.learn import Lesson, choose, learn
 from svertka.materials import Materials
 from svertka.messages import sentences
 from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
-from svertka.transfer.planning import Planned, allowed
+from svertka.transfer.planning import Plan, Planned, allowed
 from svertka.transfer.strategies import make_strategy
 
 ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
-PLAN = {
-    "epochs": [16],
-    "epoch_images": 0,
-    "late": False,
-    "views": True,
-    "forced": False,
-    "networks": 1,
-    "least": 512,
-    "least_s": 21.3,
-    "epoch_s": 41.6,
-    "step_s": [1.3],
-    "validation_s": 2.0,
-    "over": [1.0],
-    "left_s": 110.2,
-    "after_s": 20.0,
-    "mirror": True,
-    "upside_down": False,
-}
+PLAN = Plan(
+    strategy="finetune",
+    epochs=(16,),
+    epoch_images=0,
+    late=False,
+    views=True,
+    forced=False,
+    networks=1,
+    least=512,
+    least_s=21.3,
+    epoch_s=41.6,
+    step_s=(1.3,),
+    validation_s=2.0,
+    over=(1.0,),
+    left_s=110.2,
+    after_s=20.0,
+    mirror=True,
+    upside_down=False,
+)
 
 
 @pytest.mark.parametrize(
     ("changes", "epochs", "said"),
     [
         (
-            {"epochs": []},
+            {"epochs": ()},
             0,
-            "There was no time for fine-tuning: to learn from 512 images, about the least that changes anything, takes "
-            "about 21\u00a0s here, and reading the images and judging with such a network 40\u00a0s, more than the "
+            "There was no time for fine-tuning: to show the network 512 images (repetitions counted), about the "
+            "least that changes anything, takes about 21\u00a0s here, and reading the images and judging with "
+            "such a network 40\u00a0s, more than the "
             "2.5\u00a0min given. Give at least 2 with `--minutes`.",
         ),
         (
-            {"epochs": [5]},
+            {"epochs": (5,)},
             5,
             "Of the time given (2.5\u00a0min) 110\u00a0s were left to train in, enough for 5 of 16 epochs: one takes "
             "about 42\u00a0s here.",
         ),
         (
-            {"epochs": [4], "epoch_images": 250},
+            {"epochs": (4,), "epoch_images": 250},
             4,
             "Of the time given (2.5\u00a0min) 110\u00a0s were left to train in, too short for whole epochs (about "
             "42\u00a0s each here): 4 short ones of 250 images show the 1,000 training images 1.0 times. More "
             "time would help.",
         ),
         (
-            {"epochs": [1], "epoch_images": 512, "forced": True, "left_s": -3.0},
+            {"epochs": (1,), "epoch_images": 512, "forced": True, "left_s": -3.0},
             1,
             "Of the time given (2.5\u00a0min) 0\u00a0s were left to train in, which is too short; as the strategy was "
-            "asked for, it learnt all the same from 512 images, about the least that changes anything, which takes "
-            "about 21\u00a0s here.",
+            "asked for, it was shown 512 images all the same (repetitions counted), about the least that changes "
+            "anything, which takes about 21\u00a0s here.",
         ),
         ({}, 16, "The time was enough for all epochs (16): more of it would add none."),
     ],
 )
 def test_budget_decides_the_epochs_and_says_so(changes, epochs, said):
-    planned = allowed(PLAN | changes, ASKED, 2.5, 1000)
+    planned = allowed(replace(PLAN, **changes), ASKED, 2.5, 1000)
     strategy = planned.strategy
     assert (strategy.epochs if strategy else 0) == epochs
     assert sentences(planned.why) == said

@@ -1,16 +1,19 @@
 """What fits into a budget, and a training that keeps to it whatever the computer does meanwhile."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from training_data import bright_half
 
 from svertka.config import Augment, FineTune
+from svertka.errors import DataError
 from svertka.messages import sentences
-from svertka.transfer import budget
+from svertka.transfer import budget, planning
 from svertka.transfer.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
-from svertka.transfer.planning import EXPORT_S, TELL_S, Situation, allowed, measure
+from svertka.transfer.planning import BUSIEST, EXPORT_S, TELL_S, Plan, Situation, allowed, measure, read_plan
 from svertka.transfer.strategies import make_strategy
 
 LPFT = make_strategy("finetune", FineTune(max_epochs=24, min_epochs=4), 6)
@@ -49,12 +52,40 @@ def test_epochs_that_fit(strategy, seconds, epochs, images):
         assert costs(strategy).seconds(found.epochs, found.epoch_images) <= seconds
 
 
-def test_few_images_are_learnt_from_in_any_time_that_takes_them_once():
-    few = costs(LPFT, images=60, validation_s=0.1)
-    assert fit(LPFT, few, 3.5) == Fit(epochs=(4,), epoch_images=15)
-    assert fit(LPFT, few, 2.0) is None
-    assert fewest(LPFT, few) == Fit(epochs=(1,))
-    assert fewest(LPFT, costs(LPFT)) == Fit(epochs=(1,), epoch_images=16 * 32)
+@pytest.mark.parametrize(
+    ("images", "seconds", "found"),
+    [
+        (60, 24.0, None),  # 16 steps of 32 are nine epochs
+        (60, 28.0, Fit(epochs=(9,))),
+        (60, 100.0, Fit(epochs=(24,))),
+        (30, 23.0, None),  # 16 steps of 30 are sixteen epochs
+        (30, 25.7, Fit(epochs=(16,))),
+        (400, 30.0, Fit(epochs=(4,), epoch_images=148)),
+    ],
+)
+def test_few_images_are_learnt_from_in_sixteen_steps_too(images, seconds, found):
+    assert fit(LPFT, costs(LPFT, images=images, validation_s=0.1), seconds) == found
+
+
+@pytest.mark.parametrize(
+    ("strategy", "images", "epochs", "epoch_images"),
+    [
+        (LPFT, 2000, (1,), 16 * 32),
+        (LPFT, 400, (2,), 256),
+        (LPFT, 60, (9,), 57),
+        (LPFT, 30, (16,), 0),
+        (LPFT, 1, (16,), 0),
+        (make_strategy("finetune", FineTune(max_epochs=2, min_epochs=1), 6), 30, (2,), 0),  # no more is asked for
+        (TWO, 100, (10, 6), 86),
+        (GRADUAL, 2000, (10, 1, 1, 1, 1, 1, 1), 3 * 32),
+        (GRADUAL, 30, (10, 3, 3, 3, 3, 3, 3), 0),
+    ],
+)
+def test_the_least_is_sixteen_steps(strategy, images, epochs, epoch_images):
+    assert fewest(strategy, costs(strategy, images=images)) == Fit(epochs=epochs, epoch_images=epoch_images)
+    steps = -(-(epoch_images or images) // 32)
+    trained = sum(n for n, phase in zip(epochs, strategy.phases, strict=True) if not phase.cached)
+    assert steps * trained >= min(16, sum(phase.epochs for phase in strategy.phases if not phase.cached))
 
 
 def test_phases_are_over_in_proportion_to_what_they_cost():
@@ -183,13 +214,13 @@ def test_time_for_all_epochs_takes_them_all_and_more_would_not_help():
     assert found.strategy.epochs == 24
     assert sentences(found.why) == "The time was enough for all epochs (24): more of it would add none."
     assert found.allowance.most == (24,)
-    assert not plan["late"] and len(measured) == 1
+    assert not plan.late and len(measured) == 1
 
 
 def test_little_time_is_used_for_late_stages_and_short_epochs_not_for_nothing():
     found, plan, _ = planned(120.0, FLIPPED, minutes=3.0)
     (phase,) = found.strategy.phases
-    assert plan["late"] and phase.frozen == {0, 1, 2} and phase.epochs == 4
+    assert plan.late and phase.frozen == {0, 1, 2} and phase.epochs == 4
     images = found.strategy.settings.epoch_images
     training_s = 4 * (images * 0.025 + 64 * 0.05 / 6)
     after_s = EXPORT_S + TELL_S + 2500 * 0.008
@@ -202,7 +233,7 @@ def test_little_time_is_used_for_late_stages_and_short_epochs_not_for_nothing():
 
 def test_steps_that_freezing_makes_no_cheaper_are_whole_ones():
     found, plan, measured = planned(200.0, late=0.9)
-    assert len(measured) == 2 and not plan["late"]
+    assert len(measured) == 2 and not plan.late
     assert not found.strategy.phases[0].frozen
 
 
@@ -211,20 +242,22 @@ def test_where_no_step_could_fit_nothing_is_measured():
     at = replace(at, logits=lambda images: pytest.fail("flips were tried"))
     found = allowed(measure(at, insist=False), LPFT, 1.0, at.images)
     assert found.strategy is None and not measured
-    assert "There was no time for fine-tuning: to learn from 512 images" in sentences(found.why)
+    assert "There was no time for fine-tuning: to show the network 512 images (repetitions counted)" in sentences(
+        found.why
+    )
 
 
 def test_who_insists_gets_a_few_steps_and_is_told():
     found, plan, _ = planned(20.0, TWO, insist=True, minutes=1.5)
     assert [phase.epochs for phase in found.strategy.phases] == [10, 1]
     assert found.strategy.settings.epoch_images == 512
-    assert found.allowance is None and plan["forced"]
-    assert "it learnt all the same from 512 images" in sentences(found.why)
+    assert found.allowance is None and plan.forced
+    assert "it was shown 512 images all the same" in sentences(found.why)
 
 
 def test_an_explicit_strategy_takes_what_fits():
     found, plan, _ = planned(75.0, TWO, insist=True, minutes=1.5)
-    assert not plan["forced"] and [phase.epochs for phase in found.strategy.phases] == [10, 4]
+    assert not plan.forced and [phase.epochs for phase in found.strategy.phases] == [10, 4]
     assert 4 * found.strategy.settings.epoch_images * 0.05 < 75
 
 
@@ -238,3 +271,107 @@ def test_networks_of_folds_share_the_time():
 def test_flips_are_judged_too_where_there_is_time():
     assert planned(4000.0, FLIPPED)[0].strategy.settings.average_views
     assert not planned(150.0, FLIPPED)[0].strategy.settings.average_views
+
+
+def test_who_insists_with_few_images_gets_whole_steps_whose_time_is_told_as_it_is():
+    found, plan, measured = planned(1.0, insist=True, images=30, image_s=0.001)
+    assert len(measured) == 2 and plan.forced and not plan.late
+    assert [(phase.epochs, phase.frozen) for phase in found.strategy.phases] == [(16, frozenset())]
+    assert "it was shown 480 images all the same" in sentences(found.why)
+    assert "takes about 1\u00a0s here" in sentences(found.why)  # 16 x (30 + 64 / 3) x 1 ms
+    assert planned(1.0, insist=True, image_s=0.1)[1].late  # 51 s, and half of that on the late stages
+
+
+class Times:
+    """A computer on which a thread gets a share of a processor."""
+
+    def __init__(self, share):
+        self.share, self.wall_s = share, 0.0
+
+    def perf_counter(self):
+        self.wall_s += 1e-3
+        return self.wall_s
+
+    def thread_time(self):
+        return self.share * self.wall_s
+
+
+@pytest.mark.parametrize(("share", "busy"), [(1.0, 1.0), (0.25, 4.0), (0.0, BUSIEST)])
+def test_a_computer_is_busy_by_what_it_gives_a_thread_not_by_how_a_network_uses_it(monkeypatch, share, busy):
+    times = Times(share)
+    monkeypatch.setattr(planning, "time", times)
+
+    def embed(images):  # one thread of many computes, or all wait for memory
+        times.wall_s += 0.01 * len(images)
+
+    pass_s, found = planning.pass_speed(embed, np.zeros((32, 8, 8, 3), np.uint8))
+    assert pass_s == pytest.approx(0.01, rel=0.01)
+    assert found == pytest.approx(busy, rel=0.05)
+
+
+# --- plans of older versions, damaged plans ------------------------------------------------------------------------
+
+OLD = Path(__file__).with_name("older_runs") / "plan.json"
+
+
+def test_a_plan_of_an_older_version_is_obeyed():
+    asked = make_strategy("finetune", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
+    found = allowed(read_plan(OLD, asked), asked, 60.0, 26)
+    assert [phase.epochs for phase in found.strategy.phases] == [60]
+    assert found.strategy.settings.epoch_images == 0 and found.strategy.settings.augment.upside_down
+    assert found.allowance is None and not found.notices
+    assert found.why.code == "epochs_all"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({"epochs": [20]}, "epochs_cut", "enough for 20 of 60 epochs"),
+        ({"forced": True, "epochs": [8]}, "epochs_forced", "it was shown 208 images all the same"),
+        ({"epochs": []}, "fine_tuning_needs_more", "to show the network 208 images"),
+    ],
+)
+def test_older_plans_of_every_kind_are_told(tmp_path, changes, code, text):
+    asked = make_strategy("finetune", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
+    (tmp_path / "plan.json").write_text(json.dumps(json.loads(OLD.read_text()) | changes))
+    found = allowed(read_plan(tmp_path / "plan.json", asked), asked, 60.0, 26)
+    assert found.why.code == code and text in sentences(found.why)
+    assert (found.strategy is None) == (not changes["epochs"])
+
+
+def test_a_plan_reads_back_as_it_was_written(tmp_path):
+    _, plan, _ = planned(120.0, FLIPPED, minutes=3.0)
+    (tmp_path / "plan.json").write_text(json.dumps(asdict(plan)))
+    assert read_plan(tmp_path / "plan.json", FLIPPED) == plan
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:40],
+        lambda text: "[1, 2]",
+        lambda text: "null",
+        lambda text: text.replace("120.0", '"soon"'),
+        lambda text: text.replace("[5]", "[5, 5]"),
+        lambda text: text.replace("[5]", "[2.5]"),
+        lambda text: text.replace("[5]", "[0]"),
+        lambda text: text.replace("[5]", "[1e999]"),
+        lambda text: text.replace("[5]", "5"),
+        lambda text: text.replace("[5]", "null"),
+        lambda text: text.replace('"forced": false', '"forced": "no"'),
+        lambda text: text.replace("forced", "enforced"),
+        lambda text: text.replace('"networks": 1', '"networks": 0'),
+    ],
+)
+def test_a_damaged_plan_is_told_in_one_line(tmp_path, damage):
+    plan = Plan(
+        strategy="finetune", epochs=(5,), forced=False, epoch_s=1.0, left_s=120.0, mirror=True, upside_down=False
+    )
+    path, text = tmp_path / "plan.json", json.dumps(asdict(plan))
+    path.write_text(text)
+    assert read_plan(path, LPFT) == plan
+    path.write_text(damage(text))
+    assert path.read_text() != text
+    with pytest.raises(DataError, match=r"^plan .*plan\.json is damaged \(.*delete it and the folder") as raised:
+        read_plan(path, LPFT)
+    assert "\n" not in str(raised.value)

@@ -1,8 +1,10 @@
 """The training loop on a tiny network: what changes, what must not, and flips that are measured."""
 
 import copy
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,11 @@ from training_data import SIZE, bright_half, classifier
 
 from svertka.backbones import load_backbone
 from svertka.config import Augment, FineTune
-from svertka.errors import ConfigError, TrainingError
+from svertka.errors import ConfigError, DataError, TrainingError
 from svertka.messages import sentences
 from svertka.recipes import AUGMENTS
 from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
-from svertka.transfer import augment, loop
+from svertka.transfer import augment, checkpoint, loop
 from svertka.transfer.bf16_gradients import check_precision
 from svertka.transfer.budget import Allowance, Course
 from svertka.transfer.network import parameter_groups, set_mode, still_modules
@@ -197,7 +199,7 @@ def test_the_best_epoch_may_be_the_one_of_least_fitted_loss(task, tmp_path):
         one = with_settings(task, max_epochs=2, epochs_by=epochs_by)
         model = copy.deepcopy(classifier(one))
         loop.train(model, one, tmp_path / epochs_by)
-        by[epochs_by] = loop._read(tmp_path / epochs_by)[1]
+        by[epochs_by] = loop._read(tmp_path / epochs_by, task)[1]
     assert by["log_loss"].best_loss == min(row.val_loss for row in by["log_loss"].history)
     assert by["fitted_log_loss"].best_loss < by["log_loss"].best_loss
 
@@ -339,7 +341,7 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
     monkeypatch.setattr("svertka.transfer.budget.monotonic", stopped)
     with pytest.raises(KeyboardInterrupt):
         loop.train(copy.deepcopy(classifier(longer)), longer, tmp_path / "stopped", stopped.hear)
-    kept = loop._read(tmp_path / "stopped")[1]
+    kept = loop._read(tmp_path / "stopped", task)[1]
     assert kept.course.end < 30 * 4
     steady = Clock(0.0)
     monkeypatch.setattr("svertka.transfer.budget.monotonic", steady)
@@ -382,3 +384,57 @@ def test_goes_on_in_the_second_phase_with_the_same_bits(task, tmp_path):
         assert [row.phase for row in history] == ["head", "head", "fine-tune", "fine-tune"]
         for name, value in whole.state_dict().items():
             assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+OLD_FACTS = json.loads((Path(__file__).with_name("older_runs") / "training_facts.json").read_text())
+
+
+def write_old_state(path, tensors, facts):
+    """As older versions did: without a digest."""
+    from safetensors.torch import save_file
+
+    save_file(tensors, path, {"facts": json.dumps(facts)})
+
+
+def test_what_an_older_version_knew_of_its_training_reads_back(task, tmp_path):
+    write_old_state(tmp_path / "last.safetensors", {"x": torch.zeros(2)}, OLD_FACTS)
+    tensors, progress = loop._read(tmp_path, task)
+    assert torch.equal(tensors["x"], torch.zeros(2))
+    assert (progress.epoch, progress.step, progress.best_epoch, len(progress.history)) == (7, 0, 6, 7)
+    assert progress.best_loss == min(row.selection_loss for row in progress.history) == OLD_FACTS["best_loss"]
+    assert progress.steps_done == 7 * 4  # of 32 images in batches of 8
+    assert progress.elapsed == pytest.approx(sum(row["seconds"] for row in OLD_FACTS["history"]))
+    assert progress.course is None and not progress.early
+
+
+def test_training_that_an_older_version_began_ends_in_the_same_bits(task, tmp_path):
+    whole = classifier(task)
+    killed, resumed = copy.deepcopy(whole), copy.deepcopy(whole)
+    loop.train(whole, task, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(event):
+        if isinstance(event, EpochEnded) and event.row.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        loop.train(killed, task, tmp_path / "old", kill)
+    path = tmp_path / "old/last.safetensors"
+    tensors, facts = checkpoint.load_state(path)
+    assert facts["epoch"] == 2
+    path.unlink()
+    write_old_state(path, tensors, {name: value for name, value in facts.items() if name in OLD_FACTS})
+    told = []
+    loop.train(resumed, task, tmp_path / "old", told.append)
+    assert not [event for event in told if isinstance(event, Notice)]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("changes", [{"epoch": "many"}, {"history": 3}, {"history": [3]}, {"of_tomorrow": 1}])
+def test_training_state_that_is_not_understood_is_told_in_one_line(task, tmp_path, changes):
+    checkpoint.save_state(tmp_path / "last.safetensors", {"x": torch.zeros(2)}, OLD_FACTS | changes)
+    with pytest.raises(DataError, match=r"^checkpoint .*last\.safetensors cannot be read \(.*training starts again\.$"):
+        loop._read(tmp_path, task)

@@ -7,7 +7,7 @@ where it has become quicker, in more, up to what was asked for. Every such decis
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from time import monotonic
 
@@ -17,7 +17,8 @@ AIM = 0.95
 """Share of the budget that a plan fills; the rest is for what no measurement foresees."""
 
 FEWEST_STEPS = 16
-"""Steps with which fine-tuning is begun at all; fewer hardly move a network."""
+"""Steps, of a batch or of all images where those are fewer, with which fine-tuning is begun at all; fewer hardly move a
+network."""
 
 VALIDATING = 0.3
 """Share of training's time that may go to validation where an epoch is a part of the images."""
@@ -71,10 +72,6 @@ class Allowance:
     validation_s: float
     over: tuple[float, ...]
     most: tuple[int, ...]
-
-    def for_one_of(self, networks: int) -> "Allowance":
-        """An equal part, for one of several networks that are trained one after the other."""
-        return replace(self, seconds=self.seconds / networks, afterwards_s=self.afterwards_s / networks)
 
 
 class Pace:
@@ -188,27 +185,39 @@ def fit(asked: Strategy, costs: Costs, seconds: float) -> Fit | None:
     whole_s = costs.seconds(epochs)
     share = min(1.0, seconds / whole_s) if whole_s else 1.0
     cut = tuple(phase.epochs for phase in asked.scaled(share).phases)
-    if share * costly >= min(asked.settings.min_epochs, costly) and costs.seconds(cut) <= max(seconds, share * whole_s):
-        return Fit(epochs=cut)
-    return _short(asked, costs, seconds, costly)
+    enough = share * costly >= min(asked.settings.min_epochs, costly) and costs.seconds(cut) <= max(
+        seconds, share * whole_s
+    )
+    seen = costs.images * sum(n for n, s in zip(cut, costs.image_s, strict=True) if s)
+    least = min(FEWEST_STEPS * _step_images(asked, costs), costs.images * costly)
+    return Fit(epochs=cut) if enough and seen >= least else _short(asked, costs, seconds, costly, least)
 
 
 def fewest(asked: Strategy, costs: Costs) -> Fit:
-    """The least that is trained where somebody insists: ``FEWEST_STEPS`` steps, or one epoch if that is less."""
-    cut = tuple(phase.epochs for phase in asked.scaled(0.0).phases)
-    phases = max(1, sum(s > 0 for s in costs.image_s))
-    images = math.ceil(FEWEST_STEPS / phases) * asked.settings.batch_size
-    return Fit(epochs=cut, epoch_images=images if images < costs.images else 0)
+    """The least that is trained where somebody insists: ``FEWEST_STEPS`` steps, or all if fewer were asked for.
+
+    They are steps of one epoch, of several where the images are few.
+    """
+    costly = [phase.epochs for phase, s in zip(asked.phases, costs.image_s, strict=True) if s]
+    wanted = math.ceil(FEWEST_STEPS / max(1, len(costly))) * _step_images(asked, costs)
+    count = min(math.ceil(wanted / costs.images), *costly) if costly else 1
+    images = math.ceil(wanted / count)
+    epochs = tuple(count if s else phase.epochs for phase, s in zip(asked.phases, costs.image_s, strict=True))
+    return Fit(epochs=epochs, epoch_images=images if images < costs.images else 0)
 
 
-def _short(asked: Strategy, costs: Costs, seconds: float, costly: int) -> Fit | None:
-    """So many epochs that choosing among them pays, of as many images as there is time for."""
-    least = min(costs.images, FEWEST_STEPS * asked.settings.batch_size)
-    for count in range(min(asked.settings.min_epochs, costly), 0, -1):
+def _step_images(asked: Strategy, costs: Costs) -> int:
+    return min(asked.settings.batch_size, costs.images)
+
+
+def _short(asked: Strategy, costs: Costs, seconds: float, costly: int, least: int) -> Fit | None:
+    """So many epochs that choosing among them pays, of as many images as there is time for, at least ``least``."""
+    most = min(costly, max(asked.settings.min_epochs, math.ceil(least / costs.images)))
+    for count in range(most, 0, -1):
         cut = tuple(phase.epochs for phase in asked.scaled(count / costly).phases)
         trained = [(n, s) for n, s in zip(cut, costs.image_s, strict=True) if s]
         validating_s = costs.validation_s * sum(n for n, _ in trained)
-        images = math.floor((seconds - validating_s) / sum(n * s for n, s in trained))
+        images = min(costs.images, math.floor((seconds - validating_s) / sum(n * s for n, s in trained)))
         if images * sum(n for n, _ in trained) >= least and (validating_s <= VALIDATING * seconds or count == 1):
             return Fit(epochs=cut, epoch_images=images if images < costs.images else 0)
     return None

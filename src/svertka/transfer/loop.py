@@ -23,7 +23,8 @@ from torch.nn.functional import cross_entropy
 
 from svertka.backbones import Backbone
 from svertka.data.loader import ImageSource
-from svertka.errors import TrainingError
+from svertka.errors import DataError, TrainingError
+from svertka.plain import from_plain
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, Notice, ignore_events
 from svertka.transfer import checkpoint
 from svertka.transfer.budget import Allowance, Course, Pace
@@ -126,7 +127,7 @@ def train(
     """
     model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
-    saved, progress = _read(directory)
+    saved, progress = _read(directory, task)
     pace = Pace(task.allowance, progress.elapsed)
     while progress.phase < len(task.strategy.phases):
         phase = task.strategy.phases[progress.phase]
@@ -161,6 +162,8 @@ def _tell_pace(task: Task, progress: Progress, on_event: EventSink) -> None:
     planned, done = task.strategy.epochs, progress.steps_done / task.steps
     if progress.early:
         on_event(Notice("stopped_early", {"patience": task.strategy.settings.patience, "done": progress.epoch}))
+    elif task.allowance is None:  # nobody watched the clock
+        return
     elif done < 0.9 * planned:
         on_event(Notice("pace_slower", {"planned": planned, "done": done}))
     elif done > 1.1 * planned:
@@ -383,13 +386,23 @@ def _save(directory: Path, progress: Progress, session: Session) -> None:
     checkpoint.save_state(directory / "last.safetensors", tensors, facts)
 
 
-def _read(directory: Path) -> tuple[dict[str, Tensor], Progress]:
-    """What the last save held; nothing and the start where there is none."""
+def _read(directory: Path, task: Task) -> tuple[dict[str, Tensor], Progress]:
+    """What the last save held, of this version or an older one; nothing and the start where there is none.
+
+    Raises:
+        DataError: it is damaged, or of a newer version.
+    """
     path = directory / "last.safetensors"
     if not path.exists():
         return {}, Progress()
     tensors, facts = checkpoint.load_state(path)
-    course = facts.get("course")
-    return tensors, Progress(
-        **facts | {"history": tuple(EpochRow(**row) for row in facts["history"]), "course": course and Course(**course)}
-    )
+    try:
+        progress = from_plain(Progress, facts)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"checkpoint {path} cannot be read ({error!s:.200}); delete it and resume: training starts again."
+        ) from error
+    if "elapsed" not in facts:  # older: epochs were whole
+        progress.elapsed = sum(row.seconds for row in progress.history) + progress.seconds
+        progress.steps_done = progress.epoch * task.steps + progress.step
+    return tensors, progress
