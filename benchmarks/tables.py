@@ -51,8 +51,10 @@ hardly anybody sets them. svertka does it by itself, so the second ratio is what
 """
 
 
-def number(value: float) -> str:
-    """Three significant digits, thousands with a comma."""
+def number(value: float | str | None) -> str:
+    """Three significant digits, thousands with a comma; words, yes and no as they are."""
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return str(value).replace("_", " ")
     if value == round(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 else f"{value:.1e}"
