@@ -42,6 +42,7 @@ from svertka.schema import (
     ValueSpan,
 )
 from svertka.whole_files import (
+    LARGEST_INTEGER,
     load_rows,
     read_file,
     read_json,
@@ -70,7 +71,7 @@ WHOLE = (METRICS, BUNDLE, REPORT, CARD)
 """What a finished run has; one that could not be handed over, or whose report could not be drawn, can go on."""
 
 
-_LARGEST_CONFIG, _LARGEST_INTEGER = 1 << 20, 2**63
+_LARGEST_CONFIG = 1 << 20
 
 # --- making and finding ------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ def _checked(values: dict[str, Any], default: Any, where: str) -> dict[str, Any]
             checked[name] = replace(known[name], **inner)
         elif is_dataclass(expected) and isinstance(value, str) and hasattr(expected, "named"):
             checked[name] = expected.named(value)
-        elif type(value) is int and abs(value) >= _LARGEST_INTEGER:
+        elif type(value) is int and abs(value) >= LARGEST_INTEGER:
             raise ConfigError(f"{where}: {name} has {len(str(value))} digits; expected a number of 64 bits.")
         elif expected is float and type(value) is int:
             checked[name] = float(value)

@@ -31,7 +31,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-_LARGEST_INTEGER = 2**63  # what a JSON reader in another language holds, too
+LARGEST_INTEGER = 2**63  # what a JSON reader in another language holds, too
 
 
 def open_regular(path: Path | str) -> io.BufferedReader:
@@ -118,7 +118,7 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 20 or abs(value := int(text)) >= _LARGEST_INTEGER:
+    if len(text) > 20 or abs(value := int(text)) >= LARGEST_INTEGER:
         raise ValueError(f"{text:.20}… is larger than 64 bits hold")
     return value
 

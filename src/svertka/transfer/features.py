@@ -136,8 +136,8 @@ def count_unknown(embed: Embed, source: ImageSource, cache: Path) -> int:
     """How many images ``extract`` would have to compute, by the names of the cached rows alone."""
     unknown = set(source.hashes)
     for path in (cache / "features" / embed.key).glob("*.npz"):
-        with contextlib.suppress(*_DAMAGED), np.load(path, allow_pickle=False) as shard:
-            unknown.difference_update(map(str, shard["pixel_hash"]))
+        with contextlib.suppress(*_DAMAGED):
+            unknown.difference_update(_names(path))
     return len(unknown)
 
 
@@ -158,9 +158,7 @@ def _index(folder: Path, key: str, wanted: frozenset[str]) -> tuple[dict[str, tu
     damaged = 0
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as shard:
-                names = [str(name) for name in shard["pixel_hash"]]
-            if wanted.isdisjoint(names):
+            if wanted.isdisjoint(_names(path)):
                 continue
             names = [str(name) for name in _read_shard(path, key)["pixel_hash"]]
         except _DAMAGED:
@@ -169,6 +167,12 @@ def _index(folder: Path, key: str, wanted: frozenset[str]) -> tuple[dict[str, tu
             continue
         where |= {name: (path, row) for row, name in enumerate(names)}
     return where, damaged
+
+
+def _names(path: Path) -> list[str]:
+    """Whose rows a shard says that it holds; nothing else of it is read, or verified."""
+    with np.load(path, allow_pickle=False) as shard:
+        return [str(name) for name in shard["pixel_hash"]]
 
 
 def _read_shard(path: Path, key: str) -> dict[str, NDArray[np.generic]]:
