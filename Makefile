@@ -30,7 +30,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run_all.py
 
 docs: $(VENV)/.dev
-	$(BIN)/python -m svertka.architectures.reference docs
+	$(BIN)/python -m svertka.model_summary.docs_page docs
 	$(BIN)/python benchmarks/tables.py
 
 clean:

@@ -14,8 +14,8 @@ from common import Row, Side, arguments, load, write_result
 from svertka.data.split import make_split
 from svertka.evaluate.conformal import TARGET, fit_conformal, judge_abstention
 from svertka.evaluate.predictions import predicted_labels, probabilities
+from svertka.features.linear_probe import fit_probe
 from svertka.schema import Conformal, Predictions
-from svertka.transfer.probe import fit_probe
 
 
 def one_threshold(val: Predictions) -> Conformal:

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from common import public_split
 
-from svertka import runtime
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
-from svertka.export.engine import open_engine
+from svertka.features.extractor import open_engine
+from svertka.features.feature_table import FeatureTable, extract
+from svertka.features.linear_head import LinearHead
 from svertka.schema import Catalog, Predictions
-from svertka.transfer.features import FeatureTable, extract
-from svertka.transfer.head import LinearHead
+from svertka.util import runtime
 
 
 def all_cells() -> tuple[RunConfig, Catalog, FeatureTable]:

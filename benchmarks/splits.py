@@ -20,7 +20,7 @@ from common import HERE, Side, arguments, load, write_result
 from svertka.data.split import make_split
 from svertka.evaluate.clusters import roc_auc
 from svertka.evaluate.predictions import predicted_labels, probabilities
-from svertka.transfer.probe import fit_probe
+from svertka.features.linear_probe import fit_probe
 
 MODULE = 60  # cells, as most modules have
 

@@ -99,7 +99,8 @@ def measure(cell: str, draw: int, before: dict[str, Any], options: Any) -> dict[
 
 def learn(config: Any, work: Path, options: Any) -> dict[str, Any]:
     """Trains all strategies on all folds."""
-    from svertka.comparison import compare, make_candidates
+    from svertka.model_selection.compare import compare
+    from svertka.model_selection.contenders import make_candidates
 
     compared = compare(config, make_candidates("all", "", config.backbone), options.folds, work, print_event)
     return {
@@ -114,7 +115,7 @@ def learn(config: Any, work: Path, options: Any) -> dict[str, Any]:
 
 def ask(config: Any, cache: Path) -> dict[str, Any]:
     """The advice, with nothing remembered from anywhere, and its time."""
-    from svertka.advising import advise
+    from svertka.model_selection.advise import advise
 
     with mock.patch.dict(os.environ, SVERTKA_CACHE=str(cache)):
         started = time.monotonic()
@@ -240,7 +241,7 @@ def verdict(draws: list[dict[str, Any]]) -> str:
 
 def spread(draws: list[dict[str, Any]], key: str) -> str:
     """Accuracy with its interval, images of all draws together."""
-    from svertka.intervals import share
+    from svertka.evaluate.intervals import share
 
     parts = [draw["strategies"][key]["accuracy"] for draw in draws]
     whole = share(sum(round(part["value"] * part["n"]) for part in parts), sum(part["n"] for part in parts))

@@ -13,16 +13,16 @@ import numpy as np
 from common import Row, Side, arguments, load, write_result
 from numpy.typing import NDArray
 
-from svertka import runtime
-from svertka.candidates import unseen
 from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
-from svertka.estimators.images import as_images, source_of
+from svertka.estimators.image_input import as_images, source_of
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.export.engine import open_engine
+from svertka.features.extractor import open_engine
+from svertka.features.feature_table import FeatureTable, extract
+from svertka.features.linear_probe import fit_probe
 from svertka.schema import Predictions
-from svertka.transfer.features import FeatureTable, extract
-from svertka.transfer.probe import fit_probe
+from svertka.training.candidates import unseen
+from svertka.util import runtime
 
 TRAIN, VAL = 100, 30
 

@@ -1,8 +1,8 @@
 """The NumPy twin against torch eager: VGG, ResNet, DenseNet and EfficientNet-Lite0, 224 px, one and two threads.
 
 Torch runs in inference mode, as NCHW and as channels_last; the better one counts. Both sides keep freed memory (see
-``svertka.runtime``). With one thread the processor's time is measured, with two the time on the wall: run the latter on
-a machine that has nothing else to do.
+``svertka.util.runtime``). With one thread the processor's time is measured, with two the time on the wall: run the
+latter on a machine that has nothing else to do.
 """
 
 import itertools

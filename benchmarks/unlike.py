@@ -25,13 +25,13 @@ from common import Row, Side, arguments, load, public_split, scratch, subset, tr
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from svertka.bundle.bundle import load_bundle, read_checked
+from svertka.bundle.manifest import MODEL
 from svertka.data.preprocess import apply_to_image
-from svertka.export.bundle import load_bundle, read_checked
-from svertka.export.manifest import MODEL
-from svertka.export.session import FEATURES, PROBABILITIES, open_session, run_in_batches
-from svertka.intervals import share
+from svertka.evaluate.intervals import share
+from svertka.features.ood import AXES, POINTS, Neighbourhood
+from svertka.inference.onnxruntime_session import FEATURES, PROBABILITIES, open_session, run_in_batches
 from svertka.schema import Bundle
-from svertka.transfer.novelty import AXES, POINTS, Neighbourhood
 
 PHOTOGRAPHS = (
     *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png"),

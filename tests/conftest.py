@@ -62,9 +62,9 @@ def mean_colour_graph():
 @pytest.fixture(scope="session")
 def write_tiny_bundle(mean_colour_graph) -> Callable[..., Bundle]:
     """Writes a bundle that names an image's strongest colour; keywords replace arguments of ``write_bundle``."""
-    from svertka.export.bundle import write_bundle
-    from svertka.export.graph import attach_head
-    from svertka.transfer.head import LinearHead
+    from svertka.bundle.bundle import write_bundle
+    from svertka.bundle.classifier_graph import attach_head
+    from svertka.features.linear_head import LinearHead
 
     weight_KD = 8 * np.eye(3, dtype=np.float32)[::-1]  # features are red, green, blue; classes the other way round
     bias_K, temperature = np.array([0.1, 0.0, -0.1], np.float32), 2.0

@@ -14,20 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from svertka import runtime
+from svertka.util import runtime
 
 runtime.setup(threads=1)  # as the pipeline does: before torch makes its first large allocation
 
-from svertka.backbones import load_backbone  # noqa: E402
+from svertka.backbones.load import load_backbone  # noqa: E402
 from svertka.config import FineTune, RunConfig  # noqa: E402
 from svertka.data.loader import ImageSource  # noqa: E402
 from svertka.data.pixels import PixelStore, cache_dir  # noqa: E402
 from svertka.data.scan import scan  # noqa: E402
 from svertka.data.split import make_split  # noqa: E402
-from svertka.transfer import loop  # noqa: E402
-from svertka.transfer.head import LinearHead  # noqa: E402
-from svertka.transfer.network import Classifier  # noqa: E402
-from svertka.transfer.strategies import make_strategy  # noqa: E402
+from svertka.features.linear_head import LinearHead  # noqa: E402
+from svertka.training import loop  # noqa: E402
+from svertka.training.classifier import Classifier  # noqa: E402
+from svertka.training.strategies import make_strategy  # noqa: E402
 
 
 def main() -> None:

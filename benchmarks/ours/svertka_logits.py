@@ -11,17 +11,17 @@ import time
 
 import numpy as np
 
-from svertka import runtime
+from svertka.util import runtime
 
 runtime.setup()
 
 from safetensors.torch import load_file  # noqa: E402
 
 from svertka.architectures import build  # noqa: E402
-from svertka.architectures.weights import load_state  # noqa: E402
-from svertka.export.engines import open_graph, suitable  # noqa: E402
-from svertka.export.onnx_writer import export_features  # noqa: E402
-from svertka.export.session import FEATURES  # noqa: E402
+from svertka.backbones.onnx_export import export_features  # noqa: E402
+from svertka.backbones.state_dicts import load_state  # noqa: E402
+from svertka.inference.backends import open_graph, suitable  # noqa: E402
+from svertka.inference.onnxruntime_session import FEATURES  # noqa: E402
 from svertka.schema import Preprocess  # noqa: E402
 
 SMALL = "_small"

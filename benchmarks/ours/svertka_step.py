@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from svertka import runtime
+from svertka.util import runtime
 
 runtime.setup()  # before torch makes its first large allocation
 
@@ -15,8 +15,8 @@ import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from svertka.architectures import build  # noqa: E402
-from svertka.architectures.weights import load_state  # noqa: E402
-from svertka.lab.training import sgd, train_step  # noqa: E402
+from svertka.backbones.state_dicts import load_state  # noqa: E402
+from svertka.lab.training_loop import sgd, train_step  # noqa: E402
 
 SMALL = "_small"
 

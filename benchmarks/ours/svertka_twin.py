@@ -16,7 +16,7 @@ import time
 import warnings
 from pathlib import Path
 
-from svertka import runtime
+from svertka.util import runtime
 
 SIZE_PX = 224
 
@@ -27,7 +27,7 @@ def network(name: str):
 
     torch.manual_seed(0)
     if name == "efficientnet_lite0":
-        from svertka.backbones import load_backbone
+        from svertka.backbones.load import load_backbone
 
         return load_backbone().module.eval()
     module = getattr(torchvision.models, name)(weights=None)
@@ -63,7 +63,7 @@ def measure(name: str, file: str, batch: str, threads: str, rounds: str) -> dict
     """Seconds of each side, in turn, every other round backwards; the first round warms up."""
     import torch
 
-    from svertka.engine.twin import Twin
+    from svertka.inference.numpy_backend import Twin
 
     torch.set_num_threads(int(threads))
     twin, x = Twin.from_onnx(file, int(threads)), random_images(int(batch))
@@ -90,7 +90,7 @@ def agree(name: str, file: str, folder: str, threads: str) -> dict:
     import torch
 
     from svertka.data import decode
-    from svertka.engine.twin import Twin
+    from svertka.inference.numpy_backend import Twin
     from svertka.schema import Preprocess
 
     torch.set_num_threads(int(threads))
@@ -115,7 +115,7 @@ def memory(side: str, name: str, file: str, batch: str) -> dict:
     """Peak resident memory of a process with this side alone, after three forward passes."""
     x = random_images(int(batch))
     if side == "memory-twin":
-        from svertka.engine.twin import Twin
+        from svertka.inference.numpy_backend import Twin
 
         imported = runtime.peak_memory_mb()
         twin = Twin.from_onnx(file)

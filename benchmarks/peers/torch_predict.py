@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torchvision import transforms
 
-from svertka.backbones import load_backbone
+from svertka.backbones.load import load_backbone
 
 
 def main() -> None:

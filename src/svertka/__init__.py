@@ -7,32 +7,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from svertka.bundle.bundle import load_bundle
+    from svertka.bundle.predictor import open_predictor, predict_files
     from svertka.config import Augment, FineTune, RunConfig, Scratch
     from svertka.data.scan import scan
     from svertka.data.split import make_split
-    from svertka.estimators.classifier import ImageClassifier
-    from svertka.estimators.medical import MedicalImageClassifier
-    from svertka.export.bundle import load_bundle
-    from svertka.export.predictor import open_predictor, predict_files
+    from svertka.estimators.image_classifier import ImageClassifier
+    from svertka.estimators.medical_classifier import MedicalImageClassifier
     from svertka.pipeline import run
     from svertka.report import build_report
-    from svertka.run_folder import load_run
+    from svertka.runs.folder import load_run
 
-__version__ = "0.1.0"
+from svertka.util.version import __version__ as __version__
 
 _HOMES = {
     "Augment": "config",
     "FineTune": "config",
-    "ImageClassifier": "estimators.classifier",
-    "MedicalImageClassifier": "estimators.medical",
+    "ImageClassifier": "estimators.image_classifier",
+    "MedicalImageClassifier": "estimators.medical_classifier",
     "RunConfig": "config",
     "Scratch": "config",
     "build_report": "report",
-    "load_bundle": "export.bundle",
-    "load_run": "run_folder",
+    "load_bundle": "bundle.bundle",
+    "load_run": "runs.folder",
     "make_split": "data.split",
-    "open_predictor": "export.predictor",
-    "predict_files": "export.predictor",
+    "open_predictor": "bundle.predictor",
+    "predict_files": "bundle.predictor",
     "run": "pipeline",
     "scan": "data.scan",
 }

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from svertka import run_folder, runtime
 from svertka.architectures.registry import SMALL_PX
+from svertka.bundle.bundle import write_bundle
+from svertka.bundle.classifier_graph import attach_distance, attach_head
 from svertka.config import RunConfig
-from svertka.data.files import Listing, list_files
+from svertka.data.files import list_files
 from svertka.data.folds import make_folds
+from svertka.data.listing import Listing
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.ranges import decide
 from svertka.data.scan import scan
@@ -25,14 +27,18 @@ from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import class_to_find, evaluate, fit_conformal, probabilities, save_predictions, too_few
 from svertka.evaluate.doubts import doubtful_labels
 from svertka.evaluate.doubts import told as told_doubts
-from svertka.export.bundle import write_bundle
-from svertka.export.engine import open_engine
-from svertka.export.graph import attach_distance, attach_head
-from svertka.insights import insight_of
-from svertka.learn import Candidate, Learned, Lesson, learn
-from svertka.materials import Materials
+from svertka.explain.cached import insight_of
+from svertka.explain.insight import looks
+from svertka.features.experiment import Materials
+from svertka.features.extractor import open_engine
+from svertka.features.feature_table import FeatureTable, extract
+from svertka.features.linear_probe import ENOUGH, check_order, stratified
+from svertka.features.ood import POINTS, Neighbourhood, told
 from svertka.messages import sentences
+from svertka.model_selection.select import Candidate, Learned, Lesson, learn
 from svertka.report import build_report, write_card
+from svertka.runs import folder as run_folder
+from svertka.runs.log import Failure, StepLog, going_on, tell_unfinished
 from svertka.schema import (
     Bundle,
     Catalog,
@@ -49,11 +55,8 @@ from svertka.schema import (
     SplitName,
     ignore_events,
 )
-from svertka.step_log import Failure, StepLog, going_on, tell_unfinished
-from svertka.transfer.features import FeatureTable, extract
-from svertka.transfer.novelty import POINTS, Neighbourhood, told
-from svertka.transfer.probe import ENOUGH, check_order, stratified
-from svertka.whole_files import write_text
+from svertka.util import runtime
+from svertka.util.atomic_files import write_text
 
 CHECKED_IMAGES = 32
 """Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
@@ -157,7 +160,9 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     if materials.store.damaged:
         log(Notice("cached_pixels_damaged", {"n": materials.store.damaged}, level="warning"))
     with log.step("learn") as step:
-        lesson = Lesson(materials=materials, tables=tables, folder=folder, started=clock, explained=True)
+        lesson = Lesson(
+            materials=materials, tables=tables, folder=folder, started=clock, explaining_passes=looks(len(split.test))
+        )
         learned = learn(lesson, log)
         seen = learned.probe.out_of_fold
         doubts = doubtful_labels(seen, learned.probe.temperature)

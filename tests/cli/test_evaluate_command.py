@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from svertka.bundle.classifier_graph import attach_head
 from svertka.cli.evaluate import _figures, check_class_names, evaluate
 from svertka.data.decode import decode
 from svertka.data.fingerprint import pixel_hash
 from svertka.errors import BundleError, ConfigError, DataError
 from svertka.evaluate import from_json, load_predictions
-from svertka.export.graph import attach_head
+from svertka.features.linear_head import LinearHead
 from svertka.schema import Estimate
-from svertka.transfer.head import LinearHead
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hostile import SUBSTITUTES
 from svertka.cli.main import main
 from svertka.errors import DataError
 from svertka.evaluate import load_predictions
-from svertka.whole_files import parse_json, read_file
+from svertka.util.atomic_files import parse_json, read_file
 
 DIGITS, DEEP = "9" * 5000, 100_000
 SETTINGS = {

@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from svertka.cli.lab.trace import trace
-from svertka.engine.twin.trace import short_names
 from svertka.errors import ConfigError, NotFoundError, ShapeError
+from svertka.inference.numpy_backend.unit_trace import short_names
 from svertka.schema import Preprocess
 from twin_graphs import onnx
 
@@ -20,9 +20,9 @@ SIDE = 32
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory, write_tiny_bundle):
     """A bundle with a convolution, a shortcut and a linear head."""
-    from svertka.export.graph import attach_head
-    from svertka.export.session import PROBABILITIES, open_session, run_in_batches
-    from svertka.transfer.head import LinearHead
+    from svertka.bundle.classifier_graph import attach_head
+    from svertka.features.linear_head import LinearHead
+    from svertka.inference.onnxruntime_session import PROBABILITIES, open_session, run_in_batches
 
     rng = np.random.default_rng(0)
     weights = {

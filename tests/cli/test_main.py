@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from svertka import run_folder
 from svertka.cli import VERBS, hints, progress
 from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
 from svertka.config import RunConfig
+from svertka.runs import folder
 from svertka.schema import StepCost, StepEnded, StepStarted
 
 
@@ -137,9 +137,9 @@ def test_a_full_run_folder_is_never_written_over(tmp_path, shapes_folder):
 
 def test_configuration_goes_to_toml_and_back(tmp_path):
     config = RunConfig(data='we"ird\\name', minutes=3, drop_leaks=True, language="ru")
-    path = tmp_path / run_folder.CONFIG
-    path.write_text(run_folder.config_to_toml(config), encoding="utf-8")
-    assert run_folder.load_config(tmp_path) == config
+    path = tmp_path / folder.CONFIG
+    path.write_text(folder.config_to_toml(config), encoding="utf-8")
+    assert folder.load_config(tmp_path) == config
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_settings_that_hints_name_are_settings(tmp_path):
         told = hints.hint(f"--{name.replace('_', '-')}", {"--config"})
         setting = re.search(r"write (\S+ = \S+) into", told)[1]
         (tmp_path / "settings.toml").write_text(setting, encoding="utf-8")
-        run_folder.config_fields(tmp_path / "settings.toml")
+        folder.config_fields(tmp_path / "settings.toml")
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["help", "train"], ["help", "lab", "conv"]])
@@ -282,7 +282,7 @@ def test_demo_does_the_main_job_on_real_images(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "CC BY-NC-SA 4.0" in done.stdout
     assert "Try next:" in done.stdout
-    metrics = json.loads((tmp_path / "demo" / run_folder.METRICS).read_text())["metrics"]
+    metrics = json.loads((tmp_path / "demo" / folder.METRICS).read_text())["metrics"]
     assert metrics["accuracy"]["value"] > 0.8
     assert metrics["roc_auc"]["value"] > 0.85
     lines = [line.split() for line in done.stdout.splitlines() if line.startswith("  svertka predict")]

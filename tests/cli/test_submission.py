@@ -23,8 +23,8 @@ def two_classes(write_tiny_bundle, mean_colour_graph, tmp_path):
     """Makes a bundle of two classes: how red an image is against how green."""
     import numpy as np
 
-    from svertka.export.graph import attach_head
-    from svertka.transfer.head import LinearHead
+    from svertka.bundle.classifier_graph import attach_head
+    from svertka.features.linear_head import LinearHead
 
     def write(*names):
         weight_KD = np.array([[0, 4, 0], [4, 0, 0]], np.float32)

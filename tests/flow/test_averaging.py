@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from svertka import run_folder
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.predictor import open_predictor
 from svertka.cli.explain import explain
 from svertka.config import Augment, FineTune, RunConfig
 from svertka.data.folds import make_folds
@@ -15,16 +16,15 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.errors import DataError, TrainingError
 from svertka.evaluate import predicted_labels, probabilities
 from svertka.explain.cam import evidence
-from svertka.explain.network import open_network
-from svertka.export.bundle import load_bundle
-from svertka.export.predictor import open_predictor
-from svertka.export.rewire import rewired
-from svertka.export.session import open_session, run_in_batches
-from svertka.materials import Materials
+from svertka.explain.opened_bundle import open_network
+from svertka.features.experiment import Materials
+from svertka.features.linear_head import LinearHead
+from svertka.inference.onnxruntime_session import open_session, run_in_batches
 from svertka.messages import sentences
+from svertka.onnx_graph.edit import rewired
 from svertka.pipeline import run
+from svertka.runs import folder
 from svertka.schema import Notice, Predictions
-from svertka.transfer.head import LinearHead
 
 FOLDS = 2
 QUICK = FineTune(max_epochs=2, min_epochs=2, batch_size=8, measure_flips=False, augment=Augment(mirror=True))
@@ -153,13 +153,13 @@ def kernels(model, prefix):
 
 
 def test_the_report_says_what_it_is(config, record):
-    report = (Path(config.out) / run_folder.REPORT).read_text(encoding="utf-8")
+    report = (Path(config.out) / folder.REPORT).read_text(encoding="utf-8")
     assert "It is the mean of 2 networks" in sentences(*record.decision.reasons)
     assert "It is the mean of 2 networks" in report
     n = len(record.split.train), len(record.split.val)
     said = f"{n[0]} training and {n[1]} validation images taught it this task: in 2 folds"
     assert report.count(said) == 2  # of the decision, and of the methods
-    assert said in (Path(config.out) / run_folder.CARD).read_text(encoding="utf-8")
+    assert said in (Path(config.out) / folder.CARD).read_text(encoding="utf-8")
     assert "These are the curves of the first network" in report
     assert f"was judged on {n[1]} validation images" not in report
 
@@ -174,8 +174,8 @@ def test_a_run_that_was_stopped_between_two_networks_ends_in_the_same_bits(confi
     stopped = replace(config, out=str(tmp_path / "stopped"))
     with pytest.raises(KeyboardInterrupt):
         run(stopped, stop_at_the_second)
-    assert not (tmp_path / "stopped" / run_folder.METRICS).exists()
-    run(run_folder.load_config(tmp_path / "stopped"), resume=stopped.out)
+    assert not (tmp_path / "stopped" / folder.METRICS).exists()
+    run(folder.load_config(tmp_path / "stopped"), resume=stopped.out)
     ours, theirs = (load_file(Path(out) / "bundle/weights.safetensors") for out in (stopped.out, config.out))
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
@@ -192,7 +192,7 @@ def test_a_network_of_a_fold_that_diverges_leaves_the_probe(config, tmp_path, mo
     def diverges(*given):
         raise TrainingError("training diverged in epoch 1")
 
-    monkeypatch.setattr("svertka.candidates.train", diverges)
+    monkeypatch.setattr("svertka.training.candidates.train", diverges)
     base = RunConfig(data=config.data, out=str(tmp_path / "auto"), size_px=32, threads=1, minutes=60, folds=FOLDS)
     record = run(replace(base, finetune=QUICK))
     assert record.decision.strategy == "probe"

@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from torch import nn
 
+from svertka.backbones.onnx_export import export_features
+from svertka.bundle.bundle import load_bundle, write_bundle
+from svertka.bundle.classifier_graph import attach_head
+from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.predict import predict
 from svertka.data import decode
-from svertka.export.bundle import load_bundle, write_bundle
-from svertka.export.graph import attach_head
-from svertka.export.onnx_writer import export_features
-from svertka.export.predictor import open_predictor, predict_files
+from svertka.features.linear_head import LinearHead
 from svertka.schema import Preprocess
-from svertka.transfer.head import LinearHead
 
 PREPROCESS = Preprocess(size_px=32, resize="crop", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CLASSES = ("ёлка", "heron, grey", "zebra")

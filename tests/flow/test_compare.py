@@ -11,9 +11,10 @@ from functools import partial
 import pytest
 
 from svertka.cli.compare import compare as verb
-from svertka.comparison import compare, make_candidates
 from svertka.config import FineTune, RunConfig
 from svertka.errors import ConfigError
+from svertka.model_selection.compare import compare
+from svertka.model_selection.contenders import make_candidates
 
 PROGRAM = [sys.executable, "-c", "from svertka.cli.main import main; main()"]
 SETTINGS = "size_px = 32\nthreads = 1\n[finetune]\nmax_epochs = 1\nmin_epochs = 1\nmeasure_flips = false\n"

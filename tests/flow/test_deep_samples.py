@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from svertka import ImageClassifier, run_folder
+from svertka import ImageClassifier
+from svertka.bundle.bundle import load_bundle
 from svertka.cli.evaluate import evaluate
 from svertka.cli.predict import predict
 from svertka.config import RunConfig
-from svertka.export.bundle import load_bundle
 from svertka.pipeline import run
+from svertka.runs import folder
 from svertka.schema import ValueRange
 
 CLASSES = {"bright": (32_000, 20_000), "dim": (2_000, 1_250)}
@@ -65,7 +66,7 @@ def test_the_set_decides_and_the_bundle_keeps_it(place, record):
         "value_range",
         "value_range_mixed",  # nothing tells a dark class of 16 bits from one of 12
     ]
-    again = run_folder.load_run(place / "run")
+    again = folder.load_run(place / "run")
     assert again.catalog.ranges == record.catalog.ranges
     assert [image.span for image in again.catalog.records] == [image.span for image in record.catalog.records]
     assert record.evaluation.metrics["accuracy"].value == 1.0

@@ -11,13 +11,13 @@ import onnx
 import pytest
 
 import hostile
+from svertka.bundle.bundle import load_bundle, write_bundle
+from svertka.bundle.classifier_graph import attach_head
 from svertka.cli.main import main
 from svertka.errors import BundleError
-from svertka.export.bundle import load_bundle, write_bundle
-from svertka.export.engines import ONNX, open_graph
-from svertka.export.graph import attach_head
+from svertka.features.linear_head import LinearHead
+from svertka.inference.backends import ONNX, open_graph
 from svertka.schema import Conformal, Estimate, Preprocess, Source, ValueRange
-from svertka.transfer.head import LinearHead
 
 SECONDS, BYTES = 10, 1 << 30
 ENGINES, OTHERS = ("ONNX Runtime", "NumPy"), ("evaluate", "explain", "trace")

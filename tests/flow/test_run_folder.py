@@ -11,16 +11,16 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from svertka import run_folder
+from svertka.bundle.bundle import load_bundle
 from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.errors import BundleError, ConfigError, DataError, NotFoundError, UnfinishedError, WeightsError
-from svertka.export.bundle import load_bundle
-from svertka.export.engine import open_engine
-from svertka.insights import insight_of
-from svertka.materials import Materials
+from svertka.explain.cached import insight_of
+from svertka.features.experiment import Materials
+from svertka.features.extractor import open_engine
 from svertka.pipeline import run
 from svertka.report import build_report
+from svertka.runs import folder as run_folder
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def test_the_report_builds_again_without_torch(finished):
 
 
 def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
-    from svertka.export.engine import FeatureEngine
+    from svertka.features.extractor import FeatureEngine
 
     folder, record = finished
     monkeypatch.setattr(FeatureEngine, "__call__", lambda *arguments: pytest.fail("features were computed again"))
     config = run_folder.load_config(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("svertka.insights.look_inside", lambda *_, **__: pytest.fail("it was explained again"))
+        patch.setattr("svertka.explain.cached.look_inside", lambda *_, **__: pytest.fail("it was explained again"))
         again = run(replace(config, out=str(folder.parent / "again")))
     assert again.catalog.decoded == 0
     assert (again.test.logits_NK == record.test.logits_NK).all()
@@ -91,7 +91,9 @@ def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, mo
         cache=tmp_path,
     )
     looked = []
-    monkeypatch.setattr("svertka.insights.look_inside", lambda *_, seed, **__: looked.append(seed) or record.insight)
+    monkeypatch.setattr(
+        "svertka.explain.cached.look_inside", lambda *_, seed, **__: looked.append(seed) or record.insight
+    )
     bundle = load_bundle(folder / run_folder.BUNDLE)
     for each in (materials, materials, replace(materials, config=replace(record.config, seed=5)), materials):
         assert insight_of(bundle, each, record.test, record.evaluation) == record.insight

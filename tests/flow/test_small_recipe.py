@@ -7,9 +7,9 @@ import sys
 import numpy as np
 from PIL import Image
 
-from svertka.export.bundle import load_bundle
-from svertka.export.predictor import open_predictor
-from svertka.run_folder import load_config, load_run
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.predictor import open_predictor
+from svertka.runs.folder import load_config, load_run
 
 SETTINGS = "threads = 1\n[scratch]\nmax_epochs = 6\nbatch_size = 16\nmin_epochs = 6\n"
 

@@ -11,8 +11,8 @@ from svertka.architectures import ARCHITECTURES, build
 from svertka.architectures.densenet import densenet
 from svertka.architectures.lenet import lenet5_1998
 from svertka.architectures.resnet import resnet
-from svertka.architectures.weights import load_state, renamed
-from svertka.pretrained import EMBEDDED, embedded_weights, read_state
+from svertka.backbones.pretrained import EMBEDDED, embedded_weights, read_state
+from svertka.backbones.state_dicts import load_state, renamed
 
 # Totals: torchvision's tables of weights; AlexNet 2012 and single tower recomputed from the paper's figure 2 and the
 # textbooks' table; LeNet-5 from section II.B; the CIFAR family from the widely used pytorch_resnet_cifar10

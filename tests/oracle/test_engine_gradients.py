@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from svertka.engine import layers as L
-from svertka.engine.lenet import lenet5, lenet5_1998
+from svertka.engine.lenet import digit_codes, lenet5, lenet5_1998
 from svertka.engine.network import Network, Residual, Sequential
-from svertka.lenet_1998 import digit_codes
 
 STEP = 1e-6
 rng = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from svertka.engine import functional as ours
-from svertka.engine import plain, winograd
+from svertka.engine import loops
+from svertka.engine.fast import winograd
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -332,9 +333,9 @@ def test_the_loops_agree_with_the_fast_ways(kernel, stride, padding, dilation):
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 3, 7, 6)), rng.normal(size=(2, 3, kernel, kernel))
     options = {"stride": stride, "padding": padding, "dilation": dilation}
-    equal(ours.conv2d(x, w, **options), plain.conv2d(x, w, **options))
-    equal(ours.max_pool2d(x, kernel, stride), plain.max_pool2d(x, kernel, stride))
-    equal(ours.avg_pool2d(x, kernel, stride), plain.avg_pool2d(x, kernel, stride))
+    equal(ours.conv2d(x, w, **options), loops.conv2d(x, w, **options))
+    equal(ours.max_pool2d(x, kernel, stride), loops.max_pool2d(x, kernel, stride))
+    equal(ours.avg_pool2d(x, kernel, stride), loops.avg_pool2d(x, kernel, stride))
 
 
 def test_true_convolution_and_cross_correlation_against_scipy():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from svertka.engine import functional as F
-from svertka.engine import plain
+from svertka.engine import loops
 from svertka.engine.geometry import Window, output_size
 
 CHECKERBOARD = np.array([[(row + column + 1) % 2 for column in range(5)] for row in range(5)], float)
@@ -18,7 +18,7 @@ def test_the_worked_convolution_is_all_zeros(operation):
 
 
 def test_the_course_code_gives_zeros_too():
-    np.testing.assert_array_equal(plain.conv2d(CHECKERBOARD[None, None], EDGE[None, None])[0, 0], np.zeros((3, 3)))
+    np.testing.assert_array_equal(loops.conv2d(CHECKERBOARD[None, None], EDGE[None, None])[0, 0], np.zeros((3, 3)))
 
 
 def test_the_formula_flips_the_kernel_and_the_code_does_not():
@@ -30,12 +30,12 @@ def test_the_formula_flips_the_kernel_and_the_code_does_not():
     np.testing.assert_array_equal(F.conv2d(plane[None, None], kernel[None, None])[0, 0], kernel[::-1, ::-1])
 
 
-@pytest.mark.parametrize("pool", [F.max_pool2d, plain.max_pool2d])
+@pytest.mark.parametrize("pool", [F.max_pool2d, loops.max_pool2d])
 def test_max_pooling(pool):
     np.testing.assert_array_equal(pool(MAP, 2, 2)[0, 0], [[6, 8], [6, 8]])
 
 
-@pytest.mark.parametrize("pool", [F.avg_pool2d, plain.avg_pool2d])
+@pytest.mark.parametrize("pool", [F.avg_pool2d, loops.avg_pool2d])
 def test_average_pooling(pool):
     np.testing.assert_array_equal(pool(MAP, 2, 2)[0, 0], [[3.75, 5.25], [3.5, 5.5]])
 

@@ -16,10 +16,10 @@ from svertka.evaluate.calibration import (
     _noncentrality,
 )
 from svertka.evaluate.curves import roc_and_precision_recall
+from svertka.evaluate.intervals import share
 from svertka.evaluate.judgement import evaluate
 from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
 from svertka.evaluate.uncertainty import areas
-from svertka.intervals import share
 from svertka.schema import Predictions
 
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from svertka.engine.twin import Twin
+from svertka.inference.numpy_backend import Twin
 from twin_graphs import exported, relative_error
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from svertka.engine.twin import Twin
 from svertka.errors import SvertkaError
+from svertka.inference.numpy_backend import Twin
 
 RIGHT, RIGHT_OF_FLOAT_BATCHES = 564, 358
 """At least so many: the first of all models, the second of those from float32 [N, …] to float32."""

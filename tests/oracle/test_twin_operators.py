@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from svertka.engine.twin import Twin
+from svertka.inference.numpy_backend import Twin
 from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 
@@ -80,7 +80,7 @@ def test_winograd_where_whole_blocks_lie_in_the_padding():
 def test_both_tile_sizes_with_a_shortcut(m, activation):
     import torch
 
-    from svertka.engine.twin.kernels.winograd import transform_kernels, winograd
+    from svertka.inference.numpy_backend.kernels.winograd import transform_kernels, winograd
 
     x, weight, bias = numbers(3, 10, 9, 20), numbers(16, 20, 3, 3, seed=1), numbers(16, seed=2)
     shortcut, out = numbers(3, 10, 9, 16, seed=3), np.full((3, 10, 9, 16), np.nan, np.float32)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from onnx import AttributeProto, TensorProto, defs, helper
 
-from svertka.engine.twin import Twin
-from svertka.engine.twin.onnx_file import NEWEST_SET, OLDEST_SET
-from svertka.engine.twin.standard import STANDARD
 from svertka.errors import GraphError, SvertkaError
+from svertka.inference.numpy_backend import Twin
+from svertka.onnx_graph.reader import NEWEST_SET, OLDEST_SET
+from svertka.onnx_graph.standard import STANDARD
 from twin_graphs import by_onnx_runtime, model_of
 
 

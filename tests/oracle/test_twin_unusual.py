@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from svertka.engine.twin import Twin
-from svertka.engine.twin.trace import layers, trace
 from svertka.errors import GraphError
+from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend.unit_trace import layers, trace
 from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 

@@ -57,7 +57,7 @@ def path_parameters():
                     if "Path" in str(parameter.annotation):
                         yield f"{name}: {parameter}"
     for name in ("load_run", "load_config", "config_fields"):
-        for parameter in inspect.signature(getattr(import_module("svertka.run_folder"), name)).parameters.values():
+        for parameter in inspect.signature(getattr(import_module("svertka.runs.folder"), name)).parameters.values():
             if "Path" in str(parameter.annotation):
                 yield f"{name}: {parameter}"
 
@@ -74,7 +74,7 @@ def test_text_and_paths_do_the_same(tiny_bundle, colour_folder, tmp_path, monkey
 
     from svertka.evaluate import load_predictions, save_predictions
     from svertka.report import write_card
-    from svertka.run_folder import config_to_toml, load_config, save_catalog, save_run, save_split
+    from svertka.runs.folder import config_to_toml, load_config, save_catalog, save_run, save_split
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -19,22 +19,22 @@ import torchvision
 from torch import nn
 
 from svertka.architectures import ARCHITECTURES, build
-from svertka.architectures.cards import card, write_card
-from svertka.architectures.compare import compare, write_comparison
 from svertka.architectures.densenet import densenet
-from svertka.architectures.diagram import draw
-from svertka.architectures.drawing import Disc, Words, save, text_width, to_svg
-from svertka.architectures.pictures import accuracy_picture, timeline
-from svertka.architectures.reference import fill, sections
 from svertka.architectures.registry import RETRAINED
 from svertka.architectures.resnet import cifar_resnet, resnet
-from svertka.architectures.sketch import sketch
-from svertka.architectures.trace import trace
 from svertka.architectures.vgg import vgg
-from svertka.architectures.weights import load_state
-from svertka.backbones import build_network
+from svertka.backbones.load import build_network
+from svertka.backbones.state_dicts import load_state
 from svertka.cli.models import list_models
 from svertka.errors import ConfigError, NotFoundError, ShapeError, SvertkaError, WeightsError
+from svertka.model_summary.blocks import sketch
+from svertka.model_summary.comparison_table import compare, write_comparison
+from svertka.model_summary.diagram import draw
+from svertka.model_summary.docs_page import fill, sections
+from svertka.model_summary.figures import accuracy_picture, timeline
+from svertka.model_summary.summary import card, write_card
+from svertka.model_summary.trace import trace
+from svertka.viz.drawing import Disc, Words, save, text_width, to_svg
 
 # The largest receptive field before pooling over all: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
 # Neural Networks, Distill 2019, appendix (ResNet there strides as in the paper in total: 483, 1027, 1507).
@@ -342,7 +342,7 @@ def test_measuring_adds_time_and_memory():
 
 
 def test_a_process_that_dies_while_it_measures_is_told(monkeypatch):
-    monkeypatch.setattr("svertka.architectures.compare._APART", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr("svertka.model_summary.comparison_table._APART", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(SvertkaError, match=r"lenet5 could not be measured: .* exit code -9 .* without --measure"):
         compare(["lenet5"], measured=True)
 
@@ -423,7 +423,7 @@ def test_a_diagram_of_densenet_says_that_layers_read_all_before():
 
 def test_the_tables_in_the_docs_are_current():
     page = (Path(__file__).parents[2] / "docs/architectures.md").read_text(encoding="utf-8")
-    assert fill(page, sections()) == page, "run: python -m svertka.architectures.reference docs"
+    assert fill(page, sections()) == page, "run: python -m svertka.model_summary.docs_page docs"
 
 
 def test_an_accuracy_stands_only_beside_the_network_that_it_was_published_of(tmp_path):

@@ -11,10 +11,10 @@ import torchvision
 from safetensors.torch import save_file
 
 from svertka.architectures import build
-from svertka.architectures.weights import renamed
-from svertka.backbones import load_backbone, resolve
+from svertka.backbones.load import load_backbone, resolve
+from svertka.backbones.pretrained import embedded_weights
+from svertka.backbones.state_dicts import renamed
 from svertka.errors import MissingExtraError, NotFoundError, ShapeError, WeightsError
-from svertka.pretrained import embedded_weights
 from svertka.schema import Preprocess
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from svertka.backbones.pretrained import checked_by_name
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
 from svertka.errors import DataError, WeightsError
-from svertka.export.engine import CARD, GRAPH, WEIGHTS, open_engine
-from svertka.pretrained import checked_by_name
+from svertka.features.extractor import CARD, GRAPH, WEIGHTS, open_engine
+from svertka.features.feature_table import extract
 from svertka.schema import Notice, Preprocess
-from svertka.transfer.checkpoint import load_state, save_state
-from svertka.transfer.features import extract
-from svertka.whole_files import read_sealed_json, write_sealed_json
+from svertka.training.checkpoint import load_state, save_state
+from svertka.util.atomic_files import read_sealed_json, write_sealed_json
 
 CONFIG = RunConfig(data="-", backbone="lenet5", weights="none", size_px=32, strategy="probe")
 

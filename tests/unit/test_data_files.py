@@ -9,7 +9,8 @@ from PIL import Image
 
 from svertka.config import RunConfig
 from svertka.data.decode import decode
-from svertka.data.files import Listing, list_files, natural_key
+from svertka.data.files import list_files
+from svertka.data.listing import Listing, natural_key
 from svertka.errors import ConfigError, DataError, ImageRejected, NotFoundError
 from svertka.messages import sentences
 

@@ -17,7 +17,7 @@ from svertka.data.decode import decode
 from svertka.data.formats import identify, is_image
 from svertka.data.scan import scan
 from svertka.errors import ImageRejected
-from svertka.report.pictures import thumbnails
+from svertka.report.thumbnails import thumbnails
 
 
 def photo(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:

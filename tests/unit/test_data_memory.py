@@ -12,8 +12,8 @@ from PIL import Image
 
 from svertka.data import decode as decode_module
 from svertka.data.decode import decode
+from svertka.data.decoding_limits import cost_of_opening
 from svertka.data.formats import identify
-from svertka.data.limits import cost_of_opening
 from svertka.data.memory import ByteBudget
 from svertka.errors import ImageRejected
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from svertka.bundle.manifest import _preprocess, preprocess_fields
 from svertka.config import RunConfig
 from svertka.data import ranges, scan
 from svertka.data.decode import decode, load, load_noted
 from svertka.data.fingerprint import fingerprint
 from svertka.data.pixels import PixelStore
 from svertka.errors import BundleError, ConfigError
-from svertka.export.manifest import _preprocess, preprocess_fields
 from svertka.messages import sentences
-from svertka.run_folder import _span_of, _span_text, config_fields
+from svertka.runs.folder import _span_of, _span_text, config_fields
 from svertka.schema import Catalog, ImageRecord, Preprocess, ValueRange, ValueSpan
 
 CONFIG = RunConfig(data="-")

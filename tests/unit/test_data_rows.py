@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from svertka.config import RunConfig
-from svertka.data.files import Listing, list_files, natural_key
+from svertka.data.files import list_files
+from svertka.data.image_table import list_paths
+from svertka.data.listing import Listing, natural_key
 from svertka.data.rows import as_number, read_table, same_numbers
-from svertka.data.table import list_paths
 from svertka.errors import ConfigError, DataError
 from svertka.messages import sentences
 
@@ -153,10 +154,10 @@ def test_svertkas_own_tables_read_back_whatever_bytes_name_the_files(tmp_path: P
     """Names of files need not be text: those of Windows-1251 on a disk that speaks UTF-8, for instance."""
     from svertka.cli.output import excel_rows, written_whole
     from svertka.evaluate.predictions import load_predictions, save_predictions
-    from svertka.run_folder import load_catalog, load_split, save_catalog, save_split
+    from svertka.runs.folder import load_catalog, load_split, save_catalog, save_split
     from svertka.schema import Catalog, ImageRecord, Predictions, Rejection, Split
-    from svertka.whole_files import read_table as read_own
-    from svertka.whole_files import write_table
+    from svertka.util.atomic_files import read_table as read_own
+    from svertka.util.atomic_files import write_table
 
     names = [
         b"\xea\xee\xf2.png".decode(errors="surrogateescape"),

@@ -16,7 +16,7 @@ IN_A_CHILD = """
 import os, sys, threading, warnings
 import numpy as np
 from svertka.engine import blas
-from svertka.engine.twin import Twin
+from svertka.inference.numpy_backend import Twin
 
 warnings.simplefilter("ignore", DeprecationWarning)  # "multi-threaded, use of fork() may lead to deadlocks": that's it
 twin, x = Twin.from_onnx(sys.argv[1], threads=2), np.ones((2, 3, 64, 64), np.float32)

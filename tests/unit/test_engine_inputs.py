@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from svertka.engine import blas
 from svertka.engine import functional as F
+from svertka.engine.fast import blas
 from svertka.engine.geometry import ReceptiveField, output_size, receptive_field, transposed_output_size
 from svertka.errors import ShapeError
 

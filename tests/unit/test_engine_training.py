@@ -6,11 +6,11 @@ import pytest
 from svertka.engine import layers as L
 from svertka.engine import lenet
 from svertka.engine.augment import random_affine
+from svertka.engine.lenet import C3_TABLE, digit_codes
 from svertka.engine.network import Network, Residual, Sequential
 from svertka.engine.optim import SGD, Adam, Constant, Cosine, Steps, adamw
 from svertka.engine.training import Labelled, Recipe, fit, judge, labelled
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
-from svertka.lenet_1998 import C3_TABLE, digit_codes
 from svertka.schema import Advanced, EpochEnded, StepStarted
 
 

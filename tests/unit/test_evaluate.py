@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from svertka.errors import ConfigError, DataError
 from svertka.evaluate import MAJORITY, class_to_find, evaluate, fit_temperature, from_json, to_json
 from svertka.evaluate.calibration import Confidences, calibration_error
+from svertka.evaluate.intervals import difference, share
 from svertka.evaluate.predictions import probabilities
-from svertka.intervals import difference, share
 from svertka.schema import Notice, Predictions
 
 NAMES = {

@@ -19,14 +19,13 @@ from svertka.errors import BundleError, ConfigError
 from svertka.explain import sanity
 from svertka.explain.anatomy import dissect
 from svertka.explain.cam import constant_part, evidence, grad_cam, resized, stage_maps
-from svertka.explain.field import Field
 from svertka.explain.insight import choose_examples, explain_image
-from svertka.explain.network import open_network
 from svertka.explain.occlusion import covered_probability, occlude, occlusion_map
+from svertka.explain.opened_bundle import open_network
 from svertka.explain.patches import level_of, shown_stages, top_patches
 from svertka.explain.shortcuts import clear_pairs, probe_shortcuts, verdict
-from svertka.export.rewire import rewired
-from svertka.plain import from_plain
+from svertka.onnx_graph.edit import rewired
+from svertka.onnx_graph.receptive_field import Field
 from svertka.schema import (
     Catalog,
     Estimate,
@@ -36,6 +35,7 @@ from svertka.schema import (
     Preprocess,
     Split,
 )
+from svertka.util.from_dict import from_plain
 
 SIZE = 64
 
@@ -43,8 +43,8 @@ SIZE = 64
 @pytest.fixture(scope="module")
 def classifier():
     """A small residual network with random weights (BatchNorm statistics too) and a random head of three classes."""
-    from svertka.backbones import load_backbone
-    from svertka.transfer.head import LinearHead
+    from svertka.backbones.load import load_backbone
+    from svertka.features.linear_head import LinearHead
 
     backbone = load_backbone("resnet18", "none", size_px=SIZE)
     torch.manual_seed(1)
@@ -69,10 +69,10 @@ def images():
 
 
 def bundle_of(folder, module, preprocess, head, images):
-    from svertka.export.bundle import write_bundle
-    from svertka.export.engine import torch_features
-    from svertka.export.graph import attach_head
-    from svertka.export.onnx_writer import export_features
+    from svertka.backbones.onnx_export import export_features
+    from svertka.bundle.bundle import write_bundle
+    from svertka.bundle.classifier_graph import attach_head
+    from svertka.features.extractor import torch_features
 
     z = head.logits(torch_features(module, preprocess, images)) / 1.5
     p_NK = np.exp(z - z.max(1, keepdims=True))
@@ -98,7 +98,7 @@ def plain(classifier, images, tmp_path_factory):
 @pytest.fixture(scope="module")
 def flipping(classifier, images, tmp_path_factory):
     """The same network as the mean over an image and its flips, as fine-tuning hands it over."""
-    from svertka.transfer.views import mean_over_views
+    from svertka.training.tta import mean_over_views
 
     backbone, head = classifier
     settings = FineTune(augment=Augment(mirror=True, upside_down=True))
@@ -114,8 +114,8 @@ def autograd_maps(backbone, head, image, label):
     """By torch alone: of each tap's map, its gradient on the direct way to a (centred) logit times itself."""
     from torch.nn.functional import adaptive_avg_pool2d
 
-    from svertka.transfer.network import Classifier
-    from svertka.transfer.pixels import normalise, to_input
+    from svertka.backbones.tensors import normalise, to_input
+    from svertka.training.classifier import Classifier
 
     model, maps = Classifier(backbone.module, head).eval(), []
     hooks = [
@@ -151,8 +151,8 @@ def test_stage_maps_are_gradient_times_activation(classifier, plain, images, lab
 
 def test_last_stage_is_grad_cam_by_a_whole_backward_pass(classifier, plain, images):
     """Selvaraju et al. 2017, equations 1 and 2, at the last convolution: mean gradients as weights, then ReLU."""
-    from svertka.transfer.network import Classifier
-    from svertka.transfer.pixels import normalise, to_input
+    from svertka.backbones.tensors import normalise, to_input
+    from svertka.training.classifier import Classifier
 
     backbone, head = classifier
     model, kept = Classifier(backbone.module, head).eval(), []
@@ -192,7 +192,7 @@ def test_views_are_recognised_and_their_maps_turned_back(flipping, plain, images
 
 
 def test_features_and_probabilities_are_those_of_prediction(plain, images, tmp_path_factory):
-    from svertka.export.session import open_session, run_in_batches
+    from svertka.inference.onnxruntime_session import open_session, run_in_batches
 
     expected_NK = run_in_batches(open_session(plain.model, 1), images, ["probabilities"])[0]
     np.testing.assert_allclose(plain.probabilities(plain.features(images)), expected_NK, atol=1e-6)
@@ -260,7 +260,7 @@ def test_a_window_stays_within_the_image():
 
 
 def test_rewired_graph_gives_other_tensors_and_other_weights(plain, images):
-    from svertka.export.session import IMAGE, open_session, run
+    from svertka.inference.onnxruntime_session import IMAGE, open_session, run
 
     bias_K = np.array([5, 6, 7], np.float32)
     zeros = np.zeros_like(plain.head.weight_KD)

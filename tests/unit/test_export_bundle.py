@@ -6,15 +6,15 @@ import onnx
 import pytest
 from safetensors.numpy import load_file
 
+from svertka.bundle.bundle import load_bundle, training_hashes, was_trained_on
+from svertka.bundle.classifier_graph import attach_head
+from svertka.bundle.parity import compare, rounding_bound
+from svertka.bundle.predictor import open_predictor
 from svertka.errors import BundleError, ConfigError, NotFoundError
-from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
-from svertka.export.engines import ONNX, open_graph
-from svertka.export.graph import attach_head
-from svertka.export.parity import compare, rounding_bound
-from svertka.export.predictor import open_predictor
-from svertka.export.session import open_session
+from svertka.features.linear_head import LinearHead
+from svertka.inference.backends import ONNX, open_graph
+from svertka.inference.onnxruntime_session import open_session
 from svertka.schema import Conformal, Preprocess
-from svertka.transfer.head import LinearHead
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def test_the_engine_that_the_bundle_names_is_opened(copied, tiny_bundle, monkeyp
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
     _, expected_NK = open_predictor(tiny_bundle).infer(images)
     edit_manifest(copied, engine="numpy")
-    monkeypatch.setattr("svertka.export.engines.open_session", None)  # ONNX Runtime isn't there
+    monkeypatch.setattr("svertka.inference.backends.open_session", None)  # ONNX Runtime isn't there
     _, received_NK = open_predictor(load_bundle(copied)).infer(images)
     np.testing.assert_allclose(received_NK, expected_NK, atol=1e-5)
     with pytest.raises(TypeError):

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from svertka.architectures.vgg import vgg_block
+from svertka.backbones.onnx_export import export_features
 from svertka.config import RunConfig
-from svertka.export.engine import open_engine
-from svertka.export.engines import ENGINES, open_graph, suitable
-from svertka.export.onnx_writer import export_features
-from svertka.export.session import FEATURES
+from svertka.features.extractor import open_engine
+from svertka.inference.backends import ENGINES, open_graph, suitable
+from svertka.inference.onnxruntime_session import FEATURES
 from svertka.schema import Preprocess
 
 

@@ -3,10 +3,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from svertka.bundle.classifier_graph import attach_head, check_joinable, join_features
 from svertka.errors import BundleError
-from svertka.export.graph import attach_head, check_joinable, fold_shape_arithmetic, join_features
-from svertka.export.session import FEATURES, LOGITS, PROBABILITIES, open_session, run_in_batches
-from svertka.transfer.head import LinearHead
+from svertka.features.linear_head import LinearHead
+from svertka.inference.onnxruntime_session import FEATURES, LOGITS, PROBABILITIES, open_session, run_in_batches
+from svertka.inference.simplify import fold_shape_arithmetic
 
 RNG = np.random.default_rng(5)
 
@@ -107,7 +108,7 @@ def test_networks_that_cannot_be_joined_are_refused_beforehand(mean_colour_graph
     branched.graph.node[0].attribute.append(helper.make_attribute("then_branch", mean_colour_graph.graph))
     with pytest.raises(BundleError, match="control flow"):
         check_joinable(branched, 2)
-    monkeypatch.setattr("svertka.export.graph._LARGEST_BYTES", 4 * mean_colour_graph.ByteSize())
+    monkeypatch.setattr("svertka.bundle.classifier_graph._LARGEST_BYTES", 4 * mean_colour_graph.ByteSize())
     with pytest.raises(BundleError, match=r"5 networks of 0 MB don't fit into one ONNX file \(2 GB\)"):
         check_joinable(mean_colour_graph, 5)
 

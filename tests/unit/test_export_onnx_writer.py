@@ -8,15 +8,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from svertka import runtime
+from svertka.backbones.feature_net import FeatureNet
+from svertka.backbones.onnx_export import export_features
+from svertka.backbones.tensors import normalise, to_input
 from svertka.errors import BundleError
-from svertka.export.engines import ENGINES, open_graph
-from svertka.export.onnx_writer import export_features
-from svertka.export.session import FEATURES, open_session, run_in_batches
-from svertka.runtime import interrupts_wait
+from svertka.inference.backends import ENGINES, open_graph
+from svertka.inference.onnxruntime_session import FEATURES, open_session, run_in_batches
 from svertka.schema import Preprocess
-from svertka.stages import FeatureNet
-from svertka.transfer.pixels import normalise, to_input
+from svertka.util import runtime
+from svertka.util.runtime import interrupts_wait
 
 PREPROCESS = Preprocess(size_px=33, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from svertka.errors import BundleError
-from svertka.export.protobuf import check_self_contained
+from svertka.onnx_graph.self_contained import check_self_contained
 
 
 def model_of(nodes, initializers=(), functions=(), domains=("",)):

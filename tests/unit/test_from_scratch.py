@@ -8,17 +8,17 @@ import torch
 from PIL import Image
 from training_data import bright_half, classifier
 
-from svertka import run_folder
 from svertka.architectures.small import Whitening, small_cnn
-from svertka.backbones import load_backbone
+from svertka.backbones.load import load_backbone
 from svertka.cli.train import make_config
 from svertka.config import RunConfig
+from svertka.config.fine_tuning import RECIPES, Augment, FineTune, Scratch
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.errors import ConfigError, ShapeError, WeightsError
-from svertka.recipes import RECIPES, Augment, FineTune, Scratch
-from svertka.transfer import augment, loop
-from svertka.transfer.network import fit_whitening
-from svertka.transfer.strategies import make_strategy
+from svertka.runs import folder
+from svertka.training import augmentation, loop
+from svertka.training.classifier import fit_whitening
+from svertka.training.strategies import make_strategy
 
 
 def correlated(count, size, channels=3):
@@ -116,15 +116,15 @@ def test_a_recipe_is_changed_by_a_file_and_by_the_command_line(tmp_path):
     assert (config.backbone, config.weights, config.strategy) == ("small_cnn", "none", "scratch")
     assert (config.seed, config.scratch.max_epochs, config.scratch.label_smoothing) == (4, 5, 0.2)
     assert config.scratch.augment == Augment.named("none")
-    (tmp_path / run_folder.CONFIG).write_text(run_folder.config_to_toml(config))
-    assert run_folder.load_config(tmp_path) == config
+    (tmp_path / folder.CONFIG).write_text(folder.config_to_toml(config))
+    assert folder.load_config(tmp_path) == config
 
 
 def test_images_that_are_framed_alike_are_flipped_and_nothing_else():
     scratch = make_config({"data": "x"}, "", recipe_name="small-aligned").scratch
     images = torch.rand(8, 3, 16, 16)
     allowed = replace(scratch.augment, mirror=True, upside_down=True)
-    changed = augment.apply(augment.draw(allowed, 8, np.random.default_rng(0)), images)
+    changed = augmentation.apply(augmentation.draw(allowed, 8, np.random.default_rng(0)), images)
     flips = [images, images.flip(3), images.flip(2), images.flip(2, 3)]
     seen = [min(range(4), key=lambda f: float((flips[f][n] - changed[n]).abs().max())) for n in range(8)]
     assert len(set(seen)) > 1
@@ -133,8 +133,8 @@ def test_images_that_are_framed_alike_are_flipped_and_nothing_else():
 
 def test_listed_rates_survive_the_run_folder(tmp_path):
     config = RunConfig(data="x", finetune=FineTune(rates="listed", listed_rates=(0.0, 1e-5, 0.1)))
-    (tmp_path / run_folder.CONFIG).write_text(run_folder.config_to_toml(config))
-    assert run_folder.load_config(tmp_path) == config
+    (tmp_path / folder.CONFIG).write_text(folder.config_to_toml(config))
+    assert folder.load_config(tmp_path) == config
 
 
 def test_random_weights_mean_training_from_scratch():

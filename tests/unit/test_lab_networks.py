@@ -17,14 +17,14 @@ import torch
 from torch.nn import functional as F
 
 from svertka.architectures import find
-from svertka.architectures.drawing import to_svg
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, TrainingError
 from svertka.lab import degradation, first_layer, gradients, race
-from svertka.lab.chart import Line, Panel, chart, write_power
-from svertka.lab.images import Images, load_images
-from svertka.lab.table import kept
-from svertka.lab.training import Recipe, Scale, rate_factor, shift, train
+from svertka.lab.growing_csv import kept
+from svertka.lab.small_images import Images, load_images
+from svertka.lab.training_loop import Recipe, Scale, rate_factor, shift, train
 from svertka.schema import Advanced, Preprocess, StepStarted
+from svertka.viz.drawing import to_svg
+from svertka.viz.line_chart import Line, Panel, chart, write_power
 
 
 @pytest.fixture(scope="module")
@@ -394,7 +394,7 @@ def test_patches_of_a_filter_do_not_overlap(edge_layer):
 
 def test_filters_of_a_network_hold_its_batch_norm():
     first = first_layer.of_backbone("efficientnet_lite0", "default")
-    from svertka.backbones import load_backbone
+    from svertka.backbones.load import load_backbone
 
     body = load_backbone("efficientnet_lite0").module.body
     x = torch.rand(1, 3, 33, 33)

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from svertka.candidates import Candidate
 from svertka.config import FineTune, RunConfig
-from svertka.learn import Lesson, choose, learn
-from svertka.materials import Materials
+from svertka.features.experiment import Materials
 from svertka.messages import sentences
+from svertka.model_selection.select import Lesson, choose, learn
 from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
-from svertka.transfer.planning import Plan, Planned, allowed
-from svertka.transfer.strategies import make_strategy
+from svertka.training.budget_plan import Plan, Planned, allowed
+from svertka.training.candidates import Candidate
+from svertka.training.strategies import make_strategy
 
 ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
 PLAN = Plan(
@@ -111,13 +111,13 @@ def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minute
         return Planned(strategy=name, why=Notice("epochs_all", {"n": 1}))
 
     sure = {"probe": 1.0, "finetune": 2.0, "plain": 4.0}
-    monkeypatch.setattr("svertka.learn.size_of", lambda images, smallest: size)
+    monkeypatch.setattr("svertka.model_selection.select.size_of", lambda images, smallest: size)
     advice = SimpleNamespace(strategy=named, reasons=(Notice("advice_much_different"),))
-    monkeypatch.setattr("svertka.learn.advise_on", lambda materials, on_event: advice)
-    monkeypatch.setattr("svertka.candidates.probe", lambda lesson: candidate("probe", sure["probe"]))
-    monkeypatch.setattr("svertka.candidates.plan", plan)
+    monkeypatch.setattr("svertka.model_selection.select.advise_on", lambda materials, on_event: advice)
+    monkeypatch.setattr("svertka.training.candidates.probe", lambda lesson: candidate("probe", sure["probe"]))
+    monkeypatch.setattr("svertka.training.candidates.plan", plan)
     monkeypatch.setattr(
-        "svertka.candidates.train",
+        "svertka.training.candidates.train",
         lambda lesson, probe, planned, on_event: candidate(planned.strategy, sure[planned.strategy]),
     )
     learned = learn(lesson, ignore_events)

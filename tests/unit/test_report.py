@@ -115,7 +115,7 @@ def test_links_lead_somewhere_and_ids_are_unique(page):
 
 def test_building_needs_no_heavy_package():
     code = (
-        "import sys, svertka.report.page as page; from svertka.report.voice import Voice;"
+        "import sys, svertka.report.page as page; from svertka.messages.translator import Voice;"
         "page.page_environment(Voice('en')).get_template('page.html.j2');"
         "print(sorted({'torch', 'matplotlib', 'sklearn', 'scipy', 'onnxruntime'} & set(sys.modules)))"
     )

@@ -6,9 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from svertka.messages.translator import Voice
 from svertka.report.page import page_environment
 from svertka.report.results import tone
-from svertka.report.voice import Voice
 
 # Björn Ottosson, A perceptual color space for image processing (2020): linear sRGB to cone responses to Oklab.
 CONES = np.array(

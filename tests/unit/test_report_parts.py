@@ -13,19 +13,19 @@ from svertka.cli import output
 from svertka.cli.train import tell
 from svertka.config import RunConfig
 from svertka.evaluate import FEW_IMAGES, evaluate
+from svertka.messages.translator import Voice
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.card import render_card
 from svertka.report.charts import learning_charts
-from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
+from svertka.report.evaluation_charts import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.page import render
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
-from svertka.report.scales import Axis, path, round_ticks, spread
-from svertka.report.voice import Voice
 from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Predictions, Rejection
+from svertka.viz.scales import Axis, path, round_ticks, spread
 
 EN, RU = Voice("en"), Voice("ru")
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from report_runs import INSIGHT, make_run
 
+from svertka.messages.translator import Voice
 from svertka.report.alerts import make_alerts
-from svertka.report.heat import feature_tile, filter_tile, overlay, viridis
 from svertka.report.page import render
 from svertka.report.seeing import make_seeing
-from svertka.report.voice import Voice
 from svertka.schema import ClassPair, Estimate
+from svertka.viz.heatmap import feature_tile, filter_tile, overlay, viridis
 
 EN = Voice("en")
 

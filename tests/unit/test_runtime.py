@@ -2,7 +2,7 @@
 
 import pytest
 
-from svertka import runtime
+from svertka.util import runtime
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 2), (1, 1), (2, 2), (5000, 2)])

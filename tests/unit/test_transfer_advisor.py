@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svertka.advising import with_random_weights
 from svertka.config import STRATEGY_NAMES, RunConfig
 from svertka.errors import DataError
-from svertka.export.engine import open_engine
+from svertka.features.extractor import open_engine
+from svertka.features.feature_table import FeatureTable, write_shard
+from svertka.features.linear_probe import stratified_folds
+from svertka.features.separability import judge
 from svertka.messages import sentences
-from svertka.transfer.advisor import CELLS, ENOUGH, advise, choose_rows, size_of, strategies_of
-from svertka.transfer.features import FeatureTable, write_shard
-from svertka.transfer.probe import stratified_folds
-from svertka.transfer.similarity import judge
+from svertka.model_selection.advise import with_random_weights
+from svertka.model_selection.advisor import CELLS, ENOUGH, advise, choose_rows, size_of, strategies_of
 
 
 def table(folder: Path, x_ND, y_N, widths) -> FeatureTable:

@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 from svertka.architectures import build
 from svertka.config import FineTune
-from svertka.transfer import bf16_gradients
-from svertka.transfer.bf16_gradients import Bf16Gradients, convolve
-from svertka.transfer.frozen_norm import FoldedNorms
+from svertka.training import bf16_gradients
+from svertka.training.bf16_gradients import Bf16Gradients, convolve
+from svertka.training.fold_batchnorm import FoldedNorms
 
 needs_bf16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16 instructions"

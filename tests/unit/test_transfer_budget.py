@@ -11,10 +11,10 @@ from training_data import bright_half
 from svertka.config import Augment, FineTune
 from svertka.errors import DataError
 from svertka.messages import sentences
-from svertka.transfer import budget, planning
-from svertka.transfer.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
-from svertka.transfer.planning import BUSIEST, EXPORT_S, TELL_S, Plan, Situation, allowed, measure, read_plan
-from svertka.transfer.strategies import make_strategy
+from svertka.training import budget, budget_plan
+from svertka.training.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
+from svertka.training.budget_plan import BUSIEST, EXPORT_S, TELL_S, Plan, Situation, allowed, measure, read_plan
+from svertka.training.strategies import make_strategy
 
 LPFT = make_strategy("finetune", FineTune(max_epochs=24, min_epochs=4), 6)
 FLIPPED = make_strategy("finetune", FineTune(measure_flips=False, augment=Augment(mirror=True, upside_down=True)), 6)
@@ -299,12 +299,12 @@ class Times:
 @pytest.mark.parametrize(("share", "busy"), [(1.0, 1.0), (0.25, 4.0), (0.0, BUSIEST)])
 def test_a_computer_is_busy_by_what_it_gives_a_thread_not_by_how_a_network_uses_it(monkeypatch, share, busy):
     times = Times(share)
-    monkeypatch.setattr(planning, "time", times)
+    monkeypatch.setattr(budget_plan, "time", times)
 
     def embed(images):  # one thread of many computes, or all wait for memory
         times.wall_s += 0.01 * len(images)
 
-    pass_s, found = planning.pass_speed(embed, np.zeros((32, 8, 8, 3), np.uint8))
+    pass_s, found = budget_plan.pass_speed(embed, np.zeros((32, 8, 8, 3), np.uint8))
     assert pass_s == pytest.approx(0.01, rel=0.01)
     assert found == pytest.approx(busy, rel=0.05)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from svertka.comparison.standings import verdict
+from svertka.evaluate.paired import Rung, halving, paired_gain
+from svertka.model_selection.leaderboard import verdict
 from svertka.schema import Estimate
-from svertka.transfer.choice import Rung, halving, paired_gain
 
 
 def test_gain_of_independent_images_has_the_usual_standard_error():

@@ -7,7 +7,7 @@ import pytest
 
 from svertka.data.loader import ImageSource
 from svertka.errors import DataError
-from svertka.transfer.features import extract
+from svertka.features.feature_table import extract
 
 
 class Store:

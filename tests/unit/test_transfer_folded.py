@@ -5,11 +5,11 @@ import pytest
 
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
-from svertka.transfer import probe
-from svertka.transfer.features import FeatureTable, write_shard
-from svertka.transfer.folded import fit_folds, joined, joint_head, mean_head
-from svertka.transfer.head import LinearHead
-from svertka.transfer.probe import fit_probe
+from svertka.features import linear_probe
+from svertka.features.feature_table import FeatureTable, write_shard
+from svertka.features.linear_head import LinearHead
+from svertka.features.linear_probe import fit_probe
+from svertka.features.probe_ensemble import fit_folds, joined, joint_head, mean_head
 
 
 def a_head(seed, k=3, d=7):
@@ -63,7 +63,7 @@ def test_each_image_is_judged_by_a_probe_that_has_not_seen_it(tmp_path, problem)
 
 def test_out_of_fold_figures_are_honest(tmp_path, monkeypatch):
     """Labels drawn at random cannot be foreseen, though hardly regularised probes learn their own images by heart."""
-    monkeypatch.setattr(probe, "STRENGTHS", (100.0,))
+    monkeypatch.setattr(linear_probe, "STRENGTHS", (100.0,))
     rng = np.random.default_rng(1)
     x_ND, y_N = rng.normal(size=(120, 300)), rng.integers(0, 2, 120)
     held = np.array_split(rng.permutation(120), 4)

@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from svertka.transfer.frozen_norm import FoldedNorms
+from svertka.training.fold_batchnorm import FoldedNorms
 
 
 class Awkward(nn.Module):

@@ -11,20 +11,20 @@ import pytest
 import torch
 from training_data import SIZE, bright_half, classifier
 
-from svertka.backbones import load_backbone
+from svertka.backbones.load import load_backbone
+from svertka.backbones.tensors import normalise, to_input
 from svertka.config import Augment, FineTune
+from svertka.config.fine_tuning import AUGMENTS
 from svertka.errors import ConfigError, DataError, TrainingError
 from svertka.messages import sentences
-from svertka.recipes import AUGMENTS
 from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
-from svertka.transfer import augment, checkpoint, loop
-from svertka.transfer.bf16_gradients import check_precision
-from svertka.transfer.budget import Allowance, Course
-from svertka.transfer.network import parameter_groups, set_mode, still_modules
-from svertka.transfer.pixels import normalise, to_input
-from svertka.transfer.session import open_session
-from svertka.transfer.strategies import make_strategy
-from svertka.transfer.views import mean_over_views, measure_flips
+from svertka.training import augmentation, checkpoint, loop
+from svertka.training.bf16_gradients import check_precision
+from svertka.training.budget import Allowance, Course
+from svertka.training.classifier import parameter_groups, set_mode, still_modules
+from svertka.training.phase_state import open_session
+from svertka.training.strategies import make_strategy
+from svertka.training.tta import mean_over_views, measure_flips
 
 
 @pytest.fixture
@@ -102,15 +102,15 @@ def test_gradients_are_clipped_to_a_norm_where_one_is_asked_for(task, tmp_path):
 def test_nothing_drawn_changes_nothing():
     still = Augment(min_area=1.0, brightness=0.0, contrast=0.0)
     x = torch.rand(4, 3, SIZE, SIZE)
-    drawn = augment.draw(still, 4, np.random.default_rng(0))
-    torch.testing.assert_close(augment.apply(drawn, x), x, atol=1e-5, rtol=0)
+    drawn = augmentation.draw(still, 4, np.random.default_rng(0))
+    torch.testing.assert_close(augmentation.apply(drawn, x), x, atol=1e-5, rtol=0)
 
 
 def test_flips_are_flips():
     only = Augment(mirror=True, min_area=1.0, brightness=0.0, contrast=0.0)
     x = torch.rand(16, 3, SIZE, SIZE)
-    drawn = augment.draw(only, 16, np.random.default_rng(0))
-    y = augment.apply(drawn, x)
+    drawn = augmentation.draw(only, 16, np.random.default_rng(0))
+    y = augmentation.apply(drawn, x)
     flipped = [torch.allclose(b, a.flip(2), atol=1e-5) for a, b in zip(x, y, strict=True)]
     kept = [torch.allclose(b, a, atol=1e-5) for a, b in zip(x, y, strict=True)]
     assert all(a != b for a, b in zip(flipped, kept, strict=True))
@@ -286,11 +286,11 @@ def test_strong_changes_mix_two_images_and_their_classes(task):
 
 
 def test_alternating_flips_show_every_view_in_turn():
-    signs = np.stack([augment.alternating(np.arange(6), 6, 0, epoch) for epoch in range(4)])
+    signs = np.stack([augmentation.alternating(np.arange(6), 6, 0, epoch) for epoch in range(4)])
     assert (signs[1::2, :, 0] == -signs[::2, :, 0]).all()
     for image in range(6):
         assert len({tuple(view) for view in signs[:, image]}) == 4
-    np.testing.assert_array_equal(augment.alternating(np.array([4, 2]), 6, 0, 3), signs[3, [4, 2]])
+    np.testing.assert_array_equal(augmentation.alternating(np.array([4, 2]), 6, 0, 3), signs[3, [4, 2]])
 
 
 def test_bfloat16_learns_about_the_same(task, tmp_path):
@@ -328,7 +328,7 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
     allowance = Allowance(seconds=130.0, afterwards_s=10.0, step_s=(1.0,), validation_s=0.0, over=(1.0,), most=(30,))
     longer = replace(longer, allowance=allowance)
     clock = Clock(2.0)
-    monkeypatch.setattr("svertka.transfer.budget.monotonic", clock)
+    monkeypatch.setattr("svertka.training.budget.monotonic", clock)
     whole = copy.deepcopy(classifier(longer))
     history = loop.train(whole, longer, tmp_path / "whole", clock.hear)
     assert 80 <= clock.now <= 114  # what follows takes twice its time, too
@@ -338,13 +338,13 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
     assert notice.values["done"] == pytest.approx(clock.now / 2 / 4)
 
     stopped = Clock(2.0, stop_at=6)
-    monkeypatch.setattr("svertka.transfer.budget.monotonic", stopped)
+    monkeypatch.setattr("svertka.training.budget.monotonic", stopped)
     with pytest.raises(KeyboardInterrupt):
         loop.train(copy.deepcopy(classifier(longer)), longer, tmp_path / "stopped", stopped.hear)
     kept = loop._read(tmp_path / "stopped", task)[1]
     assert kept.course.end < 30 * 4
     steady = Clock(0.0)
-    monkeypatch.setattr("svertka.transfer.budget.monotonic", steady)
+    monkeypatch.setattr("svertka.training.budget.monotonic", steady)
     resumed = replace(longer, allowance=replace(allowance, most=(1,)))  # so that it isn't made longer again
     loop.train(copy.deepcopy(classifier(longer)), resumed, tmp_path / "stopped", steady.hear)
     steps = sum(isinstance(event, Advanced) for event in steady.heard)

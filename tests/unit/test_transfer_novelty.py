@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 from scipy.stats import binom
 
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.classifier_graph import attach_distance, attach_head
+from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.predict import predict
 from svertka.errors import BundleError
-from svertka.export.bundle import load_bundle
-from svertka.export.graph import attach_distance, attach_head
-from svertka.export.predictor import open_predictor, predict_files
-from svertka.export.session import DISTANCE, open_session, run_in_batches
+from svertka.features.linear_head import LinearHead
+from svertka.features.ood import AXES, SHARE, Neighbourhood, told
+from svertka.inference.onnxruntime_session import DISTANCE, open_session, run_in_batches
 from svertka.messages import sentences
 from svertka.schema import Novelty
-from svertka.transfer.head import LinearHead
-from svertka.transfer.novelty import AXES, SHARE, Neighbourhood, told
 
 HEAD = LinearHead(np.zeros(3, np.float32), np.ones(3, np.float32), np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from svertka.features import linear_probe
+from svertka.features.feature_table import FeatureTable, write_shard
+from svertka.features.linear_probe import check_order, fit_probe, standardisation
 from svertka.schema import Catalog, ImageRecord, Split
-from svertka.transfer import probe
-from svertka.transfer.features import FeatureTable, write_shard
-from svertka.transfer.probe import check_order, fit_probe, standardisation
 
 
 def table_of(folder: Path, x_ND, y_N, widths=None) -> FeatureTable:
@@ -41,7 +41,7 @@ def test_probe_is_scikit_learns_regression(tmp_path, n, d, k):
 def test_large_tables_in_blocks_give_the_same_solution(tmp_path, monkeypatch):
     x_ND, y_N = problem(600, 20, 3)
     whole = fit_probe(table_of(tmp_path, x_ND, y_N), 3, seed=0)
-    monkeypatch.setattr(probe, "ENOUGH", 300)
+    monkeypatch.setattr(linear_probe, "ENOUGH", 300)
     blocks = fit_probe(table_of(tmp_path, x_ND, y_N), 3, seed=0)
     z = (x_ND - blocks.head.mean_D) / blocks.head.scale_D
     model = LogisticRegression(C=blocks.strength, tol=1e-6, max_iter=5000).fit(z, y_N)
@@ -133,7 +133,7 @@ def test_order_check_needs_images_enough(tmp_path):
 )
 def test_folds_keep_units_whole_where_each_class_can_be_learnt(units, whole):
     y_N = np.arange(60) // 15 % 2 if whole else np.arange(60) // 31
-    folds = probe.stratified_folds(y_N, units, seed=0)
+    folds = linear_probe.stratified_folds(y_N, units, seed=0)
     assert sorted(np.concatenate([held for _, held in folds])) == list(range(60))
     torn = [set(units[fitted]) & set(units[held]) for fitted, held in folds]
     assert all(not shared for shared in torn) == whole
@@ -146,7 +146,7 @@ def test_unseen_logits_are_those_of_regressions_that_had_not_seen_the_fold(tmp_p
     fitted = fit_probe(table_of(tmp_path, x_ND, y_N), k, seed=3)
     z = (x_ND - fitted.head.mean_D) / fitted.head.scale_D
     expected = np.empty((90, k))
-    for rest, held in probe.stratified_folds(y_N, np.arange(90), 3):
+    for rest, held in linear_probe.stratified_folds(y_N, np.arange(90), 3):
         expected[held] = LogisticRegression(C=fitted.strength, tol=1e-6).fit(z[rest], y_N[rest]).predict_proba(z[held])
     powers = np.exp(fitted.unseen_nK - fitted.unseen_nK.max(axis=1, keepdims=True))
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), expected, atol=0.02)

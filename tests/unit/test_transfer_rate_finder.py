@@ -6,12 +6,12 @@ import pytest
 import torch
 from training_data import SIZE, bright_half, classifier
 
-from svertka.backbones import load_backbone
+from svertka.backbones.load import load_backbone
 from svertka.config import FineTune
 from svertka.errors import TrainingError
-from svertka.transfer import loop
-from svertka.transfer.rate_finder import find_rate
-from svertka.transfer.strategies import make_strategy
+from svertka.training import loop
+from svertka.training.rate_finder import find_rate
+from svertka.training.strategies import make_strategy
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ import pytest
 import torch
 from training_data import bright_half, classifier
 
-from svertka.backbones import load_backbone
+from svertka.backbones.load import load_backbone
 from svertka.config import STRATEGY_NAMES, Augment, FineTune, Scratch
 from svertka.errors import ConfigError
-from svertka.transfer import loop
-from svertka.transfer.head import LinearHead
-from svertka.transfer.network import fresh_head, starting_head
-from svertka.transfer.strategies import as_text, describe, make_strategy, spans, stage_rates
+from svertka.features.linear_head import LinearHead
+from svertka.runs.phase_table import as_text, spans
+from svertka.training import loop
+from svertka.training.classifier import fresh_head, starting_head
+from svertka.training.strategies import describe, make_strategy, stage_rates
 
 SIZE = 32
 TRAINING = [name for name in STRATEGY_NAMES if name not in ("auto", "probe")]

@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import helper
 
-from svertka.engine.blas import _openblas, one_thread
-from svertka.engine.threads import Team
-from svertka.engine.twin import Twin
-from svertka.engine.twin.layout import Buffer, place
-from svertka.engine.twin.trace import layers, trace
+from svertka.engine.fast.blas import _openblas, one_thread
+from svertka.engine.fast.threads import Team
 from svertka.errors import GraphError, NotFoundError, ShapeError
+from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend.layout import Buffer, place
+from svertka.inference.numpy_backend.unit_trace import layers, trace
 from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 
@@ -165,8 +165,8 @@ def test_memory_is_reused(residual_model):
 
 
 def _plan_of(twin):
-    from svertka.engine.twin.plan import make_plan
-    from svertka.engine.twin.shapes import Sizes
+    from svertka.inference.numpy_backend.execution_plan import make_plan
+    from svertka.inference.numpy_backend.shape_inference import Sizes
 
     return make_plan(twin.graph, {"x": Sizes(IMAGES.shape, np.dtype(np.float32))}, 1, {})
 
@@ -330,7 +330,7 @@ def test_weights_outside_the_folder_are_refused(tmp_path):
 def test_numpy_alone_is_imported(tmp_path, residual_model):
     (tmp_path / "m.onnx").write_bytes(residual_model)
     code = (
-        "import sys, numpy as np\nfrom svertka.engine.twin import Twin\n"
+        "import sys, numpy as np\nfrom svertka.inference.numpy_backend import Twin\n"
         "Twin.from_onnx('m.onnx', 2)(np.ones((1, 3, 22, 26)))\n"
         "known = {*sys.stdlib_module_names, 'numpy', 'svertka', '__main__'}\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules if not name.startswith('_')} - known))"

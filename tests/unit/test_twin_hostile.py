@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from svertka.engine.twin import Twin
 from svertka.errors import GraphError, SvertkaError
+from svertka.inference.numpy_backend import Twin
 from twin_graphs import model_of
 
 

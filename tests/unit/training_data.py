@@ -3,8 +3,8 @@
 import numpy as np
 
 from svertka.data.loader import ImageSource
-from svertka.transfer.head import LinearHead
-from svertka.transfer.network import Classifier
+from svertka.features.linear_head import LinearHead
+from svertka.training.classifier import Classifier
 
 SIZE = 32
 

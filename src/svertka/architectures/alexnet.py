@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from svertka.architectures.network import Network
+from svertka.architectures.base import Network
 
 
 class TowerNorm(nn.LocalResponseNorm):

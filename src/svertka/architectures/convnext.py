@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.network import Network
+from svertka.architectures.base import Network
 
 # Table 9 of the paper: channels and blocks of the four stages.
 WIDTHS, BLOCKS = (96, 192, 384, 768), (3, 3, 9, 3)

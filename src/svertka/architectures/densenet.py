@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from svertka.architectures.network import Network, he_initialise, of_depth
+from svertka.architectures.base import Network, he_initialise, of_depth
 
 # Table 1 of the paper: layers in each of the four dense blocks; and growth rate and maps of the stem.
 LAYERS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}

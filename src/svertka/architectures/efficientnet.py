@@ -9,8 +9,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from svertka.architectures.base import Network, he_initialise
 from svertka.architectures.mobilenet import InvertedResidual, conv_norm_relu6
-from svertka.architectures.network import Network, he_initialise
 
 # Table 1 of the paper, stages 2 to 8: expansion, kernel, stride of the first block, channels, blocks; Lite0's.
 ROWS = (

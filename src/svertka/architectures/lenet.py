@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.network import Network
-from svertka.lenet_1998 import C3_TABLE, digit_codes
+from svertka.architectures.base import Network
+from svertka.engine.lenet import C3_TABLE, digit_codes
 
 
 class ScaledTanh(nn.Module):

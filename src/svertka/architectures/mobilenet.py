@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from svertka.architectures.network import Network, he_initialise
+from svertka.architectures.base import Network, he_initialise
 
 # Table 2 of the paper: expansion t, channels c, blocks n, stride s of the first.
 ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from svertka.errors import ConfigError, NotFoundError, did_you_mean
 
 if TYPE_CHECKING:
-    from svertka.architectures.network import Network
+    from svertka.architectures.base import Network
 
 SMALL_PX = 64  # images up to here are small
 SMALL_HW = 32, 32  # such an image, where none is named

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.network import Network, he_initialise, of_depth
+from svertka.architectures.base import Network, he_initialise, of_depth
 from svertka.errors import ConfigError
 
 # Table 1 of the paper: blocks in each of the four stages.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, max_pool2d
 
-from svertka.architectures.network import Network
+from svertka.architectures.base import Network
 from svertka.errors import ShapeError
 
 NAME = "small_cnn"

@@ -6,7 +6,7 @@ section 2 and table 1.
 
 from torch import Tensor, nn
 
-from svertka.architectures.network import Network, he_initialise, of_depth
+from svertka.architectures.base import Network, he_initialise, of_depth
 
 # Table 1 of the paper, columns A, B, D and E: 3×3 convolutions in each of the five blocks.
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

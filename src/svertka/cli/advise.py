@@ -12,7 +12,7 @@ from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError, did_you_mean
 from svertka.messages import sentences, text, word
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 from svertka.schema import Advice, Estimate, FeatureScore, Size
 
 _FORMATS = ("text", "json")
@@ -34,7 +34,7 @@ def advise(given: dict[str, Any], config_file: str, format: str) -> None:
         raise ConfigError(f"format is {format!r}; expected {' or '.join(_FORMATS)}.{did_you_mean(format, _FORMATS)}")
     need_training()
     config = make_config(given, config_file, verb="advise")
-    from svertka.advising import advise as measure
+    from svertka.model_selection.advise import advise as measure
 
     started = time.monotonic()
     with Progress() as progress:
@@ -73,7 +73,7 @@ def lines(advice: Advice, language: str = "en") -> Iterator[str]:
 
 def _matrix(advice: Advice, language: str) -> Iterator[str]:
     """The matrix with the data's own cell marked; between little and much stands a column of its own."""
-    from svertka.transfer.advisor import strategies_of
+    from svertka.model_selection.advisor import strategies_of
 
     header = ["", *(word("amount", size, language) for size in _SIZES)]
     table = [header]

@@ -12,7 +12,7 @@ from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 from svertka.schema import Comparison, Estimate, Event, EventSink, Notice, Standing, Versus
 
 MINUTES = 30.0
@@ -39,10 +39,10 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
     config = make_config(given, config_file, verb="compare", minutes=MINUTES)
     if folds < 2:
         raise ConfigError(f"folds is {folds}; expected 2 or more.")
-    from svertka import run_folder
-    from svertka.comparison import compare as race
-    from svertka.comparison import make_candidates
     from svertka.data.files import list_files
+    from svertka.model_selection.compare import compare as race
+    from svertka.model_selection.contenders import make_candidates
+    from svertka.runs import folder as run_folder
 
     candidates = make_candidates(strategies, backbones, config.backbone)
     list_files(config.data, config)  # a wrong path fails here, before anything is made
@@ -86,9 +86,9 @@ def _told(progress: Progress) -> EventSink:
 
 def save(comparison: Comparison, folder: Path, name: str) -> None:
     """Writes the table, all figures, and the picture as SVG and PNG."""
-    from svertka.architectures.drawing import save as save_drawing
-    from svertka.comparison.picture import picture
-    from svertka.whole_files import write_json, write_table
+    from svertka.model_selection.leaderboard_figure import picture
+    from svertka.util.atomic_files import write_json, write_table
+    from svertka.viz.drawing import save as save_drawing
 
     write_json(folder / FIGURES, asdict(comparison))
     rows = [_record(standing, comparison) for standing in comparison.standings]
@@ -124,7 +124,7 @@ def _spread(name: str, estimate: Estimate | None) -> dict[str, object]:
 
 def lines(comparison: Comparison) -> Iterator[str]:
     """The result as a person reads it in a terminal."""
-    from svertka.architectures.cards import write_table
+    from svertka.model_summary.summary import write_table
 
     rows = comparison.standings
     named = next((row.versus_cheapest.other for row in rows if row.versus_cheapest), "")

@@ -7,13 +7,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from svertka import run_folder
 from svertka.cli.extras import need_training
 from svertka.cli.output import spoken
 from svertka.cli.train import run, tell
 from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
 from svertka.errors import MissingExtraError
+from svertka.runs import folder as run_folder
 
 ABOUT = (
     "elpv-dataset: 2,624 electroluminescence images of solar cells, functional or defective (Deitsch et al. 2019, "

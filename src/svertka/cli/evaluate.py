@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import evaluate as judging
+from svertka.bundle.bundle import load_bundle, training_hashes, was_trained_on
+from svertka.bundle.predictor import Predictor, open_predictor, predict_files
 from svertka.cli.output import begins, in_words, may_write, phrase, spoken
 from svertka.cli.progress import Progress, counted
 from svertka.config import RunConfig
@@ -18,15 +20,13 @@ from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
-from svertka.export.bundle import load_bundle, training_hashes, was_trained_on
-from svertka.export.predictor import Predictor, open_predictor, predict_files
+from svertka.features.ood import told as how_unlike
 from svertka.messages import quoted, shortened, shown, shown_of, text
+from svertka.messages.translator import Voice, has_width
 from svertka.report.alerts import SHOWN, by_weight
-from svertka.report.voice import Voice, has_width
-from svertka.run_folder import METRICS, PREDICTIONS, config_fields
+from svertka.runs.folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, StepStarted
-from svertka.transfer.novelty import told as how_unlike
-from svertka.whole_files import read_json, write_json
+from svertka.util.atomic_files import read_json, write_json
 
 _METRICS = (
     "accuracy",

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from svertka.bundle.bundle import load_bundle
 from svertka.cli.inputs import find_inputs
 from svertka.cli.output import phrase, say, say_samples, speak
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, NotFoundError
-from svertka.explain.activations import describe, most_active
+from svertka.explain.feature_maps import describe, most_active
 from svertka.explain.insight import explain_image
-from svertka.explain.network import Image, Network, open_network
 from svertka.explain.occlusion import FINE
-from svertka.export.bundle import load_bundle
+from svertka.explain.opened_bundle import Image, Network, open_network
 from svertka.messages import shown
-from svertka.report.explanation import Activations, Explained, is_explanation, write_explanation
+from svertka.report.explain_page import Activations, Explained, is_explanation, write_explanation
 
 MOST = 50
 """Images of a page: each takes about 150 passes through the network and 400 kB of the page."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from svertka.cli.output import in_words, say
 from svertka.config import RunConfig
-from svertka.data.files import TABLE_SUFFIXES, natural_key, others_skipped, sort_out, walk
-from svertka.data.table import list_paths
+from svertka.data.image_table import list_paths
+from svertka.data.listing import TABLE_SUFFIXES, natural_key, others_skipped, sort_out, walk
 from svertka.errors import NotFoundError
 
 
@@ -55,7 +55,7 @@ def table_config(file: str) -> RunConfig | None:
     """
     if not file:
         return None
-    from svertka.run_folder import config_fields  # most calls name none, and predict is to start fast
+    from svertka.runs.folder import config_fields  # most calls name none, and predict is to start fast
 
     return RunConfig(**({"data": "-"} | config_fields(Path(file))))
 

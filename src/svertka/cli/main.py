@@ -72,7 +72,7 @@ def options(
 ) -> None:
     """Options that stand before the verb."""
     if version:
-        from svertka import __version__
+        from svertka.util.version import __version__
 
         typer.echo(f"svertka {__version__}")
         raise typer.Exit

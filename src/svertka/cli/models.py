@@ -54,8 +54,8 @@ def models(names: list[str], format: str, input_: str, small: bool, diagram: str
 
 def list_models(format: str) -> str:
     """All our networks; needs no torch."""
-    from svertka.architectures.cards import by_times, write_csv, write_table
-    from svertka.architectures.compare import whose
+    from svertka.model_summary.comparison_table import whose
+    from svertka.model_summary.summary import by_times, write_csv, write_table
 
     records: list[dict[str, Any]] = []
     for each in ARCHITECTURES.values():
@@ -94,13 +94,13 @@ def list_models(format: str) -> str:
 
 
 def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> None:
-    from svertka.architectures.cards import card, write_card
+    from svertka.model_summary.summary import card, write_card
 
     shape, target = _shape(name, input_, small), may_write(Path(diagram).expanduser()) if diagram else Path()
     network = _without_memory(name, shape[0], small)
     if diagram:
-        from svertka.architectures.diagram import draw
-        from svertka.architectures.drawing import save
+        from svertka.model_summary.diagram import draw
+        from svertka.viz.drawing import save
 
         path = save(draw(network, _title(name), shape), target)
         print(f"Drawn: {path}")
@@ -109,8 +109,8 @@ def _show(name: str, format: str, input_: str, small: bool, diagram: str) -> Non
 
 
 def _compare(names: list[str], format: str, input_: str, small: bool, measure: bool, out: str) -> str:
-    from svertka.architectures.compare import compare, write_comparison
-    from svertka.architectures.pictures import FILES, pictures
+    from svertka.model_summary.comparison_table import compare, write_comparison
+    from svertka.model_summary.figures import FILES, pictures
 
     if not names:
         raise ConfigError("no networks were named; expected: svertka models compare lenet5 alexnet vgg16 resnet50")
@@ -130,7 +130,7 @@ def _compare(names: list[str], format: str, input_: str, small: bool, measure: b
 def _without_memory(name: str, in_channels: int, small: bool) -> "nn.Module":
     import torch
 
-    from svertka.backbones import build_network
+    from svertka.backbones.load import build_network
 
     build = partial(build_network, name, in_channels=in_channels, small_images=small)
     try:

@@ -16,7 +16,7 @@ from svertka.data.ranges import told
 from svertka.errors import ConfigError, NotFoundError, did_you_mean
 from svertka.messages import LANGUAGES, sentences, shown, text
 from svertka.schema import Notice
-from svertka.whole_files import read_head
+from svertka.util.atomic_files import read_head
 
 BOM = "\ufeff"
 PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")

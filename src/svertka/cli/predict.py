@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.predictor import FilePrediction, open_predictor, predict_files
 from svertka.cli.inputs import Input, find_inputs
 from svertka.cli.output import (
     begins,
@@ -24,8 +26,6 @@ from svertka.cli.progress import counted
 from svertka.errors import ConfigError
 from svertka.evaluate.conformal import is_answer, possible_classes
 from svertka.evaluate.predictions import figure
-from svertka.export.bundle import load_bundle
-from svertka.export.predictor import FilePrediction, open_predictor, predict_files
 from svertka.schema import Bundle, Conformal
 
 _COLUMNS = ("path", "label", "confidence")  # of every table, first

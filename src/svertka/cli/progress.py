@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from svertka.cli.output import as_it_is, phrase
 from svertka.messages import shown
+from svertka.runs.log import describe
 from svertka.schema import Advanced, Event, RunStarted, StepEnded, StepStarted
-from svertka.step_log import describe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from svertka import run_folder
 from svertka.cli.output import phrase, speak, spoken
+from svertka.runs import folder as run_folder
 
 
 def report(run: str, language: str = "") -> None:

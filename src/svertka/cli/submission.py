@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.inputs import Input, find_inputs, table_config
 from svertka.cli.output import (
     begins,
@@ -26,8 +28,6 @@ from svertka.data.competition import is_test_image, plain
 from svertka.data.finder import ways_to_name
 from svertka.data.rows import as_number, read_table
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
-from svertka.export.bundle import load_bundle
-from svertka.export.predictor import open_predictor, predict_files
 
 LABELS = "labels"
 _POSITIVE = {"1": "0", "true": "false", "yes": "no", "positive": "negative"}

@@ -6,16 +6,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from svertka import run_folder
 from svertka.cli.extras import need_training
 from svertka.cli.output import PLAIN_SPACES, phrase, speak, spoken
 from svertka.cli.progress import Progress
 from svertka.config import RunConfig
+from svertka.config.fine_tuning import recipe
 from svertka.errors import ConfigError
-from svertka.recipes import recipe
+from svertka.messages.translator import Voice
 from svertka.report.alerts import SHOWN, make_alerts
 from svertka.report.results import make_decision
-from svertka.report.voice import Voice
+from svertka.runs import folder as run_folder
 from svertka.schema import RunRecord
 
 _HEADLINE = ("accuracy", "roc_auc")

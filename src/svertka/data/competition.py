@@ -7,7 +7,7 @@ missing, a folder ``train`` with one folder a class. Test images are never class
 from dataclasses import dataclass
 from pathlib import Path
 
-from svertka.data.files import TABLE_SUFFIXES, is_hidden
+from svertka.data.listing import TABLE_SUFFIXES, is_hidden
 
 TRAIN_TABLES = ("train", "trainlabels", "traininglabels", "labels", "training")
 _SAMPLES = ("samplesubmission", "submissionsample", "submissionformat", "samplesub", "submissiontemplate")

@@ -25,10 +25,10 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from svertka.data.decoding_limits import check_cost, check_speed, cost_of_opening, halve
 from svertka.data.failures import failed, said, unknown
 from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
 from svertka.data.jpeg import Scans, read_scans, without_end_marker
-from svertka.data.limits import check_cost, check_speed, cost_of_opening, halve
 from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, LARGE_BYTES
 from svertka.data.pillow import large_blocks, quiet_pillow
 from svertka.data.preprocess import apply_to_image

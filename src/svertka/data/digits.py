@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import DataError, MissingExtraError, NotFoundError
-from svertka.whole_files import read_file
+from svertka.util.atomic_files import read_file
 
 _TRAIN_OF_EACH = 400
 _IDX_NAMES = {

@@ -4,8 +4,8 @@ import os
 from pathlib import Path, PurePosixPath
 
 from svertka.data.competition import is_test_image
-from svertka.data.files import walk
 from svertka.data.formats import UNSUPPORTED_SUFFIXES, is_image
+from svertka.data.listing import walk
 
 
 def ways_to_name(path: str) -> set[str]:

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from svertka.data.decode import DECODE_VERSION
-from svertka.plain import from_plain
 from svertka.schema import ValueSpan
-from svertka.whole_files import sha256
+from svertka.util.atomic_files import sha256
+from svertka.util.from_dict import from_plain
 
 _INDEX_VERSION = 5
 _SECONDS_TO_WAIT = 5.0

@@ -13,7 +13,7 @@ from svertka.data.encodings import Text, read_text
 from svertka.data.formats import READABLE_SUFFIXES
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.schema import Notice
-from svertka.whole_files import read_file
+from svertka.util.atomic_files import read_file
 
 # Compared without case, spaces, dashes and underscores; earlier names win.
 USUAL_NAMES = {

@@ -13,15 +13,16 @@ from typing import TypeVar
 
 from svertka.config import MIN_IMAGES_PER_CLASS, RunConfig
 from svertka.data.decode import decoding
-from svertka.data.files import Entry, Listing, list_files, natural_key
+from svertka.data.files import list_files
 from svertka.data.fingerprint import fingerprint
 from svertka.data.index import Known, ScanIndex, Stamp, stamp
+from svertka.data.listing import Entry, Listing, natural_key
 from svertka.data.pillow import quiet_pillow
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply_to_image
 from svertka.errors import DataError, ImageRejected
-from svertka.runtime import compute_threads
 from svertka.schema import Advanced, Catalog, EventSink, ImageRecord, Notice, Preprocess, Rejection, ignore_events
+from svertka.util.runtime import compute_threads
 
 _REMEMBER_EVERY = 64
 _Item = TypeVar("_Item")

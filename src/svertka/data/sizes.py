@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from svertka.config.fine_tuning import SMALLEST_PX
 from svertka.data.decode import header_size
 from svertka.errors import ImageRejected
-from svertka.recipes import SMALLEST_PX
 
 _LOOKED_AT = 64
 

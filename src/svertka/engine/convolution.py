@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from svertka.engine import paths
 from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.fast import paths
+from svertka.engine.fast.sums import channel_sums
+from svertka.engine.fast.threads import runs, share, total
 from svertka.engine.geometry import Padding, PaddingMode
 from svertka.engine.padding import pad, pad_gradient
-from svertka.engine.sums import channel_sums
-from svertka.engine.threads import runs, share, total
 
 
 class ConvGradients(NamedTuple):

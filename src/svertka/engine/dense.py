@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from svertka.engine.arrays import Array, floats, same_shape
-from svertka.engine.threads import matmul
+from svertka.engine.fast.threads import matmul
 from svertka.errors import ShapeError
 
 

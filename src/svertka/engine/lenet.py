@@ -22,7 +22,6 @@ from svertka.engine.layers import (
     TableConv2d,
 )
 from svertka.engine.network import Network, Sequential
-from svertka.lenet_1998 import C3_TABLE, digit_codes
 
 CLASSES = 10
 criterion_1998 = partial(map_criterion, rubbish=1.0)
@@ -93,3 +92,35 @@ def _uniform(layer: Layer, fan_in: int, rng: np.random.Generator) -> Layer:
     weight = layer.parameters["weight"].value
     weight[...] = rng.uniform(-2.4 / fan_in, 2.4 / fan_in, weight.shape)
     return layer
+
+
+C3_TABLE = tuple(
+    tuple(map(int, row))
+    for row in "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345".split()
+)
+"""Which of the six maps of S2 each of the sixteen maps of C3 sees (table I): 60 connections instead of 96."""
+
+
+def digit_codes() -> list[list[float]]:
+    """The targets of the radial output: each digit drawn on 7 × 12 pixels, +1 for ink and -1 beside it; [10, 84].
+
+    The drawings are ours, in the spirit of the paper's figure 3: alike digits get alike codes.
+    """
+    rows = [line.split() for line in _DRAWINGS.strip().splitlines()]
+    return [[1.0 if pixel == "#" else -1.0 for row in rows for pixel in row[digit]] for digit in range(10)]
+
+
+_DRAWINGS = """
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+..###.. ...##.. ..###.. #######  #....## ####### ..####. ####### ..###.. ..####.
+.##.##. ..###.. .#...#. ....##. #....## #...... .##.... ##...## .##.##. .##..##
+.#...#. .####.. ##...## ...##.. #....## #...... ##..... ....##. .#...#. ##...##
+##...## ...##.. .....## ..###.. #....## ###.... #...... ....##. ##...## ##...##
+##...## ...##.. ....##. ....##. ##...## ..####. #.####. ...###. .##.##. .#..###
+##...## ...##.. ...##.. .....## .###### .....## ##...## ..####. ..###.. ..####.
+##...## ...##.. ..##... .....## .....## .....## ##...## ...##.. .##.##. .....##
+.#...#. ...##.. .##.... .....## .....## .....## ##...## ..##... ##...## .....##
+.##.##. ...##.. ##..... ##...## .....## ##...## .#...#. ..##... ##...## ....##.
+..###.. .####.. ####### .#####. .....## .#####. ..###.. ..##... .#####. ..###..
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+"""

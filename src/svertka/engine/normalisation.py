@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, same_shape
-from svertka.engine.sums import channel_products, channel_sums
+from svertka.engine.fast.sums import channel_products, channel_sums
 from svertka.errors import ShapeError
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, is_finite, same_shape
+from svertka.engine.fast.sums import plane_sums
 from svertka.engine.geometry import Pair, Window, pair, remembered
 from svertka.engine.padding import inside, pad
-from svertka.engine.sums import plane_sums
 from svertka.errors import ShapeError
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka import runtime
 from svertka.architectures.registry import SMALL_PX
-from svertka.candidates import unseen
+from svertka.bundle.bundle import write_bundle
+from svertka.bundle.classifier_graph import attach_head
+from svertka.bundle.predictor import Predictor, open_predictor
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource, batches
 from svertka.data.pixels import PixelStore, cache_dir
@@ -25,15 +26,15 @@ from svertka.data.ranges import decide
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
-from svertka.estimators.images import Images, catalog_of, is_paths, named, source_of, warn
+from svertka.estimators.image_input import Images, catalog_of, is_paths, named, source_of, warn
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.export.bundle import write_bundle
-from svertka.export.engine import FeatureEngine, open_engine, torch_features
-from svertka.export.graph import attach_head
-from svertka.export.predictor import Predictor, open_predictor
-from svertka.export.session import FEATURES, open_session, run_in_batches
-from svertka.learn import LEARNT, Candidate, Lesson, learn
-from svertka.materials import Materials
+from svertka.features.experiment import Materials
+from svertka.features.extractor import FeatureEngine, open_engine, torch_features
+from svertka.features.feature_table import extract
+from svertka.features.linear_head import LinearHead
+from svertka.features.linear_probe import fit_probe
+from svertka.inference.onnxruntime_session import FEATURES, open_session, run_in_batches
+from svertka.model_selection.select import LEARNT, Candidate, Lesson, learn
 from svertka.pipeline import CHECKED_IMAGES, PACKAGES
 from svertka.schema import (
     Bundle,
@@ -46,9 +47,8 @@ from svertka.schema import (
     Preprocess,
     Source,
 )
-from svertka.transfer.features import extract
-from svertka.transfer.head import LinearHead
-from svertka.transfer.probe import fit_probe
+from svertka.training.candidates import unseen
+from svertka.util import runtime
 
 WORTH_KEEPING = 32
 """Images from which on their features are kept on disk; a file for a few of them costs more than it saves."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import DataError
-from svertka.intervals import Z_95, share, wilson
+from svertka.evaluate.intervals import Z_95, share, wilson
 from svertka.schema import Estimate
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from svertka.errors import DataError, NotFoundError
 from svertka.schema import Predictions
-from svertka.whole_files import read_file
+from svertka.util.atomic_files import read_file
 
 COLUMNS = ("path", "label", "predicted", "confidence")
 _PROBABILITY, _LOGIT = "p:", "logit:"

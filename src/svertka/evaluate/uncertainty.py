@@ -33,8 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.evaluate.clusters import clustered_share, count_groups, logit_interval, sum_by_group
+from svertka.evaluate.intervals import Z_95, share, wilson
 from svertka.evaluate.metrics import Judged, Ranking
-from svertka.intervals import Z_95, share, wilson
 from svertka.schema import Estimate
 
 Groups = NDArray[np.int64] | None

@@ -1,7 +1,7 @@
 """What of a bundle's graph can be looked at: stages, head, first filters, and what a number of a stage sees.
 
-Nothing here runs the network. The classifier is linear on the means of the stages' maps (see ``transfer.network``), so
-the head's weights are all the gradients that a class activation map needs, and no torch is needed for it.
+Nothing here runs the network. The classifier is linear on the means of the stages' maps (see ``training.classifier``),
+so the head's weights are all the gradients that a class activation map needs, and no torch is needed for it.
 
 Shapes: K classes, D features, C channels of a stage, H/W rows and columns, O filters, K/L kernel.
 """
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.engine.twin.graph import Graph, Node
-from svertka.engine.twin.onnx_file import read
 from svertka.errors import BundleError
-from svertka.explain.field import Field, receptive_fields
-from svertka.export.session import FEATURES
-from svertka.transfer.head import LinearHead
+from svertka.features.linear_head import LinearHead
+from svertka.inference.onnxruntime_session import FEATURES
+from svertka.onnx_graph.graph import Graph, Node
+from svertka.onnx_graph.reader import read
+from svertka.onnx_graph.receptive_field import Field, receptive_fields
 
 # Operators that only reshape or join what is pooled already.
 _LAYOUT = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat"})

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.errors import ConfigError
-from svertka.explain.network import Look, Network
+from svertka.explain.opened_bundle import Look, Network
 
 Map = NDArray[np.float32]
 

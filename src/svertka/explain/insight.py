@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from svertka.data.loader import ImageSource
 from svertka.evaluate import predicted_labels, probabilities
 from svertka.explain.cam import evidence
-from svertka.explain.feature_map import MOST, map_features
-from svertka.explain.network import F32, Image, Network
+from svertka.explain.embedding import MOST, map_features
 from svertka.explain.occlusion import COARSE, covered_probability, occlude, occlusion_map
+from svertka.explain.opened_bundle import F32, Image, Network
 from svertka.explain.patches import top_patches
 from svertka.explain.sanity import METHODS, check_sanity
 from svertka.explain.shortcuts import probe_shortcuts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.explain.network import F32, Look, Network
+from svertka.explain.opened_bundle import F32, Look, Network
 
 FINE, COARSE = 12, 6
 """Cells a side of the map, for a page and for a run's report; a square of 2 × 2 cells is covered at a time."""

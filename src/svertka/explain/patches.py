@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.explain.network import F32, Image, Look, Network
+from svertka.explain.opened_bundle import F32, Image, Look, Network
 from svertka.schema import FeatureLevel, Patch, StagePatches
 
 

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from svertka.explain.cam import evidence
-from svertka.explain.network import F32, Image, Look, Network
 from svertka.explain.occlusion import COARSE, Occlusion, occlude, occlusion_map
+from svertka.explain.opened_bundle import F32, Image, Look, Network
+from svertka.features.linear_head import LinearHead
 from svertka.schema import MethodName, SanityCheck
-from svertka.transfer.head import LinearHead
 
 LARGEST_CORRELATION = 0.5
 """Between maps of the trained and a shuffled network, in the mean over images: above it, less than three quarters of

@@ -91,7 +91,7 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
     from torch import nn
 
     from svertka.architectures.small import Whitening
-    from svertka.backbones import load_backbone
+    from svertka.backbones.load import load_backbone
 
     backbone = load_backbone(name, weights, seed=seed)
     leaves = [
@@ -137,10 +137,10 @@ def of_bundle(path: str) -> FirstLayer:
         NotFoundError: there is no bundle, or its network has no convolution.
         BundleError: it is damaged.
     """
-    from svertka.export.bundle import load_bundle, read_checked
-    from svertka.export.engines import as_graph_error, open_twin
-    from svertka.export.manifest import MODEL
-    from svertka.export.outputs import check_finite
+    from svertka.bundle.bundle import load_bundle, read_checked
+    from svertka.bundle.manifest import MODEL
+    from svertka.inference.backends import as_graph_error, open_twin
+    from svertka.inference.outputs import check_finite
 
     bundle = load_bundle(path)
     twin, where = open_twin(read_checked(bundle, MODEL)), str(bundle.directory / MODEL)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.drawing import Drawing
 from svertka.architectures.resnet import CifarResNet, cifar_resnet
 from svertka.errors import ConfigError
-from svertka.lab.chart import Line, Panel, chart, write_power
-from svertka.lab.images import Images
-from svertka.lab.training import Recipe, Scale, train
+from svertka.lab.small_images import Images
+from svertka.lab.training_loop import Recipe, Scale, train
 from svertka.schema import Advanced, EventSink, StepStarted, ignore_events
+from svertka.viz.drawing import Drawing
+from svertka.viz.line_chart import Line, Panel, chart, write_power
 
 DEPTHS = (8, 20, 56, 110)
 _BATCH = 32

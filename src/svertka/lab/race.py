@@ -16,15 +16,15 @@ from statistics import median
 import torch
 from torch import nn
 
-from svertka import runtime
 from svertka.architectures import Architecture, find
-from svertka.architectures.drawing import Drawing
 from svertka.errors import ConfigError, SvertkaError, TrainingError
-from svertka.intervals import share
-from svertka.lab.chart import COLOURS, Line, Panel, chart
-from svertka.lab.images import SIDE_PX, Images
-from svertka.lab.training import Epoch, Recipe, adam, gentle_adam, images_seen, train
+from svertka.evaluate.intervals import share
+from svertka.lab.small_images import SIDE_PX, Images
+from svertka.lab.training_loop import Epoch, Recipe, adam, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
+from svertka.util import runtime
+from svertka.viz.drawing import Drawing
+from svertka.viz.line_chart import COLOURS, Line, Panel, chart
 
 DEEP = 8
 """Layers from which on a network that nothing normalises is trained by ``gentle_adam``.

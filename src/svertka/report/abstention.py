@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from svertka.messages.translator import Voice
 from svertka.report.results import CLASS_ROWS_SHOWN, ScoreView, make_score
-from svertka.report.voice import Voice
 from svertka.schema import Evaluation
 
 

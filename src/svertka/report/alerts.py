@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from svertka.evaluate import FEW_IMAGES, FEW_IN_A_CLASS
+from svertka.messages.translator import Voice
 from svertka.report.headline import beats_majority
-from svertka.report.voice import Voice
 from svertka.schema import Notice, RunRecord, ShortcutProbe
 
 _MANY_REJECTED = 0.05

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from svertka.config import RunConfig
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 from svertka.schema import RunRecord, Split, StepCost
 
 

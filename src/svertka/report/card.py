@@ -9,16 +9,16 @@ images come from, who named their classes, what the model is for) is asked for, 
 import re
 from pathlib import Path
 
-from svertka import __version__
 from svertka.evaluate.predictions import predicted_labels
+from svertka.messages.translator import Voice
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
 from svertka.report.mistakes import surest_mistakes
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows, positive_class
 from svertka.report.templating import file_bytes, make_environment, minute
-from svertka.report.voice import Voice
 from svertka.schema import SPLIT_NAMES, RunRecord
+from svertka.util.version import __version__
 
 _MISTAKES_SHOWN = 5
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.report.scales import Axis, Tick, path, round_ticks, spread
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 from svertka.schema import EpochRow
+from svertka.viz.scales import Axis, Tick, path, round_ticks, spread
 
 # Drawn about as wide as a phone, so that letters keep their size there; a desktop shows two charts side by side.
 WIDTH = 360

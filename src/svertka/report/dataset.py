@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.report.pictures import Thumbnail, thumbnails
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
+from svertka.report.thumbnails import Thumbnail, thumbnails
 from svertka.schema import SPLIT_NAMES, Catalog, Leak, Rejection, RunRecord
 
 _CLASSES_WITH_SAMPLES = 12

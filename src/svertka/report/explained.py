@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from svertka.messages.translator import Voice
 from svertka.report.dataset import Sample
-from svertka.report.heat import data_address, overlay
-from svertka.report.pictures import Thumbnail
-from svertka.report.voice import Voice
+from svertka.report.thumbnails import Thumbnail
 from svertka.schema import Explanation, Heat
+from svertka.viz.heatmap import data_address, overlay
 
 Pixels = NDArray[np.uint8]
 CLASSES_SHOWN = 3

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from svertka.messages.translator import Voice
 from svertka.report.results import positive_class
-from svertka.report.voice import Voice
 from svertka.schema import Estimate, Evaluation, RunRecord
 
 # The first of these that the evaluation has is the headline.

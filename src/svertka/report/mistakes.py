@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from svertka.evaluate.predictions import predicted_labels, probabilities
+from svertka.messages.translator import Voice
 from svertka.report.dataset import Sample, picture_problem
-from svertka.report.pictures import thumbnails
-from svertka.report.voice import Voice
+from svertka.report.thumbnails import thumbnails
 from svertka.schema import RunRecord
 
 _MISTAKES_SHOWN = 12

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from svertka.messages.translator import Voice
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
 from svertka.report.charts import learning_charts
-from svertka.report.curves import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
+from svertka.report.evaluation_charts import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.phases import make_phases
@@ -22,7 +23,6 @@ from svertka.report.results import (
 )
 from svertka.report.seeing import make_seeing
 from svertka.report.templating import file_bytes, make_environment, minute
-from svertka.report.voice import Voice
 from svertka.schema import RunRecord
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
+from svertka.runs.phase_table import Span, spans
 from svertka.schema import PhaseRow
-from svertka.transfer.strategies import Span, spans
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 from svertka.schema import ClassScores, Decision, Estimate, Evaluation
 
 MATRIX_CLASSES = 30

@@ -10,14 +10,14 @@ from PIL import Image
 
 from svertka.data import decode
 from svertka.errors import ImageRejected
+from svertka.messages.translator import Voice
 from svertka.report.charts import Chart, Dot, Key, Line
 from svertka.report.dataset import Sample, picture_problem
 from svertka.report.explained import ExplainedView, make_explained
-from svertka.report.heat import bar_style, data_address
-from svertka.report.pictures import Thumbnail
-from svertka.report.scales import Axis
-from svertka.report.voice import Voice
+from svertka.report.thumbnails import Thumbnail
 from svertka.schema import FeatureMap, Patch, Preprocess, RunRecord, SanityCheck, ShortcutProbe, StagePatches
+from svertka.viz.heatmap import bar_style, data_address
+from svertka.viz.scales import Axis
 
 _PATCH_PX = 112
 _COLOURS = 4  # classes with a colour of their own; s5 is kept for wrong answers

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from svertka.messages import shown
-from svertka.report.voice import Voice
+from svertka.messages.translator import Voice
 
 if TYPE_CHECKING:
     from jinja2 import Environment

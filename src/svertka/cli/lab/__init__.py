@@ -72,7 +72,7 @@ def scratch(
     seed: Annotated[int, _seed("Of weights, order and augmentation.")] = 0,
 ) -> None:
     """Train LeNet-5 on handwritten digits in NumPy alone."""
-    from svertka import runtime
+    from svertka.util import runtime
 
     runtime.setup(threads=1)  # before NumPy is imported; the matrices are too small for more threads
     from svertka.cli.lab.scratch import scratch as verb

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.architectures.drawing import save_png
 from svertka.cli.lab import outputs
 from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, read_image, sheet, size_of
 from svertka.engine import filters
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Padding, Window
 from svertka.errors import ConfigError
+from svertka.viz.drawing import save_png
 
 
 def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: str, out: str) -> None:

@@ -1,8 +1,8 @@
 """``svertka lab degradation``: does a deeper net learn worse?"""
 
-from svertka import runtime
 from svertka.cli.extras import need_training
 from svertka.cli.progress import Progress, duration
+from svertka.util import runtime
 
 _HELD_OUT = 500
 
@@ -11,7 +11,7 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
     """Trains plain and residual nets of 20 and 56 layers, draws their training errors, and says what they show.
 
     Args:
-        data: see ``lab.images.load_images``.
+        data: see ``lab.small_images.load_images``.
         images: to train on; 0 for all.
         epochs: of each network.
         seed: of weights, images and order.
@@ -22,9 +22,9 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
     """
     need_training()
     runtime.setup()
-    from svertka.architectures.drawing import save
     from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import degradation as lab
+    from svertka.viz.drawing import save
 
     drawn, csv = files(out, "degradation.svg", lab.Row, [data])
     with Progress() as progress:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from svertka.cli.lab import outputs
 from svertka.cli.progress import Progress
 from svertka.errors import ConfigError, NotFoundError
-from svertka.lab.images import DIGITS, Images, load_images
-from svertka.lab.table import kept
+from svertka.lab.growing_csv import kept
+from svertka.lab.small_images import DIGITS, Images, load_images
 
 Row = TypeVar("Row")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.architectures.drawing import save_png
 from svertka.cli.lab import outputs
 from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner, read_image, sheet, size_of
 from svertka.engine.arrays import Array
 from svertka.engine.functional import conv2d
 from svertka.errors import NotFoundError, WeightsError
 from svertka.schema import Preprocess
+from svertka.viz.drawing import save_png
 
 _MAPS, _COLUMNS = 32, 8
 
@@ -96,7 +96,7 @@ def _first_filters(weights: str) -> _Filters:
         from svertka.cli.extras import need_training
 
         need_training()
-        from svertka.pretrained import embedded_weights
+        from svertka.backbones.pretrained import embedded_weights
 
         name, kernels = _of_file(embedded_weights("efficientnet_lite0"))
         return _Filters(
@@ -105,8 +105,8 @@ def _first_filters(weights: str) -> _Filters:
         )  # fmt: skip
     path, preprocess, whose = Path(weights).expanduser(), Preprocess(), "since a file of weights doesn't tell its own"
     if path.is_dir():
-        from svertka.export.bundle import load_bundle
-        from svertka.export.manifest import WEIGHTS
+        from svertka.bundle.bundle import load_bundle
+        from svertka.bundle.manifest import WEIGHTS
 
         bundle = load_bundle(path)
         path, preprocess, whose = bundle.directory / WEIGHTS, bundle.preprocess, "as the bundle tells"
@@ -126,7 +126,7 @@ def _of_file(path: Path) -> tuple[str, NDArray[np.float32]]:
         from svertka.cli.extras import need_training
 
         need_training()
-        from svertka.pretrained import read_state
+        from svertka.backbones.pretrained import read_state
 
         arrays = {name: tensor.float().numpy() for name, tensor in read_state(path).items()}
     found = [(name, w) for name, w in arrays.items() if w.ndim == 4 and w.shape[1] == 3 and w.shape[2] > 1]

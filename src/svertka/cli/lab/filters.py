@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from svertka.architectures.drawing import save_png
 from svertka.cli.lab import outputs
 from svertka.cli.lab.picture import (
     Pixels,
@@ -20,6 +19,7 @@ from svertka.cli.lab.picture import (
 )
 from svertka.engine import filters as engine
 from svertka.engine.arrays import Array
+from svertka.viz.drawing import save_png
 
 _LONGEST_PX = 480
 """A larger image is scaled down to this side first, or the work of a 3 × 3 kernel could not be seen on the sheet."""

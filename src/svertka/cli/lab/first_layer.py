@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from svertka import runtime
-from svertka.architectures.drawing import save_png
 from svertka.cli.extras import need_training
 from svertka.cli.inputs import Input, find_inputs
 from svertka.cli.lab.experiment import collect, files, tell
@@ -18,6 +16,8 @@ from svertka.data.decode import load
 from svertka.errors import DataError, ImageRejected
 from svertka.lab import first_layer as lab
 from svertka.schema import Advanced, StepStarted
+from svertka.util import runtime
+from svertka.viz.drawing import save_png
 
 _MOST_IMAGES = 64
 _MOST_FILTERS = 64

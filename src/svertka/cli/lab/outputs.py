@@ -8,10 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from svertka.architectures.drawing import MARKS
 from svertka.cli import output
 from svertka.errors import ConfigError, NotFoundError
-from svertka.whole_files import read_head
+from svertka.util.atomic_files import read_head
+from svertka.viz.drawing import MARKS
 
 _HEAD_BYTES = 4096  # of a picture: where its mark stands
 

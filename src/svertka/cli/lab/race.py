@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from svertka import runtime
 from svertka.cli.extras import need_training
 from svertka.cli.progress import Progress
 from svertka.errors import ConfigError
+from svertka.util import runtime
 
 if TYPE_CHECKING:
     from svertka.lab.race import Result
@@ -31,7 +31,7 @@ def race(
 
     Args:
         names: of our architectures.
-        data: see ``lab.images.load_images``.
+        data: see ``lab.small_images.load_images``.
         images: to train on; 0 for all.
         epochs: of each network.
         target: accuracy in 0..1 whose time is told; None means the highest that all reached.
@@ -46,10 +46,10 @@ def race(
     runtime.setup()
     if target is not None and not 0 < target <= 1:
         raise ConfigError(f"--target is {target:g}; expected an accuracy above 0, at most 1, such as 0.9.")
-    from svertka.architectures.drawing import save
     from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import race as lab
-    from svertka.lab.training import Recipe
+    from svertka.lab.training_loop import Recipe
+    from svertka.viz.drawing import save
 
     entries, recipe = lab.enter(names), Recipe(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
     drawn, csv = files(out, "race.svg", lab.Lap, [data])
@@ -71,8 +71,8 @@ def race(
 
 
 def _table(found: "Sequence[Result]", target: float) -> str:
-    from svertka.architectures.cards import write_table
     from svertka.lab.race import write_accuracy
+    from svertka.model_summary.summary import write_table
 
     header = ("network", "parameters", "s/epoch", "accuracy at the end", f"s to {target:.0%}", "peak MB")
     rows = [

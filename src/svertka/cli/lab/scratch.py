@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.architectures.drawing import save_png
 from svertka.cli.lab.outputs import may_write
 from svertka.cli.lab.picture import Tile, as_signed, sheet
 from svertka.cli.output import PLAIN_SPACES
@@ -21,8 +20,9 @@ from svertka.engine.network import Network, read_arrays
 from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
 from svertka.errors import ConfigError, SvertkaError, did_you_mean
-from svertka.intervals import share
-from svertka.report.voice import Voice
+from svertka.evaluate.intervals import share
+from svertka.messages.translator import Voice
+from svertka.viz.drawing import save_png
 
 _VALIDATION_EVERY = 10
 _MISTAKES = 12

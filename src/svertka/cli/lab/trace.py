@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from svertka.bundle.bundle import load_bundle, read_checked
+from svertka.bundle.manifest import MODEL
 from svertka.cli.output import say_samples
 from svertka.data import decode
-from svertka.engine.twin.trace import Layer, Trace, layers
-from svertka.engine.twin.trace import trace as take_apart
 from svertka.errors import ConfigError, DataError, ImageRejected
-from svertka.export.bundle import load_bundle, read_checked
-from svertka.export.engines import as_graph_error, open_twin, run_twin
-from svertka.export.manifest import MODEL
-from svertka.export.outputs import check_finite, check_outputs, output_names
+from svertka.inference.backends import as_graph_error, open_twin, run_twin
+from svertka.inference.numpy_backend.unit_trace import Layer, Trace, layers
+from svertka.inference.numpy_backend.unit_trace import trace as take_apart
+from svertka.inference.outputs import check_finite, check_outputs, output_names
 
 _IN_FULL = 3  # input channels whose window, kernel and products are printed
 _SUMS_SHOWN = 12

@@ -1,0 +1,1 @@
+"""The bundle: a trained classifier as a folder that predicts without torch."""

@@ -1,0 +1,169 @@
+"""A bundle and image files become probabilities, with decoding running ahead of the network. No torch."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.bundle.bundle import load_bundle, read_checked
+from svertka.bundle.manifest import MODEL
+from svertka.data import decode
+from svertka.errors import ConfigError, ImageRejected, did_you_mean
+from svertka.inference.backends import ENGINES, Run, open_graph
+from svertka.inference.onnxruntime_session import batch_size
+from svertka.inference.outputs import check_outputs, output_names
+from svertka.schema import Bundle, Preprocess
+from svertka.util import runtime
+
+# Calls of the network for which images may wait, decoded: enough that neither side starves, 150 kB each at 224 px.
+_AHEAD = 8
+
+AUTO = "auto"
+"""The engine that the bundle names."""
+
+Images = NDArray[np.uint8]
+Infer = Callable[[Images], tuple[NDArray[np.float32], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePrediction:
+    """What the model said of one file, or why the file couldn't be read.
+
+    Attributes:
+        path: of the file.
+        logits_K: before temperature.
+        probabilities_K: one a class.
+        distance: to the nearest training image (see ``Bundle.novelty``); None where the bundle remembers none.
+        error: empty where the file was read.
+        notes: how it was read, as codes; see ``decode.Decoded``.
+    """
+
+    path: Path
+    logits_K: NDArray[np.float32] | None = None
+    probabilities_K: NDArray[np.float32] | None = None
+    distance: float | None = None
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A bundle whose graph is open.
+
+    Attributes:
+        bundle: it.
+        infer: prepared images (uint8 [N, S, S, 3]) to logits (before temperature) and probabilities, both [N, K], and
+            distances [N] where the bundle has them.
+        threads: for decoding and for the network.
+    """
+
+    bundle: Bundle
+    infer: Infer
+    threads: int
+
+
+def open_predictor(bundle: Bundle | Path | str, threads: int = 0, engine: str = AUTO) -> Predictor:
+    """Opens a bundle's graph.
+
+    Args:
+        bundle: from ``load_bundle``, or the folder of a bundle or run.
+        threads: for decoding and for the network; 0 means all processors that this process may use.
+        engine: ``"onnx"`` for ONNX Runtime, ``"numpy"`` for the NumPy twin, ``"auto"`` for that of them which the
+            bundle names as the quicker one; probabilities agree to 1e-4.
+
+    Raises:
+        ConfigError: threads is below 0, or there is no such engine.
+        BundleError: the graph has changed since the bundle was loaded, cannot be opened, or doesn't fit the manifest.
+        GraphError: the NumPy twin doesn't know one of the graph's operators.
+    """
+    if threads < 0:
+        raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
+    known = (AUTO, *ENGINES)
+    if engine not in known:
+        raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
+    threads = runtime.compute_threads(threads)
+    bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    run = open_graph(read_checked(bundle, MODEL), bundle.engine if engine == AUTO else engine, threads)
+    return Predictor(bundle, _checked(run, bundle), threads)
+
+
+def _checked(run: Run, bundle: Bundle) -> Infer:
+    """Every batch is looked at before anybody sees it."""
+    names, classes, where = output_names(bundle), len(bundle.class_names), str(bundle.directory / MODEL)
+
+    def infer(images_NSSC: Images) -> tuple[NDArray[np.float32], ...]:
+        outputs = run(images_NSSC, names)
+        check_outputs(outputs, names, len(images_NSSC), classes, where)
+        return outputs
+
+    return infer
+
+
+def predict_files(
+    predictor: Predictor, paths: Iterable[Path | str], *, max_pixels: int = decode.DEFAULT_MAX_PIXELS
+) -> Iterator[FilePrediction]:
+    """Predicts files in the order in which they come.
+
+    Memory stays bounded: prepared images wait for at most ``_AHEAD`` calls, however many paths there are.
+
+    Args:
+        predictor: an open bundle.
+        paths: of image files; one path alone is one file.
+        max_pixels: larger images are refused by their header.
+
+    Yields:
+        One result a path; a file that cannot be read gives its error, and the rest goes on.
+    """
+    preprocess = predictor.bundle.preprocess
+    files = map(Path, [paths] if isinstance(paths, str | Path) else paths)
+    with ThreadPoolExecutor(predictor.threads, thread_name_prefix="svertka-decode") as pool:
+        try:
+            decoded = _decoded_ahead(pool, files, preprocess, max_pixels)
+            for batch in _batches(decoded, batch_size(preprocess.size_px)):
+                yield from _predict_batch(predictor, batch)
+        finally:
+            pool.shutdown(cancel_futures=True)  # a caller who stops early waits for no more than what is running
+
+
+Prepared = tuple[Path, tuple[Images, tuple[str, ...]] | ImageRejected]
+
+
+def _decoded_ahead(
+    pool: ThreadPoolExecutor, paths: Iterable[Path], preprocess: Preprocess, max_pixels: int
+) -> Iterator[Prepared]:
+    """Prepared images in order, while the pool works on those that come next."""
+
+    def prepare(path: Path) -> Prepared:
+        try:
+            return path, decode.load_noted(path, preprocess, max_pixels=max_pixels)
+        except ImageRejected as rejected:
+            return path, rejected
+
+    coming = iter(paths)
+    ahead = _AHEAD * batch_size(preprocess.size_px)
+    waiting: deque[Future[Prepared]] = deque(pool.submit(prepare, path) for path in itertools.islice(coming, ahead))
+    while waiting:
+        yield waiting.popleft().result()
+        waiting.extend(pool.submit(prepare, path) for path in itertools.islice(coming, 1))
+
+
+def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
+    while batch := list(itertools.islice(prepared, size)):
+        yield batch
+
+
+def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[FilePrediction]:
+    images = [found[0] for _, found in batch if not isinstance(found, ImageRejected)]
+    answers = iter(zip(*predictor.infer(np.stack(images)), strict=True) if images else ())
+    for path, found in batch:
+        if isinstance(found, ImageRejected):
+            yield FilePrediction(path, error=str(found))
+        else:
+            logits_K, probabilities_K, *distance = next(answers)
+            far = float(distance[0]) if distance else None
+            yield FilePrediction(path, logits_K, probabilities_K, far, notes=found[1])

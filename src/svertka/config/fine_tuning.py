@@ -1,0 +1,282 @@
+"""How a network's weights are trained: every number of it, with its default, as frozen records.
+
+``training.strategies`` turns these numbers into phases; ``RECIPES`` are named sets of configuration fields.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+from svertka.errors import ConfigError, did_you_mean
+
+BatchNormMode = Literal["frozen", "batch"]
+Rates = Literal["decay", "ladder", "listed"]
+
+SMALLEST_PX = 28
+"""Side of the smallest input: five halvings leave one number of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augment:
+    """Random changes of training images, drawn from (seed, epoch, step) or (seed, epoch, image).
+
+    In TOML a name of ``AUGMENTS`` may stand in place of the table: ``augment = "strong"``.
+
+    Attributes:
+        mirror: left to right with probability 1/2.
+        upside_down: top to bottom with probability 1/2.
+        alternate: a flip is drawn in the first epoch only and then alternates, so that in two epochs an image is seen
+            both ways (Jordan 2024, arXiv 2404.00498, section 3.6).
+        min_area: a crop keeps at least this share of the area and is scaled back (1.0: no crop).
+        shift: moved by up to this share of the side, what comes in is reflected.
+        rotate_deg: turned by up to so many degrees either way.
+        brightness: factor drawn from 1 ± this.
+        contrast: likewise.
+        trivial: one operation of torchvision's ``TrivialAugmentWide`` an image (arXiv 2103.10158).
+        erase: probability that a rectangle is erased (torchvision's ``RandomErasing``, arXiv 1708.04896).
+        mix: probability that a batch is mixed, by MixUp (arXiv 1710.09412) or CutMix (arXiv 1905.04899) in equal parts.
+    """
+
+    mirror: bool = False
+    upside_down: bool = False
+    alternate: bool = False
+    min_area: float = 0.85
+    shift: float = 0.0
+    rotate_deg: float = 0.0
+    brightness: float = 0.15
+    contrast: float = 0.15
+    trivial: bool = False
+    erase: float = 0.0
+    mix: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_area <= 1:
+            raise ConfigError(f"min_area is {self.min_area}; expected above 0, at most 1.")
+        for name in ("brightness", "contrast", "shift"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
+        for name in ("erase", "mix"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a probability of 0 to 1.")
+        if not 0 <= self.rotate_deg <= 180:
+            raise ConfigError(f"rotate_deg is {self.rotate_deg}; expected 0 to 180 degrees.")
+
+    @classmethod
+    def named(cls, name: str) -> "Augment":
+        """A preset.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        if name not in AUGMENTS:
+            hint = did_you_mean(name, AUGMENTS)
+            raise ConfigError(f"augment is {name!r}; expected a table, or one of {', '.join(AUGMENTS)}.{hint}")
+        return AUGMENTS[name]
+
+
+# "flips" is for images that are all framed alike (cells, plates, faces), where moving the frame can do harm
+# (benchmarks/LOG.md). Which flips are used is measured, see ``FineTune.measure_flips``.
+AUGMENTS: Mapping[str, Augment] = {
+    "none": Augment(min_area=1.0, brightness=0.0, contrast=0.0),
+    "flips": Augment(alternate=True, min_area=1.0, brightness=0.0, contrast=0.0),
+    "light": Augment(),
+    "strong": Augment(min_area=0.5, shift=0.05, rotate_deg=10.0, trivial=True, erase=0.25, mix=0.5),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FineTune:
+    """How pretrained weights are trained further.
+
+    The defaults are tuned for linear probe, then fine-tuning (LP-FT, Kumar et al. 2022, arXiv 2202.10054): all stages
+    are thawed and rates grow toward the last; the head, which starts from the probe, learns most gently.
+
+    Attributes:
+        max_epochs: upper bound over all phases that train stages; the time budget may allow fewer.
+        min_epochs: with a budget for fewer (and fewer than ``max_epochs``), an epoch is a part of the images, so that
+            validation has so many to choose among.
+        epoch_images: images of an epoch, taken in turn so that none comes twice before all came once; 0: all.
+        head_epochs: of the phase in which a fresh head learns alone (gradual, two-stage).
+        second_epochs: of two-stage training's second stage.
+        batch_size: images a step.
+        micro_batch: images that go through the network at once, 0 for all of a step's; gradients add up to the step's.
+            Where memory runs out it is halved by itself. Statistics of BatchNorm are those of the part.
+        head_scale: a head that starts from the probe starts with so much of its logits. A probe is sure of every image
+            that it was fitted to, so that at full strength they have nothing left to teach.
+        head_rate: peak learning rate of a head that starts from the probe.
+        fresh_head_rate: of one that starts from zero; two-stage training's second stage has a tenth of it everywhere.
+        stage_rate: peak learning rate of the last stage; where the budget cuts fine-tuning short, a part of it.
+        stage_decay: each stage further from the head learns at this factor of the next one's rate.
+        rates: ``"decay"`` is the two above; ``"ladder"`` rises from 1e-5 at the first stage to 1e-2 at the head, by
+            equal factors; ``"listed"`` takes ``listed_rates``.
+        listed_rates: peak rate of each stage, input to output, then of the head.
+        norm_bias_factor: biases of BatchNorm learn at so many times the rate of their stage.
+        weight_decay: of AdamW, on weights of convolutions and linear layers (not on biases and BatchNorm).
+        warmup: share of a phase's steps in which the rate rises linearly; then it falls as a half cosine to zero.
+        label_smoothing: share of the target spread over all classes.
+        balance: ``"weights"`` makes every class count alike in the loss; ``"sampling"`` draws classes equally often.
+        average_decay: of the exponential moving average of the weights, which is what is judged and kept.
+        clip_norm: a step's gradients are scaled down to this L2 norm over all parameters where theirs is greater
+            (Pascanu et al. 2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are.
+        batch_norm: of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch
+            and updates them. Stages that don't train always keep theirs.
+        precision: of the convolutions' gradients. ``"auto"`` is ``"bf16"`` where the processor has matrix units for
+            it (ResNets and VGG take half to two thirds of the time), ``"float32"`` elsewhere. All else is float32.
+        epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
+            told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
+        patience: epochs of a phase without a better one before it stops, counted from its half time at the
+            earliest.
+        measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
+            those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
+        average_views: the finished network judges an image and its flips and takes the mean; costs as many passes.
+        average_shifts: it also judges the image moved by a pixel both ways, at half the weight together.
+        augment: random changes of the training images.
+    """
+
+    max_epochs: int = 24
+    min_epochs: int = 4
+    head_epochs: int = 10
+    second_epochs: int = 10
+    epoch_images: int = 0
+    batch_size: int = 32
+    micro_batch: int = 0
+    head_scale: float = 0.2
+    head_rate: float = 1e-4
+    fresh_head_rate: float = 1e-3
+    stage_rate: float = 8e-4
+    stage_decay: float = 0.8
+    rates: Rates = "decay"
+    listed_rates: tuple[float, ...] = ()
+    norm_bias_factor: float = 1.0
+    weight_decay: float = 0.02
+    warmup: float = 0.1
+    label_smoothing: float = 0.1
+    balance: Literal["none", "weights", "sampling"] = "none"
+    average_decay: float = 0.98
+    clip_norm: float = 1.0
+    batch_norm: BatchNormMode = "frozen"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    epochs_by: Literal["log_loss", "fitted_log_loss"] = "log_loss"
+    patience: int = 6
+    measure_flips: bool = True
+    average_views: bool = True
+    average_shifts: bool = False
+    augment: Augment = Augment()
+
+    def __post_init__(self) -> None:
+        for name in ("min_epochs", "max_epochs", "head_epochs", "second_epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more.")
+        if self.epoch_images < 0:
+            raise ConfigError(f"epoch_images is {self.epoch_images}; expected 1 or more, or 0 for all images.")
+        if not 0 <= self.micro_batch <= self.batch_size:
+            raise ConfigError(f"micro_batch is {self.micro_batch}; expected 0 to batch_size ({self.batch_size}).")
+        for name in ("head_rate", "fresh_head_rate", "stage_rate", "norm_bias_factor"):
+            if not 0 < getattr(self, name) < math.inf:
+                what = "factor" if name == "norm_bias_factor" else "rate"
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a finite {what} above 0.")
+        if not all(0 <= rate < math.inf for rate in self.listed_rates):
+            raise ConfigError(f"listed_rates are {list(self.listed_rates)}; expected finite rates of 0 or more.")
+        if bool(self.listed_rates) != (self.rates == "listed"):
+            raise ConfigError(
+                f"rates is {self.rates!r} with {len(self.listed_rates)} listed_rates; expected both "
+                "rates = 'listed' and one listed rate for each stage and the head, or neither."
+            )
+        for name in ("stage_decay", "head_scale"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected above 0, at most 1.")
+        for name in ("weight_decay", "warmup", "label_smoothing", "average_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
+        if not 0 <= self.clip_norm < math.inf:
+            raise ConfigError(f"clip_norm is {self.clip_norm}; expected a finite norm above 0, or 0 for no clipping.")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                wanted = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+                hint = did_you_mean(str(getattr(self, name)), allowed)
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {wanted}.{hint}")
+
+    def with_epochs(self, epochs: int) -> Self:
+        """The same settings with another number of epochs."""
+        return replace(self, max_epochs=epochs)
+
+
+_CHOICES = {
+    "batch_norm": ("frozen", "batch"),
+    "rates": ("decay", "ladder", "listed"),
+    "balance": ("none", "weights", "sampling"),
+    "precision": ("auto", "float32", "bf16"),
+    "epochs_by": ("log_loss", "fitted_log_loss"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scratch(FineTune):
+    """How random weights are trained: longer, at higher rates, equal over the stages, with the batch's statistics.
+
+    Attributes:
+        largest_px: the input has the size of the images, but no side longer than this.
+    """
+
+    largest_px: int = 224
+    max_epochs: int = 60
+    fresh_head_rate: float = 2e-3
+    stage_rate: float = 2e-3
+    stage_decay: float = 1.0
+    weight_decay: float = 0.05
+    average_decay: float = 0.99
+    batch_norm: BatchNormMode = "batch"
+    epochs_by: Literal["log_loss", "fitted_log_loss"] = "fitted_log_loss"
+    patience: int = 15
+    augment: Augment = Augment(alternate=True, min_area=0.6, shift=0.05)
+
+    def __post_init__(self) -> None:
+        FineTune.__post_init__(self)
+        if self.largest_px < SMALLEST_PX:
+            raise ConfigError(f"largest_px is {self.largest_px}; expected {SMALLEST_PX} or more.")
+
+
+_SMALL = Scratch(
+    largest_px=64,
+    max_epochs=20,
+    batch_size=64,
+    fresh_head_rate=1e-2,
+    stage_rate=1e-2,
+    norm_bias_factor=4.0,
+    label_smoothing=0.2,
+    average_shifts=True,
+    augment=Augment(alternate=True, min_area=0.7, shift=0.1, rotate_deg=12.0, brightness=0.0, contrast=0.1),
+)
+_SMALL_ALIGNED = replace(
+    _SMALL,
+    fresh_head_rate=3e-3,
+    stage_rate=3e-3,
+    label_smoothing=0.1,
+    average_decay=0.98,
+    average_shifts=False,
+    augment=AUGMENTS["flips"],
+)
+_SMALL_CNN = {"backbone": "small_cnn", "weights": "none", "strategy": "scratch"}
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "small": {**_SMALL_CNN, "scratch": _SMALL},
+    "small-aligned": {**_SMALL_CNN, "scratch": _SMALL_ALIGNED},
+}
+"""``--recipe NAME``: fields of ``RunConfig``, which a file and the command line may still change.
+
+``small``, for images of 28 to 64 px (larger ones are shrunk): what carries over from the speed records of CIFAR-10
+(Jordan 2024, arXiv 2404.00498) to a processor and few images; the network is ``architectures.small``. ``small-aligned``
+is for those that are all framed alike (cells, plates, faces): no shifts, turns or crops, and a gentler rate.
+"""
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """Fields that a recipe sets; none for the empty name.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
+    if name and name not in RECIPES:
+        raise ConfigError(f"recipe is {name!r}; expected one of {', '.join(RECIPES)}.{did_you_mean(name, RECIPES)}")
+    return dict(RECIPES[name]) if name else {}

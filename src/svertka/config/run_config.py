@@ -1,0 +1,145 @@
+"""Everything that a person may set: a run's configuration and, inside it, how a network's weights are trained.
+
+The command line sets the common fields; a TOML file (``--config``) or Python sets any of them.
+"""
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from svertka.config.fine_tuning import FineTune, Scratch
+from svertka.errors import ConfigError, did_you_mean
+
+StrategyName = Literal["auto", "probe", "finetune", "plain", "gradual", "two-stage", "scratch"]
+STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
+Resize = Literal["squash", "crop", "pad"]
+MIN_IMAGES_PER_CLASS = 5
+"""Different images of a class that training, choosing and judging need."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
+
+    Attributes:
+        data: a folder of images or a CSV/TSV table; as the other paths, ``str`` or ``Path``.
+        out: the run folder; empty means ``runs/<name of data>-<n>``.
+        backbone: by name, see ``backbones``.
+        weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
+        strategy: see ``training.strategies``. ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on
+            validation; with random weights it is ``"scratch"``.
+        folds: the mean of so many classifiers, each taught without one fold of the training and validation images and
+            judged on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so
+            many times as long to train and to predict.
+        minutes: budget for the run, of which training takes what reading, judging and explaining leave.
+        seed: of split, order and augmentation.
+        size_px: side of the network's input; 0 means the backbone's own, from scratch the images'.
+        resize: see ``Preprocess``.
+        test_fraction: of the images, when svertka makes the split.
+        val_fraction: of the images, when svertka makes the split.
+        images: folder of the images of a table; empty means beside the table.
+        path_column: of a table; empty means found by name. The same for the three below.
+        label_column: the class.
+        group_column: images with equal value stay on one side.
+        split_column: train, val or test.
+        encoding: of a table, as Python names it, such as ``"cp1251"``; empty means found.
+        min_images: classes with fewer different images are left out; 0 leaves none out.
+        group_regex: over the file name; the first group that it captures (or the whole match) is the group.
+        positive: of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average
+            precision and sensitivity are its own; empty means the rarer. With more classes each is judged.
+        drop_leaks: take leaked images out of training.
+        max_megapixels: larger images are rejected by their header.
+        value_range: what is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft
+            tissue in CT; empty means that the images decide it, see ``data.ranges``.
+        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates; images of at
+            most 32 px are compared for equality only.
+        threads: for compute; 0, or more than the processors that this process may use, means one for each of them.
+        language: of the report.
+        finetune: how pretrained weights are trained further; a table ``[finetune]`` in TOML.
+        scratch: how random weights are trained; a table ``[scratch]``.
+    """
+
+    data: str
+    out: str = ""
+    backbone: str = "efficientnet_lite0"
+    weights: str = "default"
+    strategy: StrategyName = "auto"
+    folds: int = 0
+    minutes: float = 10.0
+    seed: int = 0
+    size_px: int = 0
+    resize: Resize = "squash"
+    test_fraction: float = 0.2
+    val_fraction: float = 0.15
+    images: str = ""
+    path_column: str = ""
+    label_column: str = ""
+    group_column: str = ""
+    split_column: str = ""
+    encoding: str = ""
+    min_images: int = 0
+    group_regex: str = ""
+    positive: str = ""
+    drop_leaks: bool = False
+    max_megapixels: float = 100.0
+    value_range: tuple[float, ...] = ()
+    near_duplicate_bits: int = 3
+    threads: int = 0
+    language: Literal["en", "ru"] = "en"
+    finetune: FineTune = field(default_factory=FineTune)
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def __post_init__(self) -> None:
+        for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
+            if isinstance(path := getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(path))
+        if self.strategy not in STRATEGY_NAMES:
+            hint = did_you_mean(self.strategy, STRATEGY_NAMES)
+            raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
+        if self.folds < 0 or self.folds == 1 or self.folds > 20:
+            raise ConfigError(f"folds is {self.folds}; expected 2 to 20, or 0 for none.")
+        if self.strategy == "scratch" and self.weights != "none":
+            raise ConfigError(
+                f"strategy is 'scratch', but weights is {self.weights!r}; expected weights 'none' (--weights none), as "
+                "training from scratch starts from random weights."
+            )
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
+        if not 0 < self.minutes < math.inf:
+            raise ConfigError(f"minutes is {self.minutes}; expected a finite budget above 0.")
+        for name in ("test_fraction", "val_fraction"):
+            if not 0.02 <= getattr(self, name) <= 0.6:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
+        if not 0 < self.max_megapixels < math.inf:
+            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a finite number above 0.")
+        if self.value_range and not (
+            len(self.value_range) == 2 and -1e300 < self.value_range[0] < self.value_range[1] < 1e300
+        ):
+            raise ConfigError(
+                f"value_range is {list(self.value_range)}; expected two numbers, the first of them smaller: what is "
+                "black and what is white."
+            )
+        if not 0 <= self.near_duplicate_bits <= 16:
+            raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; expected 0 (one a core) or more.")
+        if self.language not in ("en", "ru"):
+            raise ConfigError(f"language is {self.language!r}; expected en or ru.")
+        if self.min_images != 0 and self.min_images < MIN_IMAGES_PER_CLASS:
+            raise ConfigError(
+                f"min_images is {self.min_images}; expected at least {MIN_IMAGES_PER_CLASS}, the fewest images of a "
+                "class that can be learnt, or 0 to leave none out."
+            )
+        if self.resize not in ("squash", "crop", "pad"):
+            raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network starts from random weights and is trained whole."""
+        return self.strategy == "scratch" or (self.strategy == "auto" and self.weights == "none")
+
+    @property
+    def training(self) -> FineTune:
+        """The record that says how weights are trained in this run."""
+        return self.scratch if self.from_scratch else self.finetune

@@ -1,0 +1,1 @@
+"""How the same convolution becomes fast: one file a way, and what they share."""

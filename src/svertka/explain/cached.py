@@ -1,0 +1,86 @@
+"""What was seen of a classifier, worked out once: the same graph, asked about the same files, looks the same again."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.bundle.bundle import read_checked
+from svertka.bundle.manifest import MODEL
+from svertka.data.loader import ImageSource
+from svertka.explain.insight import look_inside
+from svertka.explain.opened_bundle import open_network
+from svertka.features.experiment import Materials
+from svertka.schema import Bundle, Evaluation, EventSink, Insight, Notice, Predictions, ignore_events
+from svertka.util import runtime
+from svertka.util.atomic_files import read_sealed_json, write_sealed_json
+from svertka.util.from_dict import from_plain
+
+_FORMAT = 4
+_PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
+
+
+def insight_of(
+    bundle: Bundle,
+    materials: Materials,
+    test: Predictions,
+    evaluation: Evaluation,
+    features: Callable[[ImageSource], NDArray[np.float32]] | None = None,
+    on_event: EventSink = ignore_events,
+) -> Insight:
+    """Explains a classifier on its test images, or remembers what an earlier run saw of the very same one.
+
+    Args:
+        bundle: as it was handed over.
+        materials: that it was made of.
+        test: predictions on the test images.
+        evaluation: of them.
+        features: of a source's images, where they are known already; None computes some anew.
+        on_event: hears a notice if what was remembered was damaged.
+    """
+    path = materials.cache / "insights" / f"{_key(bundle, materials, test)}.json"
+    try:
+        return from_plain(Insight, read_sealed_json(path))
+    except FileNotFoundError:
+        pass  # never seen
+    except (OSError, ValueError, TypeError):
+        on_event(Notice("cached_explanation_damaged", level="warning"))
+    insight = look_inside(
+        open_network(bundle, materials.engine.threads),
+        catalog=materials.catalog,
+        split=materials.split,
+        sources=materials.sources,
+        test=test,
+        evaluation=evaluation,
+        seed=materials.config.seed,
+        features=features,
+    )
+    with contextlib.suppress(OSError):  # a full or read-only disk costs the next run time, not this one its result
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_sealed_json(path, asdict(insight))
+    return insight
+
+
+def _key(bundle: Bundle, materials: Materials, test: Predictions) -> str:
+    """Digest of all that is looked at: graph, predictions, split, seed, and the files themselves."""
+    digest = hashlib.blake2b(read_checked(bundle, MODEL), digest_size=16)
+    digest.update(np.ascontiguousarray(test.logits_NK).tobytes())
+    split, versions = materials.split, runtime.versions(_PACKAGES)
+    facts = (_FORMAT, versions, materials.config.seed, split.train, split.test, list(_files(materials)))
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _files(materials: Materials) -> Iterator[tuple[object, ...]]:
+    """Each image's path, label and pixels, and what may have changed of its file beside them."""
+    for record in materials.catalog.records:
+        try:
+            found = materials.catalog.file(record).stat()
+        except OSError:  # taken away since the scan
+            yield record.path, None
+        else:
+            yield record.path, record.label, record.pixel_hash, found.st_size, found.st_mtime_ns

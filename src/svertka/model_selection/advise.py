@@ -1,0 +1,92 @@
+"""From a folder to advice: which strategy suits these data, by what the frozen network sees in them.
+
+Test images, brought or set aside by the split that ``train`` would make, take no part.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from svertka.config import RunConfig
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
+from svertka.data.scan import scan
+from svertka.data.split import make_split
+from svertka.errors import ConfigError
+from svertka.features.experiment import Materials
+from svertka.features.extractor import open_engine
+from svertka.features.feature_table import extract
+from svertka.model_selection import advisor
+from svertka.schema import Advanced, Advice, EventSink, StepStarted, ignore_events
+from svertka.util import runtime
+
+
+def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Materials:
+    """Opens the network, reads the images, makes the split that ``train`` would make.
+
+    Raises:
+        SvertkaError: with what is wrong and what to do.
+    """
+    process, cache = runtime.setup(config.threads), cache_dir()
+    on_event(StepStarted("backbone"))
+    engine = open_engine(config, cache, process.threads, on_event)
+    on_event(StepStarted("scan"))
+    catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
+    split = make_split(catalog, config)
+    scanned, catalog = catalog, decide(catalog, (*split.train, *split.val), config)
+    for notice in catalog.notices[len(scanned.notices) :]:
+        on_event(notice)
+    engine = engine.seeing(catalog.ranges)
+    return Materials(
+        config=config,
+        engine=engine,
+        catalog=catalog,
+        split=split,
+        store=PixelStore(cache, engine.preprocess),
+        cache=cache,
+    )
+
+
+def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
+    """Says which cell of the matrix the data are in, and which strategy follows.
+
+    Looks at no more than about a thousand images, twice: through the pretrained network and through the same network
+    with random weights.
+
+    Raises:
+        ConfigError: the network is to start from random weights, so there is nothing to transfer.
+        SvertkaError: with what else is wrong and what to do.
+    """
+    if config.weights == "none":
+        raise ConfigError(
+            "weights is 'none'; expected pretrained weights: advice is on how to transfer what they know."
+        )
+    return advise_on(open_materials(config, on_event), on_event)
+
+
+def advise_on(materials: Materials, on_event: EventSink = ignore_events) -> Advice:
+    """The same for materials that are open already."""
+    config = materials.config
+    random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads, on_event)
+    random = random.seeing(materials.catalog.ranges)
+    learnable = materials.learnable
+    labels_N = materials.catalog.labels()[learnable]
+    rows = advisor.choose_rows(labels_N, config.seed)
+    source = materials.source(learnable[rows])
+    on_event(StepStarted("features", 2 * len(source)))
+    return advisor.advise(
+        extract(materials.engine, source, materials.cache, on_event),
+        extract(random, source, materials.cache, _after(on_event, len(source))),
+        np.bincount(labels_N, minlength=len(materials.catalog.class_names)),
+        np.array(materials.split.units)[learnable[rows]],
+        config.seed,
+    )
+
+
+def with_random_weights(config: RunConfig) -> RunConfig:
+    """The very same network, taps and stem, that has learnt nothing; not one to be trained from scratch."""
+    return replace(config, weights="none", strategy="probe", folds=0)
+
+
+def _after(on_event: EventSink, done: int) -> EventSink:
+    return lambda event: on_event(Advanced(done + event.done) if isinstance(event, Advanced) else event)

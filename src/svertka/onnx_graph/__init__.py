@@ -1,0 +1,1 @@
+"""ONNX files as bytes and as records, read, checked and edited without the ``onnx`` package."""

@@ -1,0 +1,263 @@
+"""Images: how they are prepared, what a scan found, and who trains, chooses and judges."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svertka.config import Resize
+from svertka.errors import ConfigError
+
+SplitName = Literal["train", "val", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+
+
+DeepMode = Literal["I;16", "I", "F", "RGB;16"]
+"""Kinds of samples deeper than 8 bits: unsigned 16-bit, other integers, floats, and colours of 16 bits a channel."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueRange:
+    """What becomes black and what white in every image of a mode of deep samples.
+
+    Attributes:
+        mode: of the samples.
+        low: this and less becomes black.
+        high: this and more becomes white.
+        window: it was chosen to cut samples off, so that images leave it is nothing to tell.
+    """
+
+    mode: DeepMode
+    low: float
+    high: float
+    window: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(DeepMode):
+            raise ConfigError(f"mode is {self.mode!r:.100}; expected one of {', '.join(get_args(DeepMode))}.")
+        if not all(type(value) in (int, float) and abs(value) < 1e300 for value in (self.low, self.high)):
+            raise ConfigError(f"the range of {self.mode} is not of two finite numbers.")
+        if type(self.window) is not bool:
+            raise ConfigError(f"window of the range of {self.mode} is {self.window!r:.100}; expected true or false.")
+        if not self.low < self.high:
+            raise ConfigError(f"the range of {self.mode} is {self.low:g} to {self.high:g}; expected a rising one.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocess:
+    """How an image becomes the network's input. ``data.preprocess`` is its one implementation.
+
+    An RGB uint8 image is brought to ``size_px`` × ``size_px`` (uint8); the network then sees
+    ``(pixel / 255 - mean) / std`` per channel.
+
+    Attributes:
+        size_px: side of the square input.
+        resize: ``"squash"`` scales both sides (nothing is cut off), ``"crop"`` scales the shorter side and cuts
+            the centre, ``"pad"`` scales the longer side and fills the rest with the mean colour.
+        interpolation: Pillow's filter by name, with antialiasing.
+        mean: per channel, for pixels in 0..1.
+        std: per channel, for pixels in 0..1.
+        ranges: how samples deeper than 8 bits come to 8, at most one a mode; what has none is scaled image by image.
+    """
+
+    size_px: int = 224
+    resize: Resize = "squash"
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    ranges: tuple[ValueRange, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size_px <= 4096:
+            raise ConfigError(f"size_px is {self.size_px}; expected 16 to 4096 pixels.")
+        if len({known.mode for known in self.ranges}) < len(self.ranges):
+            raise ConfigError("ranges name one mode twice; expected at most one range a mode.")
+
+    def as_fields(self) -> dict[str, object]:
+        """The fields as plain values. No ranges are no field: what knows 8 bits only keeps its hash, old or new."""
+        values = asdict(self)
+        return values if self.ranges else {name: value for name, value in values.items() if name != "ranges"}
+
+    @property
+    def hash(self) -> str:
+        """Hex digest that names this preprocessing in caches and manifests."""
+        return _digest(self.as_fields())
+
+    @property
+    def pixels_hash(self) -> str:
+        """Hex digest of the part that decides the uint8 pixels (mean and std do not)."""
+        return _digest(
+            {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
+            | ({"fill": self.mean} if self.resize == "pad" else {})
+            | ({"ranges": [asdict(known) for known in self.ranges]} if self.ranges else {})
+        )
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueSpan:
+    """What the samples of an image deeper than 8 bits span.
+
+    Attributes:
+        mode: of the samples.
+        low: the smallest one that is a finite number.
+        high: the largest.
+        declared: what the file says is black and white, None where it says nothing.
+    """
+
+    mode: DeepMode
+    low: float
+    high: float
+    declared: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageRecord:
+    """One usable image.
+
+    Attributes:
+        path: relative to ``Catalog.root`` (POSIX separators), or absolute where it lies outside.
+        label: index into ``Catalog.class_names``.
+        split: the split that the user's folders or table name, if any.
+        group: images of one group (patient, module, scene) must stay on one side of the split.
+        width_px: after EXIF orientation.
+        height_px: after EXIF orientation.
+        mode: Pillow's mode of the stored file (``"L"``, ``"RGB"``, ``"I;16"`` …).
+        pixel_hash: hex digest of the decoded RGB pixels (or the deep samples) and their size: equal hash, equal image.
+        perceptual_hash: 64-bit difference hash; near duplicates differ in few bits.
+        detail_hash: 256 bits of fine structure that tell near duplicates from look-alikes; 0 where unknown.
+        sketch: what finds altered copies, see ``data.fingerprint``; empty where unknown, and in a stored run.
+        span: of samples deeper than 8 bits; None for all other images.
+        notes: what was done to read it rightly, as codes (``"exif_rotated"``, ``"alpha_composited"`` …).
+    """
+
+    path: str
+    label: int
+    split: SplitName | None
+    group: str | None
+    width_px: int
+    height_px: int
+    mode: str
+    pixel_hash: str
+    perceptual_hash: int
+    notes: tuple[str, ...] = ()
+    detail_hash: int = 0
+    sketch: str = field(default="", compare=False, repr=False)
+    span: ValueSpan | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """A file that was left out: where, the stable reason code, and what was found."""
+
+    path: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know. ``messages.sentences`` puts it into words, in any language of the catalogue.
+
+    Attributes:
+        code: stable; the sentence is ``notice.<code>.body`` of the catalogue.
+        values: what fills the sentence, as plain JSON values: numbers, text, lists and dictionaries of these.
+        level: how loud it is.
+    """
+
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """Everything that a scan learnt about a folder or table of images. Files are never changed.
+
+    Attributes:
+        root: the folder that record paths are relative to (absolute path).
+        layout: how classes were found.
+        class_names: sorted; a record's label indexes them.
+        records: usable images, in a stable order (natural order of the path).
+        rejected: files that could not be used.
+        notices: what the user should know (class missing in a split, links skipped …).
+        decoded: how many files this scan had to decode (0 when nothing changed since the last one).
+        ranges: that samples deeper than 8 bits are scaled by, once they are decided (see ``data.ranges``).
+    """
+
+    root: Path
+    layout: Literal["class folders", "split folders", "table"]
+    class_names: tuple[str, ...]
+    records: tuple[ImageRecord, ...]
+    rejected: tuple[Rejection, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    decoded: int = 0
+    ranges: tuple[ValueRange, ...] = ()
+
+    def file(self, record: ImageRecord) -> Path:
+        """Absolute path of a record's file."""
+        return self.root / record.path
+
+    def labels(self) -> NDArray[np.int64]:
+        """Labels of all records, shape [N]."""
+        return np.array([record.label for record in self.records], dtype=np.int64)
+
+    @property
+    def hash(self) -> str:
+        """Hex digest of what was learnt from: every image's pixels, label and split."""
+        rows = sorted((r.pixel_hash, self.class_names[r.label], r.split or "") for r in self.records)
+        return _digest([list(self.class_names), rows])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leak:
+    """The same image, nearly the same, an altered copy or a group on two sides of a split, or one under two labels."""
+
+    kind: Literal["exact", "near", "altered", "group", "label conflict"]
+    path_a: str
+    where_a: str
+    path_b: str
+    where_b: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """Which records train, choose and judge: indices into ``Catalog.records``, disjoint and sorted.
+
+    Attributes:
+        train: records that parameters are fitted to.
+        val: records that choices are made on (epoch, strategy, temperature).
+        test: records that are judged once.
+        seed: of the draw.
+        origin: ``"made"`` by svertka, ``"brought"`` by the user, ``"completed"`` where a missing part was made.
+        leaks: pairs that stand on two sides (only in splits that the user brought).
+        conflicts: the same image under two labels.
+        dropped: records taken out (leaked images with ``--drop-leaks``).
+        grouped: whether groups were named, by a column or a pattern.
+        units: for each record the number of its unit: images of one group, or that show the same, share it.
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+    seed: int
+    origin: Literal["made", "brought", "completed"] = "made"
+    leaks: tuple[Leak, ...] = ()
+    conflicts: tuple[Leak, ...] = ()
+    dropped: tuple[int, ...] = ()
+    units: tuple[int, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    grouped: bool = False
+
+    def of(self, name: SplitName) -> tuple[int, ...]:
+        """Indices of one part by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]

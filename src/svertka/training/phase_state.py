@@ -1,0 +1,111 @@
+"""What one phase of training works with: networks, optimizer, data, and what stands still. Torch by nature."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from svertka.backbones.tensors import predict
+from svertka.training import checkpoint
+from svertka.training.batches import FeatureFeed, Feed, ImageFeed
+from svertka.training.bf16_gradients import wants_bf16
+from svertka.training.classifier import Classifier, parameter_groups, set_mode, still_modules
+from svertka.training.fold_batchnorm import FoldedNorms
+from svertka.training.strategies import Phase
+
+if TYPE_CHECKING:
+    from svertka.training.task import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A phase in progress.
+
+    Attributes:
+        model: that is trained.
+        average: of its weights.
+        phase: what trains and how.
+        optimizer: over what trains.
+        still: modules that stay in evaluation mode.
+        feed: its data.
+        folded: the network runs forward inside it.
+        class_weights: of the loss [K], None where all images count alike.
+    """
+
+    model: Classifier
+    average: Classifier
+    phase: Phase
+    optimizer: torch.optim.Optimizer
+    still: tuple[nn.Module, ...]
+    feed: Feed
+    folded: AbstractContextManager[object]
+    class_weights: Tensor | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights of both networks by name."""
+        pairs = (("model", self.model), ("average", self.average))
+        return {f"{prefix}.{name}": value for prefix, module in pairs for name, value in module.state_dict().items()}
+
+
+def open_session(
+    model: Classifier, average: Classifier, task: "Task", number: int, saved: dict[str, Tensor]
+) -> Session:
+    """Begins phase ``number``, or goes on with it from saved tensors."""
+    strategy, phase = task.strategy, task.strategy.phases[number]
+    optimizer = torch.optim.AdamW(parameter_groups(model, task.backbone, strategy, phase))
+    if saved:
+        for module, prefix in ((model, "model."), (average, "average.")):
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
+        checkpoint.restore_optimizer(optimizer, saved)
+    still = still_modules(model, task.backbone, phase)
+    set_mode(model, still)
+    feed = _feature_feed(model, task, number) if phase.cached else _image_feed(task, phase, model.linear.out_features)
+    class_weights = None
+    if strategy.settings.balance == "weights":
+        counts_K = torch.bincount(torch.from_numpy(task.train.labels), minlength=model.linear.out_features)
+        class_weights = len(task.train) / (model.linear.out_features * counts_K.clamp(min=1).float())
+    return Session(
+        model=model,
+        average=average,
+        phase=phase,
+        optimizer=optimizer,
+        still=still,
+        feed=feed,
+        folded=nullcontext() if phase.cached else _folded(model, task),
+        class_weights=class_weights,
+    )
+
+
+def _folded(model: Classifier, task: "Task") -> FoldedNorms:
+    bf16 = wants_bf16(task.strategy.settings)
+    return FoldedNorms(model, task.backbone.preprocess.size_px, bf16_gradients=bf16)
+
+
+def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageFeed:
+    return ImageFeed(
+        train=task.train,
+        val=task.val,
+        preprocess=task.backbone.preprocess,
+        augment=task.strategy.settings.augment if phase.augmented else None,
+        classes=classes,
+        seed=task.seed,
+        parts=task.parts,
+    )
+
+
+def _feature_feed(model: Classifier, task: "Task", number: int) -> FeatureFeed:
+    """Features that are known already if no phase has trained a stage; else the network gives them, once."""
+    untouched = all(len(phase.frozen) == len(phase.stage_rates) for phase in task.strategy.phases[:number])
+    if task.features is not None and untouched:
+        train, val = (torch.from_numpy(table.read()) for table in task.features)
+    else:
+        model.eval()
+        train, val = (
+            torch.from_numpy(predict(model.features, source, task.backbone.preprocess))
+            for source in (task.train, task.val)
+        )
+        set_mode(model, still_modules(model, task.backbone, task.strategy.phases[number]))
+    return FeatureFeed(train=train, val=val, labels=torch.from_numpy(task.train.labels.astype(np.int64)))

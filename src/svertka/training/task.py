@@ -1,0 +1,75 @@
+"""What is trained on what (``Task``), and where training stands (``Progress``). No torch."""
+
+import math
+from dataclasses import dataclass
+
+from svertka.backbones.load import Backbone
+from svertka.data.loader import ImageSource
+from svertka.features.feature_table import FeatureTable
+from svertka.schema import EpochRow
+from svertka.training.budget import Allowance, Course
+from svertka.training.strategies import Strategy
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where training stands: all that a checkpoint holds besides tensors.
+
+    Epochs count through all phases; ``phase_start`` is how many were done when the running phase began. ``elapsed`` is
+    the time that all sessions took, ``course`` how the running phase is spread over its steps, ``early`` whether a
+    phase ended because validation got no better.
+    """
+
+    phase: int = 0
+    phase_start: int = 0
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    micro_batch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    history: tuple[EpochRow, ...] = ()
+    elapsed: float = 0.0
+    steps_done: int = 0
+    course: Course | None = None
+    early: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What is trained on what: images by source, all in memory-light form.
+
+    Attributes:
+        backbone: that the classifier was made of.
+        strategy: what trains when.
+        train: images that are learnt from.
+        val: images that choose the epoch.
+        seed: of order and augmentation.
+        features: of the untouched backbone for both, where they are known; a phase of the head alone uses them.
+        allowance: of time; None: as long as it takes.
+    """
+
+    backbone: Backbone
+    strategy: Strategy
+    train: ImageSource
+    val: ImageSource
+    seed: int
+    features: tuple[FeatureTable, FeatureTable] | None = None
+    allowance: Allowance | None = None
+
+    @property
+    def epoch_images(self) -> int:
+        """Images of an epoch."""
+        return min(self.strategy.settings.epoch_images or len(self.train), len(self.train))
+
+    @property
+    def parts(self) -> int:
+        """Epochs in which all images come once."""
+        return math.ceil(len(self.train) / self.epoch_images)
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return math.ceil(self.epoch_images / self.strategy.settings.batch_size)

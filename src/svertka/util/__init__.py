@@ -1,0 +1,1 @@
+"""What every package may use: settings of the process, files written whole, records from JSON, the version."""

@@ -1,0 +1,1 @@
+"""One kit for every figure: drawings, axes, line charts, heat maps."""
