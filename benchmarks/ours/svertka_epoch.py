@@ -28,6 +28,7 @@ from svertka.features.linear_head import LinearHead  # noqa: E402
 from svertka.training import loop  # noqa: E402
 from svertka.training.classifier import Classifier  # noqa: E402
 from svertka.training.strategies import make_strategy  # noqa: E402
+from svertka.training.task import Task  # noqa: E402
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
         np.zeros((classes, width), np.float32),
         np.zeros(classes, np.float32),
     )
-    task = loop.Task(
+    task = Task(
         backbone=backbone,
         strategy=make_strategy("finetune", FineTune().with_epochs(1), len(backbone.stages)),
         train=ImageSource.of(catalog, split.train, store),

@@ -91,7 +91,7 @@ def test_folds_of_a_configuration_are_for_train_alone(place, monkeypatch):
         raise KeyboardInterrupt
 
     (place / "folds.toml").write_text(SETTINGS.replace("threads", "folds = 5\nthreads"))
-    monkeypatch.setattr("svertka.comparison.compare", race)
+    monkeypatch.setattr("svertka.model_selection.compare.compare", race)
     with pytest.raises(SystemExit):
         verb({"data": str(place / "photos"), "out": str(place / "plain")}, str(place / "folds.toml"), "probe", "", 2)
     assert [config.folds for config in seen] == [0]

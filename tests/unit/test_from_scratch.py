@@ -19,6 +19,7 @@ from svertka.runs import folder
 from svertka.training import augmentation, loop
 from svertka.training.classifier import fit_whitening
 from svertka.training.strategies import make_strategy
+from svertka.training.task import Task
 
 
 def correlated(count, size, channels=3):
@@ -65,7 +66,7 @@ def test_the_small_network_has_no_published_weights():
 def test_the_whitening_layer_is_fitted_and_never_trained(tmp_path):
     backbone = load_backbone("small_cnn", "none", size_px=32, from_scratch=True)
     settings = Scratch(max_epochs=1, batch_size=8, norm_bias_factor=4.0)
-    task = loop.Task(
+    task = Task(
         backbone=backbone,
         strategy=make_strategy("scratch", settings, len(backbone.stages)),
         train=bright_half(16, 0, axis=0),

@@ -24,6 +24,7 @@ from svertka.training.budget import Allowance, Course
 from svertka.training.classifier import parameter_groups, set_mode, still_modules
 from svertka.training.phase_state import open_session
 from svertka.training.strategies import make_strategy
+from svertka.training.task import Progress, Task
 from svertka.training.tta import mean_over_views, measure_flips
 
 
@@ -33,7 +34,7 @@ def task():
     settings = FineTune(max_epochs=3, batch_size=8, patience=9, stage_rate=2e-3, head_rate=1e-3)
     strategy = make_strategy("finetune", settings, len(backbone.stages))
     train, val = bright_half(32, 0, axis=0), bright_half(16, 1, axis=0)
-    return loop.Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
+    return Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
 
 
 def with_settings(task, name="finetune", **changes):
@@ -179,7 +180,7 @@ def test_training_that_diverges_later_keeps_what_was_good_and_says_so(task, tmp_
 )
 def test_stopping_early_waits_for_half_time(task, epoch, best, finished):
     longer = with_settings(task, max_epochs=20, patience=6)
-    progress = loop.Progress(epoch=epoch, best_epoch=best, course=Course(0, 0.0, 20 * longer.steps))
+    progress = Progress(epoch=epoch, best_epoch=best, course=Course(0, 0.0, 20 * longer.steps))
     assert loop._finished(progress, longer) == finished
 
 

@@ -9,9 +9,9 @@ from training_data import SIZE, bright_half, classifier
 from svertka.backbones.load import load_backbone
 from svertka.config import FineTune
 from svertka.errors import TrainingError
-from svertka.training import loop
 from svertka.training.rate_finder import find_rate
 from svertka.training.strategies import make_strategy
+from svertka.training.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def task():
     settings = FineTune(batch_size=8, batch_norm="batch")
     strategy = make_strategy("plain", settings, len(backbone.stages))
     train, val = bright_half(32, 0, axis=0), bright_half(8, 1, axis=0)
-    return loop.Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
+    return Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
 
 
 def test_a_rate_is_found_without_a_trace(task):

@@ -16,6 +16,7 @@ from svertka.runs.phase_table import as_text, spans
 from svertka.training import loop
 from svertka.training.classifier import fresh_head, starting_head
 from svertka.training.strategies import describe, make_strategy, stage_rates
+from svertka.training.task import Task
 
 SIZE = 32
 TRAINING = [name for name in STRATEGY_NAMES if name not in ("auto", "probe")]
@@ -33,7 +34,7 @@ def backbones():
 def task_for(backbone, name, settings=SHORT):
     size = backbone.preprocess.size_px
     strategy = make_strategy(name, settings, len(backbone.stages))
-    return loop.Task(
+    return Task(
         backbone=replace(backbone, module=copy.deepcopy(backbone.module)),
         strategy=strategy,
         train=bright_half(16, 0, axis=0, size=size),
