@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.inputs import find_inputs
 from svertka.cli.predict import predict
 from svertka.errors import BundleError, ConfigError, DataError, NotFoundError
 from svertka.schema import Conformal
+from svertka.util.atomic_files import open_regular
 
 HEADER = ["path", "label", "confidence", "p:blue", "p:green", "p:red", "error"]
 
@@ -82,6 +84,30 @@ def test_an_image_that_is_sure_but_unusual_is_told_from_one_between_classes(
     (row,) = rows_of(capsys.readouterr().out)[1:]
     assert row[1] == "blue" and float(row[2]) > 0.9
     assert row[3] == "unsure (no class is possible)"
+
+
+def test_python_gets_what_the_command_line_prints(write_tiny_bundle, colour_folder, tmp_path, monkeypatch, capsys):
+    conformal = Conformal(target=0.9, thresholds=(1.0, 0.2, 0.2), counts=(9, 9, 9))
+    directory = write_tiny_bundle(tmp_path / "bundle", conformal=conformal).directory
+    monkeypatch.chdir(colour_folder)
+    (tmp_path / "broken.png").write_bytes(b"")
+    files = ["blue/blue2.png", "red/red2.png", str(tmp_path / "broken.png")]
+    results = list(predict_files(open_predictor(directory, threads=1), files))
+    assert [result.possible for result in results] == [("blue",), ("blue", "red"), None]
+    assert [result.is_unsure for result in results] == [False, True, False]
+    assert [result.out_of_distribution for result in results] == [None] * 3  # the bundle remembers no images
+    predict(str(directory), files, threads=1)
+    rows = rows_of(capsys.readouterr().out)[1:]
+    assert [[result.label, result.answer, result.error] for result in results] == [[r[1], r[3], r[-1]] for r in rows]
+
+
+def test_each_file_of_a_bundle_is_read_once(bundle, inside, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "svertka.bundle.bundle.open_regular", lambda path: opened.append(path.name) or open_regular(path)
+    )
+    assert predict(bundle, ["red"], threads=1) == 0
+    assert sorted(opened) == ["model.onnx", "training_hashes.txt", "weights.safetensors"]
 
 
 YESTERDAY = "path,label,confidence,p:red,error\n"  # a table of an earlier call, which alone may be replaced

@@ -185,7 +185,7 @@ def test_a_bundle_of_format_1_predicts_as_before(tiny_bundle, photos, tmp_path, 
     bundle = load_bundle(old)
     assert bundle.novelty is None
     (result,) = predict_files(open_predictor(bundle, threads=1), [photos / "red.png"])
-    assert result.distance is None
+    assert result.distance is result.distance_percentile is result.out_of_distribution is None
     assert predict(str(old), [str(photos)], threads=1) == 0
     captured = capsys.readouterr()
     assert "unlike" not in captured.out + captured.err

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def write_bundle(
         threads: for the comparison; 0 means all processors.
 
     Returns:
-        The bundle, read back.
+        The bundle, as it was read back and checked.
 
     Raises:
         BundleError: the two engines disagree, or the graph doesn't fit class names or preprocessing.
@@ -134,11 +134,11 @@ def write_bundle(
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False)
         (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        load_bundle(beside)
+        bundle = load_bundle(beside)
         _replace_folder(beside, directory)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return load_bundle(directory)
+    return replace(bundle, directory=directory)
 
 
 def load_bundle(path: Path | str) -> Bundle:
@@ -153,18 +153,32 @@ def load_bundle(path: Path | str) -> Bundle:
             match its hash, or the model is more than a classifier needs (see ``limits``). Cost: hashing all files and
             working out all sizes, about 50 ms.
     """
-    path = Path(path).expanduser()
+    return open_bundle(path)[0]
+
+
+def open_bundle(bundle: Bundle | Path | str) -> tuple[Bundle, bytes]:
+    """A bundle and its graph, serialised, whose content is the one that was checked: each file is read once.
+
+    Args:
+        bundle: from ``load_bundle``, or a path as ``load_bundle`` takes it.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        BundleError: see ``load_bundle``; or the graph has changed since the bundle was loaded.
+    """
+    if isinstance(bundle, Bundle):
+        return bundle, read_checked(bundle, MODEL)
+    path = Path(bundle).expanduser()
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise NotFoundError(f"{path} {what}; expected a bundle folder, or a run folder that holds bundle/.")
     inner = path / "bundle"
     bundle = read_manifest(inner if not (path / MANIFEST).exists() and inner.is_dir() else path)
-    for name in HASHED_FILES:
-        if name == MODEL:
-            _check_model(bundle, read_checked(bundle, name))
-        else:
-            _checked(bundle, name, keep=False)
-    return bundle
+    model = read_checked(bundle, MODEL)
+    _check_model(bundle, model)
+    for name in (WEIGHTS, TRAINING_HASHES):
+        _checked(bundle, name, keep=False)
+    return bundle, model
 
 
 def read_checked(bundle: Bundle, name: str) -> bytes:

@@ -4,16 +4,17 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.bundle.bundle import load_bundle, read_checked
+from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, did_you_mean
+from svertka.evaluate.conformal import possible_classes
 from svertka.inference.backends import ENGINES, Run, open_graph
 from svertka.inference.onnxruntime_session import batch_size
 from svertka.inference.outputs import check_outputs, output_names
@@ -32,23 +33,40 @@ Infer = Callable[[Images], tuple[NDArray[np.float32], ...]]
 
 @dataclass(frozen=True, slots=True)
 class FilePrediction:
-    """What the model said of one file, or why the file couldn't be read.
-
-    Attributes:
-        path: of the file.
-        logits_K: before temperature.
-        probabilities_K: one a class.
-        distance: to the nearest training image (see ``Bundle.novelty``); None where the bundle remembers none.
-        error: empty where the file was read.
-        notes: how it was read, as codes; see ``decode.Decoded``.
-    """
+    """What the model said of one file, or why the file couldn't be read: the cells of ``svertka predict``'s table."""
 
     path: Path
     logits_K: NDArray[np.float32] | None = None
+    """Before temperature."""
     probabilities_K: NDArray[np.float32] | None = None
+    """Calibrated, in the order of ``Bundle.class_names``."""
+    label: str = ""
+    """The most probable class; of equal ones the first."""
+    possible: tuple[str, ...] | None = None
+    """Classes that cannot be excluded at the coverage that the bundle promises (``evaluate.conformal``); None where
+    the bundle has no thresholds."""
     distance: float | None = None
+    """To the nearest training image (``Bundle.novelty``); None where the bundle remembers none."""
+    distance_percentile: float | None = None
+    """Which share of the validation images is nearer to the training images, 0 to 100."""
+    out_of_distribution: bool | None = None
+    """Whether the image is unlike the training images; None where the bundle remembers none."""
     error: str = ""
+    """Empty where the file was read."""
     notes: tuple[str, ...] = ()
+    """How it was read, as codes; see ``decode.Decoded``."""
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether something else than the label alone is possible. Not the same as a low confidence."""
+        return self.possible is not None and self.possible != (self.label,)
+
+    @property
+    def answer(self) -> str:
+        """The label, or ``unsure`` and why: ``unsure: cat | dog`` are possible. ``""`` where nothing tells."""
+        if not self.is_unsure:
+            return "" if self.possible is None else self.label
+        return f"unsure: {' | '.join(self.possible)}" if self.possible else "unsure (no class is possible)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +105,8 @@ def open_predictor(bundle: Bundle | Path | str, threads: int = 0, engine: str = 
     if engine not in known:
         raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
     threads = runtime.compute_threads(threads)
-    bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-    run = open_graph(read_checked(bundle, MODEL), bundle.engine if engine == AUTO else engine, threads)
+    bundle, model = open_bundle(bundle)
+    run = open_graph(model, bundle.engine if engine == AUTO else engine, threads)
     return Predictor(bundle, _checked(run, bundle), threads)
 
 
@@ -164,6 +182,30 @@ def _predict_batch(predictor: Predictor, batch: list[Prepared]) -> Iterator[File
         if isinstance(found, ImageRejected):
             yield FilePrediction(path, error=str(found))
         else:
-            logits_K, probabilities_K, *distance = next(answers)
-            far = float(distance[0]) if distance else None
-            yield FilePrediction(path, logits_K, probabilities_K, far, notes=found[1])
+            yield _predicted(predictor.bundle, path, *next(answers), notes=found[1])
+
+
+def _predicted(
+    bundle: Bundle,
+    path: Path,
+    logits_K: NDArray[np.float32],
+    probabilities_K: NDArray[np.float32],
+    distance: np.float32 | None = None,
+    *,
+    notes: tuple[str, ...],
+) -> FilePrediction:
+    """What the numbers of one image mean: label, possible classes, and whether it is out of distribution."""
+    names, conformal, novelty = bundle.class_names, bundle.conformal, bundle.novelty
+    found = FilePrediction(path, logits_K, probabilities_K, names[int(probabilities_K.argmax())], notes=notes)
+    if conformal:
+        (inside_K,) = possible_classes(logits_K[None], conformal)
+        found = replace(found, possible=tuple(name for name, inside in zip(names, inside_K, strict=True) if inside))
+    if novelty and distance is not None:
+        far = float(distance)
+        found = replace(
+            found,
+            distance=far,
+            distance_percentile=novelty.percentile(far),
+            out_of_distribution=novelty.is_unlike(far),
+        )
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka import evaluate as judging
-from svertka.bundle.bundle import load_bundle, training_hashes, was_trained_on
+from svertka.bundle.bundle import training_hashes, was_trained_on
 from svertka.bundle.predictor import Predictor, open_predictor, predict_files
 from svertka.cli.output import begins, in_words, may_write, phrase, spoken
 from svertka.cli.progress import Progress, counted
@@ -70,7 +70,8 @@ def evaluate(
     if folder is not None:
         may_write(folder / METRICS, [data], _are_metrics)
         may_write(folder / PREDICTIONS, [data], begins(PREDICTION_COLUMNS))
-    bundle = load_bundle(model)
+    predictor = open_predictor(model, threads)
+    bundle = predictor.bundle
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
     wanted = positive or config.positive or str(bundle.manifest.get("positive", ""))
@@ -81,7 +82,7 @@ def evaluate(
     catalog = _as_bundle_spells(scanned, bundle.class_names)
     check_class_names(catalog.class_names, bundle.class_names)
     records, notices = _to_judge(catalog)
-    predictions, unlike = _predict(open_predictor(bundle, threads), catalog, records, int(config.max_megapixels * 1e6))
+    predictions, unlike = _predict(predictor, catalog, records, int(config.max_megapixels * 1e6))
     notices += [*misread(records), *outside(records, bundle.preprocess.ranges)]
     notices += [*catalog.notices, *_seen_in_training(bundle, records), *unlike]
     evaluation = judging.evaluate(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from svertka.bundle.bundle import load_bundle
 from svertka.cli.inputs import find_inputs
 from svertka.cli.output import phrase, say, say_samples, speak
 from svertka.data import decode
@@ -48,7 +47,7 @@ def explain(
     folder = _folder(out, [one.file for one in inputs])
     if len(inputs) > MOST:
         raise ConfigError(f"{len(inputs)} images were named; a page holds {MOST} at most. Choose some of them.")
-    network = open_network(load_bundle(bundle), threads)
+    network = open_network(bundle, threads)
     found, skipped, names, notes = [], [], set[str](), []
     for one in inputs:
         try:

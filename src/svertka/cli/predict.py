@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from svertka.bundle.bundle import load_bundle
 from svertka.bundle.predictor import FilePrediction, open_predictor, predict_files
 from svertka.cli.inputs import Input, find_inputs
 from svertka.cli.output import (
@@ -24,9 +23,8 @@ from svertka.cli.output import (
 )
 from svertka.cli.progress import counted
 from svertka.errors import ConfigError
-from svertka.evaluate.conformal import is_answer, possible_classes
 from svertka.evaluate.predictions import figure
-from svertka.schema import Bundle, Conformal
+from svertka.schema import Bundle
 
 _COLUMNS = ("path", "label", "confidence")  # of every table, first
 
@@ -70,7 +68,7 @@ def predict(
         BundleError: the bundle is damaged.
         ConfigError: there is no such engine, or there are not so many classes.
     """
-    predictor = open_predictor(load_bundle(bundle), threads, engine)
+    predictor = open_predictor(bundle, threads, engine)
     classes = len(predictor.bundle.class_names)
     if not 0 <= top_k <= classes:
         raise ConfigError(f"--top-k is {top_k}; expected 1 to {classes}, the number of classes.")
@@ -104,11 +102,11 @@ def _write_rows(
     mark: str,
 ) -> tuple[int, list[str], list[tuple[str, tuple[str, ...]]]]:
     """Writes the table; returns how many files were read, the names of those unlike the training images, and notes."""
-    novelty, class_names = bundle.novelty, bundle.class_names
+    class_names = bundle.class_names
     answers = ["answer"] if bundle.conformal else []
     likeliest = [f"{column}_{rank}" for rank in range(2, top_k + 1) for column in _COLUMNS[1:]]
     columns = [*_COLUMNS[1:], *answers, *(likeliest if top_k else (f"p:{name}" for name in class_names))]
-    columns += ["unlike_training", "distance_percentile"] if novelty else []
+    columns += ["unlike_training", "distance_percentile"] if bundle.novelty else []
     write([*_COLUMNS[:1], *columns, "error"])
     read, unlike, notes = 0, [], []
     for found, result in zip(inputs, results, strict=True):
@@ -119,25 +117,12 @@ def _write_rows(
         notes += [(found.name, result.notes)] if result.notes else []
         figures = [figure(p).replace(".", mark) for p in result.probabilities_K.tolist()]
         best, *others = np.argsort(-result.probabilities_K, kind="stable").tolist()
-        answer = [_answer(bundle.conformal, class_names, result, best)] if bundle.conformal else []
+        answer = [result.answer] if bundle.conformal else []
         second = [cell for place in others[: top_k - 1] for cell in (class_names[place], figures[place])]
-        cells = [found.name, class_names[best], figures[best], *answer, *(second if top_k else figures)]
-        if novelty and result.distance is not None:
-            far = novelty.is_unlike(result.distance)
-            cells += ["yes" if far else "no", f"{novelty.percentile(result.distance):.1f}".replace(".", mark)]
-            unlike += [found.name] * far
+        cells = [found.name, result.label, figures[best], *answer, *(second if top_k else figures)]
+        if result.distance_percentile is not None:
+            cells += ["yes" if result.out_of_distribution else "no"]
+            cells += [f"{result.distance_percentile:.1f}".replace(".", mark)]
+        unlike += [found.name] if result.out_of_distribution else []
         write([*cells, ""])
     return read, unlike, notes
-
-
-def _answer(conformal: Conformal, class_names: Sequence[str], result: FilePrediction, best: int) -> str:
-    """The label where no other class is possible, else ``unsure`` and why: ``unsure: cat | dog`` are possible.
-
-    Unsure is not the same as a low confidence; see ``evaluate.conformal``.
-    """
-    assert result.logits_K is not None
-    possible_NK = possible_classes(result.logits_K[None], conformal)
-    if is_answer(possible_NK, np.array([best]))[0]:
-        return class_names[best]
-    possible = [name for name, inside in zip(class_names, possible_NK[0], strict=True) if inside]
-    return f"unsure: {' | '.join(possible)}" if possible else "unsure (no class is possible)"

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.bundle.bundle import load_bundle
 from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.inputs import Input, find_inputs, table_config
 from svertka.cli.output import (
@@ -92,7 +91,7 @@ def submit(
     """
     if not sample_file:
         raise ConfigError(f"--wanted is {wanted!r}, but it goes with --sample-submission FILE only.")
-    predictor = open_predictor(load_bundle(bundle), threads, engine)
+    predictor = open_predictor(bundle, threads, engine)
     inputs = find_inputs(paths, config_file)
     index = _Index(inputs)
     config = table_config(config_file)
@@ -102,7 +101,7 @@ def submit(
     cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
     images = find_images(sample, index)
     distinct = list(dict.fromkeys(images))
-    answers, novelty, unlike, broken, notes = {}, predictor.bundle.novelty, [], [], []
+    answers, unlike, broken, notes = {}, [], [], []
     found = counted("predict", len(distinct), predict_files(predictor, (one.file for one in distinct)))
     for image, result in zip(distinct, found, strict=True):
         if result.probabilities_K is None:
@@ -110,7 +109,7 @@ def submit(
             continue
         answers[image] = cells(result.probabilities_K)
         notes.append((image.name, result.notes))
-        if novelty and result.distance is not None and novelty.is_unlike(result.distance):
+        if result.out_of_distribution:
             unlike.append(image.name)
     if broken:
         raise DataError(f"{_listed(broken, 'image')} cannot be read, so their rows would be missing. Replace them.")

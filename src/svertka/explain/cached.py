@@ -9,8 +9,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.bundle.bundle import read_checked
-from svertka.bundle.manifest import MODEL
+from svertka.bundle.manifest import MODEL, file_facts
 from svertka.data.loader import ImageSource
 from svertka.explain.insight import look_inside
 from svertka.explain.opened_bundle import open_network
@@ -67,7 +66,7 @@ def insight_of(
 
 def _key(bundle: Bundle, materials: Materials, test: Predictions) -> str:
     """Digest of all that is looked at: graph, predictions, split, seed, and the files themselves."""
-    digest = hashlib.blake2b(read_checked(bundle, MODEL), digest_size=16)
+    digest = hashlib.blake2b(file_facts(bundle, MODEL)[1].encode(), digest_size=16)
     digest.update(np.ascontiguousarray(test.logits_NK).tobytes())
     split, versions = materials.split, runtime.versions(_PACKAGES)
     facts = (_FORMAT, versions, materials.config.seed, split.train, split.test, list(_files(materials)))

@@ -6,12 +6,13 @@ Shapes: N images, S side in pixels, D features, K classes, C channels of a stage
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.bundle.bundle import read_checked
+from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.bundle.parity import LARGEST_ALLOWED
 from svertka.errors import BundleError, SvertkaError
@@ -160,14 +161,15 @@ class Look:
     maps: tuple[Sequence[F32], ...]
 
 
-def open_network(bundle: Bundle, threads: int = 0) -> Network:
+def open_network(bundle: Bundle | Path | str, threads: int = 0) -> Network:
     """Opens a bundle for looking inside.
 
     Raises:
         BundleError: it is damaged, or no bundle of svertka's.
         GraphError: its model is no ONNX model.
     """
-    model, where = read_checked(bundle, MODEL), str(bundle.directory / MODEL)
+    bundle, model = open_bundle(bundle)
+    where = str(bundle.directory / MODEL)
     try:
         anatomy = dissect(model)
     except SvertkaError:

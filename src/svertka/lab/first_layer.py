@@ -137,13 +137,13 @@ def of_bundle(path: str) -> FirstLayer:
         NotFoundError: there is no bundle, or its network has no convolution.
         BundleError: it is damaged.
     """
-    from svertka.bundle.bundle import load_bundle, read_checked
+    from svertka.bundle.bundle import open_bundle
     from svertka.bundle.manifest import MODEL
     from svertka.inference.backends import as_graph_error, open_twin
     from svertka.inference.outputs import check_finite
 
-    bundle = load_bundle(path)
-    twin, where = open_twin(read_checked(bundle, MODEL)), str(bundle.directory / MODEL)
+    bundle, model = open_bundle(path)
+    twin, where = open_twin(model), str(bundle.directory / MODEL)
     node = next((node for node in twin.graph.nodes if node.op == "Conv"), None)
     if node is None:
         raise NotFoundError(f"the network of {path} has no convolution; expected one with a convolution to show.")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from svertka.bundle.bundle import load_bundle, read_checked
+from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.cli.output import say_samples
 from svertka.data import decode
@@ -34,8 +34,8 @@ def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
         DataError: the image cannot be read.
         ShapeError: the layer has no such place.
     """
-    opened = load_bundle(bundle)
-    twin = open_twin(read_checked(opened, MODEL))
+    opened, model = open_bundle(bundle)
+    twin = open_twin(model)
     try:
         pixels_SSC, notes = decode.load_noted(image, opened.preprocess)
     except ImageRejected as rejected:
