@@ -100,9 +100,9 @@ def measure(cell: str, draw: int, before: dict[str, Any], options: Any) -> dict[
 def learn(config: Any, work: Path, options: Any) -> dict[str, Any]:
     """Trains all strategies on all folds."""
     from svertka.model_selection.compare import compare
-    from svertka.model_selection.contenders import make_candidates
+    from svertka.model_selection.contenders import make_contenders
 
-    compared = compare(config, make_candidates("all", "", config.backbone), options.folds, work, print_event)
+    compared = compare(config, make_contenders("all", "", config.backbone), options.folds, work, print_event)
     return {
         "size_px": config.size_px,
         "images": compared.images,

@@ -29,13 +29,13 @@ from svertka.evaluate.doubts import doubtful_labels
 from svertka.evaluate.doubts import told as told_doubts
 from svertka.explain.cached import insight_of
 from svertka.explain.insight import looks
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.features.extractor import open_engine
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_probe import ENOUGH, check_order, stratified
-from svertka.features.ood import POINTS, Neighbourhood, told
+from svertka.features.ood import POINTS, Neighbourhood, ood_notice
 from svertka.messages import sentences
-from svertka.model_selection.select import Candidate, Learned, Lesson, learn
+from svertka.model_selection.select import Selection, TrainedClassifier, TrainingJob, learn
 from svertka.report import build_report, write_card
 from svertka.runs import folder as run_folder
 from svertka.runs.log import Failure, StepLog, going_on, tell_unfinished
@@ -144,7 +144,7 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     for notice in (*catalog.notices, *split.notices):
         log(notice)
 
-    materials = Materials(
+    experiment = Experiment(
         config=config,
         engine=engine,
         catalog=catalog,
@@ -153,35 +153,35 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         cache=cache,
     )
     with log.step("features", len(split.train) + len(split.val)) as step:
-        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, materials.sources["train"], cache, log)}
-        tables["val"] = extract(engine, materials.sources["val"], cache, log.after(len(split.train)))
+        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, experiment.sources["train"], cache, log)}
+        tables["val"] = extract(engine, experiment.sources["val"], cache, log.after(len(split.train)))
         order = check_order(tables, catalog, split, config.seed)
         step.summary = f"{sum(tables['train'].widths)} an image"
-    if materials.store.damaged:
-        log(Notice("cached_pixels_damaged", {"n": materials.store.damaged}, level="warning"))
+    if experiment.store.damaged:
+        log(Notice("cached_pixels_damaged", {"n": experiment.store.damaged}, level="warning"))
     with log.step("learn") as step:
-        lesson = Lesson(
-            materials=materials, tables=tables, folder=folder, started=clock, explaining_passes=looks(len(split.test))
+        job = TrainingJob(
+            experiment=experiment, tables=tables, folder=folder, started=clock, explaining_passes=looks(len(split.test))
         )
-        learned = learn(lesson, log)
-        seen = learned.probe.out_of_fold
-        doubts = doubtful_labels(seen, learned.probe.temperature)
-        del tables, lesson
-        step.summary = sentences(*learned.decision.reasons)
+        selection = learn(job, log)
+        seen = selection.probe.out_of_fold
+        doubts = doubtful_labels(seen, selection.probe.temperature)
+        del tables, job
+        step.summary = sentences(*selection.decision.reasons)
     with log.step("judge") as step:
-        judged = judge(learned, materials)
-        save_predictions(judged.test, folder / run_folder.PREDICTIONS, temperature=judged.evaluation.temperature)
-        accuracy = judged.evaluation.metrics["accuracy"]
+        result = judge(selection, experiment)
+        save_predictions(result.test, folder / run_folder.PREDICTIONS, temperature=result.evaluation.temperature)
+        accuracy = result.evaluation.metrics["accuracy"]
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     failures: list[Failure] = []
     bundle, insight = None, None
     with log.step("hand over") as step, going_on(failures, step, _not_handed_over, "writing the bundle"):
-        bundle = hand_over(learned, judged, materials, folder / run_folder.BUNDLE)
+        bundle = hand_over(selection, result, experiment, folder / run_folder.BUNDLE)
         apart = bundle.parity.max_probability_difference
         step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
     if bundle:
         with log.step("explain") as step, going_on(failures, step, _not_explained):
-            insight = explain(learned, judged, bundle, materials)
+            insight = explain(selection, result, bundle, experiment)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
     record = RunRecord(
         name=folder.name,
@@ -190,11 +190,11 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         config=config,
         catalog=catalog,
         split=split,
-        history=learned.chosen.history,
-        phases=learned.chosen.phases,
-        decision=learned.decision,
-        evaluation=judged.evaluation,
-        test=judged.test,
+        history=selection.chosen.history,
+        phases=selection.chosen.phases,
+        decision=selection.decision,
+        evaluation=result.evaluation,
+        test=result.test,
         order=order,
         parity=bundle.parity if bundle else None,
         costs=tuple(log.costs),
@@ -204,9 +204,9 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
             *(failure.notice for failure in failures),
             *catalog.notices,
             *split.notices,
-            *learned.notices,
+            *selection.notices,
             *([told_doubts(doubts, sum(map(len, seen)))] if doubts else []),
-            *judged.notices,
+            *result.notices,
             *([Notice("resumed")] if resumed else []),
         ),
         insight=insight,
@@ -241,7 +241,7 @@ def _no_card(error: str) -> Notice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class TestResult:
     """What the test images said of the classifier, and how it judges images to come.
 
     Attributes:
@@ -261,20 +261,20 @@ class Judged:
     notices: tuple[Notice, ...]
 
 
-def judge(learned: Learned, materials: Materials) -> Judged:
+def judge(selection: Selection, experiment: Experiment) -> TestResult:
     """Predicts the test images, once, and evaluates beside the majority class and, if another won, the probe."""
-    chosen, catalog, split = learned.chosen, materials.catalog, materials.split
-    known, novelty = remember(chosen, materials)
-    source = materials.sources["test"]
+    chosen, catalog, split = selection.chosen, experiment.catalog, experiment.split
+    known, novelty = remember(chosen, experiment)
+    source = experiment.sources["test"]
     seen = [(chosen.head.logits(x_ND), known.distances(x_ND)) for x_ND in chosen.features(source)]
     logits_NK, distances_N = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     test = Predictions(
-        logits_NK=logits_NK, labels_N=source.labels, paths=materials.paths("test"), class_names=catalog.class_names
+        logits_NK=logits_NK, labels_N=source.labels, paths=experiment.paths("test"), class_names=catalog.class_names
     )
     baselines = {}
-    if chosen is not learned.probe:
-        probe = learned.probe.predict(source, test.class_names, test.paths)
-        baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(learned.probe.temperature))
+    if chosen is not selection.probe:
+        probe = selection.probe.predict(source, test.class_names, test.paths)
+        baselines["probe"] = replace(probe, logits_NK=probe.logits_NK / np.float32(selection.probe.temperature))
     conformal = fit_conformal(chosen.val)
     evaluation = evaluate(
         test,
@@ -283,39 +283,39 @@ def judge(learned: Learned, materials: Materials) -> Judged:
         majority_class=int(np.bincount(catalog.labels()[list(split.train)]).argmax()),
         conformal=conformal,
         groups_N=np.array(split.units)[list(split.test)],
-        positive=class_to_find(materials.config.positive, catalog.class_names, catalog.labels()),
+        positive=class_to_find(experiment.config.positive, catalog.class_names, catalog.labels()),
     )
     scarce = too_few(chosen.val)
-    return Judged(
+    return TestResult(
         test=test,
         evaluation=evaluation,
         conformal=conformal,
         known=known,
         novelty=novelty,
-        notices=(*([scarce] if scarce else []), told(novelty, distances_N), *evaluation.notices),
+        notices=(*([scarce] if scarce else []), ood_notice(novelty, distances_N), *evaluation.notices),
     )
 
 
-def remember(chosen: Candidate, materials: Materials) -> tuple[Neighbourhood, Novelty]:
+def remember(chosen: TrainedClassifier, experiment: Experiment) -> tuple[Neighbourhood, Novelty]:
     """Some training images, and how far from them the validation images lie.
 
     Of several networks only the first is asked: the others have learnt from its validation images.
     """
     if chosen.members:
         first = chosen.members[0]
-        known, novelty = remember(first.candidate, first.materials)
+        known, novelty = remember(first.candidate, first.experiment)
         return known.padded(len(chosen.head.mean_D)), novelty
-    train, val, seed = materials.sources["train"], materials.sources["val"], materials.config.seed
+    train, val, seed = experiment.sources["train"], experiment.sources["val"], experiment.config.seed
     some = train.rows(stratified(train.labels, POINTS, seed, least=1))
     judges = val.rows(stratified(val.labels, ENOUGH, seed))
-    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), materials.engine.widths)
+    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), experiment.engine.widths)
     return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
 
 
-def hand_over(learned: Learned, judged: Judged, materials: Materials, directory: Path) -> Bundle:
+def hand_over(selection: Selection, result: TestResult, experiment: Experiment, directory: Path) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
-    chosen, engine, catalog = learned.chosen, materials.engine, materials.catalog
-    source = materials.sources["test"]
+    chosen, engine, catalog = selection.chosen, experiment.engine, experiment.catalog
+    source = experiment.sources["test"]
     checked = source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
     reference = Predictions(
         logits_NK=chosen.reference(checked),
@@ -325,32 +325,36 @@ def hand_over(learned: Learned, judged: Judged, materials: Materials, directory:
     )
     return write_bundle(
         directory,
-        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), judged.known),
+        graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), result.known),
         weights=chosen.weights(),
         class_names=catalog.class_names,
         preprocess=engine.preprocess,
         temperature=chosen.temperature,
         check_images_NSSC=checked.read(np.arange(len(checked))),
         reference_NK=probabilities(reference, chosen.temperature),
-        training_hashes=[catalog.records[index].pixel_hash for index in materials.learnable],
+        training_hashes=[catalog.records[index].pixel_hash for index in experiment.learnable],
         sources=(engine.source,),
         data_hash=catalog.hash,
-        metrics=judged.evaluation.metrics,
+        metrics=result.evaluation.metrics,
         versions=runtime.versions(PACKAGES),
-        conformal=judged.conformal,
-        novelty=judged.novelty,
-        positive=judged.evaluation.positive,
+        conformal=result.conformal,
+        novelty=result.novelty,
+        positive=result.evaluation.positive,
         threads=engine.threads,
     )
 
 
 def explain(
-    learned: Learned, judged: Judged, bundle: Bundle, materials: Materials, on_event: EventSink = ignore_events
+    selection: Selection,
+    result: TestResult,
+    bundle: Bundle,
+    experiment: Experiment,
+    on_event: EventSink = ignore_events,
 ) -> Insight:
     """Looks into what was handed over; a probe's features are in the cache already."""
-    engine, cache = materials.engine, materials.cache
-    known = (lambda source: extract(engine, source, cache).read()) if learned.chosen is learned.probe else None
-    return insight_of(bundle, materials, judged.test, judged.evaluation, known, on_event)
+    engine, cache = experiment.engine, experiment.cache
+    known = (lambda source: extract(engine, source, cache).read()) if selection.chosen is selection.probe else None
+    return insight_of(bundle, experiment, result.test, result.evaluation, known, on_event)
 
 
 def describe_catalog(catalog: Catalog) -> str:

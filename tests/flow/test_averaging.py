@@ -17,7 +17,7 @@ from svertka.errors import DataError, TrainingError
 from svertka.evaluate import predicted_labels, probabilities
 from svertka.explain.cam import evidence
 from svertka.explain.opened_bundle import open_network
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.features.linear_head import LinearHead
 from svertka.inference.onnxruntime_session import open_session, run_in_batches
 from svertka.messages import sentences
@@ -54,9 +54,9 @@ def record(config):
 
 
 @pytest.fixture(scope="module")
-def materials(config, record):
+def experiment(config, record):
     bundle, cache = load_bundle(config.out), cache_dir()
-    return Materials(
+    return Experiment(
         config=record.config,
         engine=None,
         catalog=record.catalog,
@@ -81,12 +81,12 @@ def network_logits(config):
     return logits
 
 
-def read(materials, records):
-    return materials.source(records).read(np.arange(len(records)))
+def read(experiment, records):
+    return experiment.source(records).read(np.arange(len(records)))
 
 
-def test_the_classifier_is_the_mean_of_networks_that_differ(config, record, materials, network_logits):
-    images = read(materials, record.split.test)
+def test_the_classifier_is_the_mean_of_networks_that_differ(config, record, experiment, network_logits):
+    images = read(experiment, record.split.test)
     each = [network_logits(number, images) for number in (1, 2)]
     assert np.abs(each[0] - each[1]).max() > 1e-3
     np.testing.assert_allclose(record.test.logits_NK, np.mean(each, axis=0), atol=1e-4)
@@ -95,11 +95,11 @@ def test_the_classifier_is_the_mean_of_networks_that_differ(config, record, mate
         np.testing.assert_allclose(logits_NK, record.test.logits_NK, atol=1e-4, err_msg=engine)
 
 
-def test_choices_are_made_on_images_that_a_network_has_not_seen(record, materials, network_logits):
+def test_choices_are_made_on_images_that_a_network_has_not_seen(record, experiment, network_logits):
     split, catalog = record.split, record.catalog
     folds = make_folds(catalog, split, FOLDS, record.config.val_fraction)
     assert sorted(index for fold in folds for index in fold.test) == sorted((*split.train, *split.val))
-    logits_NK = np.concatenate([network_logits(n, read(materials, fold.test)) for n, fold in enumerate(folds, 1)])
+    logits_NK = np.concatenate([network_logits(n, read(experiment, fold.test)) for n, fold in enumerate(folds, 1)])
     labels_N = catalog.labels()[[index for fold in folds for index in fold.test]]
     unseen = Predictions(
         logits_NK=logits_NK, labels_N=labels_N, paths=("",) * len(labels_N), class_names=catalog.class_names
@@ -112,9 +112,9 @@ def test_choices_are_made_on_images_that_a_network_has_not_seen(record, material
     assert why.values == {"folds": FOLDS, "n": len(labels_N)}
 
 
-def test_all_networks_explain_and_the_first_shows_its_stages(config, record, materials):
+def test_all_networks_explain_and_the_first_shows_its_stages(config, record, experiment):
     network = open_network(load_bundle(config.out), threads=1)
-    look = network.look(read(materials, record.split.test[:1])[0])
+    look = network.look(read(experiment, record.split.test[:1])[0])
     assert len(network.flips) == 2
     assert [len(view) for view in look.maps] == [FOLDS * network.stages] * 2
     logits_K = record.test.logits_NK[0]
@@ -129,11 +129,11 @@ def test_the_page_of_an_image_says_whose_stages_it_shows(config, record, tmp_pat
     assert "The model is the mean of several networks (2)." in page
 
 
-def test_novelty_is_judged_by_a_network_that_had_not_seen_the_judging_images(config, record, materials):
+def test_novelty_is_judged_by_a_network_that_had_not_seen_the_judging_images(config, record, experiment):
     first = make_folds(record.catalog, record.split, FOLDS, record.config.val_fraction)[0]
     bundle = load_bundle(config.out)
     model = (bundle.directory / "model.onnx").read_bytes()
-    session, images = open_session(rewired(model, ["distance"]), 1), read(materials, first.test)
+    session, images = open_session(rewired(model, ["distance"]), 1), read(experiment, first.test)
     distances_N = run_in_batches(session, images, ["distance"])[0]
     assert bundle.novelty.n == len(first.test)
     assert bundle.novelty.quantiles[-1] == pytest.approx(distances_N.max(), abs=1e-5)

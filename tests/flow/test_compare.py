@@ -14,7 +14,7 @@ from svertka.cli.compare import compare as verb
 from svertka.config import FineTune, RunConfig
 from svertka.errors import ConfigError
 from svertka.model_selection.compare import compare
-from svertka.model_selection.contenders import make_candidates
+from svertka.model_selection.contenders import make_contenders
 
 PROGRAM = [sys.executable, "-c", "from svertka.cli.main import main; main()"]
 SETTINGS = "size_px = 32\nthreads = 1\n[finetune]\nmax_epochs = 1\nmin_epochs = 1\nmeasure_flips = false\n"
@@ -70,7 +70,7 @@ def test_what_has_no_time_is_said_and_the_probe_has_all_folds(place, tmp_path):
     recipe = FineTune(max_epochs=1, min_epochs=1, measure_flips=False)
     config = RunConfig(data=str(place / "photos"), size_px=32, threads=1, minutes=1e-4, finetune=recipe)
     kept = []
-    found = compare(config, make_candidates("probe,finetune", "", config.backbone), 3, tmp_path, keep=kept.append)
+    found = compare(config, make_contenders("probe,finetune", "", config.backbone), 3, tmp_path, keep=kept.append)
     by_name = {standing.name: standing for standing in found.standings}
     assert by_name["probe"].folds == (0, 1, 2)
     assert by_name["probe"].accuracy.n == found.images == 32
@@ -101,7 +101,7 @@ def test_a_test_part_that_was_brought_is_never_judged(tmp_path, shapes_folder):
     for part, count, seed in (("train", 12, 0), ("test", 9, 1)):
         shapes_folder(tmp_path / "photos" / part, count=count, seed=seed)
     config = RunConfig(data=str(tmp_path / "photos"), size_px=32, threads=1)
-    found = compare(config, make_candidates("probe", "", config.backbone), 2, tmp_path / "work")
+    found = compare(config, make_contenders("probe", "", config.backbone), 2, tmp_path / "work")
     assert (found.images, found.set_aside) == (24, 18)
     assert found.standings[0].accuracy.n == 24
 
@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_was_judged(place):
     ],
 )
 def test_candidates_are_named_by_what_differs(strategies, backbones, names):
-    assert [each.name for each in make_candidates(strategies, backbones, "efficientnet_lite0")] == names
+    assert [each.name for each in make_contenders(strategies, backbones, "efficientnet_lite0")] == names
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_candidates_are_named_by_what_differs(strategies, backbones, names):
 )
 def test_wrong_candidates_are_refused(strategies, backbones, said):
     with pytest.raises(ConfigError, match=said):
-        make_candidates(strategies, backbones, "efficientnet_lite0")
+        make_contenders(strategies, backbones, "efficientnet_lite0")
 
 
 @pytest.mark.parametrize(

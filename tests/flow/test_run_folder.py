@@ -16,7 +16,7 @@ from svertka.config import RunConfig
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.errors import BundleError, ConfigError, DataError, NotFoundError, UnfinishedError, WeightsError
 from svertka.explain.cached import insight_of
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.features.extractor import open_engine
 from svertka.pipeline import run
 from svertka.report import build_report
@@ -66,10 +66,10 @@ def test_the_report_builds_again_without_torch(finished):
 
 
 def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
-    from svertka.features.extractor import FeatureEngine
+    from svertka.features.extractor import FeatureExtractor
 
     folder, record = finished
-    monkeypatch.setattr(FeatureEngine, "__call__", lambda *arguments: pytest.fail("features were computed again"))
+    monkeypatch.setattr(FeatureExtractor, "__call__", lambda *arguments: pytest.fail("features were computed again"))
     config = run_folder.load_config(folder)
     with monkeypatch.context() as patch:
         patch.setattr("svertka.explain.cached.look_inside", lambda *_, **__: pytest.fail("it was explained again"))
@@ -82,7 +82,7 @@ def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
 def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, monkeypatch):
     folder, record = finished
     engine = open_engine(record.config, cache_dir())
-    materials = Materials(
+    experiment = Experiment(
         config=record.config,
         engine=engine,
         catalog=record.catalog,
@@ -95,12 +95,12 @@ def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, mo
         "svertka.explain.cached.look_inside", lambda *_, seed, **__: looked.append(seed) or record.insight
     )
     bundle = load_bundle(folder / run_folder.BUNDLE)
-    for each in (materials, materials, replace(materials, config=replace(record.config, seed=5)), materials):
+    for each in (experiment, experiment, replace(experiment, config=replace(record.config, seed=5)), experiment):
         assert insight_of(bundle, each, record.test, record.evaluation) == record.insight
     assert looked == [0, 5]
     file = record.catalog.file(record.catalog.records[0])
     os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
-    insight_of(bundle, materials, record.test, record.evaluation)
+    insight_of(bundle, experiment, record.test, record.evaluation)
     assert looked == [0, 5, 0]
 
 

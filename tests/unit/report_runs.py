@@ -10,13 +10,13 @@ from PIL import Image
 from svertka.config import RunConfig
 from svertka.evaluate import evaluate
 from svertka.schema import (
+    AttributionMap,
     Catalog,
     Decision,
     EpochRow,
     Estimate,
     Explanation,
     FeatureMap,
-    Heat,
     ImageRecord,
     Insight,
     Notice,
@@ -152,8 +152,8 @@ INSIGHT = Insight(
             truth=1,
             probabilities=(0.7, 0.3),
             heats=(
-                Heat(method="grad_cam", label=0, rows=((0.1, -0.2), (2.0, 0.0))),
-                Heat(method="occlusion", label=1, rows=((0.0, 0.5), (0.5, 0.1)), left=0.1),
+                AttributionMap(method="grad_cam", label=0, rows=((0.1, -0.2), (2.0, 0.0))),
+                AttributionMap(method="occlusion", label=1, rows=((0.0, 0.5), (0.5, 0.1)), left=0.1),
             ),
         ),
     ),

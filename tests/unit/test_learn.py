@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from svertka.config import FineTune, RunConfig
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.messages import sentences
-from svertka.model_selection.select import Lesson, choose, learn
+from svertka.model_selection.select import TrainingJob, choose, learn
 from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
 from svertka.training.budget_plan import Plan, Planned, allowed
-from svertka.training.candidates import Candidate
+from svertka.training.candidates import TrainedClassifier
 from svertka.training.strategies import make_strategy
 
 ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
@@ -95,32 +95,32 @@ def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minute
     records = [SimpleNamespace(label=n % 2) for n in range(4)]
     catalog = Catalog(root=tmp_path, layout="class folders", class_names=("a", "b"), records=tuple(records))
     config = RunConfig(data="photos", minutes=10)
-    materials = Materials(config=config, engine=None, catalog=catalog, split=split, store=None, cache=tmp_path)
-    lesson = Lesson(materials=materials, tables={}, folder=tmp_path, started=time.monotonic())
+    experiment = Experiment(config=config, engine=None, catalog=catalog, split=split, store=None, cache=tmp_path)
+    job = TrainingJob(experiment=experiment, tables={}, folder=tmp_path, started=time.monotonic())
 
     def candidate(strategy, sure):
         logits_NK = np.array([[sure, 0], [0, sure]], np.float32)
         val = Predictions(logits_NK=logits_NK, labels_N=np.array([0, 1]), paths=("", ""), class_names=("a", "b"))
         blank = dict.fromkeys(("head", "features", "reference", "graph", "weights"))
-        return Candidate(strategy=strategy, val=val, temperature=1.0, **blank)
+        return TrainedClassifier(strategy=strategy, val=val, temperature=1.0, **blank)
 
     planned = []
 
-    def plan(lesson, probe, name, insist):
-        planned.append((name, lesson.materials.config.minutes, lesson.folder))
+    def plan(job, probe, name, insist):
+        planned.append((name, job.experiment.config.minutes, job.folder))
         return Planned(strategy=name, why=Notice("epochs_all", {"n": 1}))
 
     sure = {"probe": 1.0, "finetune": 2.0, "plain": 4.0}
     monkeypatch.setattr("svertka.model_selection.select.size_of", lambda images, smallest: size)
     advice = SimpleNamespace(strategy=named, reasons=(Notice("advice_much_different"),))
-    monkeypatch.setattr("svertka.model_selection.select.advise_on", lambda materials, on_event: advice)
-    monkeypatch.setattr("svertka.training.candidates.probe", lambda lesson: candidate("probe", sure["probe"]))
+    monkeypatch.setattr("svertka.model_selection.select.advise_on", lambda experiment, on_event: advice)
+    monkeypatch.setattr("svertka.training.candidates.probe", lambda job: candidate("probe", sure["probe"]))
     monkeypatch.setattr("svertka.training.candidates.plan", plan)
     monkeypatch.setattr(
         "svertka.training.candidates.train",
-        lambda lesson, probe, planned, on_event: candidate(planned.strategy, sure[planned.strategy]),
+        lambda job, probe, planned, on_event: candidate(planned.strategy, sure[planned.strategy]),
     )
-    learned = learn(lesson, ignore_events)
+    learned = learn(job, ignore_events)
     assert [name for name, _, _ in planned] == tried
     assert [given for _, given, _ in planned] == pytest.approx(minutes, abs=0.01)
     assert len({folder for _, _, folder in planned}) == len(tried)
@@ -139,7 +139,7 @@ def pair(margin):
         logits_NK = np.zeros((40, 2), np.float32)
         logits_NK[np.arange(40), labels_N] = right_N
         val = Predictions(logits_NK=logits_NK, labels_N=labels_N, paths=("",) * 40, class_names=("a", "b"))
-        return Candidate(
+        return TrainedClassifier(
             strategy=strategy,
             head=None,
             val=val,

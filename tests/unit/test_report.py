@@ -115,8 +115,8 @@ def test_links_lead_somewhere_and_ids_are_unique(page):
 
 def test_building_needs_no_heavy_package():
     code = (
-        "import sys, svertka.report.page as page; from svertka.messages.translator import Voice;"
-        "page.page_environment(Voice('en')).get_template('page.html.j2');"
+        "import sys, svertka.report.page as page; from svertka.messages.translator import Translator;"
+        "page.page_environment(Translator('en')).get_template('page.html.j2');"
         "print(sorted({'torch', 'matplotlib', 'sklearn', 'scipy', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

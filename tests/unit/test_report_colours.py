@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.page import page_environment
 from svertka.report.results import tone
 
@@ -49,7 +49,7 @@ def contrast(one, other):
 
 @pytest.fixture(scope="module")
 def css():
-    environment = page_environment(Voice("en"))
+    environment = page_environment(Translator("en"))
     return "".join(environment.get_template(name).render() for name in ("style.css.j2", "charts.css"))
 
 

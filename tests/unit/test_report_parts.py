@@ -13,7 +13,7 @@ from svertka.cli import output
 from svertka.cli.train import tell
 from svertka.config import RunConfig
 from svertka.evaluate import FEW_IMAGES, evaluate
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.card import render_card
@@ -27,7 +27,7 @@ from svertka.report.results import make_class_table, make_confusion, make_decisi
 from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Predictions, Rejection
 from svertka.viz.scales import Axis, path, round_ticks, spread
 
-EN, RU = Voice("en"), Voice("ru")
+EN, RU = Translator("en"), Translator("ru")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_labels_to_look_at_are_shown_the_likeliest_first(run):
     assert 'id="doubts"' not in render(run)
 
 
-# --- voice ------------------------------------------------------------------------------------------------------
+# --- tr ------------------------------------------------------------------------------------------------------
 
 
 def test_numbers_are_written_as_the_language_does_it():

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 from report_runs import INSIGHT, make_run
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.alerts import make_alerts
 from svertka.report.page import render
 from svertka.report.seeing import make_seeing
 from svertka.schema import ClassPair, Estimate
 from svertka.viz.heatmap import feature_tile, filter_tile, overlay, viridis
 
-EN = Voice("en")
+EN = Translator("en")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.cli.predict import predict
 from svertka.errors import BundleError
 from svertka.features.linear_head import LinearHead
-from svertka.features.ood import AXES, SHARE, Neighbourhood, told
+from svertka.features.ood import AXES, SHARE, Neighbourhood, ood_notice
 from svertka.inference.onnxruntime_session import DISTANCE, open_session, run_in_batches
 from svertka.messages import sentences
 from svertka.schema import Novelty
@@ -97,7 +97,7 @@ def test_percentile_counts_the_validation_images_that_are_nearer():
 )
 def test_too_many_unlike_test_images_are_told_loudly(far, level, said):
     novelty = Novelty(threshold=0.5, quantiles=(0.0, 1.0), n=296)
-    notice = told(novelty, np.array([0.6] * far + [0.1] * (656 - far)))
+    notice = ood_notice(novelty, np.array([0.6] * far + [0.1] * (656 - far)))
     assert notice.level == level
     assert said in sentences(notice).replace("\u202f", " ")
     assert "656" in sentences(notice, language="ru")
@@ -106,7 +106,7 @@ def test_too_many_unlike_test_images_are_told_loudly(far, level, said):
 def test_two_validation_images_promise_little():
     """The next image is the farthest of three one time in three; 2 of 4 is no alarm."""
     novelty = Novelty(threshold=0.5, quantiles=(0.0, 1.0), n=2)
-    notice = told(novelty, np.array([0.6, 0.6, 0.1, 0.1]))
+    notice = ood_notice(novelty, np.array([0.6, 0.6, 0.1, 0.1]))
     assert (notice.level, notice.values["limit"]) == ("info", 33.3)
 
 

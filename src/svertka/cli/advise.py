@@ -12,7 +12,7 @@ from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError, did_you_mean
 from svertka.messages import sentences, text, word
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.schema import Advice, Estimate, FeatureScore, Size
 
 _FORMATS = ("text", "json")
@@ -52,7 +52,7 @@ def advise(given: dict[str, Any], config_file: str, format: str) -> None:
 
 def lines(advice: Advice, language: str = "en") -> Iterator[str]:
     """The advice as a person reads it in a terminal."""
-    voice, points = Voice(language), text("unit.points", language)
+    tr, points = Translator(language), text("unit.points", language)
     yield from _matrix(advice, language)
     yield ""
     yield text("advice.strategy", language, strategy=word("strategy", advice.strategy, language), name=advice.strategy)
@@ -65,10 +65,10 @@ def lines(advice: Advice, language: str = "en") -> Iterator[str]:
     width = max(map(len, rows))
     head = (text("advice.probe", language), text("advice.neighbours", language))
     yield f"  {'':<{width}}  {text('advice.width', language):>9}  {head[0]:<22}  {head[1]}"
-    yield from (f"  {name:<{width}}  {_scores(score, voice)}" for name, score in rows.items())
+    yield from (f"  {name:<{width}}  {_scores(score, tr)}" for name, score in rows.items())
     yield ""
-    yield text("advice.gain", language, interval=voice.points(advice.gain, points), share=100 * advice.errors_removed)
-    yield text("advice.late", language, interval=voice.points(advice.late, points))
+    yield text("advice.gain", language, interval=tr.points(advice.gain, points), share=100 * advice.errors_removed)
+    yield text("advice.late", language, interval=tr.points(advice.late, points))
 
 
 def _matrix(advice: Advice, language: str) -> Iterator[str]:
@@ -89,9 +89,9 @@ def _matrix(advice: Advice, language: str) -> Iterator[str]:
         yield "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _scores(score: FeatureScore, voice: Voice) -> str:
-    return f"{score.width:>9}  {_percent(score.probe, voice):<22}  {_percent(score.neighbours, voice)}"
+def _scores(score: FeatureScore, tr: Translator) -> str:
+    return f"{score.width:>9}  {_percent(score.probe, tr):<22}  {_percent(score.neighbours, tr)}"
 
 
-def _percent(estimate: Estimate, voice: Voice) -> str:
-    return f"{voice.percent(estimate.value):>7}  {voice.interval('accuracy', estimate)}"
+def _percent(estimate: Estimate, tr: Translator) -> str:
+    return f"{tr.percent(estimate.value):>7}  {tr.interval('accuracy', estimate)}"

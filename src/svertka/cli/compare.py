@@ -1,4 +1,4 @@
-"""``svertka compare``: candidates on the same folds; a table, the figures as files, and a picture."""
+"""``svertka compare``: contenders on the same folds; a table, the figures as files, and a picture."""
 
 import sys
 import tempfile
@@ -12,18 +12,18 @@ from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError
-from svertka.messages.translator import Voice
-from svertka.schema import Comparison, Estimate, Event, EventSink, Notice, Standing, Versus
+from svertka.messages.translator import Translator
+from svertka.schema import Comparison, Estimate, Event, EventSink, LeaderboardRow, Notice, Versus
 
 MINUTES = 30.0
 """Budget where neither the command line nor a file names one."""
 
-_VOICE = Voice("en")
+_VOICE = Translator("en")
 TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
 
 
 def compare(given: dict[str, Any], config_file: str, strategies: str, backbones: str, folds: int) -> None:
-    """Compares, prints how the candidates stand, and leaves a folder with the figures.
+    """Compares, prints how the contenders stand, and leaves a folder with the figures.
 
     Args:
         given: fields of the configuration that stand on the command line.
@@ -41,10 +41,10 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
         raise ConfigError(f"folds is {folds}; expected 2 or more.")
     from svertka.data.files import list_files
     from svertka.model_selection.compare import compare as race
-    from svertka.model_selection.contenders import make_candidates
+    from svertka.model_selection.contenders import make_contenders
     from svertka.runs import folder as run_folder
 
-    candidates = make_candidates(strategies, backbones, config.backbone)
+    contenders = make_contenders(strategies, backbones, config.backbone)
     list_files(config.data, config)  # a wrong path fails here, before anything is made
     folder = run_folder.new_run_folder(config)
     kept: list[Comparison] = []
@@ -56,7 +56,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
     stopped = False
     with Progress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
         try:
-            keep(race(replace(config, out="", folds=0), candidates, folds, Path(work), _told(progress), keep))
+            keep(race(replace(config, out="", folds=0), contenders, folds, Path(work), _told(progress), keep))
         except KeyboardInterrupt:
             stopped = True
     if kept:
@@ -98,7 +98,7 @@ def save(comparison: Comparison, folder: Path, name: str) -> None:
         save_drawing(drawing, folder / f"{PICTURE}{end}")
 
 
-def _record(standing: Standing, comparison: Comparison) -> dict[str, object]:
+def _record(standing: LeaderboardRow, comparison: Comparison) -> dict[str, object]:
     record: dict[str, object] = {
         "name": standing.name,
         "backbone": standing.backbone,
@@ -162,7 +162,7 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
         yield f"Not run within {comparison.minutes:g} min: {what}. Give more with --minutes."
 
 
-def _figures(row: Standing) -> tuple[str, str, str, str]:
+def _figures(row: LeaderboardRow) -> tuple[str, str, str, str]:
     if row.accuracy is None or row.log_loss is None:
         return "–", "failed" if row.error else "not run", "–", "–"
     accuracy, interval = _VOICE.percent(row.accuracy.value), _VOICE.interval("accuracy", row.accuracy)

@@ -20,9 +20,9 @@ from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
-from svertka.features.ood import told as how_unlike
+from svertka.features.ood import ood_notice as ood_notice
 from svertka.messages import quoted, shortened, shown, shown_of, text
-from svertka.messages.translator import Voice, has_width
+from svertka.messages.translator import Translator, has_width
 from svertka.report.alerts import SHOWN, by_weight
 from svertka.runs.folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, StepStarted
@@ -166,7 +166,7 @@ def _predict(
         paths=tuple(record.path for record in records),
         class_names=names,
     )
-    return predictions, [how_unlike(novelty, distances_N)] if novelty else []
+    return predictions, [ood_notice(novelty, distances_N)] if novelty else []
 
 
 def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterator[Notice]:
@@ -218,10 +218,10 @@ def _table(evaluation: Evaluation) -> Iterator[str]:
 
 def _figures(metric: str, estimate: Estimate) -> str:
     """A figure and its interval, or why there is none; dashes where no image stands behind it."""
-    voice = Voice(spoken())
+    tr = Translator(spoken())
     if not estimate.n:
         return "–"
     if not has_width(estimate):
-        return f"{estimate.value:<8.3f}  {voice.sameness(metric, estimate)}"
+        return f"{estimate.value:<8.3f}  {tr.sameness(metric, estimate)}"
     low, high = f"{estimate.low:.3f}", f"{estimate.high:.3f}"
-    return f"{estimate.value:<8.3f}  {voice('interval.range', low=low, high=high)}"
+    return f"{estimate.value:<8.3f}  {tr('interval.range', low=low, high=high)}"

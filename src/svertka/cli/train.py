@@ -12,7 +12,7 @@ from svertka.cli.progress import Progress
 from svertka.config import RunConfig
 from svertka.config.fine_tuning import recipe
 from svertka.errors import ConfigError
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.alerts import SHOWN, make_alerts
 from svertka.report.results import make_decision
 from svertka.runs import folder as run_folder
@@ -75,16 +75,16 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
 def tell(record: RunRecord) -> None:
     """Prints the headline, the weightiest warnings, and where things are, in the language of the run."""
     speak(record.config.language)
-    voice, metrics = Voice(spoken()), record.evaluation.metrics
+    tr, metrics = Translator(spoken()), record.evaluation.metrics
     folder = Path(record.config.out) if record.config.out else Path("runs") / record.name
     known = {name: metrics[name] for name in _HEADLINE if name in metrics}
     headline = ", ".join(
-        f"{voice(f'metric.{name}.name')} {voice.metric(name, each.value)} ({voice.evidence(name, each)})"
+        f"{tr(f'metric.{name}.name')} {tr.metric(name, each.value)} ({tr.evidence(name, each)})"
         for name, each in known.items()
     )
-    decision = make_decision(voice, record.decision)
+    decision = make_decision(tr, record.decision)
     lines = [headline[:1].upper() + headline[1:], f"{decision.kept} {decision.reasons}"]
-    warnings = [alert.said for alert in make_alerts(voice, record) if alert.level == "warning"]
+    warnings = [alert.said for alert in make_alerts(tr, record) if alert.level == "warning"]
     has_report = (folder / run_folder.REPORT).is_file()
     shown = warnings[:SHOWN] if has_report else warnings
     lines += [phrase("warning", what=said) for said in shown]

@@ -17,7 +17,7 @@ from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import is_answer, judge_abstention, possible_classes
 from svertka.evaluate.operating_point import OperatingPoint, choose_threshold, judge_operating_point
 from svertka.messages import sentences
-from svertka.messages.translator import Voice, has_width
+from svertka.messages.translator import Translator, has_width
 from svertka.schema import Abstention, Bundle, Conformal, Estimate, Evaluation, EventSink, Predictions
 
 
@@ -68,7 +68,7 @@ class DiagnosticEvaluation:
             }
         lines = [f"{self.images} images of {self.groups} groups; {self.positive!r} from p = {point.threshold:.3f}"]
         for name, figure in rows.items():
-            why = Voice("en").sameness("roc_auc" if name == "ROC AUC" else "share", figure)
+            why = Translator("en").sameness("roc_auc" if name == "ROC AUC" else "share", figure)
             interval = f"{figure.low:.3f} to {figure.high:.3f}" if has_width(figure) else why
             lines.append(f"{name:<24}{figure.value:.3f}  {interval}  n = {figure.n}")
         return "\n".join(lines)

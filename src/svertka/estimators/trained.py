@@ -28,13 +28,13 @@ from svertka.data.split import hold_out
 from svertka.errors import ConfigError
 from svertka.estimators.image_input import Images, catalog_of, is_paths, named, source_of, warn
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.features.experiment import Materials
-from svertka.features.extractor import FeatureEngine, open_engine, torch_features
+from svertka.features.experiment import Experiment
+from svertka.features.extractor import FeatureExtractor, open_engine, torch_features
 from svertka.features.feature_table import extract
 from svertka.features.linear_head import LinearHead
 from svertka.features.linear_probe import fit_probe
 from svertka.inference.onnxruntime_session import FEATURES, open_session, run_in_batches
-from svertka.model_selection.select import LEARNT, Candidate, Lesson, learn
+from svertka.model_selection.select import LEARNT, TrainedClassifier, TrainingJob, learn
 from svertka.pipeline import CHECKED_IMAGES, PACKAGES
 from svertka.schema import (
     Bundle,
@@ -154,7 +154,7 @@ class Trained:
         )
 
     @cached_property
-    def _engine(self) -> FeatureEngine:
+    def _engine(self) -> FeatureExtractor:
         engine = open_engine(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
         return engine.seeing(self.preprocess.ranges)
 
@@ -249,10 +249,10 @@ def train_on(
     engine = engine.seeing(catalog.ranges)
     store = PixelStore(cache, engine.preprocess) if catalog.ranges else store
     warn(catalog.notices)
-    materials = Materials(
+    experiment = Experiment(
         config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache, weights_N=weights_N
     )
-    sources = materials.sources
+    sources = experiment.sources
     checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
     learnt_from = (*split.train, *split.val)
     common: dict[str, Any] = {
@@ -270,7 +270,7 @@ def train_on(
         probe = fit_probe(table, len(class_names), config.seed, units_N)
         return Trained(
             head=probe.head,
-            temperature=fit_temperature(*unseen(probe, table, materials.paths("train"), class_names)),
+            temperature=fit_temperature(*unseen(probe, table, experiment.paths("train"), class_names)),
             network=None,
             val=None,
             val_rows=(),
@@ -280,28 +280,28 @@ def train_on(
             **common,
         )
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
-        lesson = Lesson(
-            materials=materials,
+        job = TrainingJob(
+            experiment=experiment,
             tables={part: extract(engine, sources[part], cache, on_event) for part in LEARNT},
             folder=Path(folder),
             started=clock,
         )
-        learned = learn(lesson, on_event)
-        chosen = learned.chosen
+        selection = learn(job, on_event)
+        chosen = selection.chosen
         return Trained(
             head=chosen.head,
             temperature=chosen.temperature,
-            network=None if chosen is learned.probe else _network(chosen, checked, class_names),
+            network=None if chosen is selection.probe else _network(chosen, checked, class_names),
             val=chosen.val,
-            val_rows=lesson.judging,
+            val_rows=job.judging,
             strategy=chosen.strategy,
             history=chosen.history,
-            notices=(*catalog.notices, *learned.decision.reasons, *learned.notices),
+            notices=(*catalog.notices, *selection.decision.reasons, *selection.notices),
             **common,
         )
 
 
-def _network(chosen: Candidate, checked: ImageSource, class_names: tuple[str, ...]) -> Network:
+def _network(chosen: TrainedClassifier, checked: ImageSource, class_names: tuple[str, ...]) -> Network:
     return Network(
         graph=chosen.graph().SerializeToString(),
         weights=chosen.weights(),

@@ -13,7 +13,7 @@ from svertka.bundle.manifest import MODEL, file_facts
 from svertka.data.loader import ImageSource
 from svertka.explain.insight import look_inside
 from svertka.explain.opened_bundle import open_network
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.schema import Bundle, Evaluation, EventSink, Insight, Notice, Predictions, ignore_events
 from svertka.util import runtime
 from svertka.util.atomic_files import read_sealed_json, write_sealed_json
@@ -25,7 +25,7 @@ _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
 
 def insight_of(
     bundle: Bundle,
-    materials: Materials,
+    experiment: Experiment,
     test: Predictions,
     evaluation: Evaluation,
     features: Callable[[ImageSource], NDArray[np.float32]] | None = None,
@@ -35,13 +35,13 @@ def insight_of(
 
     Args:
         bundle: as it was handed over.
-        materials: that it was made of.
+        experiment: that it was made of.
         test: predictions on the test images.
         evaluation: of them.
         features: of a source's images, where they are known already; None computes some anew.
         on_event: hears a notice if what was remembered was damaged.
     """
-    path = materials.cache / "insights" / f"{_key(bundle, materials, test)}.json"
+    path = experiment.cache / "insights" / f"{_key(bundle, experiment, test)}.json"
     try:
         return from_plain(Insight, read_sealed_json(path))
     except FileNotFoundError:
@@ -49,13 +49,13 @@ def insight_of(
     except (OSError, ValueError, TypeError):
         on_event(Notice("cached_explanation_damaged", level="warning"))
     insight = look_inside(
-        open_network(bundle, materials.engine.threads),
-        catalog=materials.catalog,
-        split=materials.split,
-        sources=materials.sources,
+        open_network(bundle, experiment.engine.threads),
+        catalog=experiment.catalog,
+        split=experiment.split,
+        sources=experiment.sources,
         test=test,
         evaluation=evaluation,
-        seed=materials.config.seed,
+        seed=experiment.config.seed,
         features=features,
     )
     with contextlib.suppress(OSError):  # a full or read-only disk costs the next run time, not this one its result
@@ -64,21 +64,21 @@ def insight_of(
     return insight
 
 
-def _key(bundle: Bundle, materials: Materials, test: Predictions) -> str:
+def _key(bundle: Bundle, experiment: Experiment, test: Predictions) -> str:
     """Digest of all that is looked at: graph, predictions, split, seed, and the files themselves."""
     digest = hashlib.blake2b(file_facts(bundle, MODEL)[1].encode(), digest_size=16)
     digest.update(np.ascontiguousarray(test.logits_NK).tobytes())
-    split, versions = materials.split, runtime.versions(_PACKAGES)
-    facts = (_FORMAT, versions, materials.config.seed, split.train, split.test, list(_files(materials)))
+    split, versions = experiment.split, runtime.versions(_PACKAGES)
+    facts = (_FORMAT, versions, experiment.config.seed, split.train, split.test, list(_files(experiment)))
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
 
 
-def _files(materials: Materials) -> Iterator[tuple[object, ...]]:
+def _files(experiment: Experiment) -> Iterator[tuple[object, ...]]:
     """Each image's path, label and pixels, and what may have changed of its file beside them."""
-    for record in materials.catalog.records:
+    for record in experiment.catalog.records:
         try:
-            found = materials.catalog.file(record).stat()
+            found = experiment.catalog.file(record).stat()
         except OSError:  # taken away since the scan
             yield record.path, None
         else:

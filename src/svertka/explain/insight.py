@@ -15,10 +15,10 @@ from svertka.explain.patches import top_patches
 from svertka.explain.sanity import METHODS, check_sanity
 from svertka.explain.shortcuts import probe_shortcuts
 from svertka.schema import (
+    AttributionMap,
     Catalog,
     Evaluation,
     Explanation,
-    Heat,
     Insight,
     MethodName,
     Predictions,
@@ -157,8 +157,8 @@ def explain_image(
     )
 
 
-def _heat(method: MethodName, label: int, plane: F32, left: float | None = None) -> Heat:
-    return Heat(
+def _heat(method: MethodName, label: int, plane: F32, left: float | None = None) -> AttributionMap:
+    return AttributionMap(
         method=method,
         label=label,
         rows=tuple(tuple(round(float(value), 4) for value in row) for row in plane),

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
-from svertka.features.extractor import FeatureEngine
+from svertka.features.extractor import FeatureExtractor
 from svertka.schema import SPLIT_NAMES, Catalog, Split, SplitName
 
 
 @dataclass(frozen=True, kw_only=True)
-class Materials:
+class Experiment:
     """What learning works with.
 
     Attributes:
@@ -30,7 +30,7 @@ class Materials:
     """
 
     config: RunConfig
-    engine: FeatureEngine
+    engine: FeatureExtractor
     catalog: Catalog
     split: Split
     store: PixelStore

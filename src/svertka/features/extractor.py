@@ -40,7 +40,7 @@ _TORCH = "torch-"  # before the key of features by torch
 
 
 @dataclass(frozen=True)
-class FeatureEngine:
+class FeatureExtractor:
     """Prepared uint8 images [N, S, S, 3] to features [N, D] by the quicker engine; see ``feature_table.Embed``.
 
     Attributes:
@@ -74,7 +74,7 @@ class FeatureEngine:
         name = _key(self.config, self.folder)
         return f"{name}-{self.preprocess.hash}" if self.preprocess.ranges else name
 
-    def seeing(self, ranges: tuple[ValueRange, ...]) -> "FeatureEngine":
+    def seeing(self, ranges: tuple[ValueRange, ...]) -> "FeatureExtractor":
         """The same network for images whose deep samples are scaled by these ranges."""
         return replace(self, preprocess=replace(self.preprocess, ranges=ranges))
 
@@ -116,10 +116,10 @@ class FeatureEngine:
 
 
 @dataclass(frozen=True)
-class TorchEngine:
+class TorchExtractor:
     """The same features by torch: the reference that ONNX Runtime is compared with."""
 
-    engine: FeatureEngine
+    engine: FeatureExtractor
     batch_size: int = 16
 
     @property
@@ -148,7 +148,9 @@ def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.
     return features
 
 
-def open_engine(config: RunConfig, cache: Path, threads: int = 0, on_event: EventSink = ignore_events) -> FeatureEngine:
+def open_engine(
+    config: RunConfig, cache: Path, threads: int = 0, on_event: EventSink = ignore_events
+) -> FeatureExtractor:
     """Opens the backbone that a configuration names; builds and exports it the first time.
 
     What the cache holds is believed only if its SHA-256 is right; else it is built anew, and the features that came
@@ -176,7 +178,7 @@ def open_engine(config: RunConfig, cache: Path, threads: int = 0, on_event: Even
         _discard(config, folder, cache, on_event)
         card = _build(config, folder)
     fields = card["preprocess"] | {name: tuple(card["preprocess"][name]) for name in ("mean", "std")}
-    return FeatureEngine(
+    return FeatureExtractor(
         folder=folder,
         config=config,
         preprocess=Preprocess(**fields),

@@ -85,7 +85,7 @@ class Neighbourhood:
         )
 
 
-def told(novelty: Novelty, distances_N: FloatArray) -> Notice:
+def ood_notice(novelty: Novelty, distances_N: FloatArray) -> Notice:
     """How many of the judged images are flagged; loud where chance (three standard errors) doesn't explain them."""
     flagged, n = sum(map(novelty.is_unlike, distances_N)), len(distances_N)
     expected = max(SHARE, 1 / (novelty.n + 1))  # so often is the next image the farthest of them all

@@ -22,7 +22,7 @@ Folds = list[tuple[Rows, Rows]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class SeparabilityScore:
     """Which held-out images were named rightly, each [N]: by the linear probe, by the nearest neighbours.
 
     Attributes:
@@ -34,7 +34,9 @@ class Judged:
     neighbours_N: Right
 
 
-def judge_taps(x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, folds: Folds) -> tuple[Judged, ...]:
+def judge_taps(
+    x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, folds: Folds
+) -> tuple[SeparabilityScore, ...]:
     """Judges each tap alone, early to late; see ``judge``."""
     ends = np.cumsum(widths)
     return tuple(
@@ -42,7 +44,7 @@ def judge_taps(x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, fo
     )
 
 
-def judge(x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, folds: Folds) -> Judged:
+def judge(x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, folds: Folds) -> SeparabilityScore:
     """Judges all taps together; costs one Gram matrix and, for each fold, a few Cholesky factors.
 
     Args:
@@ -67,7 +69,7 @@ def judge(x_ND: NDArray[np.float32], widths: tuple[int, ...], y_N: Rows, folds: 
         votes_nK = _vote(cosine_NN[np.ix_(held, fitted)], onehot_NK[fitted])
         neighbours_N[held] = labels[votes_nK.argmax(axis=1)] == truth
     best_N = max(probe.values(), key=np.count_nonzero)
-    return Judged(width=x_ND.shape[1], probe_N=best_N, neighbours_N=neighbours_N)
+    return SeparabilityScore(width=x_ND.shape[1], probe_N=best_N, neighbours_N=neighbours_N)
 
 
 def _ridge(

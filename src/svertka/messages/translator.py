@@ -23,7 +23,7 @@ _NO_WIDTH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Translator:
     """Writes sentences and numbers in one language. Call it with a key of the catalogue.
 
     Attributes:

@@ -13,7 +13,7 @@ from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.split import make_split
 from svertka.errors import ConfigError
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.features.extractor import open_engine
 from svertka.features.feature_table import extract
 from svertka.model_selection import advisor
@@ -21,7 +21,7 @@ from svertka.schema import Advanced, Advice, EventSink, StepStarted, ignore_even
 from svertka.util import runtime
 
 
-def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Materials:
+def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Experiment:
     """Opens the network, reads the images, makes the split that ``train`` would make.
 
     Raises:
@@ -37,7 +37,7 @@ def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Ma
     for notice in catalog.notices[len(scanned.notices) :]:
         on_event(notice)
     engine = engine.seeing(catalog.ranges)
-    return Materials(
+    return Experiment(
         config=config,
         engine=engine,
         catalog=catalog,
@@ -64,21 +64,21 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
     return advise_on(open_materials(config, on_event), on_event)
 
 
-def advise_on(materials: Materials, on_event: EventSink = ignore_events) -> Advice:
-    """The same for materials that are open already."""
-    config = materials.config
-    random = open_engine(with_random_weights(config), materials.cache, materials.engine.threads, on_event)
-    random = random.seeing(materials.catalog.ranges)
-    learnable = materials.learnable
-    labels_N = materials.catalog.labels()[learnable]
+def advise_on(experiment: Experiment, on_event: EventSink = ignore_events) -> Advice:
+    """The same for an experiment that is open already."""
+    config = experiment.config
+    random = open_engine(with_random_weights(config), experiment.cache, experiment.engine.threads, on_event)
+    random = random.seeing(experiment.catalog.ranges)
+    learnable = experiment.learnable
+    labels_N = experiment.catalog.labels()[learnable]
     rows = advisor.choose_rows(labels_N, config.seed)
-    source = materials.source(learnable[rows])
+    source = experiment.source(learnable[rows])
     on_event(StepStarted("features", 2 * len(source)))
     return advisor.advise(
-        extract(materials.engine, source, materials.cache, on_event),
-        extract(random, source, materials.cache, _after(on_event, len(source))),
-        np.bincount(labels_N, minlength=len(materials.catalog.class_names)),
-        np.array(materials.split.units)[learnable[rows]],
+        extract(experiment.engine, source, experiment.cache, on_event),
+        extract(random, source, experiment.cache, _after(on_event, len(source))),
+        np.bincount(labels_N, minlength=len(experiment.catalog.class_names)),
+        np.array(experiment.split.units)[learnable[rows]],
         config.seed,
     )
 

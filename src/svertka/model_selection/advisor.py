@@ -17,7 +17,7 @@ from svertka.evaluate.intervals import share
 from svertka.evaluate.paired import Gain, paired_gain
 from svertka.features.feature_table import FeatureTable
 from svertka.features.linear_probe import stratified_folds
-from svertka.features.separability import Judged, judge, judge_taps
+from svertka.features.separability import SeparabilityScore, judge, judge_taps
 from svertka.schema import Advice, FeatureScore, Notice, Similarity, Size
 
 LITTLE, LITTLE_IN_A_CLASS, MUCH = 1_000, 50, 20_000
@@ -125,7 +125,7 @@ def advise(
     )
 
 
-def _why_different(base: Judged, removed: float, late: Gain, *, known: bool, fits: bool) -> Iterator[Notice]:
+def _why_different(base: SeparabilityScore, removed: float, late: Gain, *, known: bool, fits: bool) -> Iterator[Notice]:
     """Which of the tests failed that similar images pass; nothing where they are similar."""
     random = float(base.probe_N.mean())
     if not known and random >= CEILING:
@@ -150,11 +150,11 @@ def strategies_of(size: Size, similarity: Similarity) -> tuple[StrategyName, ...
     return tuple(name for name in CELLS[size, similarity][0] if name in STRATEGY_NAMES)
 
 
-def _points(judged: Judged) -> NDArray[np.float64]:
+def _points(judged: SeparabilityScore) -> NDArray[np.float64]:
     return judged.probe_N.astype(np.float64)
 
 
-def _score(judged: Judged) -> FeatureScore:
+def _score(judged: SeparabilityScore) -> FeatureScore:
     n = len(judged.probe_N)
     return FeatureScore(
         width=judged.width,

@@ -1,8 +1,8 @@
-"""Candidates on the same folds within a budget.
+"""Contenders on the same folds within a budget.
 
 The probe is judged on all folds from one cached table. What costs more races by successive halving: all on one fold,
 the better half on two, and so on; then what time is left goes to the folds that were left out. Every run of a costly
-candidate gets the same budget, so that pairs compare like with like. A fold chooses epochs and temperatures on a part
+contender gets the same budget, so that pairs compare like with like. A fold chooses epochs and temperatures on a part
 of what it learns from, never on the images that judge, and nobody looks at the test images.
 """
 
@@ -19,12 +19,12 @@ from svertka.data.folds import make_folds
 from svertka.errors import BundleError, TrainingError
 from svertka.evaluate import probabilities
 from svertka.evaluate.paired import halving
-from svertka.features.experiment import Materials
+from svertka.features.experiment import Experiment
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.model_selection.advise import open_materials
-from svertka.model_selection.contenders import Candidate
-from svertka.model_selection.leaderboard import Results, Trial, standings
-from svertka.model_selection.select import LEARNT, Lesson, learn
+from svertka.model_selection.contenders import Contender
+from svertka.model_selection.leaderboard import Results, Trial, leaderboard
+from svertka.model_selection.select import LEARNT, TrainingJob, learn
 from svertka.schema import Comparison, EventSink, Notice, Split, StepStarted, ignore_events
 
 Keep = Callable[[Comparison], None]
@@ -34,7 +34,7 @@ Keep = Callable[[Comparison], None]
 class Race:
     """Who runs on what, how long, and who is told."""
 
-    materials: dict[str, Materials]
+    experiment: dict[str, Experiment]
     tables: dict[str, FeatureTable]
     folds: tuple[Split, ...]
     results: Results
@@ -51,9 +51,9 @@ class Race:
 
     def comparison(self) -> Comparison:
         """The result as far as it has come."""
-        first = next(iter(self.materials.values()))
+        first = next(iter(self.experiment.values()))
         return Comparison(
-            standings=standings(self.results),
+            standings=leaderboard(self.results),
             images=len(first.learnable),
             set_aside=len(first.split.test),
             folds=len(self.folds),
@@ -66,17 +66,17 @@ class Race:
 
 def compare(
     config: RunConfig,
-    candidates: tuple[Candidate, ...],
+    contenders: tuple[Contender, ...],
     folds: int,
     work: Path,
     on_event: EventSink = ignore_events,
     keep: Keep = lambda comparison: None,
 ) -> Comparison:
-    """Judges candidates on the same folds.
+    """Judges contenders on the same folds.
 
     Args:
         config: data, budget and all else but backbone and strategy.
-        candidates: see ``make_candidates``.
+        contenders: see ``make_contenders``.
         folds: how many.
         work: folder for what training needs meanwhile.
         on_event: hears what happens.
@@ -85,20 +85,20 @@ def compare(
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
-    names = dict.fromkeys(candidate.backbone for candidate in candidates)
-    materials = {name: open_materials(replace(config, backbone=name), on_event) for name in names}
-    first = next(iter(materials.values()))
+    names = dict.fromkeys(contender.backbone for contender in contenders)
+    experiment = {name: open_materials(replace(config, backbone=name), on_event) for name in names}
+    first = next(iter(experiment.values()))
     cut = make_folds(first.catalog, first.split, folds, config.val_fraction)
     tables = {}
-    for name, each in materials.items():
+    for name, each in experiment.items():
         source = each.source(each.learnable)
         on_event(StepStarted(f"features of {name}", len(source)))
         tables[name] = extract(each.engine, source, each.cache, on_event)
     race = Race(
-        materials=materials,
+        experiment=experiment,
         tables=tables,
         folds=cut,
-        results=Results(candidates=candidates, folds=folds),
+        results=Results(contenders=contenders, folds=folds),
         minutes=config.minutes,
         work=work,
         on_event=on_event,
@@ -111,62 +111,62 @@ def compare(
 def _run(race: Race) -> None:
     """The cheap ones on all folds, the costly ones by halving, then what time allows, the better ones first."""
     every = range(len(race.folds))
-    for candidate in race.results.candidates:
-        if candidate.cheap:
+    for contender in race.results.contenders:
+        if contender.cheap:
             for fold in every:
-                _try(race, candidate, fold, race.minutes)
-    alive = [candidate for candidate in race.results.candidates if not candidate.cheap]
+                _try(race, contender, fold, race.minutes)
+    alive = [contender for contender in race.results.contenders if not contender.cheap]
     rungs = halving(len(alive), len(race.folds))
     reached = [0, *(rung.folds for rung in rungs)]
     runs = sum(rung.alive * (rung.folds - before) for rung, before in zip(rungs, reached[:-1], strict=True))
     minutes = max(race.left_s, 1.0) / 60 / max(runs, 1)
     for rung in rungs:
         alive = sorted(alive, key=race.results.loss)[: rung.alive]
-        for candidate in alive:
+        for contender in alive:
             for fold in range(rung.folds):
-                _try_in_time(race, candidate, fold, minutes)
-    for candidate in sorted(race.results.candidates, key=race.results.loss):
+                _try_in_time(race, contender, fold, minutes)
+    for contender in sorted(race.results.contenders, key=race.results.loss):
         for fold in every:
-            _try_in_time(race, candidate, fold, minutes)
+            _try_in_time(race, contender, fold, minutes)
 
 
-def _try_in_time(race: Race, candidate: Candidate, fold: int, minutes: float) -> None:
-    """Runs a trial if it should end within the budget, judged by the candidate's longest so far; a second may pass."""
-    earlier, left_s = [trial.seconds for trial in race.results.of(candidate)], race.left_s
+def _try_in_time(race: Race, contender: Contender, fold: int, minutes: float) -> None:
+    """Runs a trial if it should end within the budget, judged by the contender's longest so far; a second may pass."""
+    earlier, left_s = [trial.seconds for trial in race.results.of(contender)], race.left_s
     if left_s > 0 and max(earlier, default=60 * minutes) <= left_s + 1:
-        _try(race, candidate, fold, minutes)
+        _try(race, contender, fold, minutes)
 
 
-def _try(race: Race, candidate: Candidate, fold: int, minutes: float) -> None:
+def _try(race: Race, contender: Contender, fold: int, minutes: float) -> None:
     results = race.results
-    if (candidate, fold) in results.trials or candidate in results.errors:
+    if (contender, fold) in results.trials or contender in results.errors:
         return
-    race.on_event(Notice("trial", {"name": candidate.name, "fold": fold + 1, "folds": len(race.folds)}))
+    race.on_event(Notice("trial", {"name": contender.name, "fold": fold + 1, "folds": len(race.folds)}))
     try:
-        results.trials[candidate, fold] = _trial(race, candidate, race.folds[fold], minutes)
+        results.trials[contender, fold] = _trial(race, contender, race.folds[fold], minutes)
     except (TrainingError, BundleError) as error:
-        results.errors[candidate] = str(error)
+        results.errors[contender] = str(error)
     race.keep(race.comparison())
 
 
-def _trial(race: Race, candidate: Candidate, fold: Split, minutes: float) -> Trial:
-    materials, table, started = race.materials[candidate.backbone], race.tables[candidate.backbone], time.monotonic()
-    row_of = {int(record): row for row, record in enumerate(materials.learnable)}
+def _trial(race: Race, contender: Contender, fold: Split, minutes: float) -> Trial:
+    experiment, table, started = race.experiment[contender.backbone], race.tables[contender.backbone], time.monotonic()
+    row_of = {int(record): row for row, record in enumerate(experiment.learnable)}
     folder = race.work / "trial"
     folder.mkdir(parents=True)
     on_fold = replace(
-        materials, split=fold, config=replace(materials.config, strategy=candidate.strategy, minutes=minutes)
+        experiment, split=fold, config=replace(experiment.config, strategy=contender.strategy, minutes=minutes)
     )
     rows = {part: [row_of[record] for record in fold.of(part)] for part in LEARNT}
-    lesson = Lesson(
-        materials=on_fold,
+    job = TrainingJob(
+        experiment=on_fold,
         tables={part: table.rows(rows[part]) for part in LEARNT},
         folder=folder,
         started=started,
     )
     try:
-        chosen = learn(lesson, race.on_event).chosen
-        judged = chosen.predict(on_fold.sources["test"], materials.catalog.class_names, on_fold.paths("test"))
+        chosen = learn(job, race.on_event).chosen
+        judged = chosen.predict(on_fold.sources["test"], experiment.catalog.class_names, on_fold.paths("test"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     p_NK = probabilities(judged, chosen.temperature)

@@ -7,7 +7,7 @@ from svertka.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class Contender:
     """What is compared: one strategy on one network."""
 
     name: str
@@ -20,7 +20,7 @@ class Candidate:
         return self.strategy == "probe"
 
 
-def make_candidates(strategies: str, backbones: str, default_backbone: str) -> tuple[Candidate, ...]:
+def make_contenders(strategies: str, backbones: str, default_backbone: str) -> tuple[Contender, ...]:
     """Every named strategy on every named network.
 
     Args:
@@ -44,7 +44,7 @@ def make_candidates(strategies: str, backbones: str, default_backbone: str) -> t
         if len(set(names)) < len(names):
             raise ConfigError(f"a name stands twice in {','.join(names)}; expected each once.")
     return tuple(
-        Candidate(
+        Contender(
             name=strategy if len(networks) == 1 else network if len(named) == 1 else f"{network} {strategy}",
             backbone=network,
             strategy=strategy,

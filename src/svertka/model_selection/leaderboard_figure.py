@@ -1,10 +1,10 @@
-"""A comparison as one picture: accuracy, the paired difference from the cheapest candidate, and the time."""
+"""A comparison as one picture: accuracy, the paired difference from the cheapest contender, and the time."""
 
 from collections.abc import Iterator, Sequence
 
 from svertka.evaluate.intervals import share
-from svertka.messages.translator import Voice, has_width
-from svertka.schema import Comparison, Estimate, Standing, Versus
+from svertka.messages.translator import Translator, has_width
+from svertka.schema import Comparison, Estimate, LeaderboardRow, Versus
 from svertka.viz.drawing import INK, LINE, MUTED, Disc, Drawing, Path_, Shape, Words, text_width
 from svertka.viz.scales import Axis, round_ticks
 
@@ -14,7 +14,7 @@ _LEADER = "#1d4ed8"
 
 
 def picture(comparison: Comparison, title: str) -> Drawing:
-    """Draws a comparison, best candidate on top; what was not run is named, without a mark."""
+    """Draws a comparison, best contender on top; what was not run is named, without a mark."""
     rows = comparison.standings
     names = max(text_width(row.name, 14) for row in rows) + 12
     left = 28 + max(names, 110.0)
@@ -58,11 +58,11 @@ def _subtitle(comparison: Comparison) -> str:
     return f"{comparison.images:,} images in {comparison.folds} folds{aside}; {comparison.seconds / 60:.1f} min"
 
 
-def _cheapest(rows: Sequence[Standing]) -> str:
+def _cheapest(rows: Sequence[LeaderboardRow]) -> str:
     return next((row.versus_cheapest.other for row in rows if row.versus_cheapest), "the cheapest")
 
 
-def _note(row: Standing, comparison: Comparison) -> str:
+def _note(row: LeaderboardRow, comparison: Comparison) -> str:
     if row.error:
         return "failed"
     if not row.folds:
@@ -92,7 +92,7 @@ def _mark(axis: Axis, estimate: Estimate, y: float, colour: str, text: str) -> I
     x, low, high = (axis.at(value) for value in (estimate.value, estimate.low, estimate.high))
     yield Path_(points=((low, y), (high, y)), stroke=colour, width=2.5)
     known = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
-    interval = known if has_width(estimate) else Voice("en").sameness("difference", estimate)
+    interval = known if has_width(estimate) else Translator("en").sameness("difference", estimate)
     tip = f"{100 * estimate.value:.1f} ({interval}), n = {estimate.n}"
     yield Disc(x=x, y=y, radius=5, fill=colour, title=tip)
     yield Words(x=x, y=y - 10, text=text, size=11, anchor="middle", fill=colour, bold=True, halo=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.results import CLASS_ROWS_SHOWN, ScoreView, make_score
 from svertka.schema import Evaluation
 
@@ -26,39 +26,39 @@ class AbstentionView:
     left_out: int
 
 
-def make_abstention(voice: Voice, evaluation: Evaluation) -> AbstentionView | None:
+def make_abstention(tr: Translator, evaluation: Evaluation) -> AbstentionView | None:
     """Builds the part about "unsure"; None where the model has no thresholds."""
     found = evaluation.abstention
     if found is None:
         return None
     finding = (
-        voice(
+        tr(
             "abstention.finding",
-            answered=voice.percent(found.answered.value),
-            answered_evidence=voice.evidence("accuracy", found.answered),
-            accuracy=voice.percent(found.accuracy.value),
-            accuracy_evidence=voice.evidence("accuracy", found.accuracy),
+            answered=tr.percent(found.answered.value),
+            answered_evidence=tr.evidence("accuracy", found.answered),
+            accuracy=tr.percent(found.accuracy.value),
+            accuracy_evidence=tr.evidence("accuracy", found.accuracy),
         )
         if found.accuracy.n
-        else voice("abstention.silent")
+        else tr("abstention.silent")
     )
     if found.empty:
-        finding += " " + voice("abstention.empty", n=found.empty, target=voice.percent(found.target, 0))
-    levels = [_level(voice, threshold) for threshold in found.thresholds] or ["–"] * len(found.counts)
+        finding += " " + tr("abstention.empty", n=found.empty, target=tr.percent(found.target, 0))
+    levels = [_level(tr, threshold) for threshold in found.thresholds] or ["–"] * len(found.counts)
     classes = list(zip(evaluation.class_names, found.counts, levels, found.per_class, strict=True))
-    most = voice.shown_of(len(classes), CLASS_ROWS_SHOWN)
-    shown = [(voice("abstention.all"), sum(found.counts), "", found.coverage), *classes[:most]]
+    most = tr.shown_of(len(classes), CLASS_ROWS_SHOWN)
+    shown = [(tr("abstention.all"), sum(found.counts), "", found.coverage), *classes[:most]]
     return AbstentionView(
         finding=finding,
-        target=voice.percent(found.target, 0),
+        target=tr.percent(found.target, 0),
         rows=tuple(
-            (name, chosen, level, estimate.n, make_score(voice, estimate)) for name, chosen, level, estimate in shown
+            (name, chosen, level, estimate.n, make_score(tr, estimate)) for name, chosen, level, estimate in shown
         ),
         left_out=len(classes) - most,
     )
 
 
-def _level(voice: Voice, threshold: float) -> str:
+def _level(tr: Translator, threshold: float) -> str:
     """The least probability with which a class is possible, with as many decimals as tell it from 100 %."""
     digits = 1 if threshold <= 0 else min(6, max(1, math.ceil(-math.log10(100 * threshold))))
-    return voice.percent(1 - threshold, digits)
+    return tr.percent(1 - threshold, digits)

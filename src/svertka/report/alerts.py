@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from svertka.evaluate import FEW_IMAGES, FEW_IN_A_CLASS
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.headline import beats_majority
 from svertka.schema import Notice, RunRecord, ShortcutProbe
 
@@ -81,21 +81,21 @@ class Alert:
         return ". ".join(filter(None, (self.title, self.body)))
 
 
-def make_alerts(voice: Voice, run: RunRecord) -> tuple[Alert, ...]:
+def make_alerts(tr: Translator, run: RunRecord) -> tuple[Alert, ...]:
     """All alerts, warnings first and the weightiest of them at the top; one calm line where there is no warning."""
     found = [
-        *_leaks(voice, run),
-        *_conflicts(voice, run),
-        *_order(voice, run),
-        *_usefulness(voice, run),
-        *_few_images(voice, run),
-        *_shortcuts(voice, run),
-        *_rejected(voice, run),
-        *_parity(voice, run),
-        *_notices(voice, run),
+        *_leaks(tr, run),
+        *_conflicts(tr, run),
+        *_order(tr, run),
+        *_usefulness(tr, run),
+        *_few_images(tr, run),
+        *_shortcuts(tr, run),
+        *_rejected(tr, run),
+        *_parity(tr, run),
+        *_notices(tr, run),
     ]
     if not any(alert.level == "warning" for alert in found):
-        found.append(Alert(code="none", level="good", title=voice("alert.none.title"), body=voice("alert.none.body")))
+        found.append(Alert(code="none", level="good", title=tr("alert.none.title"), body=tr("alert.none.body")))
     return tuple(by_weight(found))
 
 
@@ -112,76 +112,76 @@ def folded(alerts: Sequence[Alert]) -> tuple[list[Alert], list[Alert]]:
     return shown, [alert for alert in alerts if alert not in shown]
 
 
-def _leaks(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _leaks(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     leaks, dropped = run.split.leaks, len(run.split.dropped)
     if leaks:
         kinds = Counter(leak.kind for leak in leaks)
-        parts = ", ".join(f"{voice.known('leak', kind)}: {voice.count(n)}" for kind, n in kinds.most_common())
+        parts = ", ".join(f"{tr.known('leak', kind)}: {tr.count(n)}" for kind, n in kinds.most_common())
         reach_test = sum("test" in (leak.where_a, leak.where_b) for leak in leaks)
-        harm = voice("alert.leaks.test", n=reach_test) if reach_test else voice("alert.leaks.val")
-        advice = voice("alert.leaks.dropped", n=dropped) if dropped else voice("alert.leaks.advice")
+        harm = tr("alert.leaks.test", n=reach_test) if reach_test else tr("alert.leaks.val")
+        advice = tr("alert.leaks.dropped", n=dropped) if dropped else tr("alert.leaks.advice")
         yield Alert(
             code="leaks" if reach_test else "leaks_val",
             level="info" if dropped else "warning",
-            title=voice("alert.leaks.title", n=len(leaks)),
+            title=tr("alert.leaks.title", n=len(leaks)),
             body=f"{harm} {advice} ({parts}.)",
             link="leaks",
         )
 
 
-def _conflicts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _conflicts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if run.split.conflicts:
         yield Alert(
             code="conflicts",
             level="warning",
-            title=voice("alert.conflicts.title", n=len(run.split.conflicts)),
-            body=voice("alert.conflicts.body"),
+            title=tr("alert.conflicts.title", n=len(run.split.conflicts)),
+            body=tr("alert.conflicts.body"),
             link="leaks",
         )
 
 
-def _order(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _order(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if run.order is not None and run.order.suspicious:
         yield Alert(
             code="order",
             level="warning",
-            title=voice("alert.order.title"),
-            body=voice(
+            title=tr("alert.order.title"),
+            body=tr(
                 "alert.order.body",
-                shuffled=voice.decimal(run.order.shuffled),
-                contiguous=voice.decimal(run.order.contiguous),
-                error=voice.decimal(run.order.standard_error),
+                shuffled=tr.decimal(run.order.shuffled),
+                contiguous=tr.decimal(run.order.contiguous),
+                error=tr.decimal(run.order.standard_error),
             ),
         )
 
 
-def _usefulness(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _usefulness(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if beats_majority(run.evaluation) is False:
-        title, body = voice("alert.useless.title"), voice("alert.useless.body")
+        title, body = tr("alert.useless.title"), tr("alert.useless.body")
         yield Alert(code="useless", level="warning", title=title, body=body)
 
 
-def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _few_images(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """One alert for all that too few test images bring: on the whole, in some classes, none in a class."""
     evaluation = run.evaluation
     said: list[tuple[str, str]] = []
     if evaluation.n < FEW_IMAGES:
         accuracy = evaluation.metrics.get("accuracy")
         body = (
-            voice("alert.few.body_plain")
+            tr("alert.few.body_plain")
             if accuracy is None
-            else voice("alert.few.body", low=voice.percent(accuracy.low), high=voice.percent(accuracy.high))
+            else tr("alert.few.body", low=tr.percent(accuracy.low), high=tr.percent(accuracy.high))
         )
-        said.append((voice("alert.few.title", n=evaluation.n), body))
+        said.append((tr("alert.few.title", n=evaluation.n), body))
     missing = [scores.name for scores in evaluation.per_class if scores.support == 0]
     if missing:
         notice = Notice("class_without_test_images", {"names": missing})
-        said.append((voice("notice.class_without_test_images.title"), voice.sentences(notice)))
+        said.append((tr("notice.class_without_test_images.title"), tr.sentences(notice)))
     thin = [scores.name for scores in evaluation.per_class if 0 < scores.support < FEW_IN_A_CLASS]
     if thin:
-        title = voice("alert.thin.title", n=len(thin), limit=FEW_IN_A_CLASS)
+        title = tr("alert.thin.title", n=len(thin), limit=FEW_IN_A_CLASS)
         scarce = Notice("few_test_images_in_class", {"limit": FEW_IN_A_CLASS, "names": thin})
-        said.append((title, voice.sentences(scarce)))
+        said.append((title, tr.sentences(scarce)))
     if said:
         yield Alert(
             code="few",
@@ -192,78 +192,78 @@ def _few_images(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         )
 
 
-def _rejected(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _rejected(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     rejected = len(run.catalog.rejected)
     if rejected:
         share = rejected / (rejected + len(run.catalog.records))
         yield Alert(
             code="rejected",
             level="warning" if share > _MANY_REJECTED else "info",
-            title=voice("alert.rejected.title", n=rejected),
-            body=voice("alert.rejected.body", share=voice.percent(share)),
+            title=tr("alert.rejected.title", n=rejected),
+            body=tr("alert.rejected.body", share=tr.percent(share)),
             link="rejected",
         )
 
 
-def _shortcuts(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _shortcuts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """Probes that learn from what should not matter: a warning where one comes near the model."""
     model = run.evaluation.metrics.get("roc_auc")
     for probe in run.insight.shortcuts if run.insight else ():
         near = probe.verdict == "near the model"
         if probe.pairs and not near:
-            yield _paired_shortcut(voice, probe)
+            yield _paired_shortcut(tr, probe)
             continue
         if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
             continue
         yield Alert(
             code="shortcut",
             level="warning" if near else "info",
-            title=voice(f"alert.shortcut.{probe.name}.title"),
-            body=voice(
+            title=tr(f"alert.shortcut.{probe.name}.title"),
+            body=tr(
                 f"alert.shortcut.{probe.name}.body",
-                probe=voice.decimal(probe.roc_auc.value),
-                low=voice.decimal(probe.roc_auc.low),
-                high=voice.decimal(probe.roc_auc.high),
-                model="–" if model is None else voice.decimal(model.value),
+                probe=tr.decimal(probe.roc_auc.value),
+                low=tr.decimal(probe.roc_auc.low),
+                high=tr.decimal(probe.roc_auc.high),
+                model="–" if model is None else tr.decimal(model.value),
                 n=probe.roc_auc.n,
             ),
             link="seeing",
         )
 
 
-def _paired_shortcut(voice: Voice, probe: ShortcutProbe) -> Alert:
+def _paired_shortcut(tr: Translator, probe: ShortcutProbe) -> Alert:
     """What tells some classes apart, though not all of them."""
     best = probe.pairs[0]
     return Alert(
         code="shortcut",
         level="warning",
-        title=voice(f"alert.shortcut.{probe.name}.pairs"),
-        body=voice(
+        title=tr(f"alert.shortcut.{probe.name}.pairs"),
+        body=tr(
             "alert.shortcut.pairs",
             n=len(probe.pairs),
-            sees=voice(f"shortcut.{probe.name}"),
-            first=voice.quoted(best.first),
-            second=voice.quoted(best.second),
-            value=voice.decimal(best.roc_auc.value),
-            low=voice.decimal(best.roc_auc.low),
-            high=voice.decimal(best.roc_auc.high),
-            mean="–" if probe.roc_auc is None else voice.decimal(probe.roc_auc.value),
+            sees=tr(f"shortcut.{probe.name}"),
+            first=tr.quoted(best.first),
+            second=tr.quoted(best.second),
+            value=tr.decimal(best.roc_auc.value),
+            low=tr.decimal(best.roc_auc.low),
+            high=tr.decimal(best.roc_auc.high),
+            mean="–" if probe.roc_auc is None else tr.decimal(probe.roc_auc.value),
         ),
         link="seeing",
     )
 
 
-def _parity(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _parity(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if run.parity and run.parity.same_labels < run.parity.n:
         yield Alert(
             code="parity",
             level="warning",
-            title=voice("alert.parity.title"),
-            body=voice("alert.parity.body", same=run.parity.same_labels, n=run.parity.n),
+            title=tr("alert.parity.title"),
+            body=tr("alert.parity.body", same=run.parity.same_labels, n=run.parity.n),
         )
 
 
-def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
+def _notices(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """What other steps noticed, each once."""
     seen: set[str] = set()
     without = {scores.name for scores in run.evaluation.per_class if scores.support == 0}
@@ -274,14 +274,14 @@ def _notices(voice: Voice, run: RunRecord) -> Iterator[Alert]:
         *run.evaluation.notices,
     )
     for notice in every:
-        body = voice.sentences(notice)
+        body = tr.sentences(notice)
         if notice.code in _TOLD_BY_ALERTS or body in seen or _told_of_test(notice, without):
             continue
         seen.add(body)
         yield Alert(
             code=notice.code,
             level="warning" if notice.level == "warning" else "note",
-            title=voice.known("notice", f"{notice.code}.title", ""),
+            title=tr.known("notice", f"{notice.code}.title", ""),
             body=body,
         )
 

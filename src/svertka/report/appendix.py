@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from svertka.config import RunConfig
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.schema import RunRecord, Split, StepCost
 
 
@@ -29,7 +29,7 @@ class Costs:
     rows: tuple[CostRow, ...]
 
 
-def make_costs(voice: Voice, costs: Sequence[StepCost]) -> Costs | None:
+def make_costs(tr: Translator, costs: Sequence[StepCost]) -> Costs | None:
     """Builds the bars of time and memory; None where nothing was measured."""
     if not costs:
         return None
@@ -37,19 +37,19 @@ def make_costs(voice: Voice, costs: Sequence[StepCost]) -> Costs | None:
     slowest = max(costs, key=lambda cost: cost.seconds)
     longest = slowest.seconds or 1.0
     peak = max(cost.peak_memory_mb for cost in costs) or 1.0
-    finding = voice(
+    finding = tr(
         "costs.finding",
-        total=voice.seconds(total),
-        step=voice.quoted(voice.known("step", slowest.step)),
-        share=voice.percent(slowest.seconds / total if total else 0.0, 0),
-        peak=voice.memory(peak),
+        total=tr.seconds(total),
+        step=tr.quoted(tr.known("step", slowest.step)),
+        share=tr.percent(slowest.seconds / total if total else 0.0, 0),
+        peak=tr.memory(peak),
     )
     rows = tuple(
         CostRow(
-            step=voice.known("step", cost.step),
-            time=voice.seconds(cost.seconds),
+            step=tr.known("step", cost.step),
+            time=tr.seconds(cost.seconds),
             time_bar=round(100 * cost.seconds / longest, 2),
-            memory=voice.memory(cost.peak_memory_mb),
+            memory=tr.memory(cost.peak_memory_mb),
             memory_bar=round(100 * cost.peak_memory_mb / peak, 2),
         )
         for cost in costs
@@ -116,38 +116,38 @@ def _groups(split: Split) -> str:
     return "torn" if any(leak.kind == "group" for leak in split.leaks) else "known"
 
 
-def make_methods(voice: Voice, run: RunRecord) -> tuple[str, ...]:
+def make_methods(tr: Translator, run: RunRecord) -> tuple[str, ...]:
     """What stands behind the figures, and what they don't say."""
     split = run.split
     sizes = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
     folds = run.config.folds
-    parts = voice("decision.intro_folds", folds=folds, **sizes) if folds else voice("methods.parts", **sizes)
+    parts = tr("decision.intro_folds", folds=folds, **sizes) if folds else tr("methods.parts", **sizes)
     order = run.order
     if order is None:
-        checked = voice("methods.order.named" if split.grouped else "methods.order.unmeasured")
+        checked = tr("methods.order.named" if split.grouped else "methods.order.unmeasured")
     else:
-        checked = voice(
+        checked = tr(
             "methods.order.measured",
-            shuffled=voice.decimal(order.shuffled),
-            contiguous=voice.decimal(order.contiguous),
-            error=voice.decimal(order.standard_error),
+            shuffled=tr.decimal(order.shuffled),
+            contiguous=tr.decimal(order.contiguous),
+            error=tr.decimal(order.standard_error),
         )
-    calibrated = voice("methods.temperature", value=voice.decimal(run.evaluation.temperature, 2))
-    parity = voice("methods.no_parity")
+    calibrated = tr("methods.temperature", value=tr.decimal(run.evaluation.temperature, 2))
+    parity = tr("methods.no_parity")
     if run.parity:
-        parity = voice(
+        parity = tr(
             "methods.parity",
             n=run.parity.n,
             same=run.parity.same_labels,
-            difference=voice.tiny(run.parity.max_probability_difference),
+            difference=tr.tiny(run.parity.max_probability_difference),
         )
     return (
-        f"{voice(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
-        voice(f"methods.groups.{_groups(split)}"),
-        voice("methods.copies"),
-        voice("methods.once"),
-        voice("methods.intervals"),
+        f"{tr(f'methods.split.{split.origin}', seed=str(split.seed))} {parts}",
+        tr(f"methods.groups.{_groups(split)}"),
+        tr("methods.copies"),
+        tr("methods.once"),
+        tr("methods.intervals"),
         checked,
         f"{calibrated} {parity}",
-        voice("methods.limits"),
+        tr("methods.limits"),
     )

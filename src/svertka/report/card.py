@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from svertka.evaluate.predictions import predicted_labels
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
@@ -40,12 +40,12 @@ def write_card(run: RunRecord, path: Path | str) -> Path:
 
 def render_card(run: RunRecord) -> str:
     """Returns the model card as Markdown."""
-    voice = Voice(run.config.language, whole=True)
-    environment = make_environment(voice, html=False)
+    tr = Translator(run.config.language, whole=True)
+    environment = make_environment(tr, html=False)
     environment.filters["md"] = escaped
     labels = run.catalog.labels()
     predicted_N, names = predicted_labels(run.test), run.test.class_names
-    _, metrics = make_metric_rows(voice, run.evaluation)
+    _, metrics = make_metric_rows(tr, run.evaluation)
     return environment.get_template("model_card.md.j2").render(
         run=run,
         version=__version__,
@@ -54,18 +54,18 @@ def render_card(run: RunRecord) -> str:
             (name, *(int((labels[list(run.split.of(part))] == label).sum()) for part in SPLIT_NAMES))
             for label, name in enumerate(run.catalog.class_names)
         ],
-        decision=make_decision(voice, run.decision),
+        decision=make_decision(tr, run.decision),
         metrics=metrics,
-        table=make_class_table(voice, run.evaluation),
-        confusion=make_confusion(voice, run.evaluation).finding,
-        abstention=make_abstention(voice, run.evaluation),
+        table=make_class_table(tr, run.evaluation),
+        confusion=make_confusion(tr, run.evaluation).finding,
+        abstention=make_abstention(tr, run.evaluation),
         mistakes=[
-            (run.test.paths[row], names[run.test.labels_N[row]], names[predicted_N[row]], voice.percent(confidence))
+            (run.test.paths[row], names[run.test.labels_N[row]], names[predicted_N[row]], tr.percent(confidence))
             for row, confidence in surest_mistakes(run, _MISTAKES_SHOWN)
         ],
         positive=positive_class(run.evaluation),
-        methods=[sentence for sentence in make_methods(voice, run) if sentence != voice("methods.limits")],
-        warnings=[alert.said for alert in make_alerts(voice, run) if alert.level == "warning"],
+        methods=[sentence for sentence in make_methods(tr, run) if sentence != tr("methods.limits")],
+        warnings=[alert.said for alert in make_alerts(tr, run) if alert.level == "warning"],
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.schema import EpochRow
 from svertka.viz.scales import Axis, Tick, path, round_ticks, spread
 
@@ -95,7 +95,7 @@ class Chart:
 # --- learning curves --------------------------------------------------------------------------------------------
 
 
-def learning_charts(voice: Voice, history: Sequence[EpochRow]) -> tuple[Chart, ...]:
+def learning_charts(tr: Translator, history: Sequence[EpochRow]) -> tuple[Chart, ...]:
     """Loss and validation accuracy over epochs; nothing where there is no history."""
     if not history:
         return ()
@@ -103,35 +103,35 @@ def learning_charts(voice: Voice, history: Sequence[EpochRow]) -> tuple[Chart, .
     epochs = Axis(low=1, high=max(2, len(history)), start_px=LEFT + 6, end_px=right)
     kept = _lowest([row.val_loss if math.isnan(row.selection_loss) else row.selection_loss for row in history])
     x_ticks = tuple(
-        Tick(px=epochs.at(value), label=voice.decimal(value, 0))
+        Tick(px=epochs.at(value), label=tr.decimal(value, 0))
         for value in round_ticks(1, max(2, len(history)), 8)
         if value == int(value) and 1 <= value <= max(2, len(history))
     )
     guides = tuple(
-        Tick(px=epochs.at(index + 0.5), label=voice.known("phase", row.phase))
+        Tick(px=epochs.at(index + 0.5), label=tr.known("phase", row.phase))
         for index, row in enumerate(history)
         if index and row.phase != history[index - 1].phase
     )
     loss = (
-        ("s2", voice("learning.train"), [row.train_loss for row in history]),
-        ("s1", voice("learning.val"), [row.val_loss for row in history]),
+        ("s2", tr("learning.train"), [row.train_loss for row in history]),
+        ("s1", tr("learning.val"), [row.val_loss for row in history]),
     )
-    accuracy = (("s1", voice("learning.val"), [row.val_accuracy for row in history]),)
+    accuracy = (("s1", tr("learning.val"), [row.val_accuracy for row in history]),)
     common = {
         "x_ticks": x_ticks,
         "guides": guides,
         "right_px": right,
         "bottom_px": BOTTOM,
-        "x_label": voice("learning.epoch"),
+        "x_label": tr("learning.epoch"),
     }
     return (
-        _epoch_chart(voice, "loss", loss, epochs, kept, _loss_finding(voice, history, kept), common),
-        _epoch_chart(voice, "accuracy", accuracy, epochs, kept, _accuracy_finding(voice, history, kept), common),
+        _epoch_chart(tr, "loss", loss, epochs, kept, _loss_finding(tr, history, kept), common),
+        _epoch_chart(tr, "accuracy", accuracy, epochs, kept, _accuracy_finding(tr, history, kept), common),
     )
 
 
 def _epoch_chart(
-    voice: Voice,
+    tr: Translator,
     name: str,
     series: Sequence[tuple[str, str, list[float]]],
     epochs: Axis,
@@ -145,7 +145,7 @@ def _epoch_chart(
         lowest = max(0.0, min(lowest, highest - 20 * _LEAST_SPAN))  # downward: nothing lies above 100 %
     ticks = round_ticks(lowest, max(highest, lowest + _LEAST_SPAN), 5)
     axis = Axis(low=ticks[0], high=ticks[-1], start_px=BOTTOM, end_px=TOP)
-    write = voice.percent if name == "accuracy" else voice.decimal
+    write = tr.percent if name == "accuracy" else tr.decimal
     digits = 0 if name == "accuracy" and ticks[1] - ticks[0] >= 0.0099 else _digits(ticks, name)
     lines, ends = [], []
     for style, label, points in series:
@@ -160,10 +160,10 @@ def _epoch_chart(
     heights = spread([end[0] for end in ends], 14, TOP + 8, BOTTOM)
     return Chart(
         id=f"learning-{name}",
-        title=voice(f"learning.{name}.title"),
+        title=tr(f"learning.{name}.title"),
         finding=finding,
-        reading=voice(f"learning.{name}.reading"),
-        y_label=voice(f"learning.{name}.axis"),
+        reading=tr(f"learning.{name}.reading"),
+        y_label=tr(f"learning.{name}.axis"),
         y_ticks=tuple(Tick(px=axis.at(value), label=write(value, digits)) for value in ticks),
         lines=tuple(lines),
         labels=tuple(
@@ -188,30 +188,32 @@ def _lowest(losses: Sequence[float]) -> int:
     return min(range(len(losses)), key=lambda index: _or_infinity(losses[index]))
 
 
-def _loss_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
+def _loss_finding(tr: Translator, history: Sequence[EpochRow], kept: int) -> str:
     best = _lowest([row.val_loss for row in history])
-    value = voice.decimal(history[best].val_loss)
+    value = tr.decimal(history[best].val_loss)
     if len(history) == 1:
-        return voice("learning.loss.only", value=value)
+        return tr("learning.loss.only", value=value)
     if best != kept:
-        corrected = voice.decimal(history[kept].selection_loss)
-        return voice("learning.loss.kept", epoch=kept + 1, corrected=corrected, other=best + 1, value=value)
-    lowest = voice("learning.loss.best", epoch=best + 1, value=value)
+        corrected = tr.decimal(history[kept].selection_loss)
+        return tr("learning.loss.kept", epoch=kept + 1, corrected=corrected, other=best + 1, value=value)
+    lowest = tr("learning.loss.best", epoch=best + 1, value=value)
     last = len(history) - 1
     if best == last:
-        return f"{lowest} {voice('learning.loss.falling')}"
+        return f"{lowest} {tr('learning.loss.falling')}"
     climbed = history[last].val_loss > 1.03 * history[best].val_loss
     if climbed and history[last].train_loss < history[best].train_loss:
-        return f"{lowest} {voice('learning.loss.memorising')}"
-    return f"{lowest} {voice('learning.loss.flat')}"
+        return f"{lowest} {tr('learning.loss.memorising')}"
+    return f"{lowest} {tr('learning.loss.flat')}"
 
 
-def _accuracy_finding(voice: Voice, history: Sequence[EpochRow], kept: int) -> str:
+def _accuracy_finding(tr: Translator, history: Sequence[EpochRow], kept: int) -> str:
     first, chosen = history[0].val_accuracy, history[kept].val_accuracy
     if len(history) == 1:
-        return voice("learning.accuracy.only", chosen=voice.percent(chosen))
+        return tr("learning.accuracy.only", chosen=tr.percent(chosen))
     if kept == 0:
-        return voice(
-            "learning.accuracy.first", chosen=voice.percent(chosen), last=voice.percent(history[-1].val_accuracy)
+        return tr(
+            "learning.accuracy.first",
+            chosen=tr.percent(chosen),
+            last=tr.percent(history[-1].val_accuracy),
         )
-    return voice("learning.accuracy.finding", epoch=kept + 1, first=voice.percent(first), chosen=voice.percent(chosen))
+    return tr("learning.accuracy.finding", epoch=kept + 1, first=tr.percent(first), chosen=tr.percent(chosen))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.thumbnails import Thumbnail, thumbnails
 from svertka.schema import SPLIT_NAMES, Catalog, Leak, Rejection, RunRecord
 
@@ -75,49 +75,49 @@ class DataSection:
     doubts_more: int
 
 
-def make_data_section(voice: Voice, run: RunRecord) -> DataSection:
+def make_data_section(tr: Translator, run: RunRecord) -> DataSection:
     """Builds the section; reads sample images from disk."""
     rows, totals = _class_rows(run)
-    most = voice.shown_of(len(rows), _CLASS_ROWS_SHOWN)
-    shown, note = _sampled_classes(voice, run.catalog)
+    most = tr.shown_of(len(rows), _CLASS_ROWS_SHOWN)
+    shown, note = _sampled_classes(tr, run.catalog)
     pairs = (*run.split.leaks, *run.split.conflicts)
-    files, leaks = (voice.shown_of(len(each), _ROWS_SHOWN) for each in (run.catalog.rejected, pairs))
+    files, leaks = (tr.shown_of(len(each), _ROWS_SHOWN) for each in (run.catalog.rejected, pairs))
     return DataSection(
-        summary=voice(
+        summary=tr(
             "data.summary",
             n=len(run.catalog.records),
-            classes=voice("data.classes", n=len(run.catalog.class_names)),
-            layout=voice(f"data.layout.{run.catalog.layout.replace(' ', '_')}"),
+            classes=tr("data.classes", n=len(run.catalog.class_names)),
+            layout=tr(f"data.layout.{run.catalog.layout.replace(' ', '_')}"),
         ),
-        balance=_balance(voice, rows),
+        balance=_balance(tr, rows),
         classes=rows[:most],
         classes_left_out=len(rows) - most,
         totals=totals,
-        samples=_sample_rows(voice, run, shown),
+        samples=_sample_rows(tr, run, shown),
         samples_note=note,
-        rejected=tuple(_rejection(voice, file) for file in run.catalog.rejected[:files]),
+        rejected=tuple(_rejection(tr, file) for file in run.catalog.rejected[:files]),
         rejected_more=len(run.catalog.rejected) - files,
         leaks=pairs[:leaks],
         leaks_more=len(pairs) - leaks,
-        doubts=_doubts(voice, run),
+        doubts=_doubts(tr, run),
         doubts_more=max(0, len(run.doubts) - _DOUBTS_SHOWN),
     )
 
 
-def _doubts(voice: Voice, run: RunRecord) -> tuple[DoubtView, ...]:
+def _doubts(tr: Translator, run: RunRecord) -> tuple[DoubtView, ...]:
     shown = run.doubts[:_DOUBTS_SHOWN]
     files = [run.catalog.root / doubt.path for doubt in shown]
     return tuple(
         DoubtView(
             sample=Sample(
                 picture=picture,
-                alt=voice("data.samples.alt", name=doubt.label, path=doubt.path),
-                problem=picture_problem(voice, picture),
+                alt=tr("data.samples.alt", name=doubt.label, path=doubt.path),
+                problem=picture_problem(tr, picture),
             ),
             path=doubt.path,
             label=doubt.label,
             likely=doubt.likely,
-            probability=voice.percent(doubt.probability),
+            probability=tr.percent(doubt.probability),
         )
         for doubt, picture in zip(shown, thumbnails(files, _SAMPLE_PX, run.config.max_megapixels), strict=True)
     )
@@ -142,32 +142,32 @@ def _class_rows(run: RunRecord) -> tuple[tuple[ClassRow, ...], tuple[int, ...]]:
     return rows, tuple(sum(row[column] for row in counts) for column in range(len(SPLIT_NAMES)))
 
 
-def _balance(voice: Voice, rows: Sequence[ClassRow]) -> str:
+def _balance(tr: Translator, rows: Sequence[ClassRow]) -> str:
     if not rows:
         return ""
     large, small = max(rows, key=lambda row: row.total), min(rows, key=lambda row: row.total)
     if not small.total:
-        return voice("data.balance.empty", small=voice.quoted(small.name))
+        return tr("data.balance.empty", small=tr.quoted(small.name))
     ratio = large.total / small.total
     if ratio < _BALANCED:
-        return voice("data.balance.even")
-    return voice(
+        return tr("data.balance.even")
+    return tr(
         "data.balance.uneven",
-        large=voice.quoted(large.name),
-        small=voice.quoted(small.name),
-        ratio=voice.decimal(ratio, 1),
+        large=tr.quoted(large.name),
+        small=tr.quoted(small.name),
+        ratio=tr.decimal(ratio, 1),
     )
 
 
-def _sampled_classes(voice: Voice, catalog: Catalog) -> tuple[tuple[int, ...], str]:
+def _sampled_classes(tr: Translator, catalog: Catalog) -> tuple[tuple[int, ...], str]:
     """Labels of the classes to show: all, or the first ones with a note that says so."""
     total = len(catalog.class_names)
     if total <= _CLASSES_WITH_SAMPLES:
         return tuple(range(total)), ""
-    return tuple(range(_CLASSES_WITH_SAMPLES)), voice("data.samples.cut", n=total, shown=_CLASSES_WITH_SAMPLES)
+    return tuple(range(_CLASSES_WITH_SAMPLES)), tr("data.samples.cut", n=total, shown=_CLASSES_WITH_SAMPLES)
 
 
-def _sample_rows(voice: Voice, run: RunRecord, labels: Sequence[int]) -> tuple[SampleRow, ...]:
+def _sample_rows(tr: Translator, run: RunRecord, labels: Sequence[int]) -> tuple[SampleRow, ...]:
     """Images at even distances through each class, in file order: the same ones every time."""
     catalog = run.catalog
     members: dict[int, list[int]] = {label: [] for label in labels}
@@ -180,12 +180,12 @@ def _sample_rows(voice: Voice, run: RunRecord, labels: Sequence[int]) -> tuple[S
     return tuple(
         SampleRow(
             name=catalog.class_names[label],
-            count=voice("data.images", n=len(members[label])),
+            count=tr("data.images", n=len(members[label])),
             samples=tuple(
                 Sample(
                     picture=(picture := next(pictures)),
-                    alt=voice("data.samples.alt", name=catalog.class_names[label], path=record.path),
-                    problem=picture_problem(voice, picture),
+                    alt=tr("data.samples.alt", name=catalog.class_names[label], path=record.path),
+                    problem=picture_problem(tr, picture),
                 )
                 for record in chosen[label]
             ),
@@ -201,10 +201,10 @@ def _evenly(indices: Sequence[int]) -> list[int]:
     return [indices[int(step * (place + 0.5))] for place in range(_SAMPLES_A_CLASS)]
 
 
-def picture_problem(voice: Voice, picture: Thumbnail) -> str:
+def picture_problem(tr: Translator, picture: Thumbnail) -> str:
     """Words for the tile of an image that cannot be shown; empty where it can."""
-    return voice.known("picture", picture.reason, voice("picture.unreadable")) if picture.reason else ""
+    return tr.known("picture", picture.reason, tr("picture.unreadable")) if picture.reason else ""
 
 
-def _rejection(voice: Voice, file: Rejection) -> tuple[str, str, str]:
-    return file.path, voice.known("reject", file.reason), file.detail
+def _rejection(tr: Translator, file: Rejection) -> tuple[str, str, str]:
+    return file.path, tr.known("reject", file.reason), file.detail

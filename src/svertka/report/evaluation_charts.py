@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.charts import LEFT, RIGHT, SQUARE_BOTTOM, TOP, Chart, Dot, Key, Label, Line
 from svertka.schema import Curve, Estimate, Evaluation, ReliabilityBin
 from svertka.viz.scales import Axis, Tick, path
@@ -15,23 +15,23 @@ _WEAKEST_SHOWN = 3
 # --- ROC and precision-recall -----------------------------------------------------------------------------------
 
 
-def roc_chart(voice: Voice, evaluation: Evaluation) -> Chart | None:
+def roc_chart(tr: Translator, evaluation: Evaluation) -> Chart | None:
     """ROC curves with the diagonal of a guesser; None where there are none."""
-    return _curve_chart(voice, "roc", evaluation.roc, evaluation, ideal=((0.0, 1.0), (0.0, 1.0)))
+    return _curve_chart(tr, "roc", evaluation.roc, evaluation, ideal=((0.0, 1.0), (0.0, 1.0)))
 
 
-def precision_recall_chart(voice: Voice, evaluation: Evaluation) -> Chart | None:
+def precision_recall_chart(tr: Translator, evaluation: Evaluation) -> Chart | None:
     """Precision-recall curves with the class' share as a guesser's line (two classes); None where there are none."""
     ideal = None
     if len(evaluation.precision_recall) == 1 and evaluation.n:
         support = {scores.name: scores.support for scores in evaluation.per_class}
         share = support.get(evaluation.precision_recall[0].name, 0) / evaluation.n
         ideal = ((0.0, 1.0), (share, share))
-    return _curve_chart(voice, "pr", evaluation.precision_recall, evaluation, ideal=ideal)
+    return _curve_chart(tr, "pr", evaluation.precision_recall, evaluation, ideal=ideal)
 
 
 def _curve_chart(
-    voice: Voice,
+    tr: Translator,
     name: str,
     curves: Sequence[Curve],
     evaluation: Evaluation,
@@ -47,53 +47,53 @@ def _curve_chart(
     lines += [_line(curve, "grey", 2.5) for curve in _thinned(grey)]
     lines += [_line(curve, f"s{index + 1}", 1.0) for index, curve in enumerate(coloured)]
     legend = [
-        Key(style=f"s{index + 1}", name=curve.name, value=voice.decimal(curve.summary))
+        Key(style=f"s{index + 1}", name=curve.name, value=tr.decimal(curve.summary))
         for index, curve in enumerate(coloured)
     ]
     if grey:
-        span = f"{voice.decimal(grey[0].summary)}–{voice.decimal(grey[-1].summary)}"
-        legend.append(Key(style="grey", name=voice("curves.others", n=len(grey)), value=span))
+        span = f"{tr.decimal(grey[0].summary)}–{tr.decimal(grey[-1].summary)}"
+        legend.append(Key(style="grey", name=tr("curves.others", n=len(grey)), value=span))
     if ideal is not None:
-        legend.append(Key(style="ideal", name=voice("curves.guesser"), value=""))
+        legend.append(Key(style="ideal", name=tr("curves.guesser"), value=""))
     return Chart(
         id=name,
-        title=_curve_title(voice, name, curves, evaluation),
-        finding=_curve_finding(voice, name, ranked, evaluation),
-        reading=voice(f"{name}.reading"),
-        x_label=voice(f"{name}.x"),
-        y_label=voice(f"{name}.y"),
-        x_ticks=_percent_ticks(voice, x_axis),
-        y_ticks=_percent_ticks(voice, y_axis),
+        title=_curve_title(tr, name, curves, evaluation),
+        finding=_curve_finding(tr, name, ranked, evaluation),
+        reading=tr(f"{name}.reading"),
+        x_label=tr(f"{name}.x"),
+        y_label=tr(f"{name}.y"),
+        x_ticks=_percent_ticks(tr, x_axis),
+        y_ticks=_percent_ticks(tr, y_axis),
         lines=tuple(lines),
         legend=tuple(legend),
     )
 
 
-def _curve_title(voice: Voice, name: str, curves: Sequence[Curve], evaluation: Evaluation) -> str:
+def _curve_title(tr: Translator, name: str, curves: Sequence[Curve], evaluation: Evaluation) -> str:
     """Of two classes it names the one that the curve is of."""
-    title = voice(f"{name}.title")
-    return f"{title}: {voice.quoted(curves[0].name)}" if len(evaluation.class_names) == 2 else title
+    title = tr(f"{name}.title")
+    return f"{title}: {tr.quoted(curves[0].name)}" if len(evaluation.class_names) == 2 else title
 
 
-def _curve_finding(voice: Voice, name: str, ranked: Sequence[Curve], evaluation: Evaluation) -> str:
+def _curve_finding(tr: Translator, name: str, ranked: Sequence[Curve], evaluation: Evaluation) -> str:
     if len(ranked) == 1:
         curve = ranked[0]
         estimate = evaluation.metrics.get("roc_auc" if name == "roc" else "average_precision")
-        interval = "" if estimate is None else f" ({voice.evidence('roc_auc', estimate)})"
-        value = voice.decimal(curve.summary)
+        interval = "" if estimate is None else f" ({tr.evidence('roc_auc', estimate)})"
+        value = tr.decimal(curve.summary)
         if name == "roc":
-            pairs = voice.decimal(100 * curve.summary, 0)
-            return voice("roc.one", value=value, interval=interval, name=voice.quoted(curve.name), pairs=pairs)
-        return voice("pr.one", value=value, interval=interval, name=voice.quoted(curve.name))
+            pairs = tr.decimal(100 * curve.summary, 0)
+            return tr("roc.one", value=value, interval=interval, name=tr.quoted(curve.name), pairs=pairs)
+        return tr("pr.one", value=value, interval=interval, name=tr.quoted(curve.name))
     weak, strong = ranked[0], ranked[-1]
-    weak_value, strong_value = voice.decimal(weak.summary), voice.decimal(strong.summary)
+    weak_value, strong_value = tr.decimal(weak.summary), tr.decimal(strong.summary)
     if weak_value == strong_value:
-        return voice(f"{name}.alike", value=weak_value, n=evaluation.n)
-    return voice(
+        return tr(f"{name}.alike", value=weak_value, n=evaluation.n)
+    return tr(
         f"{name}.many",
-        weak=voice.quoted(weak.name),
+        weak=tr.quoted(weak.name),
         weak_value=weak_value,
-        strong=voice.quoted(strong.name),
+        strong=tr.quoted(strong.name),
         strong_value=strong_value,
         n=evaluation.n,
     )
@@ -117,21 +117,23 @@ def _unit_axes() -> tuple[Axis, Axis]:
     )
 
 
-def _percent_ticks(voice: Voice, axis: Axis) -> tuple[Tick, ...]:
-    return tuple(Tick(px=axis.at(share), label=voice.percent(share, 0)) for share in (0, 0.25, 0.5, 0.75, 1))
+def _percent_ticks(tr: Translator, axis: Axis) -> tuple[Tick, ...]:
+    return tuple(Tick(px=axis.at(share), label=tr.percent(share, 0)) for share in (0, 0.25, 0.5, 0.75, 1))
 
 
 # --- reliability ------------------------------------------------------------------------------------------------
 
 
-def reliability_charts(voice: Voice, evaluation: Evaluation) -> tuple[Chart, ...]:
+def reliability_charts(tr: Translator, evaluation: Evaluation) -> tuple[Chart, ...]:
     """Confidence against truth, before and after temperature scaling."""
-    before = _reliability_chart(voice, evaluation, "before", evaluation.reliability_uncalibrated)
-    after = _reliability_chart(voice, evaluation, "after", evaluation.reliability)
+    before = _reliability_chart(tr, evaluation, "before", evaluation.reliability_uncalibrated)
+    after = _reliability_chart(tr, evaluation, "after", evaluation.reliability)
     return tuple(chart for chart in (before, after) if chart is not None)
 
 
-def _reliability_chart(voice: Voice, evaluation: Evaluation, when: str, bins: Sequence[ReliabilityBin]) -> Chart | None:
+def _reliability_chart(
+    tr: Translator, evaluation: Evaluation, when: str, bins: Sequence[ReliabilityBin]
+) -> Chart | None:
     used = [b for b in bins if b.count > 0 and math.isfinite(b.confidence) and math.isfinite(b.accuracy)]
     if not used:
         return None
@@ -143,9 +145,7 @@ def _reliability_chart(voice: Voice, evaluation: Evaluation, when: str, bins: Se
             x=x_axis.at(b.confidence),
             y=y_axis.at(b.accuracy),
             r=2.5 + 7.5 * math.sqrt(b.count / largest),
-            title=voice(
-                "reliability.dot", n=b.count, said=voice.percent(b.confidence), right=voice.percent(b.accuracy)
-            ),
+            title=tr("reliability.dot", n=b.count, said=tr.percent(b.confidence), right=tr.percent(b.accuracy)),
         )
         for b in used
     )
@@ -155,39 +155,37 @@ def _reliability_chart(voice: Voice, evaluation: Evaluation, when: str, bins: Se
     error = evaluation.metrics.get(name)
     return Chart(
         id=f"reliability-{when}",
-        title=voice(f"reliability.{when}", temperature=voice.decimal(evaluation.temperature, 2)),
-        finding=" ".join(
-            (_error_sentence(voice, error), _lean(voice, used, evaluation.metrics.get("accuracy")))
-        ).strip(),
+        title=tr(f"reliability.{when}", temperature=tr.decimal(evaluation.temperature, 2)),
+        finding=" ".join((_error_sentence(tr, error), _lean(tr, used, evaluation.metrics.get("accuracy")))).strip(),
         reading="",
-        x_label=voice("reliability.x"),
-        y_label=voice("reliability.y"),
-        x_ticks=_percent_ticks(voice, x_axis),
-        y_ticks=_percent_ticks(voice, y_axis),
+        x_label=tr("reliability.x"),
+        y_label=tr("reliability.y"),
+        x_ticks=_percent_ticks(tr, x_axis),
+        y_ticks=_percent_ticks(tr, y_axis),
         lines=(ideal, line),
         labels=(
-            Label(x=x_axis.at(0.03), y=y_axis.at(0.94), text=voice("reliability.modest"), style="hint"),
-            Label(x=x_axis.at(0.98), y=y_axis.at(0.04), text=voice("reliability.bold"), style="hint", anchor="end"),
+            Label(x=x_axis.at(0.03), y=y_axis.at(0.94), text=tr("reliability.modest"), style="hint"),
+            Label(x=x_axis.at(0.98), y=y_axis.at(0.04), text=tr("reliability.bold"), style="hint", anchor="end"),
         ),
     )
 
 
-def _error_sentence(voice: Voice, error: Estimate | None) -> str:
+def _error_sentence(tr: Translator, error: Estimate | None) -> str:
     if error is None:
         return ""
-    evidence = voice.evidence("calibration_error", error)
-    return voice("reliability.error", value=voice.percent(error.value), evidence=evidence)
+    evidence = tr.evidence("calibration_error", error)
+    return tr("reliability.error", value=tr.percent(error.value), evidence=evidence)
 
 
-def _lean(voice: Voice, bins: Sequence[ReliabilityBin], accuracy: Estimate | None) -> str:
+def _lean(tr: Translator, bins: Sequence[ReliabilityBin], accuracy: Estimate | None) -> str:
     """Whether the mean confidence lies outside the interval of the accuracy, and on which side."""
     if accuracy is None:
         return ""
     said = sum(b.count * b.confidence for b in bins) / sum(b.count for b in bins)
     kind = "bold" if said > accuracy.high else "modest" if said < accuracy.low else "honest"
-    return voice(
+    return tr(
         f"reliability.lean.{kind}",
-        said=voice.percent(said),
-        right=voice.percent(accuracy.value),
-        evidence=voice.evidence("accuracy", accuracy),
+        said=tr.percent(said),
+        right=tr.percent(accuracy.value),
+        evidence=tr.evidence("accuracy", accuracy),
     )

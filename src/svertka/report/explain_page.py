@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.dataset import Sample
 from svertka.report.explained import ExplainedView, drawn, make_explained, top_of
 from svertka.report.page import page_environment
@@ -87,23 +87,23 @@ def write_explanation(
     Returns:
         The path of the page.
     """
-    voice = Voice(language)
+    tr = Translator(language)
     shown: list[tuple[ExplainedView, tuple[StageView, ...]]] = []
     for one in images:
         _save_maps(folder, one)
-        view = make_explained(voice, one.explanation, class_names, one.image_SSC)
-        shown.append((view, tuple(_stage(voice, folder, one, number) for number in range(len(one.stages)))))
-    filters = None if filters_OCKL is None else _filters(voice, folder, filters_OCKL)
+        view = make_explained(tr, one.explanation, class_names, one.image_SSC)
+        shown.append((view, tuple(_stage(tr, folder, one, number) for number in range(len(one.stages)))))
+    filters = None if filters_OCKL is None else _filters(tr, folder, filters_OCKL)
     html = (
-        page_environment(voice)
+        page_environment(tr)
         .get_template("explanation.html.j2")
         .render(
             images=shown,
             bundle=bundle,
             networks=networks,
             filters=filters,
-            filters_finding="" if filters_OCKL is None else voice("explain.filters.finding", n=len(filters_OCKL)),
-            skipped=[voice("explain.not_read", path=path, reason=voice.known("reject", why)) for path, why in skipped],
+            filters_finding="" if filters_OCKL is None else tr("explain.filters.finding", n=len(filters_OCKL)),
+            skipped=[tr("explain.not_read", path=path, reason=tr.known("reject", why)) for path, why in skipped],
             bar=bar_style(),
             generator=GENERATOR,
         )
@@ -131,31 +131,31 @@ def _save_maps(folder: Path, one: Explained) -> None:
         with_bar(drawn(one.explanation, heat, one.image_SSC), top).save(folder / f"{one.name}-{method}-{rank}.png")
 
 
-def _stage(voice: Voice, folder: Path, one: Explained, number: int) -> StageView:
+def _stage(tr: Translator, folder: Path, one: Explained, number: int) -> StageView:
     stage = one.stages[number]
     strip = tile_sheet([feature_tile(plane) for plane in stage.maps_CHW], _TILES, _TILE_PX)
     strip.save(folder / f"{one.name}-stage{stage.stage}.png", optimize=True)
     new_level = number == 0 or one.stages[number - 1].level != stage.level
-    sees = voice("explain.stages.sees", n=stage.field_px) if stage.field_px else voice("explain.stages.whole")
-    line = voice(
+    sees = tr("explain.stages.sees", n=stage.field_px) if stage.field_px else tr("explain.stages.whole")
+    line = tr(
         "explain.stages.stage", number=str(stage.stage), channels=stage.channels, size=str(stage.maps_CHW.shape[1])
     )
-    alt = voice(
+    alt = tr(
         "explain.stages.alt",
         channels=", ".join(map(str, stage.numbers)),
         number=str(stage.stage),
         path=one.explanation.path,
     )
     return StageView(
-        title=voice(f"level.{stage.level}.title") if new_level else "",
-        body=voice(f"level.{stage.level}.body") if new_level else "",
+        title=tr(f"level.{stage.level}.title") if new_level else "",
+        body=tr(f"level.{stage.level}.body") if new_level else "",
         line=f"{line}; {sees}.",
         sample=Sample(picture=Thumbnail(source=data_address(strip)), alt=alt, problem=""),
     )
 
 
-def _filters(voice: Voice, folder: Path, filters_OCKL: Plane) -> Sample:
+def _filters(tr: Translator, folder: Path, filters_OCKL: Plane) -> Sample:
     sheet = tile_sheet([filter_tile(one) for one in filters_OCKL], _FILTER_COLUMNS, _FILTER_PX)
     sheet.save(folder / FILTERS, optimize=True)
     source = data_address(sheet, "PNG")
-    return Sample(picture=Thumbnail(source=source), alt=voice("explain.filters.alt"), problem="")
+    return Sample(picture=Thumbnail(source=source), alt=tr("explain.filters.alt"), problem="")

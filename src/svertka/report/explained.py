@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.dataset import Sample
 from svertka.report.thumbnails import Thumbnail
-from svertka.schema import Explanation, Heat
+from svertka.schema import AttributionMap, Explanation
 from svertka.viz.heatmap import data_address, overlay
 
 Pixels = NDArray[np.uint8]
@@ -52,12 +52,12 @@ class ExplainedView:
 
 
 def make_explained(
-    voice: Voice, explanation: Explanation, names: tuple[str, ...], image_SSC: Pixels | None, problem: str = ""
+    tr: Translator, explanation: Explanation, names: tuple[str, ...], image_SSC: Pixels | None, problem: str = ""
 ) -> ExplainedView:
     """Builds the view of one image.
 
     Args:
-        voice: of the page.
+        tr: of the page.
         explanation: what was found.
         names: of the classes.
         image_SSC: the prepared image; None where it can no longer be read.
@@ -66,18 +66,18 @@ def make_explained(
     order = sorted(range(len(names)), key=lambda k: -explanation.probabilities[k])
     said = names[order[0]]
     truth = "" if explanation.truth is None else names[explanation.truth]
-    alt = voice("explain.image.alt", path=explanation.path)
+    alt = tr("explain.image.alt", path=explanation.path)
     return ExplainedView(
-        title=voice(f"explain.why.{explanation.why}"),
+        title=tr(f"explain.why.{explanation.why}"),
         path=explanation.path,
         truth=truth,
         wrong=bool(truth) and truth != said,
         classes=tuple(
-            (names[k], voice.percent(explanation.probabilities[k]), round(100 * explanation.probabilities[k], 1))
+            (names[k], tr.percent(explanation.probabilities[k]), round(100 * explanation.probabilities[k], 1))
             for k in order[:CLASSES_SHOWN]
         ),
         sample=_sample(None if image_SSC is None else Image.fromarray(image_SSC), alt, problem),
-        heats=tuple(_heat(voice, explanation, heat, names, image_SSC, problem) for heat in explanation.heats),
+        heats=tuple(_heat(tr, explanation, heat, names, image_SSC, problem) for heat in explanation.heats),
     )
 
 
@@ -86,41 +86,41 @@ def top_of(explanation: Explanation, method: str) -> float:
     return max(max(map(max, heat.rows)) for heat in explanation.heats if heat.method == method)
 
 
-def drawn(explanation: Explanation, heat: Heat, image_SSC: Pixels) -> Image.Image:
+def drawn(explanation: Explanation, heat: AttributionMap, image_SSC: Pixels) -> Image.Image:
     """The image under a map."""
     return overlay(image_SSC, np.array(heat.rows), top_of(explanation, heat.method))
 
 
 def _heat(
-    voice: Voice,
+    tr: Translator,
     explanation: Explanation,
-    heat: Heat,
+    heat: AttributionMap,
     names: tuple[str, ...],
     image_SSC: Pixels | None,
     problem: str,
 ) -> HeatView:
-    name = voice.quoted(names[heat.label])
-    method = voice(f"explain.method.{heat.method}")
+    name = tr.quoted(names[heat.label])
+    method = tr(f"explain.method.{heat.method}")
     picture = None if image_SSC is None else drawn(explanation, heat, image_SSC)
     return HeatView(
         method=method,
         label=names[heat.label],
-        top=voice.decimal(max(0.0, top_of(explanation, heat.method)), 1),
-        sentence=_sentence(voice, explanation, heat, name),
-        sample=_sample(picture, voice("explain.heat.alt", method=method, name=name, path=explanation.path), problem),
+        top=tr.decimal(max(0.0, top_of(explanation, heat.method)), 1),
+        sentence=_sentence(tr, explanation, heat, name),
+        sample=_sample(picture, tr("explain.heat.alt", method=method, name=name, path=explanation.path), problem),
     )
 
 
-def _sentence(voice: Voice, explanation: Explanation, heat: Heat, name: str) -> str:
+def _sentence(tr: Translator, explanation: Explanation, heat: AttributionMap, name: str) -> str:
     plane = np.array(heat.rows)
     if plane.max() <= 0:
-        return voice(f"explain.{heat.method}.nothing", name=name)
+        return tr(f"explain.{heat.method}.nothing", name=name)
     if heat.left is not None:
-        before = voice.percent(explanation.probabilities[heat.label])
+        before = tr.percent(explanation.probabilities[heat.label])
         if explanation.probabilities[heat.label] - heat.left < _HARDLY:
-            return voice("explain.occlusion.steady", name=name, before=before)
-        return voice("explain.occlusion.falls", name=name, before=before, after=voice.percent(heat.left))
-    return voice("explain.grad_cam.share", name=name, share=voice.percent(float((plane > 0).mean()), 0))
+            return tr("explain.occlusion.steady", name=name, before=before)
+        return tr("explain.occlusion.falls", name=name, before=before, after=tr.percent(heat.left))
+    return tr("explain.grad_cam.share", name=name, share=tr.percent(float((plane > 0).mean()), 0))
 
 
 def _sample(picture: Image.Image | None, alt: str, problem: str) -> Sample:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.results import positive_class
 from svertka.schema import Estimate, Evaluation, RunRecord
 
@@ -48,51 +48,51 @@ class Headline:
     tiles: tuple[Tile, ...]
 
 
-def make_headline(voice: Voice, run: RunRecord) -> Headline:
+def make_headline(tr: Translator, run: RunRecord) -> Headline:
     """Builds the first screen from a run."""
     metrics = run.evaluation.metrics
     name = next((name for name in _CANDIDATES if name in metrics), "")
-    task = _task(voice, run.evaluation.class_names)
+    task = _task(tr, run.evaluation.class_names)
     tiles = tuple(
         Tile(
-            label=voice(f"metric.{tile}.name"),
-            value=voice.metric(tile, metrics[tile].value),
-            interval=voice.sized(voice.interval(tile, metrics[tile]), metrics[tile].n),
+            label=tr(f"metric.{tile}.name"),
+            value=tr.metric(tile, metrics[tile].value),
+            interval=tr.sized(tr.interval(tile, metrics[tile]), metrics[tile].n),
         )
         for tile in _TILES
         if tile in metrics and tile != name
     )
     if not name:
-        meaning = (voice("headline.nothing"),)
+        meaning = (tr("headline.nothing"),)
         return Headline(task=task, figure="", label="", interval="", meaning=meaning, rows=(), ticks=(), tiles=tiles)
-    rows, ticks = _interval_rows(voice, run, name)
+    rows, ticks = _interval_rows(tr, run, name)
     return Headline(
         task=task,
-        figure=voice.metric(name, metrics[name].value),
-        label=voice("headline.accuracy" if name == "accuracy" else f"metric.{name}.name"),
-        interval=voice("headline.interval", interval=voice.interval(name, metrics[name]), n=metrics[name].n),
-        meaning=_meaning(voice, run, name),
+        figure=tr.metric(name, metrics[name].value),
+        label=tr("headline.accuracy" if name == "accuracy" else f"metric.{name}.name"),
+        interval=tr("headline.interval", interval=tr.interval(name, metrics[name]), n=metrics[name].n),
+        meaning=_meaning(tr, run, name),
         rows=rows,
         ticks=ticks,
         tiles=tiles,
     )
 
 
-def _task(voice: Voice, class_names: tuple[str, ...]) -> str:
+def _task(tr: Translator, class_names: tuple[str, ...]) -> str:
     if len(class_names) == 2:
-        return voice("headline.task.two", first=voice.quoted(class_names[0]), second=voice.quoted(class_names[1]))
+        return tr("headline.task.two", first=tr.quoted(class_names[0]), second=tr.quoted(class_names[1]))
     if len(class_names) <= 4 and sum(map(len, class_names)) <= 80:
-        return voice("headline.task.few", names=voice.listing(class_names))
-    return voice("headline.task.many", n=len(class_names))
+        return tr("headline.task.few", names=tr.listing(class_names))
+    return tr("headline.task.many", n=len(class_names))
 
 
-def _meaning(voice: Voice, run: RunRecord, name: str) -> tuple[str, ...]:
+def _meaning(tr: Translator, run: RunRecord, name: str) -> tuple[str, ...]:
     """What the figure means for a person, and against answering without looking and against the plain probe."""
     estimate = run.evaluation.metrics[name]
     sentences = []
     if name == "accuracy" and math.isfinite(estimate.low) and math.isfinite(estimate.high):
         sentences.append(
-            voice(
+            tr(
                 "headline.meaning",
                 right=str(round(100 * estimate.value)),
                 low=str(round(100 * estimate.low)),
@@ -102,28 +102,35 @@ def _meaning(voice: Voice, run: RunRecord, name: str) -> tuple[str, ...]:
     majority = run.evaluation.baselines.get("majority class", {}).get(name)
     if majority is not None:
         sentences.append(
-            voice(
+            tr(
                 f"headline.majority.{_verdict(estimate, majority)}",
-                value=voice.metric(name, majority.value),
-                name=voice.quoted(_commonest_class(run)),
+                value=tr.metric(name, majority.value),
+                name=tr.quoted(_commonest_class(run)),
             )
         )
     probe = run.evaluation.baselines.get("probe", {}).get(name)
     if probe is not None and run.decision.strategy != "probe":
-        sentences.append(voice(f"headline.probe.{_verdict(estimate, probe)}", value=voice.metric(name, probe.value)))
-    return (*sentences, *_sensitivity(voice, run.evaluation))
+        sentences.append(tr(f"headline.probe.{_verdict(estimate, probe)}", value=tr.metric(name, probe.value)))
+    return (*sentences, *_sensitivity(tr, run.evaluation))
 
 
-def _sensitivity(voice: Voice, evaluation: Evaluation) -> list[str]:
+def _sensitivity(tr: Translator, evaluation: Evaluation) -> list[str]:
     """Of two classes: how many images of the one to be found are found, and how many others are left alone."""
     name = positive_class(evaluation)
     found = next((scores.recall for scores in evaluation.per_class if scores.name == name), None)
     rest = next((scores.recall for scores in evaluation.per_class if scores.name != name), None)
     if not name or not (found and found.n and rest and rest.n):
         return []
-    values = {"name": voice.quoted(name), "found": voice.percent(found.value), "rest": voice.percent(rest.value)}
-    evidence = {"found_evidence": voice.evidence("accuracy", found), "rest_evidence": voice.evidence("accuracy", rest)}
-    return [voice("headline.sensitivity", **values, **evidence)]
+    values = {
+        "name": tr.quoted(name),
+        "found": tr.percent(found.value),
+        "rest": tr.percent(rest.value),
+    }
+    evidence = {
+        "found_evidence": tr.evidence("accuracy", found),
+        "rest_evidence": tr.evidence("accuracy", rest),
+    }
+    return [tr("headline.sensitivity", **values, **evidence)]
 
 
 def _verdict(model: Estimate, baseline: Estimate) -> str:
@@ -150,14 +157,14 @@ def _commonest_class(run: RunRecord) -> str:
 
 
 def _interval_rows(
-    voice: Voice, run: RunRecord, name: str
+    tr: Translator, run: RunRecord, name: str
 ) -> tuple[tuple[IntervalRow, ...], tuple[tuple[float, str], ...]]:
     """Model and baselines on one axis that runs from a round figure below the lowest to the top."""
-    shown = [(voice("headline.row.model"), run.evaluation.metrics[name])]
+    shown = [(tr("headline.row.model"), run.evaluation.metrics[name])]
     for baseline, metrics in sorted(run.evaluation.baselines.items(), key=lambda entry: entry[0] != "probe"):
         same_as_model = baseline == "probe" and run.decision.strategy == "probe"
         if name in metrics and not same_as_model:
-            shown.append((voice.known("baseline", baseline), metrics[name]))
+            shown.append((tr.known("baseline", baseline), metrics[name]))
     lows = [e.low if math.isfinite(e.low) else e.value for _, e in shown]
     left = max(0.0, math.floor(10 * min(lows) - 0.2) / 10)
     span = max(0.1, 1 - left)
@@ -169,8 +176,8 @@ def _interval_rows(
     rows = tuple(
         IntervalRow(
             label=label,
-            value=voice.metric(name, e.value),
-            interval=voice.interval(name, e),
+            value=tr.metric(name, e.value),
+            interval=tr.interval(name, e),
             low=at(e.low if math.isfinite(e.low) else e.value),
             at=at(e.value),
             high=at(e.high if math.isfinite(e.high) else e.value),
@@ -179,5 +186,5 @@ def _interval_rows(
         for index, (label, e) in enumerate(shown)
     )
     marks = [1 - step * index for index in range(int(span / step + 1e-9) + 1)]
-    ticks = tuple((at(mark), voice.percent(mark, 0)) for mark in reversed(marks))
+    ticks = tuple((at(mark), tr.percent(mark, 0)) for mark in reversed(marks))
     return rows, ticks

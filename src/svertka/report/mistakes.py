@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from svertka.evaluate.predictions import predicted_labels, probabilities
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.dataset import Sample, picture_problem
 from svertka.report.thumbnails import thumbnails
 from svertka.schema import RunRecord
@@ -43,12 +43,12 @@ def surest_mistakes(run: RunRecord, count: int) -> list[tuple[int, float]]:
     return [(int(row), float(confidence_N[row])) for row in surest]
 
 
-def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
+def make_mistakes(tr: Translator, run: RunRecord) -> Mistakes:
     """Finds the wrong answers with the highest calibrated confidence; reads their images from disk."""
     predicted_N = predicted_labels(run.test)
     wrong = surest_mistakes(run, len(run.test))
     if not wrong:
-        return Mistakes(finding=voice("mistakes.none"), shown=())
+        return Mistakes(finding=tr("mistakes.none"), shown=())
     surest = wrong[:_MISTAKES_SHOWN]
     names = run.test.class_names
     files = [run.catalog.root / run.test.paths[row] for row, _ in surest]
@@ -56,21 +56,21 @@ def make_mistakes(voice: Voice, run: RunRecord) -> Mistakes:
     shown = []
     for (row, confidence), picture in zip(surest, pictures, strict=True):
         true, said = names[int(run.test.labels_N[row])], names[int(predicted_N[row])]
-        alt = voice("mistakes.alt", path=run.test.paths[row], true=true, said=said)
+        alt = tr("mistakes.alt", path=run.test.paths[row], true=true, said=said)
         shown.append(
             Mistake(
-                sample=Sample(picture=picture, alt=alt, problem=picture_problem(voice, picture)),
+                sample=Sample(picture=picture, alt=alt, problem=picture_problem(tr, picture)),
                 path=run.test.paths[row],
                 true=true,
                 said=said,
-                confidence=voice.percent(confidence),
+                confidence=tr.percent(confidence),
             )
         )
-    finding = voice(
+    finding = tr(
         "mistakes.finding",
         n=len(wrong),
         total=len(run.test),
         sure=sum(confidence > _SURE for _, confidence in wrong),
-        limit=voice.percent(_SURE, 0),
+        limit=tr.percent(_SURE, 0),
     )
     return Mistakes(finding=finding, shown=tuple(shown))

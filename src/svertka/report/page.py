@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
@@ -49,42 +49,40 @@ def build_report(run: RunRecord, path: Path | str) -> Path:
 
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
-    voice = Voice(run.config.language)
-    environment = page_environment(voice)
-    curves = [
-        chart for chart in (roc_chart(voice, run.evaluation), precision_recall_chart(voice, run.evaluation)) if chart
-    ]
-    metric_baselines, metric_rows = make_metric_rows(voice, run.evaluation)
+    tr = Translator(run.config.language)
+    environment = page_environment(tr)
+    curves = [chart for chart in (roc_chart(tr, run.evaluation), precision_recall_chart(tr, run.evaluation)) if chart]
+    metric_baselines, metric_rows = make_metric_rows(tr, run.evaluation)
     return environment.get_template("page.html.j2").render(
         run=run,
         date=minute(run.started),
-        headline=make_headline(voice, run),
+        headline=make_headline(tr, run),
         # Where it is read, the report exists, also if the run had failed to write it.
-        alerts=folded([alert for alert in make_alerts(voice, run) if alert.code != "not_reported"]),
-        decision=make_decision(voice, run.decision),
-        phases=make_phases(voice, run.phases),
-        data=make_data_section(voice, run),
-        learning=learning_charts(voice, run.history),
-        confusion=make_confusion(voice, run.evaluation),
-        classes=make_class_table(voice, run.evaluation),
+        alerts=folded([alert for alert in make_alerts(tr, run) if alert.code != "not_reported"]),
+        decision=make_decision(tr, run.decision),
+        phases=make_phases(tr, run.phases),
+        data=make_data_section(tr, run),
+        learning=learning_charts(tr, run.history),
+        confusion=make_confusion(tr, run.evaluation),
+        classes=make_class_table(tr, run.evaluation),
         curves=curves,
-        reliability=reliability_charts(voice, run.evaluation),
-        abstention=make_abstention(voice, run.evaluation),
-        mistakes=make_mistakes(voice, run),
-        seeing=make_seeing(voice, run),
+        reliability=reliability_charts(tr, run.evaluation),
+        abstention=make_abstention(tr, run.evaluation),
+        mistakes=make_mistakes(tr, run),
+        seeing=make_seeing(tr, run),
         metric_baselines=metric_baselines,
         metric_rows=metric_rows,
-        costs=make_costs(voice, run.costs),
+        costs=make_costs(tr, run.costs),
         config=make_config_rows(run.config),
         unused_table=unused_table(run.config),
         commands=make_commands(run),
-        methods=make_methods(voice, run),
+        methods=make_methods(tr, run),
     )
 
 
-def page_environment(voice: Voice) -> "Environment":
-    """Templates of a page, speaking with a voice, in which backticks set code."""
-    environment = make_environment(voice, html=True)
+def page_environment(tr: Translator) -> "Environment":
+    """Templates of a page, speaking with a tr, in which backticks set code."""
+    environment = make_environment(tr, html=True)
     environment.filters["code"] = _code_filter()
     return environment
 

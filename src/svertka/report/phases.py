@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.runs.phase_table import Span, spans
 from svertka.schema import PhaseRow
 
@@ -21,7 +21,7 @@ class PhaseView:
     computed: str
 
 
-def make_phases(voice: Voice, rows: Sequence[PhaseRow]) -> tuple[PhaseView, ...]:
+def make_phases(tr: Translator, rows: Sequence[PhaseRow]) -> tuple[PhaseView, ...]:
     """Builds the table; nothing where no weights were trained."""
     views, before = [], 0
     for span in spans(rows):
@@ -30,20 +30,20 @@ def make_phases(voice: Voice, rows: Sequence[PhaseRow]) -> tuple[PhaseView, ...]
         before = row.phase
         views.append(
             PhaseView(
-                phase=f"{row.phase}. {voice.known('phase', row.name)}" if first else "",
-                epochs=voice.count(row.epochs) if first else "",
-                part=voice("phases.head") if row.part == "head" else row.part,
-                parameters=voice.count(row.parameters),
-                rate=_rate(voice, span),
-                batch_norm=voice.known("phases.norm", row.batch_norm),
-                computed=voice.known("phases.how", row.computed),
+                phase=f"{row.phase}. {tr.known('phase', row.name)}" if first else "",
+                epochs=tr.count(row.epochs) if first else "",
+                part=tr("phases.head") if row.part == "head" else row.part,
+                parameters=tr.count(row.parameters),
+                rate=_rate(tr, span),
+                batch_norm=tr.known("phases.norm", row.batch_norm),
+                computed=tr.known("phases.how", row.computed),
             )
         )
     return tuple(views)
 
 
-def _rate(voice: Voice, span: Span) -> str:
+def _rate(tr: Translator, span: Span) -> str:
     if span.row.learning_rate == 0:
-        return voice("phases.frozen_rate")
-    low, high = voice.rate(span.lowest_rate), voice.rate(span.row.learning_rate)
+        return tr("phases.frozen_rate")
+    low, high = tr.rate(span.lowest_rate), tr.rate(span.row.learning_rate)
     return high if low == high else f"{low} … {high}"

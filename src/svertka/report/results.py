@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.schema import ClassScores, Decision, Estimate, Evaluation
 
 MATRIX_CLASSES = 30
@@ -39,21 +39,21 @@ class DecisionView:
     rows: tuple[tuple[str, tuple[str, ...], bool], ...]
 
 
-def make_decision(voice: Voice, decision: Decision) -> DecisionView:
+def make_decision(tr: Translator, decision: Decision) -> DecisionView:
     """Builds the part about the decision."""
     names = list(dict.fromkeys(name for scores in decision.val_scores.values() for name in scores))
     rows = tuple(
         (
-            voice.known("strategy", strategy),
-            tuple(voice.metric(name, scores[name]) if name in scores else "–" for name in names),
+            tr.known("strategy", strategy),
+            tuple(tr.metric(name, scores[name]) if name in scores else "–" for name in names),
             strategy == decision.strategy,
         )
         for strategy, scores in decision.val_scores.items()
     )
     return DecisionView(
-        kept=voice("decision.kept", strategy=voice.known("strategy", decision.strategy)),
-        reasons=voice.sentences(*decision.reasons),
-        columns=tuple(voice.known("metric", f"{name}.name", name) for name in names),
+        kept=tr("decision.kept", strategy=tr.known("strategy", decision.strategy)),
+        reasons=tr.sentences(*decision.reasons),
+        columns=tuple(tr.known("metric", f"{name}.name", name) for name in names),
         rows=rows,
     )
 
@@ -89,7 +89,7 @@ class Confusion:
     pairs: tuple[tuple[str, str, str, str], ...]
 
 
-def make_confusion(voice: Voice, evaluation: Evaluation) -> Confusion:
+def make_confusion(tr: Translator, evaluation: Evaluation) -> Confusion:
     """Builds the part about confusions."""
     names, matrix = evaluation.class_names, evaluation.confusion_KK
     sums = [sum(row) for row in matrix]
@@ -101,10 +101,10 @@ def make_confusion(voice: Voice, evaluation: Evaluation) -> Confusion:
     with_shares = len(names) <= _SHARES_IN_CELLS
     whole = len(names) <= MATRIX_CLASSES
     return Confusion(
-        finding=_confusion_finding(voice, names, sums, mistakes),
+        finding=_confusion_finding(tr, names, sums, mistakes),
         names=names,
         rows=tuple(
-            (names[true], sums[true], tuple(_cell(voice, names, sums, true, said, n) for said, n in enumerate(row)))
+            (names[true], sums[true], tuple(_cell(tr, names, sums, true, said, n) for said, n in enumerate(row)))
             for true, row in enumerate(matrix)
         )
         if whole
@@ -113,22 +113,22 @@ def make_confusion(voice: Voice, evaluation: Evaluation) -> Confusion:
         pairs=()
         if whole
         else tuple(
-            (names[true], names[said], voice.count(count), voice.percent(count / sums[true]))
+            (names[true], names[said], tr.count(count), tr.percent(count / sums[true]))
             for count, true, said in mistakes[:_PAIRS_SHOWN]
         ),
     )
 
 
-def _cell(voice: Voice, names: Sequence[str], sums: Sequence[int], true: int, said: int, count: int) -> Cell:
+def _cell(tr: Translator, names: Sequence[str], sums: Sequence[int], true: int, said: int, count: int) -> Cell:
     share = count / sums[true] if sums[true] else 0.0
     kind = "zero" if not count else "right" if true == said else "wrong"
     return Cell(
-        count=voice.count(count),
-        share=voice.percent(share, 0),
+        count=tr.count(count),
+        share=tr.percent(share, 0),
         percent=round(100 * share),
         kind=kind,
         tone=tone(kind, round(100 * share)),
-        title=voice("confusion.cell", n=count, true=names[true], said=names[said], share=voice.percent(share)),
+        title=tr("confusion.cell", n=count, true=names[true], said=names[said], share=tr.percent(share)),
     )
 
 
@@ -140,18 +140,18 @@ def tone(kind: str, percent: int) -> str:
 
 
 def _confusion_finding(
-    voice: Voice, names: Sequence[str], sums: Sequence[int], mistakes: Sequence[tuple[int, int, int]]
+    tr: Translator, names: Sequence[str], sums: Sequence[int], mistakes: Sequence[tuple[int, int, int]]
 ) -> str:
     if not mistakes:
-        return voice("confusion.perfect")
+        return tr("confusion.perfect")
     count, true, said = mistakes[0]
-    return voice(
+    return tr(
         "confusion.finding",
         n=count,
         total=sums[true],
-        share=voice.percent(count / sums[true]),
-        true=voice.quoted(names[true]),
-        said=voice.quoted(names[said]),
+        share=tr.percent(count / sums[true]),
+        true=tr.quoted(names[true]),
+        said=tr.quoted(names[said]),
     )
 
 
@@ -189,25 +189,24 @@ class ClassTable:
     weakest_first: bool
 
 
-def make_class_table(voice: Voice, evaluation: Evaluation) -> ClassTable:
+def make_class_table(tr: Translator, evaluation: Evaluation) -> ClassTable:
     """Builds the table of precision, recall and F1."""
     scores = list(evaluation.per_class)
     weakest_first = len(scores) >= _SORT_CLASSES_FROM
     if weakest_first:
         scores.sort(key=lambda entry: entry.f1.value if math.isfinite(entry.f1.value) else -1.0)
-    most = voice.shown_of(len(scores), CLASS_ROWS_SHOWN)
+    most = tr.shown_of(len(scores), CLASS_ROWS_SHOWN)
     return ClassTable(
-        finding=_class_finding(voice, evaluation.per_class),
+        finding=_class_finding(tr, evaluation.per_class),
         rows=tuple(
-            (s.name, s.support, tuple(make_score(voice, e) for e in (s.precision, s.recall, s.f1)))
-            for s in scores[:most]
+            (s.name, s.support, tuple(make_score(tr, e) for e in (s.precision, s.recall, s.f1))) for s in scores[:most]
         ),
         left_out=len(scores) - most,
         weakest_first=weakest_first,
     )
 
 
-def make_score(voice: Voice, estimate: Estimate) -> ScoreView:
+def make_score(tr: Translator, estimate: Estimate) -> ScoreView:
     """A share with its interval, in words and on a scale of percent."""
 
     def at(value: float) -> float:
@@ -215,8 +214,8 @@ def make_score(voice: Voice, estimate: Estimate) -> ScoreView:
 
     measured = estimate.n > 0
     return ScoreView(
-        value=voice.percent(estimate.value) if measured else "–",
-        interval=voice.interval("accuracy", estimate) if measured else "",
+        value=tr.percent(estimate.value) if measured else "–",
+        interval=tr.interval("accuracy", estimate) if measured else "",
         low=at(estimate.low),
         at=at(estimate.value),
         high=at(estimate.high),
@@ -224,21 +223,21 @@ def make_score(voice: Voice, estimate: Estimate) -> ScoreView:
     )
 
 
-def _class_finding(voice: Voice, scores: Sequence[ClassScores]) -> str:
+def _class_finding(tr: Translator, scores: Sequence[ClassScores]) -> str:
     judged = [entry for entry in scores if entry.support and math.isfinite(entry.recall.value)]
     if not judged:
         return ""
     weak = min(judged, key=lambda entry: entry.recall.value)
     strong = max(judged, key=lambda entry: entry.recall.value)
-    weak_value, strong_value = voice.percent(weak.recall.value), voice.percent(strong.recall.value)
+    weak_value, strong_value = tr.percent(weak.recall.value), tr.percent(strong.recall.value)
     if weak_value == strong_value:
-        return voice("classes.alike", value=weak_value, n=sum(entry.support for entry in judged))
-    return voice(
+        return tr("classes.alike", value=weak_value, n=sum(entry.support for entry in judged))
+    return tr(
         "classes.finding",
-        weak=voice.quoted(weak.name),
+        weak=tr.quoted(weak.name),
         weak_value=weak_value,
         weak_n=weak.support,
-        strong=voice.quoted(strong.name),
+        strong=tr.quoted(strong.name),
         strong_value=strong_value,
         strong_n=strong.support,
     )
@@ -259,26 +258,24 @@ class MetricRow:
     baselines: tuple[str, ...]
 
 
-def make_metric_rows(voice: Voice, evaluation: Evaluation) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
+def make_metric_rows(tr: Translator, evaluation: Evaluation) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     """All metrics in the evaluation's order, and the names of the baselines beside them."""
-    names = tuple(voice.known("baseline", baseline) for baseline in evaluation.baselines)
+    names = tuple(tr.known("baseline", baseline) for baseline in evaluation.baselines)
     found = positive_class(evaluation)
 
     def gloss(name: str) -> str:
-        meaning = voice.known("metric", f"{name}.gloss", "")
-        return (
-            voice("metrics.of_class", gloss=meaning, name=voice.quoted(found)) if found and name in _RANKED else meaning
-        )
+        meaning = tr.known("metric", f"{name}.gloss", "")
+        return tr("metrics.of_class", gloss=meaning, name=tr.quoted(found)) if found and name in _RANKED else meaning
 
     rows = tuple(
         MetricRow(
-            name=voice.known("metric", f"{name}.name", name),
+            name=tr.known("metric", f"{name}.name", name),
             gloss=gloss(name),
-            value=voice.metric(name, estimate.value),
-            interval=voice.interval(name, estimate),
-            n=voice.count(estimate.n),
+            value=tr.metric(name, estimate.value),
+            interval=tr.interval(name, estimate),
+            n=tr.count(estimate.n),
             baselines=tuple(
-                voice.metric(name, metrics[name].value) if name in metrics else "–"
+                tr.metric(name, metrics[name].value) if name in metrics else "–"
                 for metrics in evaluation.baselines.values()
             ),
         )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from svertka.data import decode
 from svertka.errors import ImageRejected
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.report.charts import Chart, Dot, Key, Line
 from svertka.report.dataset import Sample, picture_problem
 from svertka.report.explained import ExplainedView, make_explained
@@ -82,7 +82,7 @@ class _Images:
         return self.known[path]
 
 
-def make_seeing(voice: Voice, run: RunRecord) -> Seeing | None:
+def make_seeing(tr: Translator, run: RunRecord) -> Seeing | None:
     """Builds the section; reads its images from disk. None for a run without an insight."""
     insight = run.insight
     if insight is None:
@@ -93,44 +93,44 @@ def make_seeing(voice: Voice, run: RunRecord) -> Seeing | None:
     for one in insight.examples:
         image = images.of(one.path)
         gone = image if isinstance(image, str) else ""
-        problem = picture_problem(voice, Thumbnail(source="", reason=gone))
-        examples.append(make_explained(voice, one, names, None if isinstance(image, str) else image, problem))
+        problem = picture_problem(tr, Thumbnail(source="", reason=gone))
+        examples.append(make_explained(tr, one, names, None if isinstance(image, str) else image, problem))
     return Seeing(
         examples=tuple(examples),
-        patches=tuple(_patches(voice, stage, images) for stage in insight.patches),
-        map=_map(voice, insight.feature_map, names) if insight.feature_map else None,
-        sanity=tuple(_sanity_row(voice, check) for check in insight.sanity),
-        sanity_finding=_sanity_finding(voice, insight.sanity),
-        shortcuts=tuple(_shortcut_row(voice, probe) for probe in insight.shortcuts),
+        patches=tuple(_patches(tr, stage, images) for stage in insight.patches),
+        map=_map(tr, insight.feature_map, names) if insight.feature_map else None,
+        sanity=tuple(_sanity_row(tr, check) for check in insight.sanity),
+        sanity_finding=_sanity_finding(tr, insight.sanity),
+        shortcuts=tuple(_shortcut_row(tr, probe) for probe in insight.shortcuts),
         bar=bar_style(),
     )
 
 
-def _patches(voice: Voice, stage: StagePatches, images: _Images) -> PatchesView:
+def _patches(tr: Translator, stage: StagePatches, images: _Images) -> PatchesView:
     sees = (
-        voice("seeing.patches.whole")
+        tr("seeing.patches.whole")
         if not stage.field_px or stage.field_px >= images.preprocess.size_px
-        else voice("seeing.patches.part", n=stage.field_px)
+        else tr("seeing.patches.part", n=stage.field_px)
     )
     return PatchesView(
-        title=voice(f"level.{stage.level}.title"),
-        body=f"{voice(f'level.{stage.level}.body')} {sees}",
+        title=tr(f"level.{stage.level}.title"),
+        body=f"{tr(f'level.{stage.level}.body')} {sees}",
         rows=tuple(
             (
-                voice("seeing.patches.channel", channel=str(channel)),
-                tuple(_patch(voice, one, images) for one in patches),
+                tr("seeing.patches.channel", channel=str(channel)),
+                tuple(_patch(tr, one, images) for one in patches),
             )
             for channel, patches in stage.channels.items()
         ),
     )
 
 
-def _patch(voice: Voice, patch: Patch, images: _Images) -> Sample:
+def _patch(tr: Translator, patch: Patch, images: _Images) -> Sample:
     image = images.of(patch.path)
-    alt = voice("seeing.patches.alt", path=patch.path)
+    alt = tr("seeing.patches.alt", path=patch.path)
     if isinstance(image, str):
         thumbnail = Thumbnail(source="", reason=image)
-        return Sample(picture=thumbnail, alt=alt, problem=picture_problem(voice, thumbnail))
+        return Sample(picture=thumbnail, alt=alt, problem=picture_problem(tr, thumbnail))
     top, left, bottom, right = patch.box
     crop = Image.fromarray(image[top:bottom, left:right]).resize((_PATCH_PX, _PATCH_PX), Image.Resampling.BICUBIC)
     return Sample(picture=Thumbnail(source=data_address(crop)), alt=alt, problem="")
@@ -139,7 +139,7 @@ def _patch(voice: Voice, patch: Patch, images: _Images) -> Sample:
 # --- the map of the features ------------------------------------------------------------------------------------
 
 
-def _map(voice: Voice, found: FeatureMap, names: Sequence[str]) -> Chart:
+def _map(tr: Translator, found: FeatureMap, names: Sequence[str]) -> Chart:
     axes = [_axis(values, flip) for values, flip in ((found.x, False), (found.y, True))]
     styles = [f"s{1 + label % _COLOURS}" if len(names) <= _COLOURS else "grey" for label in range(len(names))]
     dots: dict[str, list[Dot]] = {style: [] for style in [*dict.fromkeys(styles), "wrong"]}
@@ -151,18 +151,18 @@ def _map(voice: Voice, found: FeatureMap, names: Sequence[str]) -> Chart:
         )
     wrong_count = len(dots["wrong"])
     legend = [Key(style=styles[label], name=name, value="") for label, name in enumerate(names)]
-    legend = legend if len(names) <= _COLOURS else [Key(style="grey", name=voice("seeing.map.right"), value="")]
+    legend = legend if len(names) <= _COLOURS else [Key(style="grey", name=tr("seeing.map.right"), value="")]
     return Chart(
         id="feature-map",
-        title=voice("seeing.map.title"),
-        finding=voice("seeing.map.finding", n=len(found.x), wrong=wrong_count),
-        reading=voice("seeing.map.reading", value=voice.decimal(found.trustworthiness, 2)),
+        title=tr("seeing.map.title"),
+        finding=tr("seeing.map.finding", n=len(found.x), wrong=wrong_count),
+        reading=tr("seeing.map.reading", value=tr.decimal(found.trustworthiness, 2)),
         x_label="",
         y_label="",
         x_ticks=(),
         y_ticks=(),
         lines=tuple(Line(path="", style=style, dots=tuple(members)) for style, members in dots.items()),
-        legend=(*legend, Key(style="wrong", name=voice("seeing.map.wrong"), value=voice.count(wrong_count))),
+        legend=(*legend, Key(style="wrong", name=tr("seeing.map.wrong"), value=tr.count(wrong_count))),
         left_px=4,
         top_px=4,
         bottom_px=_MAP_PX,
@@ -178,39 +178,39 @@ def _axis(values: Sequence[float], flip: bool) -> Axis:
 # --- doubts -----------------------------------------------------------------------------------------------------
 
 
-def _sanity_row(voice: Voice, check: SanityCheck) -> tuple[str, str, str, str, bool]:
+def _sanity_row(tr: Translator, check: SanityCheck) -> tuple[str, str, str, str, bool]:
     return (
-        voice(f"explain.method.{check.method}"),
-        voice(f"seeing.sanity.{check.shuffled}"),
-        f"{voice.decimal(check.correlation, 2)} ± {voice.decimal(2 * check.standard_error, 2)}",
-        voice.count(check.n),
+        tr(f"explain.method.{check.method}"),
+        tr(f"seeing.sanity.{check.shuffled}"),
+        f"{tr.decimal(check.correlation, 2)} ± {tr.decimal(2 * check.standard_error, 2)}",
+        tr.count(check.n),
         check.passed,
     )
 
 
-def _sanity_finding(voice: Voice, checks: Sequence[SanityCheck]) -> str:
-    failed = sorted({voice(f"explain.method.{check.method}") for check in checks if not check.passed})
-    return voice("seeing.sanity.failed", names=failed) if failed else voice("seeing.sanity.passed")
+def _sanity_finding(tr: Translator, checks: Sequence[SanityCheck]) -> str:
+    failed = sorted({tr(f"explain.method.{check.method}") for check in checks if not check.passed})
+    return tr("seeing.sanity.failed", names=failed) if failed else tr("seeing.sanity.passed")
 
 
-def _shortcut_row(voice: Voice, probe: ShortcutProbe) -> ShortcutView:
+def _shortcut_row(tr: Translator, probe: ShortcutProbe) -> ShortcutView:
     accuracy, auc = (
-        ("–", "") if one is None else (voice.metric(name, one.value), voice.interval(name, one))
+        ("–", "") if one is None else (tr.metric(name, one.value), tr.interval(name, one))
         for name, one in (("accuracy", probe.accuracy), ("roc_auc", probe.roc_auc))
     )
     return ShortcutView(
-        sees=voice(f"shortcut.{probe.name}"),
+        sees=tr(f"shortcut.{probe.name}"),
         accuracy=accuracy,
         roc_auc=auc,
-        n="–" if probe.accuracy is None else voice.count(probe.accuracy.n),
-        verdict=voice.known("shortcut_verdict", probe.verdict),
+        n="–" if probe.accuracy is None else tr.count(probe.accuracy.n),
+        verdict=tr.known("shortcut_verdict", probe.verdict),
         near=probe.verdict == "near the model",
         pairs="; ".join(
-            voice(
+            tr(
                 "seeing.shortcuts.pair",
-                first=voice.quoted(pair.first),
-                second=voice.quoted(pair.second),
-                value=voice.decimal(pair.roc_auc.value),
+                first=tr.quoted(pair.first),
+                second=tr.quoted(pair.second),
+                value=tr.decimal(pair.roc_auc.value),
             )
             for pair in probe.pairs[:_PAIRS_SHOWN]
         )

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from svertka.messages import shown
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def make_environment(voice: Voice, *, html: bool) -> "Environment":
-    """Templates of the report room; ``t`` in them is the voice. With ``html`` all that is put in is escaped."""
+def make_environment(tr: Translator, *, html: bool) -> "Environment":
+    """Templates of the report room; ``t`` in them is the tr. With ``html`` all that is put in is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -22,7 +22,7 @@ def make_environment(voice: Voice, *, html: bool) -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=not html,
     )
-    environment.globals["t"] = voice
+    environment.globals["t"] = tr
     return environment
 
 

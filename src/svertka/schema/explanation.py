@@ -10,7 +10,7 @@ MethodName = Literal["grad_cam", "occlusion"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Heat:
+class AttributionMap:
     """Which places of an image speak for a class.
 
     Attributes:
@@ -38,7 +38,7 @@ class Explanation:
     why: Literal["right", "wrong", "unsure", "asked"]
     truth: int | None
     probabilities: tuple[float, ...]
-    heats: tuple[Heat, ...]
+    heats: tuple[AttributionMap, ...]
 
 
 FeatureLevel = Literal["first", "middle", "last"]

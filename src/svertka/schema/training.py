@@ -141,7 +141,7 @@ class Versus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class LeaderboardRow:
     """How one candidate stands.
 
     Attributes:
@@ -186,7 +186,7 @@ class Comparison:
         complete: whether every candidate was judged on every fold.
     """
 
-    standings: tuple[Standing, ...]
+    standings: tuple[LeaderboardRow, ...]
     images: int
     set_aside: int
     folds: int

@@ -22,7 +22,7 @@ from svertka.training.classifier import Classifier
 Rows = NDArray[np.int64]
 
 
-class Feed(Protocol):
+class Batches(Protocol):
     """Training and validation data of one phase."""
 
     def batches(self, rows: Rows, size: int) -> Iterator[tuple[Rows, Any]]:
@@ -39,7 +39,7 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageFeed:
+class ImageBatches:
     """Images, changed at random where ``augment`` says so; in ``parts`` epochs all of them come once."""
 
     train: ImageSource
@@ -85,7 +85,7 @@ class ImageFeed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FeatureFeed:
+class FeatureBatches:
     """Features [N, D] of a frozen body, which costs nothing any more.
 
     Attributes:

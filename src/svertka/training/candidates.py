@@ -18,8 +18,8 @@ from svertka.config import StrategyName
 from svertka.data.folds import make_folds
 from svertka.data.loader import ImageSource, batches
 from svertka.evaluate import fit_temperature, predicted_labels, probabilities
-from svertka.features.experiment import Materials
-from svertka.features.extractor import TorchEngine, torch_features
+from svertka.features.experiment import Experiment
+from svertka.features.extractor import TorchExtractor, torch_features
 from svertka.features.feature_table import FeatureTable, count_unknown, extract
 from svertka.features.linear_head import LinearHead
 from svertka.features.linear_probe import ENOUGH, Probe, fit_probe
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class TrainedClassifier:
     """A trained classifier, ready to be judged and handed over.
 
     Attributes:
@@ -118,8 +118,8 @@ class Candidate:
 class Member:
     """One of several networks that are averaged, and the images that it learnt from and was chosen on."""
 
-    candidate: Candidate
-    materials: Materials
+    candidate: TrainedClassifier
+    experiment: Experiment
 
 
 LEARNT: tuple[SplitName, ...] = ("train", "val")
@@ -127,18 +127,18 @@ LEARNT: tuple[SplitName, ...] = ("train", "val")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class TrainingJob:
     """What every strategy starts from.
 
     Attributes:
-        materials: network, images, and who trains and chooses.
+        experiment: network, images, and who trains and chooses.
         tables: features of the untouched backbone, of the parts that are learnt from.
         folder: where training keeps its plan and state; one strategy a folder.
         started: monotonic time at which the budget began.
         explaining_passes: images that the network is shown to explain it; the budget pays for that too.
     """
 
-    materials: Materials
+    experiment: Experiment
     tables: dict[SplitName, FeatureTable]
     folder: Path
     started: float
@@ -147,39 +147,39 @@ class Lesson:
     @property
     def judging(self) -> tuple[int, ...]:
         """Records that choices are made on; with folds all that is learnt from, each judged by what hasn't seen it."""
-        split = self.materials.split
-        return (*split.train, *split.val) if self.materials.config.folds else split.val
+        split = self.experiment.split
+        return (*split.train, *split.val) if self.experiment.config.folds else split.val
 
 
-def probe(lesson: Lesson) -> Candidate:
+def probe(job: TrainingJob) -> TrainedClassifier:
     """Feature extraction: a linear head on the untouched backbone's features."""
-    engine, cache = lesson.materials.engine, lesson.materials.cache
-    head, val, others = _mean_of_folds(lesson) if lesson.materials.config.folds else _single(lesson)
-    return Candidate(
+    engine, cache = job.experiment.engine, job.experiment.cache
+    head, val, others = _mean_of_folds(job) if job.experiment.config.folds else _single(job)
+    return TrainedClassifier(
         strategy="probe",
         head=head,
         val=val,
         temperature=fit_temperature(val, *others),
         features=lambda source: (x_ND for _, x_ND in extract(engine, source, cache).blocks()),
-        reference=lambda source: _logits(head, extract(TorchEngine(engine), source, cache)),
+        reference=lambda source: _logits(head, extract(TorchExtractor(engine), source, cache)),
         graph=engine.graph,
         weights=lambda: engine.weights() | head_weights(head),
         out_of_fold=(val, *others),
     )
 
 
-def _single(lesson: Lesson) -> tuple[LinearHead, Predictions, list[Predictions]]:
+def _single(job: TrainingJob) -> tuple[LinearHead, Predictions, list[Predictions]]:
     """A probe of the training images, what it says of the validation images, and its folds of the training images."""
-    materials, table = lesson.materials, lesson.tables["train"]
-    names, units_N = materials.catalog.class_names, np.array(materials.split.units)[list(materials.split.train)]
-    fitted = fit_probe(table, len(names), materials.config.seed, units_N)
+    experiment, table = job.experiment, job.tables["train"]
+    names, units_N = experiment.catalog.class_names, np.array(experiment.split.units)[list(experiment.split.train)]
+    fitted = fit_probe(table, len(names), experiment.config.seed, units_N)
     val = Predictions(
-        logits_NK=_logits(fitted.head, lesson.tables["val"]),
-        labels_N=lesson.tables["val"].y_N,
-        paths=materials.paths("val"),
+        logits_NK=_logits(fitted.head, job.tables["val"]),
+        labels_N=job.tables["val"].y_N,
+        paths=experiment.paths("val"),
         class_names=names,
     )
-    return fitted.head, val, unseen(fitted, table, materials.paths("train"), names)
+    return fitted.head, val, unseen(fitted, table, experiment.paths("train"), names)
 
 
 def unseen(
@@ -198,19 +198,19 @@ def unseen(
     ]
 
 
-def _mean_of_folds(lesson: Lesson) -> tuple[LinearHead, Predictions, list[Predictions]]:
+def _mean_of_folds(job: TrainingJob) -> tuple[LinearHead, Predictions, list[Predictions]]:
     """The mean of a probe a fold; training and validation images are judged by the probe that hasn't seen them."""
-    catalog, split, config = lesson.materials.catalog, lesson.materials.split, lesson.materials.config
-    indices = lesson.judging
+    catalog, split, config = job.experiment.catalog, job.experiment.split, job.experiment.config
+    indices = job.judging
     row = {index: number for number, index in enumerate(indices)}
     folds = make_folds(catalog, split, config.folds, config.val_fraction)
     held = [np.array([row[index] for index in fold.test], np.int64) for fold in folds]
-    table, units_N = joined(lesson.tables["train"], lesson.tables["val"]), np.array(split.units)[list(indices)]
+    table, units_N = joined(job.tables["train"], job.tables["val"]), np.array(split.units)[list(indices)]
     head, unseen_NK = fit_folds(table, held, len(catalog.class_names), config.seed, units_N)
     val = Predictions(
         logits_NK=unseen_NK,
         labels_N=table.y_N,
-        paths=(*lesson.materials.paths("train"), *lesson.materials.paths("val")),
+        paths=(*job.experiment.paths("train"), *job.experiment.paths("val")),
         class_names=catalog.class_names,
     )
     return head, val, []  # these are all images already
@@ -228,11 +228,11 @@ def head_weights(head: LinearHead) -> dict[str, NDArray[Any]]:
 # --- what the budget allows --------------------------------------------------------------------------------------
 
 
-def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, networks: int = 1) -> Planned:
+def plan(job: TrainingJob, probe: TrainedClassifier, name: StrategyName, *, insist: bool, networks: int = 1) -> Planned:
     """The strategy as budget and data allow it, decided once and written down, so that a resumed run obeys.
 
     Args:
-        lesson: with the budget (``config.minutes`` from ``started`` on).
+        job: with the budget (``config.minutes`` from ``started`` on).
         probe: a fitted probe, which tells what flips keep the meaning.
         name: of a strategy that trains weights.
         insist: train a few steps even where there is no time for them.
@@ -241,18 +241,18 @@ def plan(lesson: Lesson, probe: Candidate, name: StrategyName, *, insist: bool, 
     Raises:
         DataError: what was written down is damaged.
     """
-    path, config, engine = lesson.folder / run_folder.PLAN, lesson.materials.config, lesson.materials.engine
+    path, config, engine = job.folder / run_folder.PLAN, job.experiment.config, job.experiment.engine
     asked = make_strategy(name, config.training, len(engine.stages))
     if not path.exists():
-        write_json(path, asdict(budget_plan.measure(_situation(lesson, probe, asked, networks), insist=insist)))
+        write_json(path, asdict(budget_plan.measure(_situation(job, probe, asked, networks), insist=insist)))
     return budget_plan.allowed(
-        budget_plan.read_plan(path, asked), asked, config.minutes, len(lesson.materials.split.train)
+        budget_plan.read_plan(path, asked), asked, config.minutes, len(job.experiment.split.train)
     )
 
 
-def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int) -> budget_plan.Situation:
+def _situation(job: TrainingJob, probe: TrainedClassifier, asked: Strategy, networks: int) -> budget_plan.Situation:
     """What a plan starts from: what there is to do, and how quickly this machine does it."""
-    engine, val = lesson.materials.engine, lesson.materials.sources["val"]
+    engine, val = job.experiment.engine, job.experiment.sources["val"]
     batch = val.read(np.arange(min(engine.batch_size, len(val))))
     pass_s, busy = budget_plan.pass_speed(engine, batch)
     models: list[Classifier] = []
@@ -262,8 +262,8 @@ def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int)
         from svertka.training import loop
 
         if not models:
-            models.append(_classifier(lesson, probe, strategy))
-        return loop.measure_steps(models[0], _task(lesson, strategy), within_s=within_s)
+            models.append(_classifier(job, probe, strategy))
+        return loop.measure_steps(models[0], _task(job, strategy), within_s=within_s)
 
     def forward() -> float:
         from svertka.training.bf16_gradients import wants_bf16
@@ -272,35 +272,35 @@ def _situation(lesson: Lesson, probe: Candidate, asked: Strategy, networks: int)
 
     return budget_plan.Situation(
         asked=asked,
-        images=len(lesson.materials.split.train),
+        images=len(job.experiment.split.train),
         val=val,
         networks=networks,
-        left_s=lambda: AIM * 60 * lesson.materials.config.minutes - (time.monotonic() - lesson.started),
+        left_s=lambda: AIM * 60 * job.experiment.config.minutes - (time.monotonic() - job.started),
         pass_s=pass_s,
         busy=busy,
-        passes=_passes(lesson),
-        told=lesson.explaining_passes > 0,
+        passes=_passes(job),
+        told=job.explaining_passes > 0,
         logits=lambda images: probe.head.logits(engine(images)),
         step_s=step_s,
         forward=forward,
     )
 
 
-def _passes(lesson: Lesson) -> int:
+def _passes(job: TrainingJob) -> int:
     """Images that are looked at once training is over: to judge, to remember what images were like, to explain."""
-    train, val, test = (len(lesson.materials.split.of(part)) for part in SPLIT_NAMES)
-    probed = count_unknown(lesson.materials.engine, lesson.materials.sources["test"], lesson.materials.cache)
-    return val + test + min(train, POINTS) + probed + lesson.explaining_passes
+    train, val, test = (len(job.experiment.split.of(part)) for part in SPLIT_NAMES)
+    probed = count_unknown(job.experiment.engine, job.experiment.sources["test"], job.experiment.cache)
+    return val + test + min(train, POINTS) + probed + job.explaining_passes
 
 
 # --- training ----------------------------------------------------------------------------------------------------
 
 
-def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSink) -> Candidate:
+def train(job: TrainingJob, probe: TrainedClassifier, planned: Planned, on_event: EventSink) -> TrainedClassifier:
     """Trains a copy of the backbone as planned; goes on where an earlier call in this folder was stopped.
 
     Args:
-        lesson: what is learnt from, and where training keeps its state.
+        job: what is learnt from, and where training keeps its state.
         probe: that it starts from.
         planned: a strategy, and the time that it has.
         on_event: hears what happens.
@@ -315,9 +315,9 @@ def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSin
 
     strategy = planned.strategy
     assert strategy is not None
-    engine, settings = lesson.materials.engine, strategy.settings
+    engine, settings = job.experiment.engine, strategy.settings
     check_precision(settings)
-    model, task = _classifier(lesson, probe, strategy), _task(lesson, strategy, planned.allowance)
+    model, task = _classifier(job, probe, strategy), _task(job, strategy, planned.allowance)
     body = dict(model.features.body.named_parameters())
     stages = [(s.name, sum(body[name].numel() for name in s.parameters)) for s in task.backbone.stages]
     phases = describe(strategy, stages, sum(p.numel() for p in model.linear.parameters()))
@@ -332,7 +332,7 @@ def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSin
 
     if wants_bf16(settings):
         hear(Notice("gradients_in_bf16"))
-    history = loop.train(model, task, lesson.folder / run_folder.CHECKPOINTS, hear)
+    history = loop.train(model, task, job.folder / run_folder.CHECKPOINTS, hear)
     module = mean_over_views(model.features, settings).eval()
     graph = export_features(module, engine.preprocess)
     session = open_session(graph.SerializeToString(), engine.threads)
@@ -352,7 +352,7 @@ def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSin
         parts = batches(source, np.arange(len(source)), 32)
         return np.concatenate([head.logits(torch_features(module, engine.preprocess, images)) for _, images in parts])
 
-    candidate = Candidate(
+    candidate = TrainedClassifier(
         strategy=strategy.name,
         head=head,
         val=probe.val,
@@ -365,7 +365,7 @@ def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSin
         phases=phases,
         notices=tuple(told),
     )
-    judges = lesson.materials.sources["val"]
+    judges = job.experiment.sources["val"]
     x_ND = np.concatenate(list(by_onnx(judges)))
     if len(judges) <= ENOUGH:
         known[tuple(judges.hashes)] = x_ND
@@ -373,27 +373,25 @@ def train(lesson: Lesson, probe: Candidate, planned: Planned, on_event: EventSin
     return replace(candidate, val=val, temperature=fit_temperature(val))
 
 
-def _classifier(lesson: Lesson, probe: Candidate, strategy: Strategy) -> "Classifier":
+def _classifier(job: TrainingJob, probe: TrainedClassifier, strategy: Strategy) -> "Classifier":
     """A copy of the backbone (the untouched one stays the probe's reference) with the head to start from."""
     from svertka.training.classifier import Classifier, fit_whitening, starting_head
 
-    head = starting_head(probe.head, strategy, random=lesson.materials.config.weights == "none")
-    model = Classifier(copy.deepcopy(lesson.materials.engine.backbone.module), head)
-    fit_whitening(
-        model, lesson.materials.sources["train"], lesson.materials.engine.preprocess, lesson.materials.config.seed
-    )
+    head = starting_head(probe.head, strategy, random=job.experiment.config.weights == "none")
+    model = Classifier(copy.deepcopy(job.experiment.engine.backbone.module), head)
+    fit_whitening(model, job.experiment.sources["train"], job.experiment.engine.preprocess, job.experiment.config.seed)
     return model
 
 
-def _task(lesson: Lesson, strategy: Strategy, allowance: Allowance | None = None) -> "Task":
+def _task(job: TrainingJob, strategy: Strategy, allowance: Allowance | None = None) -> "Task":
     from svertka.training.task import Task
 
     return Task(
-        backbone=lesson.materials.engine.backbone,
+        backbone=job.experiment.engine.backbone,
         strategy=strategy,
-        train=lesson.materials.sources["train"],
-        val=lesson.materials.sources["val"],
-        seed=lesson.materials.config.seed,
-        features=(lesson.tables["train"], lesson.tables["val"]),
+        train=job.experiment.sources["train"],
+        val=job.experiment.sources["val"],
+        seed=job.experiment.config.seed,
+        features=(job.tables["train"], job.tables["val"]),
         allowance=allowance,
     )

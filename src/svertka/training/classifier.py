@@ -120,7 +120,7 @@ def parameter_groups(
     return groups
 
 
-def still_modules(model: Classifier, backbone: Backbone, phase: Phase) -> tuple[nn.Module, ...]:
+def eval_modules(model: Classifier, backbone: Backbone, phase: Phase) -> tuple[nn.Module, ...]:
     """Modules that stay in evaluation mode while the phase trains.
 
     These are all of a frozen stage (its BatchNorm, dropout and stochastic depth), so that a frozen stage is one fixed
@@ -141,7 +141,7 @@ def still_modules(model: Classifier, backbone: Backbone, phase: Phase) -> tuple[
 
 
 def set_mode(model: Classifier, still: Iterable[nn.Module]) -> None:
-    """Training mode, but for ``still_modules``."""
+    """Training mode, but for ``eval_modules``."""
     model.train()
     for module in still:
         module.training = False

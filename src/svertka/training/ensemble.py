@@ -22,14 +22,16 @@ from svertka.evaluate import fit_temperature
 from svertka.features.probe_ensemble import joined, joint_head
 from svertka.schema import Event, EventSink, Notice, Predictions, Split, TrainingPlanned
 from svertka.training import candidates
-from svertka.training.candidates import Candidate, Lesson, Member
+from svertka.training.candidates import Member, TrainedClassifier, TrainingJob
 
 
-def train(lesson: Lesson, name: StrategyName, on_event: EventSink, *, insist: bool) -> tuple[Candidate | None, Notice]:
+def train(
+    job: TrainingJob, name: StrategyName, on_event: EventSink, *, insist: bool
+) -> tuple[TrainedClassifier | None, Notice]:
     """Trains a network a fold by one strategy, all of them by one plan, and takes the mean of their logits.
 
     Args:
-        lesson: whose configuration has folds; each network has a folder of its own inside the lesson's.
+        job: whose configuration has folds; each network has a folder of its own inside the job's.
         name: of a strategy that trains weights.
         on_event: hears what happens.
         insist: see ``candidates.plan``.
@@ -42,37 +44,39 @@ def train(lesson: Lesson, name: StrategyName, on_event: EventSink, *, insist: bo
         TrainingError: training diverged before one epoch was good.
         BundleError: such networks can't be joined in one graph.
     """
-    check_joinable(lesson.materials.engine.graph(), lesson.materials.config.folds)
-    lessons = _lesson_a_fold(lesson)
-    probes = [candidates.probe(one) for one in lessons]
-    planned = candidates.plan(lessons[0], probes[0], name, insist=insist, networks=len(lessons))
+    check_joinable(job.experiment.engine.graph(), job.experiment.config.folds)
+    jobs = _lesson_a_fold(job)
+    probes = [candidates.probe(one) for one in jobs]
+    planned = candidates.plan(jobs[0], probes[0], name, insist=insist, networks=len(jobs))
     if planned.strategy is None:
         return None, planned.why
     members = []
-    for number, (one, probe) in enumerate(zip(lessons, probes, strict=True), 1):
-        on_event(Notice("trial", {"name": name, "fold": number, "folds": len(lessons)}))
+    for number, (one, probe) in enumerate(zip(jobs, probes, strict=True), 1):
+        on_event(Notice("trial", {"name": name, "fold": number, "folds": len(jobs)}))
         trained = candidates.train(one, probe, planned, on_event if number == 1 else _without_plan(on_event))
-        members.append(Member(candidate=_at_its_temperature(trained), materials=one.materials))
-    return _mean(members, lesson), planned.why
+        members.append(Member(candidate=_at_its_temperature(trained), experiment=one.experiment))
+    return _mean(members, job), planned.why
 
 
-def _lesson_a_fold(lesson: Lesson) -> list[Lesson]:
-    """For each fold the lesson that learns from the others and chooses epoch and temperature on it.
+def _lesson_a_fold(job: TrainingJob) -> list[TrainingJob]:
+    """For each fold the job that learns from the others and chooses epoch and temperature on it.
 
     Each has a seed of its own, so that networks differ in the order of images and in their random changes too.
     """
-    materials, config = lesson.materials, lesson.materials.config
-    table = joined(lesson.tables["train"], lesson.tables["val"])
-    row = {record: number for number, record in enumerate(lesson.judging)}
-    lessons = []
-    for number, fold in enumerate(make_folds(materials.catalog, materials.split, config.folds, config.val_fraction), 1):
-        split: Split = replace(materials.split, train=tuple(sorted((*fold.train, *fold.val))), val=fold.test)
-        folder, seed = lesson.folder / f"fold-{number}", (config.seed + number - 1) % 2**32
+    experiment, config = job.experiment, job.experiment.config
+    table = joined(job.tables["train"], job.tables["val"])
+    row = {record: number for number, record in enumerate(job.judging)}
+    jobs = []
+    for number, fold in enumerate(
+        make_folds(experiment.catalog, experiment.split, config.folds, config.val_fraction), 1
+    ):
+        split: Split = replace(experiment.split, train=tuple(sorted((*fold.train, *fold.val))), val=fold.test)
+        folder, seed = job.folder / f"fold-{number}", (config.seed + number - 1) % 2**32
         folder.mkdir(exist_ok=True)
-        lessons.append(
+        jobs.append(
             replace(
-                lesson,
-                materials=replace(materials, split=split, config=replace(config, folds=0, seed=seed)),
+                job,
+                experiment=replace(experiment, split=split, config=replace(config, folds=0, seed=seed)),
                 tables={
                     "train": table.rows([row[record] for record in split.train]),
                     "val": table.rows([row[record] for record in split.val]),
@@ -80,7 +84,7 @@ def _lesson_a_fold(lesson: Lesson) -> list[Lesson]:
                 folder=folder,
             )
         )
-    return lessons
+    return jobs
 
 
 def _without_plan(on_event: EventSink) -> EventSink:
@@ -93,7 +97,7 @@ def _without_plan(on_event: EventSink) -> EventSink:
     return hear
 
 
-def _at_its_temperature(network: Candidate) -> Candidate:
+def _at_its_temperature(network: TrainedClassifier) -> TrainedClassifier:
     """The same classifier with its temperature, fitted on its fold, in its head."""
     factor = 1 / network.temperature
     head = network.head.scaled(factor)
@@ -111,11 +115,11 @@ def _at_its_temperature(network: Candidate) -> Candidate:
     )
 
 
-def _mean(members: Sequence[Member], lesson: Lesson) -> Candidate:
+def _mean(members: Sequence[Member], job: TrainingJob) -> TrainedClassifier:
     networks = [member.candidate for member in members]
     first = networks[0]
     head = joint_head([network.head for network in networks])
-    val = _unseen(members, lesson)
+    val = _unseen(members, job)
 
     def side_by_side(source: ImageSource) -> Iterator[NDArray[np.float32]]:
         for blocks in zip(*(network.features(source) for network in networks), strict=True):
@@ -126,7 +130,7 @@ def _mean(members: Sequence[Member], lesson: Lesson) -> Candidate:
         mean_NK: NDArray[np.float32] = logits_MNK.mean(axis=0)
         return mean_NK
 
-    return Candidate(
+    return TrainedClassifier(
         strategy=first.strategy,
         head=head,
         val=val,
@@ -142,14 +146,14 @@ def _mean(members: Sequence[Member], lesson: Lesson) -> Candidate:
     )
 
 
-def _unseen(members: Sequence[Member], lesson: Lesson) -> Predictions:
-    """What each image got from the network that has not learnt from it, in the order of ``lesson.judging``."""
-    catalog = lesson.materials.catalog
-    row = {record: number for number, record in enumerate(lesson.judging)}
+def _unseen(members: Sequence[Member], job: TrainingJob) -> Predictions:
+    """What each image got from the network that has not learnt from it, in the order of ``job.judging``."""
+    catalog = job.experiment.catalog
+    row = {record: number for number, record in enumerate(job.judging)}
     logits_NK = np.empty((len(row), len(catalog.class_names)), np.float32)
     for member in members:
-        logits_NK[[row[record] for record in member.materials.split.val]] = member.candidate.val.logits_NK
-    records = list(lesson.judging)
+        logits_NK[[row[record] for record in member.experiment.split.val]] = member.candidate.val.logits_NK
+    records = list(job.judging)
     return Predictions(
         logits_NK=logits_NK,
         labels_N=catalog.labels()[records],
@@ -158,7 +162,7 @@ def _unseen(members: Sequence[Member], lesson: Lesson) -> Predictions:
     )
 
 
-def _weights(networks: Sequence[Candidate]) -> dict[str, NDArray[np.generic]]:
+def _weights(networks: Sequence[TrainedClassifier]) -> dict[str, NDArray[np.generic]]:
     """Each network's own under ``networkN.``, as the tensors of the graph are named."""
     return {
         f"network{number}.{name}": value
@@ -167,6 +171,6 @@ def _weights(networks: Sequence[Candidate]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _new(earlier: Sequence[Candidate], network: Candidate) -> list[Notice]:
+def _new(earlier: Sequence[TrainedClassifier], network: TrainedClassifier) -> list[Notice]:
     """What none of the earlier networks said."""
     return [notice for notice in network.notices if not any(notice in one.notices for one in earlier)]

@@ -27,7 +27,7 @@ from svertka.training import checkpoint
 from svertka.training.batches import Rows
 from svertka.training.budget import Course, Pace
 from svertka.training.classifier import Classifier
-from svertka.training.phase_state import Session, open_session
+from svertka.training.phase_state import PhaseState, open_phase
 from svertka.training.step import gradients, learning_rate
 from svertka.training.strategies import Phase
 from svertka.training.task import Progress, Task
@@ -70,12 +70,12 @@ def train(
         if begins and progress.best_epoch:
             for module in (model, average):
                 module.load_state_dict(checkpoint.load_state(directory / "best.safetensors")[0])
-        session = open_session(model, average, task, progress.phase, saved)
+        state = open_phase(model, average, task, progress.phase, saved)
         if begins:  # kept before this phase finds better weights, which are not those that it began with
-            _save(directory, progress, session)
+            _save(directory, progress, state)
         saved = {}
         while not _finished(progress, task):
-            finite = _epoch(session, task, progress, pace, directory, on_event, save_every_s)
+            finite = _epoch(state, task, progress, pace, directory, on_event, save_every_s)
             if not finite:
                 on_event(
                     Notice("diverged", {"epoch": progress.epoch + 1, "kept": progress.best_epoch}, level="warning")
@@ -83,8 +83,8 @@ def train(
                 return _finish(model, progress, directory, phase)
             if not progress.seen:  # no time for another step
                 break
-            progress = _end_epoch(progress, session, task, pace, directory, on_event)
-            _save(directory, progress, session)
+            progress = _end_epoch(progress, state, task, pace, directory, on_event)
+            _save(directory, progress, state)
         early = progress.early or not _run_out(progress, task)
         progress = replace(progress, phase=progress.phase + 1, phase_start=progress.epoch, course=None, early=early)
     _tell_pace(task, progress, on_event)
@@ -124,11 +124,11 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3, within_s: float
             costs.append(0.0)
             continue
         course = Course(0, 0.0, phase.epochs * task.steps)
-        session, progress = open_session(trial, average, task, number, {}), Progress(phase=number, course=course)
+        state, progress = open_phase(trial, average, task, number, {}), Progress(phase=number, course=course)
         seconds: list[float] = []
-        for rows, raw in itertools.islice(epoch_batches(session, task, 0), steps):
+        for rows, raw in itertools.islice(epoch_batches(state, task, 0), steps):
             started = time.perf_counter()
-            _step(session, task, progress, rows, raw, ignore_events)
+            _step(state, task, progress, rows, raw, ignore_events)
             seconds.append((time.perf_counter() - started) / len(rows))
             if len(seconds) > 1 and sum(seconds) * len(rows) > within_s:
                 break
@@ -140,7 +140,7 @@ def measure_steps(model: Classifier, task: Task, steps: int = 3, within_s: float
 
 
 def _epoch(
-    session: Session,
+    state: PhaseState,
     task: Task,
     progress: Progress,
     pace: Pace,
@@ -151,17 +151,17 @@ def _epoch(
     """The rest of the running epoch, or what there is time for; false if the loss ceased to be finite."""
     started, last_save = time.monotonic() - progress.seconds, time.monotonic()
     pace.begin_steps(progress.phase)
-    for rows, raw in epoch_batches(session, task, progress.epoch, progress.step):
+    for rows, raw in epoch_batches(state, task, progress.epoch, progress.step):
         assert progress.course is not None
         done = (progress.epoch - progress.phase_start) * task.steps + progress.step
         course = pace.corrected(progress.course, done, task.steps)
         if course is not progress.course:
             progress.course = course
             _keep_time(progress, pace, started)
-            _save(directory, progress, session)
+            _save(directory, progress, state)
         if done >= course.end and (progress.seen or progress.best_epoch):
             break
-        loss = _step(session, task, progress, rows, raw, on_event)
+        loss = _step(state, task, progress, rows, raw, on_event)
         if not math.isfinite(loss):
             return False
         progress.loss_sum += loss * len(rows)
@@ -172,7 +172,7 @@ def _epoch(
         on_event(Advanced(progress.epoch * task.epoch_images + progress.seen))
         _keep_time(progress, pace, started)
         if time.monotonic() - last_save > save_every_s:
-            _save(directory, progress, session)
+            _save(directory, progress, state)
             last_save = time.monotonic()
     return True
 
@@ -181,7 +181,7 @@ def _keep_time(progress: Progress, pace: Pace, started: float) -> None:
     progress.seconds, progress.elapsed = time.monotonic() - started, pace.elapsed
 
 
-def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
+def epoch_batches(state: PhaseState, task: Task, epoch: int, step: int = 0) -> Iterator[tuple[Rows, Any]]:
     """Batches of an epoch from ``step`` on: (rows of the draw, raw data); a seed draws the same ones every time."""
     settings, labels = task.strategy.settings, task.train.labels
     if settings.balance == "sampling" or task.train.weights is not None:
@@ -194,25 +194,25 @@ def epoch_batches(session: Session, task: Task, epoch: int, step: int = 0) -> It
         whole, part = divmod(epoch, task.parts)
         order = np.random.default_rng([task.seed, whole]).permutation(len(labels))
         order = order[part * task.epoch_images : (part + 1) * task.epoch_images]
-    yield from session.feed.batches(order[step * settings.batch_size :], settings.batch_size)
+    yield from state.batches.batches(order[step * settings.batch_size :], settings.batch_size)
 
 
-def _step(session: Session, task: Task, progress: Progress, rows: Rows, raw: Any, on_event: EventSink) -> float:
+def _step(state: PhaseState, task: Task, progress: Progress, rows: Rows, raw: Any, on_event: EventSink) -> float:
     """One optimizer step; returns the mean loss of the batch."""
     settings, epoch, step = task.strategy.settings, progress.epoch, progress.step
     seed = np.random.SeedSequence([task.seed, epoch, step]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(seed))  # what torchvision draws, dropout and stochastic depth, if any
-    x, targets = session.feed.inputs(rows, raw, epoch, step)
-    loss, progress.micro_batch = gradients(session, settings, x, targets, progress.micro_batch, on_event)
+    x, targets = state.batches.inputs(rows, raw, epoch, step)
+    loss, progress.micro_batch = gradients(state, settings, x, targets, progress.micro_batch, on_event)
     if settings.clip_norm:
-        torch.nn.utils.clip_grad_norm_(session.model.parameters(), settings.clip_norm)
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
     assert progress.course is not None
     done = (epoch - progress.phase_start) * task.steps + step
     factor = learning_rate(settings.warmup, progress.course.at(done))
-    for group in session.optimizer.param_groups:
+    for group in state.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
-    session.optimizer.step()
-    _update_average(session.average, session.model, settings.average_decay, done)
+    state.optimizer.step()
+    _update_average(state.average, state.model, settings.average_decay, done)
     return loss
 
 
@@ -260,12 +260,12 @@ def _run_out(progress: Progress, task: Task) -> bool:
 
 
 def _end_epoch(
-    progress: Progress, session: Session, task: Task, pace: Pace, directory: Path, on_event: EventSink
+    progress: Progress, state: PhaseState, task: Task, pace: Pace, directory: Path, on_event: EventSink
 ) -> Progress:
     """Judges the averaged weights on validation, keeps them if they are the best so far, and writes the curve on."""
     assert progress.course is not None
-    started, phase, settings = time.monotonic(), session.phase, task.strategy.settings
-    logits, labels = session.feed.validate(session.average), torch.from_numpy(task.val.labels)
+    started, phase, settings = time.monotonic(), state.phase, task.strategy.settings
+    logits, labels = state.batches.validate(state.average), torch.from_numpy(task.val.labels)
     val_loss = float(cross_entropy(logits, labels))
     pace.validated(time.monotonic() - started)
     epoch = progress.epoch + 1
@@ -283,7 +283,7 @@ def _end_epoch(
     )
     best = judged < progress.best_loss
     if best:
-        checkpoint.save_state(directory / "best.safetensors", session.average.state_dict(), {"epoch": epoch})
+        checkpoint.save_state(directory / "best.safetensors", state.average.state_dict(), {"epoch": epoch})
     done = (epoch - progress.phase_start) * task.steps
     course = pace.corrected(progress.course, done, task.steps, longer=True) if done < progress.course.end else None
     course = course or progress.course
@@ -314,8 +314,8 @@ def fitted_log_loss(logits_NK: Tensor, labels_N: Tensor) -> float:
     return min(float(cross_entropy(logits_NK.double() / temperature, labels_N)) for temperature in temperatures)
 
 
-def _save(directory: Path, progress: Progress, session: Session) -> None:
-    tensors = session.tensors() | checkpoint.optimizer_tensors(session.optimizer)
+def _save(directory: Path, progress: Progress, state: PhaseState) -> None:
+    tensors = state.tensors() | checkpoint.optimizer_tensors(state.optimizer)
     facts = asdict(progress) | {"history": [asdict(row) for row in progress.history]}
     checkpoint.save_state(directory / "last.safetensors", tensors, facts)
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from svertka.backbones.tensors import predict
 from svertka.training import checkpoint
-from svertka.training.batches import FeatureFeed, Feed, ImageFeed
+from svertka.training.batches import Batches, FeatureBatches, ImageBatches
 from svertka.training.bf16_gradients import wants_bf16
-from svertka.training.classifier import Classifier, parameter_groups, set_mode, still_modules
+from svertka.training.classifier import Classifier, eval_modules, parameter_groups, set_mode
 from svertka.training.fold_batchnorm import FoldedNorms
 from svertka.training.strategies import Phase
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Session:
+class PhaseState:
     """A phase in progress.
 
     Attributes:
@@ -30,7 +30,7 @@ class Session:
         phase: what trains and how.
         optimizer: over what trains.
         still: modules that stay in evaluation mode.
-        feed: its data.
+        batches: its data.
         folded: the network runs forward inside it.
         class_weights: of the loss [K], None where all images count alike.
     """
@@ -40,7 +40,7 @@ class Session:
     phase: Phase
     optimizer: torch.optim.Optimizer
     still: tuple[nn.Module, ...]
-    feed: Feed
+    batches: Batches
     folded: AbstractContextManager[object]
     class_weights: Tensor | None
 
@@ -50,9 +50,9 @@ class Session:
         return {f"{prefix}.{name}": value for prefix, module in pairs for name, value in module.state_dict().items()}
 
 
-def open_session(
+def open_phase(
     model: Classifier, average: Classifier, task: "Task", number: int, saved: dict[str, Tensor]
-) -> Session:
+) -> PhaseState:
     """Begins phase ``number``, or goes on with it from saved tensors."""
     strategy, phase = task.strategy, task.strategy.phases[number]
     optimizer = torch.optim.AdamW(parameter_groups(model, task.backbone, strategy, phase))
@@ -60,20 +60,22 @@ def open_session(
         for module, prefix in ((model, "model."), (average, "average.")):
             module.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
         checkpoint.restore_optimizer(optimizer, saved)
-    still = still_modules(model, task.backbone, phase)
+    still = eval_modules(model, task.backbone, phase)
     set_mode(model, still)
-    feed = _feature_feed(model, task, number) if phase.cached else _image_feed(task, phase, model.linear.out_features)
+    batches = (
+        _feature_feed(model, task, number) if phase.cached else _image_feed(task, phase, model.linear.out_features)
+    )
     class_weights = None
     if strategy.settings.balance == "weights":
         counts_K = torch.bincount(torch.from_numpy(task.train.labels), minlength=model.linear.out_features)
         class_weights = len(task.train) / (model.linear.out_features * counts_K.clamp(min=1).float())
-    return Session(
+    return PhaseState(
         model=model,
         average=average,
         phase=phase,
         optimizer=optimizer,
         still=still,
-        feed=feed,
+        batches=batches,
         folded=nullcontext() if phase.cached else _folded(model, task),
         class_weights=class_weights,
     )
@@ -84,8 +86,8 @@ def _folded(model: Classifier, task: "Task") -> FoldedNorms:
     return FoldedNorms(model, task.backbone.preprocess.size_px, bf16_gradients=bf16)
 
 
-def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageFeed:
-    return ImageFeed(
+def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageBatches:
+    return ImageBatches(
         train=task.train,
         val=task.val,
         preprocess=task.backbone.preprocess,
@@ -96,7 +98,7 @@ def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageFeed:
     )
 
 
-def _feature_feed(model: Classifier, task: "Task", number: int) -> FeatureFeed:
+def _feature_feed(model: Classifier, task: "Task", number: int) -> FeatureBatches:
     """Features that are known already if no phase has trained a stage; else the network gives them, once."""
     untouched = all(len(phase.frozen) == len(phase.stage_rates) for phase in task.strategy.phases[:number])
     if task.features is not None and untouched:
@@ -107,5 +109,5 @@ def _feature_feed(model: Classifier, task: "Task", number: int) -> FeatureFeed:
             torch.from_numpy(predict(model.features, source, task.backbone.preprocess))
             for source in (task.train, task.val)
         )
-        set_mode(model, still_modules(model, task.backbone, task.strategy.phases[number]))
-    return FeatureFeed(train=train, val=val, labels=torch.from_numpy(task.train.labels.astype(np.int64)))
+        set_mode(model, eval_modules(model, task.backbone, task.strategy.phases[number]))
+    return FeatureBatches(train=train, val=val, labels=torch.from_numpy(task.train.labels.astype(np.int64)))

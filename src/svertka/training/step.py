@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from svertka.config import FineTune
 from svertka.schema import EventSink, Notice
 from svertka.training.classifier import set_mode
-from svertka.training.phase_state import Session
+from svertka.training.phase_state import PhaseState
 
 
 def learning_rate(warmup: float, position: float) -> float:
@@ -20,7 +20,7 @@ def learning_rate(warmup: float, position: float) -> float:
 
 
 def gradients(
-    session: Session, settings: FineTune, x: Tensor, targets: Tensor, micro_batch: int, on_event: EventSink
+    state: PhaseState, settings: FineTune, x: Tensor, targets: Tensor, micro_batch: int, on_event: EventSink
 ) -> tuple[float, int]:
     """Fills the gradients of a whole batch, part by part.
 
@@ -28,7 +28,7 @@ def gradients(
     (statistics of a training BatchNorm are those of a part, and may have seen one part twice).
 
     Args:
-        session: what is trained.
+        state: what is trained.
         settings: of loss and precision.
         x: inputs of the batch.
         targets: labels [N] or shares of classes [N, K].
@@ -41,7 +41,7 @@ def gradients(
     size = micro_batch or settings.micro_batch or settings.batch_size
     while True:
         try:
-            return _accumulate(session, settings, x, targets, size), micro_batch and size
+            return _accumulate(state, settings, x, targets, size), micro_batch and size
         except (RuntimeError, MemoryError) as error:
             if size == 1 or not out_of_memory(error):
                 raise
@@ -55,15 +55,15 @@ def out_of_memory(error: Exception) -> bool:
     return known or any(text in str(error).lower() for text in ("can't allocate memory", "out of memory"))
 
 
-def _accumulate(session: Session, settings: FineTune, x: Tensor, targets: Tensor, size: int) -> float:
-    set_mode(session.model, session.still)
-    session.optimizer.zero_grad(set_to_none=True)
-    weights = session.class_weights
+def _accumulate(state: PhaseState, settings: FineTune, x: Tensor, targets: Tensor, size: int) -> float:
+    set_mode(state.model, state.still)
+    state.optimizer.zero_grad(set_to_none=True)
+    weights = state.class_weights
     total = float(len(x)) if weights is None or targets.ndim > 1 else float(weights[targets].sum())
     loss_sum = 0.0
     for part, wanted in zip(torch.split(x, size), torch.split(targets, size), strict=True):
-        with session.folded:
-            logits = session.feed.forward(session.model, part)
+        with state.folded:
+            logits = state.batches.forward(state.model, part)
         smoothing = settings.label_smoothing
         loss = cross_entropy(logits, wanted, weights, reduction="sum", label_smoothing=smoothing) / total
         loss.backward()  # type: ignore[no-untyped-call]

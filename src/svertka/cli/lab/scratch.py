@@ -21,7 +21,7 @@ from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
 from svertka.errors import ConfigError, SvertkaError, did_you_mean
 from svertka.evaluate.intervals import share
-from svertka.messages.translator import Voice
+from svertka.messages.translator import Translator
 from svertka.viz.drawing import save_png
 
 _VALIDATION_EVERY = 10
@@ -87,8 +87,8 @@ def _tell(logits: Array, digits: Digits) -> None:
     """Accuracy with its interval, and the confusion matrix."""
     answers = logits.argmax(axis=1)
     accuracy = share(int((answers == digits.test_labels).sum()), len(answers))
-    voice = Voice("en")
-    said = f"Accuracy {voice.percent(accuracy.value)} ({voice.evidence('accuracy', accuracy)})"
+    tr = Translator("en")
+    said = f"Accuracy {tr.percent(accuracy.value)} ({tr.evidence('accuracy', accuracy)})"
     print(said.translate(PLAIN_SPACES))
     counts = np.zeros((lenet.CLASSES, lenet.CLASSES), int)
     np.add.at(counts, (digits.test_labels, answers), 1)
