@@ -21,8 +21,8 @@ from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
 from svertka.training import augmentation, checkpoint, loop
 from svertka.training.bf16_gradients import check_precision
 from svertka.training.budget import Allowance, Course
-from svertka.training.classifier import parameter_groups, set_mode, still_modules
-from svertka.training.phase_state import open_session
+from svertka.training.classifier import parameter_groups, set_mode, eval_modules
+from svertka.training.phase_state import open_phase
 from svertka.training.strategies import make_strategy
 from svertka.training.task import Progress, Task
 from svertka.training.tta import mean_over_views, measure_flips
@@ -83,7 +83,7 @@ def test_batch_norm_policy(task):
     assert norms
     for policy in ("frozen", "batch"):
         (phase,) = with_settings(task, batch_norm=policy).strategy.phases
-        set_mode(model, still_modules(model, task.backbone, phase))
+        set_mode(model, eval_modules(model, task.backbone, phase))
         assert {module.training for module in norms} == {policy == "batch"}
 
 
@@ -245,7 +245,7 @@ def test_an_error_that_is_not_about_memory_is_not_swallowed(task, tmp_path):
 def test_balanced_sampling_draws_rare_classes_as_often(task):
     source = task.train.rows(np.array([0] + [1, 3, 5, 7, 9, 11, 13] * 4))
     balanced = replace(with_settings(task, balance="sampling"), train=source)
-    session = open_session(classifier(task), classifier(task), balanced, 0, {})
+    session = open_phase(classifier(task), classifier(task), balanced, 0, {})
     drawn = [rows for epoch in range(20) for rows, _ in loop.epoch_batches(session, balanced, epoch)]
     assert 0.4 < (source.labels[np.concatenate(drawn)] == 0).mean() < 0.6
 
@@ -253,7 +253,7 @@ def test_balanced_sampling_draws_rare_classes_as_often(task):
 def test_class_weights_count_every_class_alike(task):
     source = task.train.rows(np.array([0, 2, 1, 3, 5, 7, 9, 11]))
     weighted = replace(with_settings(task, balance="weights"), train=source)
-    session = open_session(classifier(task), classifier(task), weighted, 0, {})
+    session = open_phase(classifier(task), classifier(task), weighted, 0, {})
     totals = torch.zeros(2).index_add(0, torch.from_numpy(source.labels), session.class_weights[source.labels])
     torch.testing.assert_close(totals, torch.tensor([4.0, 4.0]))
 
@@ -261,7 +261,7 @@ def test_class_weights_count_every_class_alike(task):
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_a_step_draws_the_same_changes_again(name, task):
     one = with_settings(task, augment=replace(AUGMENTS[name], alternate=name == "strong", mirror=True))
-    feed = open_session(classifier(one), classifier(one), one, 0, {}).feed
+    feed = open_phase(classifier(one), classifier(one), one, 0, {}).feed
     rows = np.arange(8)
 
     def inputs(epoch, step):
@@ -279,7 +279,7 @@ def test_a_step_draws_the_same_changes_again(name, task):
 
 def test_strong_changes_mix_two_images_and_their_classes(task):
     one = with_settings(task, augment=replace(AUGMENTS["strong"], mix=1.0))
-    feed = open_session(classifier(one), classifier(one), one, 0, {}).feed
+    feed = open_phase(classifier(one), classifier(one), one, 0, {}).feed
     torch.manual_seed(0)
     _, shares = feed.inputs(np.arange(8), one.train.read(np.arange(8)), 0, 0)
     assert shares.shape == (8, 2)
@@ -354,7 +354,7 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
 
 def test_short_epochs_take_the_images_in_turn(task):
     short = with_settings(task, epoch_images=12)
-    session = open_session(classifier(short), classifier(short), short, 0, {})
+    session = open_phase(classifier(short), classifier(short), short, 0, {})
     assert (short.parts, short.steps) == (3, 2)
     drawn = [np.concatenate([rows for rows, _ in loop.epoch_batches(session, short, epoch)]) for epoch in range(6)]
     assert [len(rows) for rows in drawn] == [12, 12, 8] * 2
