@@ -21,7 +21,7 @@ from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
 from svertka.training import augmentation, checkpoint, loop
 from svertka.training.bf16_gradients import check_precision
 from svertka.training.budget import Allowance, Course
-from svertka.training.classifier import parameter_groups, set_mode, eval_modules
+from svertka.training.classifier import eval_modules, parameter_groups, set_mode
 from svertka.training.phase_state import open_phase
 from svertka.training.strategies import make_strategy
 from svertka.training.task import Progress, Task
@@ -261,12 +261,12 @@ def test_class_weights_count_every_class_alike(task):
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_a_step_draws_the_same_changes_again(name, task):
     one = with_settings(task, augment=replace(AUGMENTS[name], alternate=name == "strong", mirror=True))
-    feed = open_phase(classifier(one), classifier(one), one, 0, {}).feed
+    batches = open_phase(classifier(one), classifier(one), one, 0, {}).batches
     rows = np.arange(8)
 
     def inputs(epoch, step):
         torch.manual_seed(epoch * 100 + step)  # as the loop does
-        return feed.inputs(rows, one.train.read(rows), epoch, step)
+        return batches.inputs(rows, one.train.read(rows), epoch, step)
 
     x, targets = inputs(1, 2)
     again, targets_again = inputs(1, 2)
@@ -279,9 +279,9 @@ def test_a_step_draws_the_same_changes_again(name, task):
 
 def test_strong_changes_mix_two_images_and_their_classes(task):
     one = with_settings(task, augment=replace(AUGMENTS["strong"], mix=1.0))
-    feed = open_phase(classifier(one), classifier(one), one, 0, {}).feed
+    batches = open_phase(classifier(one), classifier(one), one, 0, {}).batches
     torch.manual_seed(0)
-    _, shares = feed.inputs(np.arange(8), one.train.read(np.arange(8)), 0, 0)
+    _, shares = batches.inputs(np.arange(8), one.train.read(np.arange(8)), 0, 0)
     assert shares.shape == (8, 2)
     torch.testing.assert_close(shares.sum(1), torch.ones(8))
 
