@@ -35,7 +35,7 @@ from svertka.schema import (
     Preprocess,
     Split,
 )
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 SIZE = 64
 
@@ -510,11 +510,11 @@ def test_examples_are_surest_right_surest_wrong_and_least_sure():
 
 
 def test_an_insight_survives_json():
-    assert from_plain(Insight, json.loads(json.dumps(asdict(INSIGHT)))) == INSIGHT
+    assert from_dict(Insight, json.loads(json.dumps(asdict(INSIGHT)))) == INSIGHT
 
 
 def test_a_damaged_insight_names_what_is_wrong():
     plain = json.loads(json.dumps(asdict(INSIGHT)))
     plain["shortcuts"][0]["colour"] = "blue"
     with pytest.raises(TypeError, match="is no ShortcutProbe"):
-        from_plain(Insight, plain)
+        from_dict(Insight, plain)

@@ -18,7 +18,7 @@ from pathlib import Path
 from svertka.data.decode import DECODE_VERSION
 from svertka.schema import ValueSpan
 from svertka.util.atomic_files import sha256
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 _INDEX_VERSION = 5
 _SECONDS_TO_WAIT = 5.0
@@ -146,4 +146,4 @@ def _stamp_of(text: str) -> Stamp:
 
 
 def _known_of(text: str) -> Known:
-    return from_plain(Known, json.loads(text))
+    return from_dict(Known, json.loads(text))

@@ -1,11 +1,14 @@
-"""``evaluate``: from predictions to every figure with its interval, beside its baselines."""
+"""``evaluate``: from predictions to every figure with its interval, beside its baselines; and back from JSON."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.errors import ConfigError, did_you_mean
+from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate.calibration import calibration_error, reliability
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
@@ -21,6 +24,7 @@ from svertka.evaluate.uncertainty import (
 )
 from svertka.messages import listing
 from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
+from svertka.util.from_dict import from_dict
 
 MAJORITY = "majority class"
 FEW_IMAGES = 100
@@ -93,6 +97,27 @@ def evaluate(
         notices=_notices(predictions.class_names, confusion_KK, metrics),
         abstention=None if conformal is None else judge_abstention(predictions, conformal, groups_N=groups_N),
     )
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as plain values, as ``metrics.json`` holds them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(evaluation)))
+    return plain
+
+
+def from_json(value: Mapping[str, Any]) -> Evaluation:
+    """Rebuilds what ``to_json`` made, exactly.
+
+    Raises:
+        DataError: a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        return from_dict(Evaluation, value)
+    except TypeError as error:
+        raise DataError(
+            f"These are not the metrics of an evaluation ({error}); expected the contents of the metrics.json of a run "
+            "folder. Evaluate the model again to make a new one."
+        ) from None
 
 
 def class_to_find(wanted: str, class_names: Sequence[str], labels_N: NDArray[np.int64]) -> int | None:

@@ -17,7 +17,7 @@ from svertka.features.experiment import Experiment
 from svertka.schema import Bundle, Evaluation, EventSink, Insight, Notice, Predictions, ignore_events
 from svertka.util import runtime
 from svertka.util.atomic_files import read_sealed_json, write_sealed_json
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 _FORMAT = 4
 _PACKAGES = ("svertka", "numpy", "scikit-learn", "onnxruntime", "pillow")
@@ -43,7 +43,7 @@ def insight_of(
     """
     path = experiment.cache / "insights" / f"{_key(bundle, experiment, test)}.json"
     try:
-        return from_plain(Insight, read_sealed_json(path))
+        return from_dict(Insight, read_sealed_json(path))
     except FileNotFoundError:
         pass  # never seen
     except (OSError, ValueError, TypeError):

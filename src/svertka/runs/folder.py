@@ -10,34 +10,24 @@ stand together.
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from svertka.config import RunConfig
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
-from svertka.evaluate import from_json, load_predictions, to_json
+from svertka.evaluate import load_predictions
 from svertka.schema import (
     SPLIT_NAMES,
     Catalog,
-    Decision,
     EpochRow,
     ImageRecord,
-    Insight,
     LabelDoubt,
-    Leak,
-    Notice,
-    OrderCheck,
-    Parity,
     PhaseRow,
-    Rejection,
     RunRecord,
-    Source,
     Split,
-    StepCost,
-    ValueRange,
     ValueSpan,
 )
 from svertka.util.atomic_files import (
@@ -51,7 +41,7 @@ from svertka.util.atomic_files import (
     write_table,
     write_text,
 )
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
@@ -140,7 +130,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 def config_to_toml(config: RunConfig) -> str:
     """The configuration as TOML, every field with its value, and 60 minutes as the 60.0 that is read back."""
-    return _table(asdict(from_plain(RunConfig, asdict(config))), "")
+    return _table(asdict(from_dict(RunConfig, asdict(config))), "")
 
 
 def _table(values: dict[str, Any], name: str) -> str:
@@ -269,16 +259,8 @@ def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
         )
         for row in read_table(folder / CATALOG)
     )
-    return Catalog(
-        root=Path(facts["root"]),
-        layout=facts["layout"],
-        class_names=tuple(facts["class_names"]),
-        records=records,
-        rejected=tuple(Rejection(**row) for row in read_table(folder / REJECTED)),
-        notices=_all(Notice, facts["notices"]),
-        decoded=facts["decoded"],
-        ranges=_all(ValueRange, facts.get("ranges", ())),
-    )
+    rejected = read_table(folder / REJECTED)
+    return from_dict(Catalog, facts | {"records": records, "rejected": rejected})
 
 
 def _span_text(span: ValueSpan | None) -> str:
@@ -311,16 +293,7 @@ def load_split(folder: Path, facts: dict[str, Any]) -> Split:
         name: tuple(index for index, part in enumerate(where) if part == name)
         for name in ("train", "val", "test", "dropped")
     }
-    return Split(
-        **parts,
-        units=tuple(int(row["unit"]) for row in rows),
-        seed=facts["seed"],
-        origin=facts["origin"],
-        grouped=facts["grouped"],
-        leaks=_all(Leak, facts["leaks"]),
-        conflicts=_all(Leak, facts["conflicts"]),
-        notices=_all(Notice, facts["notices"]),
-    )
+    return from_dict(Split, facts | parts | {"units": [int(row["unit"]) for row in rows]})
 
 
 def begin(
@@ -351,7 +324,7 @@ def begin(
 
 def _settings_of(folder: Path, config: RunConfig) -> str:
     """The settings that the run's ``config.toml`` names, as TOML: an older svertka knew fewer than there are now."""
-    values = asdict(from_plain(RunConfig, asdict(config)))
+    values = asdict(from_dict(RunConfig, asdict(config)))
     named = tomllib.loads(read_file(folder / CONFIG).decode("utf-8", "surrogateescape"))
 
     def some(values: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
@@ -372,39 +345,16 @@ def save_run(folder: Path, run: RunRecord) -> None:
     save_rows(folder / HISTORY, EpochRow, run.history)
     save_rows(folder / PHASES, PhaseRow, run.phases)
     save_rows(folder / DOUBTS, LabelDoubt, run.doubts)
-    catalog, split = run.catalog, run.split
     facts = {
-        "name": run.name,
-        "command": run.command,
-        "started": run.started,
-        "catalog": {
-            "root": str(catalog.root),
-            "layout": catalog.layout,
-            "class_names": catalog.class_names,
-            "notices": [asdict(notice) for notice in catalog.notices],
-            "decoded": catalog.decoded,
-            "ranges": [asdict(known) for known in catalog.ranges],
-        },
-        "split": {
-            "seed": split.seed,
-            "origin": split.origin,
-            "grouped": split.grouped,
-            "leaks": [asdict(leak) for leak in split.leaks],
-            "conflicts": [asdict(leak) for leak in split.conflicts],
-            "notices": [asdict(notice) for notice in split.notices],
-        },
-        "decision": asdict(run.decision),
-        "order": asdict(run.order) if run.order else None,
-        "parity": asdict(run.parity) if run.parity else None,
-        "costs": [asdict(cost) for cost in run.costs],
-        "sources": [asdict(source) for source in run.sources],
-        "versions": run.versions,
-        "notices": [asdict(notice) for notice in run.notices],
+        **_some(run, "name command started"),
+        "catalog": _some(run.catalog, "root layout class_names notices decoded ranges"),
+        "split": _some(run.split, "seed origin grouped leaks conflicts notices"),
+        **_some(run, "decision order parity costs sources versions notices"),
     }
     write_json(folder / RUN, facts)
     if run.insight is not None:
         write_text(folder / EXPLAIN, json.dumps(asdict(run.insight), ensure_ascii=False) + "\n")
-    write_json(folder / METRICS, to_json(run.evaluation))  # last: with it the run can be read
+    write_json(folder / METRICS, run.evaluation)  # last: with it the run can be read
 
 
 def load_run(folder: Path | str) -> RunRecord:
@@ -420,33 +370,25 @@ def load_run(folder: Path | str) -> RunRecord:
         raise NotFoundError(f"run {folder} is not finished; go on with it: svertka train --resume {folder}")
     try:
         facts = read_json(folder / RUN)
-        return RunRecord(
-            name=facts["name"],
-            command=facts["command"],
-            started=facts["started"],
-            config=config,
-            catalog=load_catalog(folder, facts["catalog"]),
-            split=load_split(folder, facts["split"]),
-            history=load_rows(folder / HISTORY, EpochRow),
-            phases=load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
-            doubts=load_rows(folder / DOUBTS, LabelDoubt) if (folder / DOUBTS).is_file() else (),
-            decision=Decision(**{**facts["decision"], "reasons": _all(Notice, facts["decision"]["reasons"])}),
-            evaluation=from_json(read_json(folder / METRICS)),
-            test=load_predictions(folder / PREDICTIONS),
-            order=OrderCheck(**facts["order"]) if facts["order"] else None,
-            parity=Parity(**facts["parity"]) if facts["parity"] else None,
-            costs=_all(StepCost, facts["costs"]),
-            sources=_all(Source, facts["sources"]),
-            versions=facts["versions"],
-            notices=_all(Notice, facts["notices"]),
-            insight=from_plain(Insight, read_json(folder / EXPLAIN)) if (folder / EXPLAIN).is_file() else None,
+        return from_dict(
+            RunRecord,
+            facts
+            | {
+                "config": config,
+                "catalog": load_catalog(folder, facts["catalog"]),
+                "split": load_split(folder, facts["split"]),
+                "history": load_rows(folder / HISTORY, EpochRow),
+                "phases": load_rows(folder / PHASES, PhaseRow) if (folder / PHASES).is_file() else (),
+                "doubts": load_rows(folder / DOUBTS, LabelDoubt) if (folder / DOUBTS).is_file() else (),
+                "evaluation": read_json(folder / METRICS),
+                "test": load_predictions(folder / PREDICTIONS),
+                "insight": read_json(folder / EXPLAIN) if (folder / EXPLAIN).is_file() else None,
+            },
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error!s:.300}); train again.") from error
 
 
-Record = TypeVar("Record")
-
-
-def _all(kind: type[Record], rows: Iterable[dict[str, Any]]) -> tuple[Record, ...]:
-    return tuple(kind(**row) for row in rows)
+def _some(record: object, names: str) -> dict[str, Any]:
+    """Some fields of a record, by name."""
+    return {name: getattr(record, name) for name in names.split()}

@@ -22,7 +22,7 @@ from svertka.training.budget import AIM, Allowance, Costs, Fit, fewest, fit, ove
 from svertka.training.strategies import Strategy
 from svertka.training.tta import Logits, count_views, measure_flips
 from svertka.util.atomic_files import read_json
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 QUICKEST = 2.0
 """Training on an image takes at least so many passes of the frozen network; measured: 4 to 8."""
@@ -245,7 +245,7 @@ def read_plan(path: Path, asked: Strategy) -> Plan:
     """
     try:
         plain = read_json(path)
-        plan = from_plain(Plan, plain)
+        plan = from_dict(Plan, plain)
         as_read = json.loads(json.dumps(asdict(plan)))
         wrong = [name for name, value in plain.items() if as_read[name] != value]
         counts = {len(values) for values in (plan.epochs, plan.step_s, plan.over) if values}

@@ -31,7 +31,7 @@ from svertka.training.phase_state import PhaseState, open_phase
 from svertka.training.step import gradients, learning_rate
 from svertka.training.strategies import Phase
 from svertka.training.task import Progress, Task
-from svertka.util.from_dict import from_plain
+from svertka.util.from_dict import from_dict
 
 SAVE_EVERY_S = 60.0
 """Seconds between two saves inside an epoch; a save takes a fraction of a second."""
@@ -331,7 +331,7 @@ def _read(directory: Path, task: Task) -> tuple[dict[str, Tensor], Progress]:
         return {}, Progress()
     tensors, facts = checkpoint.load_state(path)
     try:
-        progress = from_plain(Progress, facts)
+        progress = from_dict(Progress, facts)
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"checkpoint {path} cannot be read ({error!s:.200}); delete it and resume: training starts again."

@@ -1,43 +1,99 @@
-"""Frozen records read back from plain JSON values, by the types of their fields."""
+"""Records read back from plain values, such as JSON's, by the types of their fields."""
 
-import types
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
 
+_ACCEPTED: dict[Any, type] = {bool: bool, int: Integral, float: Real, str: str, Path: str}
 
-def from_plain(kind: type[Record], value: Any) -> Record:
+
+def from_dict(kind: type[Record], value: Any) -> Record:
     """Rebuilds what ``dataclasses.asdict`` and JSON have made of a record.
 
     Args:
-        kind: a dataclass of numbers, text, tuples, dictionaries, optional values and other such dataclasses.
-        value: a dictionary with its fields.
+        kind: a dataclass. Its fields are numbers, text, truth values, paths, literals, tuples, lists, dictionaries,
+            other dataclasses, or any of these or None.
+        value: a dictionary with its fields; those with a default may be missing. What is a record already is kept.
 
     Raises:
-        TypeError: a field is missing, unknown or of a kind that isn't read here.
-        ValueError: a number is none.
+        TypeError: a field is missing, unknown or of another type; the message says which.
     """
-    record: Record = _read(kind, value)
+    record: Record = _read(kind, value, kind.__name__)
     return record
 
 
-def _read(kind: Any, value: Any) -> Any:
-    arguments = get_args(kind)
-    if get_origin(kind) in (types.UnionType, Union):
-        inner = next(one for one in arguments if one is not type(None))
-        return None if value is None else _read(inner, value)
-    if get_origin(kind) is Literal:
+def _read(kind: Any, value: Any, where: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind in (Any, object):
         return value
-    if get_origin(kind) is tuple:
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(_read(inner, item) for inner, item in zip(kinds, value, strict=True))
-    if get_origin(kind) is dict:
-        return {_read(arguments[0], key): _read(arguments[1], item) for key, item in value.items()}
+    if origin in (UnionType, Union):
+        (inner,) = (one for one in arguments if one is not NoneType)
+        return None if value is None else _read(inner, value, where)
+    if origin is Literal:
+        return value if value in arguments else _refuse(value, " or ".join(map(repr, arguments)), where)
+    if origin in (tuple, list):
+        return origin(_read_items(arguments, value, where))
+    if origin in (dict, Mapping):
+        return _read_mapping(arguments, value, where)
     if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        known = {field.name for field in fields(kind)}
-        if not isinstance(value, dict) or value.keys() - known:
-            raise TypeError(f"{value!r:.80} is no {getattr(kind, '__name__', kind)}")
-        return kind(**{name: _read(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
-    return kind(value)
+        return _read_record(kind, value, where)
+    if not isinstance(value, _ACCEPTED[kind]) or (isinstance(value, bool) and kind is not bool):
+        _refuse(value, kind.__name__, where)
+    try:
+        return kind(value)
+    except OverflowError:
+        _refuse(value, kind.__name__, where)
+
+
+def _read_items(kinds: tuple[Any, ...], value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        _refuse(value, "list", where)
+    if len(kinds) == 1 or kinds[-1] is Ellipsis:
+        kinds = kinds[:1] * len(value)
+    if len(kinds) != len(value):
+        _refuse(value, f"list of {len(kinds)}", where)
+    return [_read(kind, item, f"{where}[{place}]") for place, (kind, item) in enumerate(zip(kinds, value, strict=True))]
+
+
+def _read_mapping(kinds: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        _refuse(value, "dict", where)
+    key_kind, item_kind = kinds
+    names = (int(key) if key_kind is int and str(key).isdecimal() else key for key in value)  # JSON's keys are text
+    return {
+        _read(key_kind, name, where): _read(item_kind, item, f"{where}[{name!r:.40}]")
+        for name, item in zip(names, value.values(), strict=True)
+    }
+
+
+def _read_record(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        _refuse(value, kind.__name__, where)
+    types = _types(kind)
+    if unknown := [name for name in value if name not in types]:
+        _refuse(value, f"{kind.__name__} (unknown: {', '.join(map(str, unknown))})", where)
+    if missing := [name for name in _required(kind) if name not in value]:
+        _refuse(value, f"{kind.__name__} (missing: {', '.join(missing)})", where)
+    return kind(**{name: _read(types[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    return {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+
+
+@cache
+def _required(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+
+
+def _refuse(value: object, expected: str, where: str) -> NoReturn:
+    raise TypeError(f"{where}: {value!r:.80} is no {expected}")
