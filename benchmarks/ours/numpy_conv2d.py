@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from svertka.engine.functional import conv2d, conv2d_backward
+from svertka.engine.convolution import conv2d, conv2d_backward
 
 
 def measure(shape: list[int], repeats: int, memory: str) -> float:

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from svertka.engine.functional import cross_entropy
+from svertka.engine.dense import cross_entropy
 from svertka.engine.lenet import lenet5
 from svertka.engine.optim import SGD
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 IN_A_CHILD = """
 import os, sys, threading, warnings
 import numpy as np
-from svertka.engine import blas
+from svertka.engine.fast import blas
 from svertka.inference.numpy_backend import Twin
 
 warnings.simplefilter("ignore", DeprecationWarning)  # "multi-threaded, use of fork() may lead to deadlocks": that's it
@@ -74,7 +74,7 @@ def test_a_forked_child_computes_too(tmp_path, before, after):
 def test_forking_while_blas_is_held_leaves_it_usable():
     code = """
 import os, sys, warnings
-from svertka.engine import blas
+from svertka.engine.fast import blas
 warnings.simplefilter("ignore", DeprecationWarning)
 threads = blas.threads()
 with blas.one_thread():

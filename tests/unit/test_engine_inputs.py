@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from svertka.engine import functional as F
+from svertka.engine import convolution, dense, normalisation, pooling
 from svertka.engine.fast import blas
-from svertka.engine.geometry import ReceptiveField, output_size, receptive_field, transposed_output_size
+from svertka.engine.geometry import ReceptiveField, output_size, receptive_field
 from svertka.errors import ShapeError
 
 rng = np.random.default_rng(0)
@@ -42,33 +42,27 @@ X, W = rng.normal(size=(2, 3, 6, 7)), rng.normal(size=(4, 3, 3, 3))
 )
 def test_conv2d_says_what_does_not_fit(arguments, said):
     with pytest.raises(ShapeError, match=said):
-        F.conv2d(**{"x_NCHW": X, "w_OCKL": W} | arguments)
+        convolution.conv2d(**{"x_NCHW": X, "w_OCKL": W} | arguments)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: F.max_pool2d(X, 9), r"spans 9 pixels"),
-        (lambda: F.max_pool2d(X, 2, padding=2), r"at most half of the kernel"),
-        (lambda: F.avg_pool2d(X, 2, 0), r"stride is 0"),
-        (lambda: F.avg_pool2d_backward(X, (6, 7), 2), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 3, 3, 3\]"),
-        (lambda: F.adaptive_avg_pool2d(X, 0), r"output is 0"),
-        (lambda: F.subsample2d(X, np.ones(2), np.ones(3)), r"coefficient has shape \[2\]; expected \[3\]"),
-        (lambda: F.conv2d_backward(X, X, W), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 4, 4, 5\]"),
-        (lambda: F.conv_transpose2d(X, W), r"x has 3 channels, w is for 4"),
-        (lambda: F.conv_transpose2d(X, np.ones((3, 4, 3, 3)), output_padding=1), r"output_padding is 1"),
-        (lambda: F.conv_transpose2d(X, np.ones((3, 4, 1, 1)), padding=3), r"would have 0 pixels"),
-        (lambda: F.linear(np.ones((2, 3)), np.ones((4, 5))), r"x has 3 features and the weights are for 5"),
-        (lambda: F.batch_norm(X, *[np.ones(2)] * 4), r"gamma has shape \[2\]; expected \[3\]"),
-        (lambda: F.batch_statistics(X[:0]), r"expected at least one image"),
-        (lambda: F.local_response_norm(X, 0), r"size is 0"),
-        (lambda: F.dropout(X, 1.0, rng), r"rate is 1\.0"),
-        (lambda: F.cross_entropy(np.ones((2, 3)), [0, 3]), r"labels run from 0 to 3; expected 0 to 2"),
-        (lambda: F.cross_entropy(np.ones((2, 3)), [0.0, 1.0]), r"labels have type float64"),
-        (lambda: F.cross_entropy(np.ones((0, 3)), np.zeros(0, int)), r"batch is empty"),
-        (lambda: F.cross_entropy(np.ones((1, 3)), [0], 1.5), r"label_smoothing is 1\.5"),
+        (lambda: pooling.max_pool2d(X, 9), r"spans 9 pixels"),
+        (lambda: pooling.max_pool2d(X, 2, padding=2), r"at most half of the kernel"),
+        (lambda: pooling.avg_pool2d(X, 2, 0), r"stride is 0"),
+        (lambda: pooling.avg_pool2d_backward(X, (6, 7), 2), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 3, 3, 3\]"),
+        (lambda: pooling.subsample2d(X, np.ones(2), np.ones(3)), r"coefficient has shape \[2\]; expected \[3\]"),
+        (lambda: convolution.conv2d_backward(X, X, W), r"dy has shape \[2, 3, 6, 7\]; expected \[2, 4, 4, 5\]"),
+        (lambda: dense.linear(np.ones((2, 3)), np.ones((4, 5))), r"x has 3 features and the weights are for 5"),
+        (lambda: normalisation.batch_norm(X, *[np.ones(2)] * 4), r"gamma has shape \[2\]; expected \[3\]"),
+        (lambda: normalisation.batch_statistics(X[:0]), r"expected at least one image"),
+        (lambda: normalisation.dropout(X, 1.0, rng), r"rate is 1\.0"),
+        (lambda: dense.cross_entropy(np.ones((2, 3)), [0, 3]), r"labels run from 0 to 3; expected 0 to 2"),
+        (lambda: dense.cross_entropy(np.ones((2, 3)), [0.0, 1.0]), r"labels have type float64"),
+        (lambda: dense.cross_entropy(np.ones((0, 3)), np.zeros(0, int)), r"batch is empty"),
+        (lambda: dense.cross_entropy(np.ones((1, 3)), [0], 1.5), r"label_smoothing is 1\.5"),
         (lambda: output_size(5, 0), r"kernel is 0"),
-        (lambda: transposed_output_size(1, 1, padding=1), r"would have -1 pixels"),
         (lambda: receptive_field([(3, 0, 1)]), r"stride is 0"),
         (lambda: receptive_field([(3, 1, 1, -4)]), r"dilation is -4; expected at least 1"),
     ],
@@ -80,7 +74,7 @@ def test_others_say_it_too(call, said):
 
 def test_a_shape_error_is_a_value_error():
     with pytest.raises(ValueError, match="stride is 0"):
-        F.conv2d(X, W, stride=0)
+        convolution.conv2d(X, W, stride=0)
 
 
 UNUSUAL = {
@@ -98,14 +92,16 @@ UNUSUAL = {
 def test_unusual_memory_gives_the_same_numbers(kind, channels):
     x, w = rng.normal(size=(12, channels, 6, 7)), rng.normal(size=(16, channels, 3, 3))
     x2, w2 = (UNUSUAL[kind](array) for array in (x, w))
-    y = F.conv2d(x, w, padding=1)
-    np.testing.assert_allclose(F.conv2d(x2, w2, padding=1), y, rtol=1e-12, atol=1e-12)
+    y = convolution.conv2d(x, w, padding=1)
+    np.testing.assert_allclose(convolution.conv2d(x2, w2, padding=1), y, rtol=1e-12, atol=1e-12)
     dy = rng.normal(size=y.shape)
     for mine, usual in zip(
-        F.conv2d_backward(UNUSUAL[kind](dy), x2, w2, padding=1), F.conv2d_backward(dy, x, w, padding=1), strict=True
+        convolution.conv2d_backward(UNUSUAL[kind](dy), x2, w2, padding=1),
+        convolution.conv2d_backward(dy, x, w, padding=1),
+        strict=True,
     ):
         np.testing.assert_allclose(mine, usual, rtol=1e-11, atol=1e-11)
-    np.testing.assert_array_equal(F.max_pool2d(x2, 2), F.max_pool2d(x, 2))
+    np.testing.assert_array_equal(pooling.max_pool2d(x2, 2), pooling.max_pool2d(x, 2))
 
 
 @pytest.mark.parametrize(
@@ -121,34 +117,32 @@ def test_unusual_memory_gives_the_same_numbers(kind, channels):
 )
 def test_types_follow_numpys_promotion(x_type, w_type, y_type):
     x, w = np.arange(16).reshape(1, 1, 4, 4).astype(x_type), np.ones((1, 1, 2, 2), w_type)
-    y = F.conv2d(x, w)
+    y = convolution.conv2d(x, w)
     assert y.dtype == y_type
-    np.testing.assert_array_equal(y, F.conv2d(x.astype(np.float64), w.astype(np.float64)))
+    np.testing.assert_array_equal(y, convolution.conv2d(x.astype(np.float64), w.astype(np.float64)))
 
 
 def test_inputs_are_never_changed():
     x, w, b = X.copy(), W.copy(), np.ones(4)
-    y = F.conv2d(x, w, b, padding=1)
-    F.conv2d_backward(y, x, w, padding=1)
-    pooled = F.max_pool2d(x, 2)
-    F.max_pool2d_backward(pooled, x, pooled, 2)
+    y = convolution.conv2d(x, w, b, padding=1)
+    convolution.conv2d_backward(y, x, w, padding=1)
+    pooled = pooling.max_pool2d(x, 2)
+    pooling.max_pool2d_backward(pooled, x, pooled, 2)
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(w, W)
     np.testing.assert_array_equal(b, np.ones(4))
-    assert not np.shares_memory(F.max_pool2d(x, 1), x)
+    assert not np.shares_memory(pooling.max_pool2d(x, 1), x)
 
 
 def test_an_empty_batch_gives_an_empty_output_and_no_gradient():
     empty = X[:0]
-    y = F.conv2d(empty, W, np.ones(4), padding=1)
+    y = convolution.conv2d(empty, W, np.ones(4), padding=1)
     assert y.shape == (0, 4, 6, 7)
-    gradients = F.conv2d_backward(y, empty, W, padding=1)
+    gradients = convolution.conv2d_backward(y, empty, W, padding=1)
     assert gradients.x.shape == empty.shape
     assert not gradients.w.any()
     assert not gradients.b.any()
-    assert F.max_pool2d(empty, 2).shape == F.avg_pool2d(empty, 2).shape == (0, 3, 3, 3)
-    assert F.conv_transpose2d(empty, np.ones((3, 2, 2, 2))).shape == (0, 2, 7, 8)
-    assert F.global_avg_pool2d(empty).shape == (0, 3)
+    assert pooling.max_pool2d(empty, 2).shape == pooling.avg_pool2d(empty, 2).shape == (0, 3, 3, 3)
 
 
 @pytest.mark.parametrize("channels", [1, 9, 16], ids=["batch last", "channels last", "Winograd"])
@@ -156,7 +150,7 @@ def test_an_empty_batch_gives_an_empty_output_and_no_gradient():
 def test_a_number_that_is_none_reaches_only_the_windows_that_hold_it(channels, value):
     x, w = np.ones((4, channels, 12, 12)), np.ones((channels, channels, 3, 3))
     x[0, 0, 5, 5] = value
-    y = F.conv2d(x, w, padding=1)
+    y = convolution.conv2d(x, w, padding=1)
     assert not np.isfinite(y[0, :, 4:7, 4:7]).any()
     y[0, :, 4:7, 4:7] = 0
     assert np.isfinite(y).all()
@@ -165,10 +159,10 @@ def test_a_number_that_is_none_reaches_only_the_windows_that_hold_it(channels, v
 def test_max_pooling_shows_a_nan_and_gives_it_the_gradient():
     x = np.arange(16.0).reshape(1, 1, 4, 4)
     x[0, 0, 0, 0] = np.nan
-    y = F.max_pool2d(x, 2)
+    y = pooling.max_pool2d(x, 2)
     assert np.isnan(y[0, 0, 0, 0])
     assert np.isfinite(y.ravel()[1:]).all()
-    assert F.max_pool2d_backward(np.ones_like(y), x, y, 2)[0, 0, 0, 0] == 1
+    assert pooling.max_pool2d_backward(np.ones_like(y), x, y, 2)[0, 0, 0, 0] == 1
 
 
 def test_receptive_fields_of_known_networks():
@@ -186,7 +180,7 @@ def test_the_receptive_field_is_what_can_change_a_number():
     lengths = [32, 16, 8]
     for (kernel, stride, padding), length in zip(reversed(layers), reversed(lengths), strict=True):
         x, w = np.ones((1, 1, 1, length)), np.ones((1, 1, 1, kernel))
-        sensitivity = F.conv2d_backward(sensitivity, x, w, stride=(1, stride), padding=(0, padding)).x
+        sensitivity = convolution.conv2d_backward(sensitivity, x, w, stride=(1, stride), padding=(0, padding)).x
     reached = np.flatnonzero(sensitivity)
     first = field.start_px + 4 * field.stride_px
     assert reached.tolist() == list(range(first, first + field.size_px))
@@ -194,20 +188,20 @@ def test_the_receptive_field_is_what_can_change_a_number():
 
 def test_what_was_right_before_does_not_make_a_wrong_number_right():
     x, w = np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 2, 2))
-    F.conv2d(x, w, stride=(2, 1))
-    F.max_pool2d(x, (1, 1))
+    convolution.conv2d(x, w, stride=(2, 1))
+    pooling.max_pool2d(x, (1, 1))
     with pytest.raises(ShapeError, match="stride"):
-        F.conv2d(x, w, stride=(2.0, 1))
+        convolution.conv2d(x, w, stride=(2.0, 1))
     with pytest.raises(ShapeError, match="kernel"):
-        F.max_pool2d(x, (True, True))
-    assert F.conv2d(x, w, stride=[2, 1]).shape == (1, 1, 2, 3)
+        pooling.max_pool2d(x, (True, True))
+    assert convolution.conv2d(x, w, stride=[2, 1]).shape == (1, 1, 2, 3)
 
 
 def test_gradients_of_a_long_thin_image_take_little_memory():
     x, w = np.ones((1, 1, 20_000, 1), np.float32), np.ones((32, 1, 9, 1), np.float32)
     dy = np.ones((1, 32, 19_992, 1), np.float32)
     tracemalloc.start()
-    gradients = F.conv2d_backward(dy, x, w)
+    gradients = convolution.conv2d_backward(dy, x, w)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16e6  # not a set of kernel gradients for each of the 19,992 rows

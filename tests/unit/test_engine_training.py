@@ -7,9 +7,9 @@ from svertka.engine import layers as L
 from svertka.engine import lenet
 from svertka.engine.augment import random_affine
 from svertka.engine.lenet import C3_TABLE, digit_codes
-from svertka.engine.network import Network, Residual, Sequential
-from svertka.engine.optim import SGD, Adam, Constant, Cosine, Steps, adamw
-from svertka.engine.training import Labelled, Recipe, fit, judge, labelled
+from svertka.engine.network import Network, Sequential
+from svertka.engine.optim import SGD, Adam, Cosine, constant
+from svertka.engine.training import Labelled, Recipe, fit, judge
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
 from svertka.schema import Advanced, EpochEnded, StepStarted
 
@@ -41,13 +41,13 @@ def small(seed=0):
 
 
 def test_parameter_counts_of_lenet5():
-    assert lenet.lenet5().count_parameters() == 61_706
+    assert sum(parameter.value.size for parameter in lenet.lenet5().parameters().values()) == 61_706
     network = lenet.lenet5_1998()
     counts = {name: parameter.value.size for name, parameter in network.parameters().items()}
     of_layers = [156, 12, 1516, 32, 48_120, 10_164]
     names = list(counts)
     assert [counts[a] + counts[b] for a, b in zip(names[::2], names[1::2], strict=True)] == of_layers
-    assert network.count_parameters() == 60_000
+    assert sum(counts.values()) == 60_000
 
 
 def test_the_1998_network_as_its_paper_describes_it():
@@ -86,7 +86,7 @@ def test_early_stop_keeps_the_best_epoch():
     assert judge(network, wrong)[0] == pytest.approx(best.val_loss)
 
 
-@pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), adamw(0.005)], ids=["SGD", "AdamW"])
+@pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), Adam(rate=0.005)], ids=["SGD", "Adam"])
 def test_resuming_gives_the_same_numbers_as_never_stopping(tmp_path, optimiser):
     def recipe(epochs):
         return Recipe(epochs=epochs, batch=16, optimiser=optimiser, augment=random_affine(), seed=3)
@@ -133,36 +133,6 @@ def test_saving_and_loading(tmp_path):
         network.load_state(network.state() | {"99.weight": np.zeros(5)})
 
 
-def test_a_small_residual_network_learns_from_images_shaped_like_cifar10():
-    rng = np.random.default_rng(0)
-
-    def block(inside, out, stride):
-        body = Sequential(
-            L.Conv2d(inside, out, 3, rng, stride=stride, padding=1, bias=False),
-            L.BatchNorm2d(out),
-            L.Activation("relu"),
-            L.Conv2d(out, out, 3, rng, padding=1, bias=False),
-            L.BatchNorm2d(out),
-        )
-        shortcut = None if stride == 1 else L.Conv2d(inside, out, 1, rng, stride=stride, bias=False)
-        return Sequential(Residual(body, shortcut), L.Activation("relu"))
-
-    network = Network(
-        Sequential(
-            L.Conv2d(3, 16, 3, rng, padding=1, bias=False),
-            L.BatchNorm2d(16),
-            L.Activation("relu"),
-            block(16, 16, 1),
-            block(16, 32, 2),
-            L.GlobalAvgPool2d(),
-            L.Linear(32, 2, rng),
-        )
-    )
-    recipe = Recipe(epochs=4, batch=32, optimiser=SGD(rate=0.05, momentum=0.9, nesterov=True), schedule=Cosine(0.1))
-    fit(network, bars(128, 32, 3), bars(64, 32, 3, seed=1), recipe)
-    assert judge(network, bars(64, 32, 3, seed=2))[1] >= 0.9
-
-
 def torch_steps(optimiser, gradients):
     """The parameter's path under torch's optimiser."""
     import torch
@@ -187,7 +157,6 @@ def torch_steps(optimiser, gradients):
             ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
         ),
         (Adam(rate=0.1, weight_decay=0.01), ("Adam", {"lr": 0.1, "weight_decay": 0.01})),
-        (adamw(0.1, 0.05), ("AdamW", {"lr": 0.1, "weight_decay": 0.05})),
     ],
 )
 def test_optimisers_step_as_torchs_do(ours, theirs):
@@ -204,8 +173,7 @@ def test_optimisers_step_as_torchs_do(ours, theirs):
 
 
 def test_schedules():
-    assert Constant()(0.7) == 1
-    assert [Steps((0.5, 0.75))(done) for done in (0, 0.5, 0.8)] == pytest.approx([1, 0.1, 0.01])
+    assert constant(0.7) == 1
     cosine = Cosine(warm_up=0.2, floor=0.1)
     assert cosine(0) > 0
     assert cosine(0.1) == pytest.approx(0.5)
@@ -247,7 +215,6 @@ def test_random_affine_moves_a_little_and_can_do_nothing():
         (lambda: SGD(rate=1, nesterov=True), ConfigError, "nesterov needs momentum"),
         (lambda: Adam(beta1=1.0), ConfigError, r"beta1 is 1\.0"),
         (lambda: Labelled(np.zeros((2, 1, 3, 3)), np.zeros(3, int)), DataError, "2 images and 3 labels"),
-        (lambda: labelled(np.zeros((2, 3, 3)), [0, 1]), ShapeError, "expected 4 axes"),
         (lambda: L.Activation("rellu"), ShapeError, "Did you mean relu"),
         (
             lambda: fit(small(), bars(20), bars(4), Recipe(epochs=3, optimiser=SGD(rate=1e30))),

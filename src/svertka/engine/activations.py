@@ -1,7 +1,7 @@
 """Activation functions, and their gradients from what they gave: ``…_backward(dy, y)``. Any shape and memory layout."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats
 
@@ -17,18 +17,9 @@ def relu(x: ArrayLike) -> Array:
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """Passes the gradient where the output is above 0."""
-    return _where_inside(dy, y > 0)
-
-
-def relu6(x: ArrayLike) -> Array:
-    """``min(max(x, 0), 6)``."""
-    y: Array = np.clip(_any(x), 0, 6)
-    return y
-
-
-def relu6_backward(dy: Array, y: Array) -> Array:
-    """Passes the gradient where the output lies inside 0 and 6."""
-    return _where_inside(dy, (y > 0) & (y < 6))
+    dx: Array = (y > 0).astype(dy.dtype)  # numbers times numbers are twice as fast as numbers times booleans
+    dx *= dy
+    return dx
 
 
 def tanh(x: ArrayLike) -> Array:
@@ -80,13 +71,6 @@ def softmax(x: ArrayLike) -> Array:
 def softmax_backward(dy: Array, y: Array) -> Array:
     """``y (dy - Σ dy·y)``."""
     dx: Array = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
-    return dx
-
-
-def _where_inside(dy: Array, inside: NDArray[np.bool_]) -> Array:
-    """The gradient where the function isn't flat. Numbers times numbers are twice as fast as numbers times booleans."""
-    dx: Array = inside.astype(dy.dtype)
-    dx *= dy
     return dx
 
 

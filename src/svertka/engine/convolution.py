@@ -1,7 +1,7 @@
 """Convolution of batches, forward and backward, by whichever way is fast for the sizes at hand.
 
 A network's "convolution" is a cross-correlation: the kernel isn't flipped. ``conv2d`` keeps that name, as every
-library does; on single planes ``cross_correlate2d`` and ``convolve2d`` (flipped, the mathematical one) are told apart.
+library does; ``filters`` has both for images: ``correlate``, and ``convolve``, which flips the kernel.
 
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. With groups, kernels have C/groups channels.
 """
@@ -81,18 +81,9 @@ def conv2d_backward(
     padding_mode: PaddingMode = "zeros",
     input_gradient: bool = True,
 ) -> ConvGradients:
-    """Gradients of ``conv2d`` with the same arguments.
+    """Gradients of ``conv2d`` with the same arguments; ``dy_NOPQ`` is that of its output.
 
-    Args:
-        dy_NOPQ: gradient of the output.
-        x_NCHW: the input of the forward pass.
-        w_OCKL: its kernels.
-        stride: as forward.
-        padding: as forward.
-        dilation: as forward.
-        groups: as forward.
-        padding_mode: as forward.
-        input_gradient: False saves a third of the work where nothing lies below (the first layer).
+    ``input_gradient=False`` saves a third of the work where nothing lies below (the first layer).
 
     Raises:
         ShapeError: as forward, or the gradient has another shape than the output.
@@ -105,115 +96,6 @@ def conv2d_backward(
     dx = pad_gradient(paths.input_gradient(dy, w, plan), plan.border, plan.mode) if input_gradient else None
     dw = paths.weight_gradient(dy, pad(x, plan.border, plan.mode), w.shape, plan)
     return ConvGradients(dx, dw, _bias_gradient(dy))
-
-
-def conv_transpose2d(
-    x_NCHW: ArrayLike,
-    w_COKL: ArrayLike,
-    b_O: ArrayLike | None = None,
-    *,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
-) -> Array:
-    """Transposed convolution: the input gradient of a convolution that has ``x`` for its output.
-
-    Source: Zeiler, Krishnan, Taylor, Fergus, "Deconvolutional Networks", CVPR 2010; arguments as in torch.
-
-    Args:
-        x_NCHW: input.
-        w_COKL: kernels; the first axis is the input's channels, the second O/groups.
-        b_O: added to each output channel.
-        stride: output pixels from one input pixel to the next.
-        padding: taken off on every side of the output.
-        output_padding: rows and columns added below and right, which a stride leaves open.
-        dilation: pixels from one kernel element to the next.
-        groups: as in ``conv2d``.
-
-    Returns:
-        Shape [N, O, P, Q].
-
-    Raises:
-        ShapeError: sizes or channels don't fit, or an argument is out of range.
-    """
-    x, w = floats(x=(x_NCHW, 4), w=(w_COKL, 4))
-    plan = paths.plan_transposed(x.shape, w.shape, stride, padding, output_padding, dilation, groups)
-    b = None if b_O is None else _bias(b_O, w.shape[1] * groups, x.dtype)
-    if len(x) == 0:
-        return np.empty((0, w.shape[1] * groups, *plan.size), x.dtype)
-    y = paths.input_gradient(x, w, plan)
-    return y if b is None else y + b[:, None, None]
-
-
-def conv_transpose2d_backward(
-    dy_NOPQ: ArrayLike,
-    x_NCHW: ArrayLike,
-    w_COKL: ArrayLike,
-    *,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
-) -> ConvGradients:
-    """Gradients of ``conv_transpose2d`` with the same arguments: a plain convolution, and its weight gradient.
-
-    Raises:
-        ShapeError: as forward, or the gradient has another shape than the output.
-    """
-    dy, x, w = floats(dy=(dy_NOPQ, 4), x=(x_NCHW, 4), w=(w_COKL, 4))
-    plan = paths.plan_transposed(x.shape, w.shape, stride, padding, output_padding, dilation, groups)
-    same_shape("dy", dy, (len(x), w.shape[1] * groups, *plan.size))
-    if len(x) == 0:
-        return ConvGradients(np.zeros_like(x), np.zeros_like(w), np.zeros(dy.shape[1], w.dtype))
-    dx = paths.forward(dy, w, plan)[
-        :, :, : x.shape[2], : x.shape[3]
-    ]  # output padding as wide as the stride lets in one more
-    return ConvGradients(dx, paths.weight_gradient(x, dy, w.shape, plan), _bias_gradient(dy))
-
-
-def cross_correlate2d(
-    plane_HW: ArrayLike,
-    kernel_KL: ArrayLike,
-    *,
-    stride: int | Sequence[int] = 1,
-    padding: Padding = 0,
-    padding_mode: PaddingMode = "zeros",
-) -> Array:
-    """Cross-correlation of one plane: the kernel is laid on each window as it is, multiplied and summed.
-
-    Returns:
-        Shape [P, Q].
-
-    Raises:
-        ShapeError: sizes don't fit, or an argument is out of range.
-    """
-    plane, kernel = floats(plane=(plane_HW, 2), kernel=(kernel_KL, 2))
-    y = conv2d(plane[None, None], kernel[None, None], stride=stride, padding=padding, padding_mode=padding_mode)
-    plane_PQ: Array = y[0, 0]
-    return plane_PQ
-
-
-def convolve2d(
-    plane_HW: ArrayLike,
-    kernel_KL: ArrayLike,
-    *,
-    stride: int | Sequence[int] = 1,
-    padding: Padding = 0,
-    padding_mode: PaddingMode = "zeros",
-) -> Array:
-    """True convolution of one plane, ``Σ f[i, j] g[m - i, n - j]``: the kernel is turned by 180 degrees first.
-
-    Returns:
-        Shape [P, Q]: by default the part where the kernel lies inside the plane.
-
-    Raises:
-        ShapeError: sizes don't fit, or an argument is out of range.
-    """
-    (kernel,) = floats(kernel=(kernel_KL, 2))
-    return cross_correlate2d(plane_HW, kernel[::-1, ::-1], stride=stride, padding=padding, padding_mode=padding_mode)
 
 
 def _add_bias(y_NOPQ: Array, b_O: Array) -> None:

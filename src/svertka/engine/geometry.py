@@ -157,44 +157,39 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int | Pair = 0
     return (padded - extent) // stride + 1
 
 
-def transposed_output_size(
-    size: int, kernel: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
-) -> int:
-    """Output length of a transposed convolution: the input length from which the convolution would have come.
-
-    Raises:
-        ShapeError: a number is out of range, or nothing would be left.
-    """
-    if not 0 <= output_padding < max(stride, dilation):
-        raise ShapeError(
-            f"output_padding is {output_padding}; expected at least 0 and less than stride {stride} or dilation "
-            f"{dilation}."
-        )
-    length = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
-    if length < 1:
-        raise ShapeError(f"The output would have {length} pixels; expected at least 1. Pad less than {padding}.")
-    return length
-
-
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
     """What one number of a feature map sees of the input, along one axis.
 
-    Attributes:
-        size_px: pixels that can change it.
-        stride_px: pixels between the fields of two neighbours.
-        start_px: first pixel that the first number sees; negative where it begins in the padding.
+    Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
     """
 
-    size_px: int
-    stride_px: int
-    start_px: int
+    size_px: int = 1
+    """Pixels that can change it."""
+    stride_px: int = 1
+    """Pixels between the fields of two neighbours."""
+    start_px: int = 0
+    """First pixel that the first number sees; negative where it begins in the padding."""
+
+    def through(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> "ReceptiveField":
+        """The field after one more convolution or pooling.
+
+        Raises:
+            ShapeError: a number is out of range.
+        """
+        numbers = (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1))
+        for name, value, least in numbers:
+            if value < least:
+                raise ShapeError(f"{name} is {value}; expected at least {least}.")
+        return ReceptiveField(
+            self.size_px + dilation * (kernel - 1) * self.stride_px,
+            self.stride_px * stride,
+            self.start_px - padding * self.stride_px,
+        )
 
 
-def receptive_field(layers: Iterable[tuple[int, int, int] | tuple[int, int, int, int]]) -> ReceptiveField:
+def receptive_field(layers: Iterable[tuple[int, ...]]) -> ReceptiveField:
     """The receptive field after a stack of convolutions and poolings.
-
-    Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
 
     Args:
         layers: (kernel, stride, padding) or (kernel, stride, padding, dilation), first layer first.
@@ -202,23 +197,10 @@ def receptive_field(layers: Iterable[tuple[int, int, int] | tuple[int, int, int,
     Raises:
         ShapeError: a number is out of range.
     """
-    size, jump, start = 1, 1, 0
-    for kernel, stride, padding, *rest in layers:
-        dilation = rest[0] if rest else 1
-        numbers = (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1))
-        for name, value, least in numbers:
-            if value < least:
-                raise ShapeError(f"{name} is {value}; expected at least {least}.")
-        size += dilation * (kernel - 1) * jump
-        start -= padding * jump
-        jump *= stride
-    return ReceptiveField(size, jump, start)
-
-
-def check_groups(groups: int) -> None:
-    """Raises ShapeError unless ``groups`` is a whole number from 1 on."""
-    if not hasattr(groups, "__index__") or isinstance(groups, bool) or groups < 1:
-        raise ShapeError(f"groups is {groups!r}; expected a whole number, at least 1.")
+    field = ReceptiveField()
+    for layer in layers:
+        field = field.through(*layer)
+    return field
 
 
 def check_mode(mode: str) -> None:

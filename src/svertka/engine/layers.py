@@ -6,10 +6,11 @@ Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel, D features.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from svertka.engine import functional as F
+from svertka.engine import activations, convolution, dense, normalisation, pooling
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Padding
 from svertka.errors import ShapeError, did_you_mean
@@ -75,7 +76,7 @@ class Conv2d(Layer):
     ) -> None:
         super().__init__()
         K, L = (kernel, kernel) if isinstance(kernel, int) else kernel
-        self._how = {"stride": stride, "padding": padding, "groups": groups}
+        self._how: dict[str, Any] = {"stride": stride, "padding": padding, "groups": groups}
         shape = (out_channels, in_channels // groups, K, L)
         self.parameters["weight"] = Parameter(he_normal(shape, shape[1] * K * L, rng))
         if bias:
@@ -84,13 +85,15 @@ class Conv2d(Layer):
     def forward(self, x: Array) -> Array:
         """[N, C, H, W] to [N, O, P, Q]."""
         self._x = x
-        bias = self.parameters.get("bias")
-        return F.conv2d(x, self.parameters["weight"].value, bias and bias.value, **self._how)  # type: ignore[arg-type]
+        bias = self.parameters["bias"].value if "bias" in self.parameters else None
+        return convolution.conv2d(x, self.parameters["weight"].value, bias, **self._how)
 
     def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
         weight, how = self.parameters["weight"], self._how
-        gradients = F.conv2d_backward(dy, self._x, weight.value, input_gradient=self.needs_input_gradient, **how)  # type: ignore[arg-type]
+        gradients = convolution.conv2d_backward(
+            dy, self._x, weight.value, input_gradient=self.needs_input_gradient, **how
+        )
         weight.gradient = gradients.w
         if "bias" in self.parameters:
             self.parameters["bias"].gradient = gradients.b
@@ -120,11 +123,11 @@ class TableConv2d(Layer):
         self._x = x
         self._dense = np.zeros(self._dense_shape, self.parameters["weight"].value.dtype)
         self._dense[self._to, self._from] = self.parameters["weight"].value
-        return F.conv2d(x, self._dense, self.parameters["bias"].value)
+        return convolution.conv2d(x, self._dense, self.parameters["bias"].value)
 
     def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
-        gradients = F.conv2d_backward(dy, self._x, self._dense, input_gradient=self.needs_input_gradient)
+        gradients = convolution.conv2d_backward(dy, self._x, self._dense, input_gradient=self.needs_input_gradient)
         self.parameters["weight"].gradient = gradients.w[self._to, self._from]
         self.parameters["bias"].gradient = gradients.b
         return gradients.x
@@ -141,11 +144,11 @@ class Linear(Layer):
     def forward(self, x: Array) -> Array:
         """[N, D] to [N, K]."""
         self._x = x
-        return F.linear(x, self.parameters["weight"].value, self.parameters["bias"].value)
+        return dense.linear(x, self.parameters["weight"].value, self.parameters["bias"].value)
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        gradients = F.linear_backward(dy, self._x, self.parameters["weight"].value)
+        gradients = dense.linear_backward(dy, self._x, self.parameters["weight"].value)
         self.parameters["weight"].gradient, self.parameters["bias"].gradient = gradients.w, gradients.b
         return gradients.x
 
@@ -160,11 +163,11 @@ class Rbf(Layer):
     def forward(self, x: Array) -> Array:
         """[N, D] to [N, K]."""
         self._x = x
-        return -F.rbf(x, self._targets.astype(x.dtype))
+        return -dense.rbf(x, self._targets.astype(x.dtype))
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        return -F.rbf_backward(dy, self._x, self._targets.astype(self._x.dtype))
+        return -dense.rbf_backward(dy, self._x, self._targets.astype(self._x.dtype))
 
 
 class MaxPool2d(Layer):
@@ -176,12 +179,12 @@ class MaxPool2d(Layer):
 
     def forward(self, x: Array) -> Array:
         """[N, C, H, W] to [N, C, P, Q]."""
-        self._x, self._y = x, F.max_pool2d(x, *self._how)
+        self._x, self._y = x, pooling.max_pool2d(x, *self._how)
         return self._y
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        return F.max_pool2d_backward(dy, self._x, self._y, *self._how)
+        return pooling.max_pool2d_backward(dy, self._x, self._y, *self._how)
 
 
 class AvgPool2d(Layer):
@@ -194,24 +197,11 @@ class AvgPool2d(Layer):
     def forward(self, x: Array) -> Array:
         """[N, C, H, W] to [N, C, P, Q]."""
         self._size = x.shape[2:]
-        return F.avg_pool2d(x, *self._how)
+        return pooling.avg_pool2d(x, *self._how)
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        return F.avg_pool2d_backward(dy, self._size, *self._how)
-
-
-class GlobalAvgPool2d(Layer):
-    """The mean of each plane."""
-
-    def forward(self, x: Array) -> Array:
-        """[N, C, H, W] to [N, C]."""
-        self._size = x.shape[2:]
-        return F.global_avg_pool2d(x)
-
-    def backward(self, dy: Array) -> Array:
-        """See ``Layer``."""
-        return F.global_avg_pool2d_backward(dy, self._size)
+        return pooling.avg_pool2d_backward(dy, self._size, *self._how)
 
 
 class Subsample2d(Layer):
@@ -230,11 +220,11 @@ class Subsample2d(Layer):
     def forward(self, x: Array) -> Array:
         """[N, C, H, W] to [N, C, P, Q]."""
         self._x = x
-        return F.subsample2d(x, self.parameters["coefficient"].value, self.parameters["bias"].value, self._kernel)
+        return pooling.subsample2d(x, self.parameters["coefficient"].value, self.parameters["bias"].value, self._kernel)
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
-        gradients = F.subsample2d_backward(dy, self._x, self.parameters["coefficient"].value, self._kernel)
+        gradients = pooling.subsample2d_backward(dy, self._x, self.parameters["coefficient"].value, self._kernel)
         self.parameters["coefficient"].gradient = gradients.coefficient
         self.parameters["bias"].gradient = gradients.bias
         return gradients.x
@@ -255,40 +245,25 @@ class BatchNorm2d(Layer):
         """[N, C, H, W], same shape."""
         running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if self.training:
-            mean, var = F.batch_statistics(x)
+            mean, var = normalisation.batch_statistics(x)
             count = x.size // x.shape[1]
             running_mean += self._momentum * (mean - running_mean)
             running_var += self._momentum * (var * (count / max(1, count - 1)) - running_var)
         else:
             mean, var = running_mean.copy(), running_var.copy()
         self._x, self._statistics = x, (mean, var)
-        self._backward = F.batch_norm_backward if self.training else F.batch_norm_fixed_backward
+        self._of_batch = self.training
         gamma, beta = self.parameters["weight"].value, self.parameters["bias"].value
-        return F.batch_norm(x, gamma, beta, mean, var, self._epsilon)
+        return normalisation.batch_norm(x, gamma, beta, mean, var, self._epsilon)
 
     def backward(self, dy: Array) -> Array:
         """See ``Layer``."""
         gamma = self.parameters["weight"].value
-        gradients = self._backward(dy, self._x, gamma, *self._statistics, self._epsilon)
+        gradients = normalisation.batch_norm_backward(
+            dy, self._x, gamma, *self._statistics, self._epsilon, of_batch=self._of_batch
+        )
         self.parameters["weight"].gradient, self.parameters["bias"].gradient = gradients.gamma, gradients.beta
         return gradients.x
-
-
-class LocalResponseNorm(Layer):
-    """AlexNet's normalisation over neighbouring channels."""
-
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        super().__init__()
-        self._how = (size, alpha, beta, k)
-
-    def forward(self, x: Array) -> Array:
-        """[N, C, H, W], same shape."""
-        self._x = x
-        return F.local_response_norm(x, *self._how)
-
-    def backward(self, dy: Array) -> Array:
-        """See ``Layer``."""
-        return F.local_response_norm_backward(dy, self._x, *self._how)
 
 
 class Dropout(Layer):
@@ -303,7 +278,7 @@ class Dropout(Layer):
         self._mask: Array | None = None
         if not self.training:
             return x
-        y, self._mask = F.dropout(x, self._rate, self.rng)
+        y, self._mask = normalisation.dropout(x, self._rate, self.rng)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -312,17 +287,16 @@ class Dropout(Layer):
 
 
 _ACTIVATIONS = {
-    "relu": (F.relu, F.relu_backward),
-    "relu6": (F.relu6, F.relu6_backward),
-    "tanh": (F.tanh, F.tanh_backward),
-    "scaled_tanh": (F.scaled_tanh, F.scaled_tanh_backward),
-    "sigmoid": (F.sigmoid, F.sigmoid_backward),
-    "softmax": (F.softmax, F.softmax_backward),
+    "relu": (activations.relu, activations.relu_backward),
+    "tanh": (activations.tanh, activations.tanh_backward),
+    "scaled_tanh": (activations.scaled_tanh, activations.scaled_tanh_backward),
+    "sigmoid": (activations.sigmoid, activations.sigmoid_backward),
+    "softmax": (activations.softmax, activations.softmax_backward),
 }
 
 
 class Activation(Layer):
-    """An activation function by name: relu, relu6, tanh, scaled_tanh, sigmoid, softmax."""
+    """An activation function by name: relu, tanh, scaled_tanh, sigmoid, softmax."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

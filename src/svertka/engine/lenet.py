@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from svertka.engine.arrays import Array
-from svertka.engine.functional import map_criterion
+from svertka.engine.dense import map_criterion
 from svertka.engine.layers import (
     Activation,
     Conv2d,

@@ -1,4 +1,4 @@
-"""Convolution and pooling as loops, the way they are taught. The fast ones in ``functional`` must agree with these.
+"""Convolution and pooling as loops, the way they are taught; ``convolution`` and ``pooling`` must agree with these.
 
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel.
 """

@@ -1,4 +1,4 @@
-"""Networks: layers in a row, residual blocks, saving and loading.
+"""Networks: layers in a row, saving and loading.
 
 A network is itself a layer, so networks nest.
 """
@@ -38,40 +38,9 @@ class Sequential(Layer):
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """All layers inside, with dotted names."""
-        return _named(enumerate(self._children))
-
-
-class Residual(Layer):
-    """``body(x) + shortcut(x)``; without a shortcut, ``body(x) + x``.
-
-    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, equations 1 and 2.
-    """
-
-    def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
-        super().__init__()
-        self._body, self._shortcut = body, shortcut
-
-    def forward(self, x: Array) -> Array:
-        """The body's output added to the shortcut's."""
-        return self._body.forward(x) + (self._shortcut.forward(x) if self._shortcut else x)
-
-    def backward(self, dy: Array) -> Array | None:
-        """See ``Layer``."""
-        through = self._body.backward(dy)
-        beside = self._shortcut.backward(dy) if self._shortcut else dy
-        return through + beside if through is not None and beside is not None else None
-
-    def layers(self) -> Iterator[tuple[str, Layer]]:
-        """All layers inside, with dotted names."""
-        return _named([("body", self._body)] + ([("shortcut", self._shortcut)] if self._shortcut else []))
-
-
-def _named(
-    children: "Iterator[tuple[int, Layer]] | enumerate[Layer] | list[tuple[str, Layer]]",
-) -> Iterator[tuple[str, Layer]]:
-    for name, child in children:
-        for inner, layer in child.layers():
-            yield f"{name}.{inner}" if inner else str(name), layer
+        for number, child in enumerate(self._children):
+            for inner, layer in child.layers():
+                yield f"{number}.{inner}".rstrip("."), layer
 
 
 class Network:
@@ -109,10 +78,6 @@ class Network:
             for name, layer in self._layers.items()
             for key, parameter in layer.parameters.items()
         }
-
-    def count_parameters(self) -> int:
-        """How many numbers training changes."""
-        return sum(parameter.value.size for parameter in self.parameters().values())
 
     def state(self) -> dict[str, Array]:
         """Copies of all numbers that make up the network: parameters and running statistics."""

@@ -5,7 +5,7 @@ saved with a checkpoint. Parameters change in place.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,8 @@ from svertka.errors import ConfigError
 
 State = dict[str, Array]
 """What an optimiser has gathered; ``"step"`` counts its steps."""
+Schedule = Callable[[float], float]
+"""The factor of the learning rate once this share of all steps (0 to 1) is done."""
 
 
 class Optimiser(Protocol):
@@ -78,17 +80,16 @@ class SGD:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adam:
-    """Adam; with ``decoupled`` weight decay, AdamW.
+    """Adam.
 
-    Source: Kingma, Ba, ICLR 2015, algorithm 1; Loshchilov, Hutter, ICLR 2019, algorithm 2.
+    Source: Kingma, Ba, ICLR 2015, algorithm 1.
 
     Attributes:
         rate: learning rate.
         beta1: share of the mean that a step keeps.
         beta2: share of the mean square that a step keeps.
         epsilon: added to the root of the mean square.
-        weight_decay: pulls parameters to zero.
-        decoupled: whether it does so beside the gradient (AdamW) or as part of it.
+        weight_decay: added to the gradient, times the parameter.
     """
 
     rate: float = 1e-3
@@ -96,7 +97,6 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    decoupled: bool = False
 
     def __post_init__(self) -> None:
         _check(self.rate, self.weight_decay, beta1=self.beta1, beta2=self.beta2)
@@ -108,14 +108,12 @@ class Adam:
     def step(self, parameters: Mapping[str, Parameter], state: State, factor: float = 1.0) -> None:
         """See ``Optimiser``."""
         state["step"] += 1
-        count, rate = int(state["step"][0]), self.rate * factor
-        step_size = rate / (1 - self.beta1**count)
+        count = int(state["step"][0])
+        step_size = self.rate * factor / (1 - self.beta1**count)
         root_scale = 1 / math.sqrt(1 - self.beta2**count)
         for name, parameter in parameters.items():
             gradient, mean, square = parameter.gradient, state[f"mean.{name}"], state[f"square.{name}"]
-            if self.weight_decay and self.decoupled:
-                parameter.value *= 1 - rate * self.weight_decay
-            elif self.weight_decay:
+            if self.weight_decay:
                 gradient = gradient + self.weight_decay * parameter.value
             mean *= self.beta1
             mean += (1 - self.beta1) * gradient
@@ -124,37 +122,9 @@ class Adam:
             parameter.value -= step_size * mean / (np.sqrt(square) * root_scale + self.epsilon)
 
 
-def adamw(rate: float = 1e-3, weight_decay: float = 0.01) -> Adam:
-    """AdamW: Adam whose weight decay acts beside the gradient."""
-    return Adam(rate=rate, weight_decay=weight_decay, decoupled=True)
-
-
-class Schedule(Protocol):
-    """A factor for the learning rate over the course of training."""
-
-    def __call__(self, done: float) -> float:
-        """The factor once this share of all steps (0 to 1) is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """The rate as it is."""
-
-    def __call__(self, done: float) -> float:
-        """Always 1."""
-        return 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Multiplies the rate by ``factor`` at each milestone (shares of training, such as 0.5 and 0.75)."""
-
-    milestones: tuple[float, ...]
-    factor: float = 0.1
-
-    def __call__(self, done: float) -> float:
-        """``factor`` to the power of the milestones that have passed."""
-        return math.prod(self.factor for milestone in self.milestones if done >= milestone)
+def constant(done: float) -> float:
+    """The schedule that leaves the rate as it is."""
+    return 1.0
 
 
 @dataclass(frozen=True, slots=True)

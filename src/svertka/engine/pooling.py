@@ -4,14 +4,13 @@ Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, is_finite, same_shape
-from svertka.engine.fast.sums import plane_sums
 from svertka.engine.geometry import Pair, Window, pair, remembered
 from svertka.engine.padding import inside, pad
 from svertka.errors import ShapeError
@@ -65,16 +64,9 @@ def max_pool2d_backward(
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
 ) -> Array:
-    """Gradient of ``max_pool2d``: all to the window's first largest value (row by row), as in torch.
+    """Gradient of ``max_pool2d``, whose input was ``x`` and whose output ``y``.
 
-    Args:
-        dy_NCPQ: gradient of the output.
-        x_NCHW: the input of the forward pass.
-        y_NCPQ: its output.
-        kernel: as forward.
-        stride: as forward.
-        padding: as forward.
-        dilation: as forward.
+    All of it goes to the window's first largest value (row by row), as in torch.
 
     Raises:
         ShapeError: as forward, or a shape differs from the output's.
@@ -107,13 +99,7 @@ def avg_pool2d(
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
 ) -> Array:
-    """The mean of each window; zeros of the padding count, as in torch's default.
-
-    Args:
-        x_NCHW: input.
-        kernel: rows and columns of a window.
-        stride: from one window to the next; the kernel's size if not given.
-        padding: at most half of the kernel.
+    """The mean of each window; zeros of the padding count, as in torch's default. Arguments as in ``max_pool2d``.
 
     Returns:
         Shape [N, C, P, Q].
@@ -180,82 +166,6 @@ def subsample2d_backward(
     return SubsampleGradients(dx, (dy * sums).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3)))
 
 
-def adaptive_avg_pool2d(x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array:
-    """Means over a grid of ``output`` cells that cover the plane; neighbouring cells may share a row or column.
-
-    Returns:
-        Shape [N, C, P, Q].
-
-    Raises:
-        ShapeError: the output has no pixel.
-    """
-    return _over_cells(np.mean, x_NCHW, output)
-
-
-def adaptive_avg_pool2d_backward(dy_NCPQ: ArrayLike, size: Sequence[int]) -> Array:
-    """Gradient of ``adaptive_avg_pool2d`` for an input of ``size`` rows and columns."""
-    (dy,) = floats(dy=(dy_NCPQ, 4))
-    H, W = pair(size, "size", 1)
-    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
-    for p, q, rows, columns in _cells((H, W), dy.shape[2:]):
-        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
-        dx[:, :, rows, columns] += dy[:, :, p, q, None, None] / pixels
-    return dx
-
-
-def adaptive_max_pool2d(x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array:
-    """Maxima over the cells of ``adaptive_avg_pool2d``.
-
-    Returns:
-        Shape [N, C, P, Q].
-
-    Raises:
-        ShapeError: the output has no pixel.
-    """
-    return _over_cells(np.max, x_NCHW, output)
-
-
-def adaptive_max_pool2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike) -> Array:
-    """Gradient of ``adaptive_max_pool2d``: all to a cell's first largest value.
-
-    Raises:
-        ShapeError: batch or channels differ.
-    """
-    dy, x = floats(dy=(dy_NCPQ, 4), x=(x_NCHW, 4))
-    same_shape("dy", dy, (*x.shape[:2], *dy.shape[2:]))
-    dx = np.zeros(x.shape, x.dtype)
-    n, c = np.ogrid[: x.shape[0], : x.shape[1]]
-    for p, q, rows, columns in _cells((x.shape[2], x.shape[3]), dy.shape[2:]):
-        cell = x[:, :, rows, columns]
-        row, column = np.divmod(cell.reshape(*x.shape[:2], -1).argmax(axis=2), cell.shape[3])
-        dx[n, c, rows.start + row, columns.start + column] += dy[:, :, p, q]
-    return dx
-
-
-def global_avg_pool2d(x_NCHW: ArrayLike) -> Array:
-    """The mean of each plane, shape [N, C]."""
-    (x,) = floats(x=(x_NCHW, 4))
-    y: Array = (plane_sums(x) / (x.shape[2] * x.shape[3])).astype(x.dtype)
-    return y
-
-
-def global_avg_pool2d_backward(dy_NC: ArrayLike, size: Sequence[int]) -> Array:
-    """Gradient of ``global_avg_pool2d`` for planes of ``size`` rows and columns."""
-    (dy,) = floats(dy=(dy_NC, 2))
-    return adaptive_avg_pool2d_backward(dy[:, :, None, None], size)
-
-
-def global_max_pool2d(x_NCHW: ArrayLike) -> Array:
-    """The largest value of each plane, shape [N, C]."""
-    return adaptive_max_pool2d(x_NCHW, 1)[:, :, 0, 0]
-
-
-def global_max_pool2d_backward(dy_NC: ArrayLike, x_NCHW: ArrayLike) -> Array:
-    """Gradient of ``global_max_pool2d``."""
-    (dy,) = floats(dy=(dy_NC, 2))
-    return adaptive_max_pool2d_backward(dy[:, :, None, None], x_NCHW)
-
-
 Taps = tuple[tuple[slice, ...], tuple[slice, ...]]
 """For each row of a kernel the rows of the padded plane that it meets, and for each column the columns."""
 
@@ -302,20 +212,3 @@ def _spread(dy_NCPQ: Array, size: tuple[int, ...], window: Window, taps: Taps) -
     for given in _seen(dx, taps):
         given += dy_NCPQ
     return inside(dx, window.pads)
-
-
-def _over_cells(reduce: Callable[..., Array], x_NCHW: ArrayLike, output: int | Sequence[int]) -> Array:
-    """One number for each cell of the grid that adaptive pooling lays over the plane."""
-    (x,) = floats(x=(x_NCHW, 4))
-    y = np.empty((*x.shape[:2], *pair(output, "output", 1)), x.dtype)
-    for p, q, rows, columns in _cells((x.shape[2], x.shape[3]), y.shape[2:]):
-        y[:, :, p, q] = reduce(x[:, :, rows, columns], axis=(2, 3))
-    return y
-
-
-def _cells(size: tuple[int, int], output: tuple[int, ...]) -> Iterator[tuple[int, int, slice, slice]]:
-    """Position, rows and columns of each cell: from floor(i·size/outputs) up to ceil((i + 1)·size/outputs)."""
-    (H, W), (P, Q) = size, output
-    for p in range(P):
-        for q in range(Q):
-            yield p, q, slice(p * H // P, -(-(p + 1) * H // P)), slice(q * W // Q, -(-(q + 1) * W // Q))

@@ -4,19 +4,18 @@ Everything random comes from (seed, epoch), so a run that was stopped goes on as
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from svertka.engine.arrays import Array, floats
-from svertka.engine.dense import Loss
-from svertka.engine.functional import cross_entropy
+from svertka.engine.arrays import Array
+from svertka.engine.dense import Loss, cross_entropy
 from svertka.engine.network import Network, read_arrays, write_arrays
-from svertka.engine.optim import Adam, Constant, Optimiser, Schedule
+from svertka.engine.optim import Adam, Optimiser, Schedule, constant
 from svertka.errors import ConfigError, DataError, WeightsError
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, StepStarted, ignore_events
 
@@ -63,7 +62,7 @@ class Recipe:
     epochs: int
     batch: int = 64
     optimiser: Optimiser = field(default_factory=Adam)
-    schedule: Schedule = field(default_factory=Constant)
+    schedule: Schedule = constant
     objective: Objective = cross_entropy
     augment: Augment | None = None
     patience: int = 0
@@ -161,7 +160,9 @@ def _one_epoch(
     network.set_training(True, rng)
     parameters, total, factor = network.parameters(), 0.0, 1.0
     before = (epoch - 1) * len(train)
-    for done, rows in _batches(rng.permutation(len(train)), recipe.batch):
+    order = rng.permutation(len(train))
+    for done in range(0, len(order), recipe.batch):
+        rows = order[done : done + recipe.batch]
         images = train.x[rows]
         if recipe.augment is not None:
             images = recipe.augment(images, rng)
@@ -176,11 +177,6 @@ def _one_epoch(
         total += loss.value * len(rows)
         on_event(Advanced(before + done + len(rows)))
     return total / len(train), recipe.optimiser.rate * factor
-
-
-def _batches(order: NDArray[Any], size: int) -> Iterator[tuple[int, NDArray[Any]]]:
-    for start in range(0, len(order), size):
-        yield start, order[start : start + size]
 
 
 # --- checkpoints --------------------------------------------------------------------------------------------------
@@ -213,9 +209,3 @@ def _restore(path: Path, network: Network, state: dict[str, Array], progress: _P
     for epoch, *figures in arrays["curve"].tolist():
         numbers = dict(zip(_CURVE[1:], figures, strict=True))
         progress.history.append(EpochRow(phase="train", epoch=int(epoch), **numbers))
-
-
-def labelled(x: ArrayLike, labels: ArrayLike) -> Labelled:
-    """Images of any real type and their labels, checked."""
-    (images,) = floats(x=(x, 4))
-    return Labelled(images, np.asarray(labels))

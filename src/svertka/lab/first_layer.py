@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.engine.functional import conv2d
+from svertka.engine.convolution import conv2d
 from svertka.errors import NotFoundError, ShapeError
 from svertka.schema import Preprocess
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from svertka.cli.lab import outputs
 from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner, read_image, sheet, size_of
 from svertka.engine.arrays import Array
-from svertka.engine.functional import conv2d
+from svertka.engine.convolution import conv2d
 from svertka.errors import NotFoundError, WeightsError
 from svertka.schema import Preprocess
 from svertka.viz.drawing import save_png

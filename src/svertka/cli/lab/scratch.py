@@ -13,9 +13,10 @@ from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.data.digits import Digits, load_digits
 from svertka.engine import lenet
+from svertka.engine.activations import softmax
 from svertka.engine.arrays import Array
 from svertka.engine.augment import random_affine
-from svertka.engine.functional import cross_entropy, softmax
+from svertka.engine.dense import cross_entropy
 from svertka.engine.network import Network, read_arrays
 from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
@@ -55,7 +56,8 @@ def scratch(out: str, network: str, data: str, epochs: int, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model, x = build(seed), prepare(digits.train_images)
     chosen = np.arange(len(x)) % _VALIDATION_EVERY == 0
-    print(f"{network}: {model.count_parameters():,} parameters; {digits.name}: {len(x):,} to learn, ", end="")
+    count = sum(parameter.value.size for parameter in model.parameters().values())
+    print(f"{network}: {count:,} parameters; {digits.name}: {len(x):,} to learn, ", end="")
     print(f"{len(digits.test_images):,} to test", flush=True)
     with Progress() as progress:
         history = fit(

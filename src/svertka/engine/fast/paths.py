@@ -15,18 +15,7 @@ import numpy as np
 from svertka.engine.arrays import Array, is_finite
 from svertka.engine.fast import batch_last, channels_last, depthwise, winograd
 from svertka.engine.fast.threads import share_copy
-from svertka.engine.geometry import (
-    NO_PADS,
-    Padding,
-    PaddingMode,
-    Pair,
-    Window,
-    check_groups,
-    check_mode,
-    pair,
-    remembered,
-    transposed_output_size,
-)
+from svertka.engine.geometry import NO_PADS, Padding, PaddingMode, Pair, Window, check_mode, remembered
 from svertka.engine.padding import Pads, fill_border, inside
 from svertka.errors import ShapeError
 
@@ -35,25 +24,19 @@ _FEW_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A checked convolution.
-
-    Attributes:
-        window: of the kernel over the padded plane.
-        pads: of zeros, written when the input is laid out for a path.
-        border: pads of the other modes, put around the input beforehand.
-        mode: of the border.
-        groups: into which the channels fall apart.
-        size: of the input, rows and columns.
-        output: rows and columns.
-    """
+class ConvolutionPlan:
+    """A checked convolution."""
 
     window: Window
     pads: Pads
+    """Of zeros, written when the input is laid out for a path."""
     border: Pads
+    """Pads of the other modes, put around the input beforehand."""
     mode: PaddingMode
+    """Of the border."""
     groups: int
     size: Pair
+    """Of the input, rows and columns."""
     output: Pair
 
     @property
@@ -71,7 +54,7 @@ def plan_convolution(
     dilation: int | Sequence[int],
     groups: int,
     mode: PaddingMode,
-) -> Plan:
+) -> ConvolutionPlan:
     """Checks the sizes of a convolution.
 
     Raises:
@@ -80,7 +63,8 @@ def plan_convolution(
     O, C_group = w_shape[:2]
     if O < 1:
         raise ShapeError(f"w has shape {list(w_shape)}; expected at least one kernel.")
-    check_groups(groups)
+    if not hasattr(groups, "__index__") or isinstance(groups, bool) or groups < 1:
+        raise ShapeError(f"groups is {groups!r}; expected a whole number, at least 1.")
     if O % groups or x_shape[1] != C_group * groups:
         raise ShapeError(
             f"x has {x_shape[1]} channels and w has {O} kernels of {C_group} in {groups} groups; expected "
@@ -91,72 +75,36 @@ def plan_convolution(
     output = window.output_size(size)
     bare = replace(window, pads=NO_PADS)
     if mode == "zeros":
-        return Plan(bare, window.pads, NO_PADS, mode, groups, size, output)
-    return Plan(bare, NO_PADS, window.pads, mode, groups, window.padded_size(size), output)
-
-
-@remembered
-def plan_transposed(
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    stride: int | Sequence[int],
-    padding: int | Sequence[int],
-    output_padding: int | Sequence[int],
-    dilation: int | Sequence[int],
-    groups: int,
-) -> Plan:
-    """The plan of the convolution whose gradient is meant: its output is our input.
-
-    Raises:
-        ShapeError: as ``plan_convolution``.
-    """
-    window = Window.of(w_shape[2:], stride, pair(padding, "padding", 0), dilation)
-    extra = pair(output_padding, "output_padding", 0)
-    check_groups(groups)
-    if x_shape[1] != w_shape[0] or x_shape[1] % groups:
-        raise ShapeError(
-            f"x has {x_shape[1]} channels, w is for {w_shape[0]}, and there are {groups} groups; expected equal "
-            "channels that are divisible by groups."
-        )
-    rows, columns = (
-        transposed_output_size(
-            x_shape[2 + axis],
-            window.kernel[axis],
-            window.stride[axis],
-            window.pads[axis][0],
-            extra[axis],
-            window.dilation[axis],
-        )
-        for axis in (0, 1)
-    )
-    bare = replace(window, pads=NO_PADS)
-    return Plan(bare, window.pads, NO_PADS, "zeros", groups, (rows, columns), (x_shape[2], x_shape[3]))
+        return ConvolutionPlan(bare, window.pads, NO_PADS, mode, groups, size, output)
+    return ConvolutionPlan(bare, NO_PADS, window.pads, mode, groups, window.padded_size(size), output)
 
 
 # --- choosing and running a path ----------------------------------------------------------------------------------
 
 
-def _path(w_shape: tuple[int, ...], plan: Plan, *operands: Array) -> ModuleType:
-    """The module that computes a convolution of these sizes; of the operands a batch comes first.
+def _path(w_shape: tuple[int, ...], plan: ConvolutionPlan, *operands: Array) -> ModuleType | None:
+    """The module that computes a convolution of these sizes; None where each group is a convolution by itself.
 
-    Winograd would spread a NaN over its whole tile, so it gets none.
+    Of the operands a batch comes first. Winograd would spread a NaN over its whole tile, so it gets none.
     """
     O, C = w_shape[:2]
+    if plan.groups == O > 1 == C:
+        return depthwise
+    if plan.groups > 1:
+        return None
     if winograd.suits((O, C), plan.window, len(operands[0]), plan.output) and is_finite(*operands):
         return winograd
     return batch_last if C <= _FEW_CHANNELS else channels_last
 
 
-def _in_groups(plan: Plan, run: Callable[[slice, slice, Plan], Array], w_shape: tuple[int, ...], axis: int) -> Array:
+def _in_groups(
+    plan: ConvolutionPlan, run: Callable[[slice, slice, ConvolutionPlan], Array], w_shape: tuple[int, ...], axis: int
+) -> Array:
     """Runs each group by itself (slices of input and of output channels) and joins the results."""
     alone = replace(plan, groups=1)
     O, C = w_shape[0] // plan.groups, w_shape[1]
     parts = [run(slice(g * C, g * C + C), slice(g * O, g * O + O), alone) for g in range(plan.groups)]
     return np.concatenate(parts, axis=axis)
-
-
-def _is_depthwise(w_shape: tuple[int, ...], plan: Plan) -> bool:
-    return plan.groups == w_shape[0] > 1 and w_shape[1] == 1
 
 
 def _laid_out(x_NCHW: Array, axes: tuple[int, ...], pads: Pads) -> Array:
@@ -177,42 +125,31 @@ def _as_NCHW(array: Array, axes: tuple[int, ...]) -> Array:
     return array.transpose(np.argsort(axes))
 
 
-def forward(x_NCHW: Array, w_OCKL: Array, plan: Plan) -> Array:
+def forward(x_NCHW: Array, w_OCKL: Array, plan: ConvolutionPlan) -> Array:
     """The convolution, [N, O, P, Q]; a border other than zeros is there already."""
-    if _is_depthwise(w_OCKL.shape, plan):
-        path: ModuleType = depthwise
-    elif plan.groups > 1:
+    path = _path(w_OCKL.shape, plan, x_NCHW, w_OCKL)
+    if path is None:
         return _in_groups(plan, lambda c, o, alone: forward(x_NCHW[:, c], w_OCKL[o], alone), w_OCKL.shape, 1)
-    else:
-        path = _path(w_OCKL.shape, plan, x_NCHW, w_OCKL)
     return _as_NCHW(path.forward(_laid_out(x_NCHW, path.AXES, plan.pads), w_OCKL, plan.window), path.AXES)
 
 
-def input_gradient(dy_NOPQ: Array, w_OCKL: Array, plan: Plan) -> Array:
+def input_gradient(dy_NOPQ: Array, w_OCKL: Array, plan: ConvolutionPlan) -> Array:
     """Gradient of what ``forward`` took, [N, C, H, W]."""
-    if _is_depthwise(w_OCKL.shape, plan):
-        path: ModuleType = depthwise
-    elif plan.groups > 1:
+    path = _path(w_OCKL.shape, plan, dy_NOPQ, w_OCKL)
+    if path is None:
         return _in_groups(plan, lambda c, o, alone: input_gradient(dy_NOPQ[:, o], w_OCKL[o], alone), w_OCKL.shape, 1)
-    else:
-        path = _path(w_OCKL.shape, plan, dy_NOPQ, w_OCKL)
     dy = _laid_out(dy_NOPQ, path.AXES, NO_PADS)
     return _as_NCHW(path.input_gradient(dy, w_OCKL, plan.window, plan.padded_size, plan.pads), path.AXES)
 
 
-def weight_gradient(dy_NOPQ: Array, x_NCHW: Array, w_shape: tuple[int, ...], plan: Plan) -> Array:
+def weight_gradient(dy_NOPQ: Array, x_NCHW: Array, w_shape: tuple[int, ...], plan: ConvolutionPlan) -> Array:
     """Gradient of the kernels, [O, C, K, L]; ``x_NCHW`` as ``forward`` took it."""
-    if _is_depthwise(w_shape, plan):
-        path: ModuleType = depthwise
-    elif plan.groups > 1:
+    path = _path(w_shape, plan, dy_NOPQ, x_NCHW)
+    if path is None:
+        shape = (w_shape[0] // plan.groups, *w_shape[1:])
         return _in_groups(
-            plan,
-            lambda c, o, alone: weight_gradient(dy_NOPQ[:, o], x_NCHW[:, c], (o.stop - o.start, *w_shape[1:]), alone),
-            w_shape,
-            0,
+            plan, lambda c, o, alone: weight_gradient(dy_NOPQ[:, o], x_NCHW[:, c], shape, alone), w_shape, 0
         )
-    else:
-        path = _path(w_shape, plan, dy_NOPQ, x_NCHW)
     dy = _laid_out(dy_NOPQ, path.AXES, NO_PADS)
     dw: Array = path.weight_gradient(dy, _laid_out(x_NCHW, path.AXES, plan.pads), plan.window)
     return dw

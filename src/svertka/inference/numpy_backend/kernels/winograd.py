@@ -12,7 +12,7 @@ transforms fit into the cache next to the core.
 
 A NaN or an infinity in the input spreads over all outputs of its tile and of the tiles that overlap with it, up to
 m + 1 pixels away, where a direct sum would keep it within the kernel's reach. Looking for one would cost a pass over
-every map, so the twin doesn't; ``engine.functional`` does, and takes another way.
+every map, so the twin doesn't; ``engine.convolution`` does, and takes another way.
 
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, T tiles, m outputs and t inputs of a tile along an axis.
 """
