@@ -171,7 +171,7 @@ def test_two_processes_do_not_work_in_one_run(finished, tmp_path):
     shutil.copytree(folder, tmp_path / "stopped", ignore=shutil.ignore_patterns("bundle", run_folder.METRICS))
     code = f"""
 from pathlib import Path
-from svertka import run_folder
+from svertka.runs import folder as run_folder
 with run_folder.alone(Path({str(tmp_path / "stopped")!r})):
     print("in", flush=True)
     input()

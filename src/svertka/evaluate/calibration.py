@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.evaluate.predictions import check, predicted_labels, scaled_logits, softmax
+from svertka.evaluate.predictions import check, cross_entropy, predicted_labels, scaled_logits, softmax
 from svertka.schema import Estimate, Predictions, ReliabilityBin
 
 NUM_BINS = 15
@@ -50,18 +50,11 @@ class Confidences:
         rows_N = np.arange(len(predicted_N))
         confidence_N = softmax(shifted_NK)[rows_N, predicted_N]
         return cls(
-            loss_N=_losses(shifted_NK, predictions.labels_N),
+            loss_N=cross_entropy(shifted_NK, predictions.labels_N),
             confidence_N=confidence_N,
             right_N=(predicted_N == predictions.labels_N).astype(np.float64),
             bin_N=(np.ceil(confidence_N * NUM_BINS).astype(np.int64) - 1).clip(0, NUM_BINS - 1),
         )
-
-
-def _losses(shifted_NK: NDArray[np.float64], labels_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cross-entropy of each image in nats, [N], from logits whose row maximum is 0."""
-    normaliser_N = np.log(np.exp(shifted_NK).sum(axis=1))
-    losses_N: NDArray[np.float64] = normaliser_N - shifted_NK[np.arange(len(labels_N)), labels_N]
-    return losses_N
 
 
 def calibration_error(confidences: Confidences, groups_N: NDArray[np.int64] | None = None) -> Estimate:

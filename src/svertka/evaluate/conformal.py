@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from svertka.errors import ConfigError
 from svertka.evaluate.clusters import clustered_share
-from svertka.evaluate.predictions import check, predicted_labels, probabilities
+from svertka.evaluate.predictions import check, predicted_labels, probabilities, softmax
 from svertka.schema import Abstention, Conformal, Estimate, Notice, Predictions
 
 TARGET = 0.9
@@ -83,9 +83,7 @@ def possible_classes(logits_NK: NDArray[np.floating], conformal: Conformal) -> N
         logits_NK: before temperature.
         conformal: from ``fit_conformal``.
     """
-    shifted_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
-    powers_NK = np.exp(shifted_NK)
-    doubt_NK = 1 - powers_NK / powers_NK.sum(axis=1, keepdims=True)
+    doubt_NK = 1 - softmax(logits_NK)
     # Logits of another engine or batch differ in their last digits: an image on the threshold is inside in all of them.
     possible_NK: NDArray[np.bool_] = doubt_NK <= np.array(conformal.thresholds) + 1e-6
     return possible_NK

@@ -63,17 +63,33 @@ def scaled_logits(predictions: Predictions, temperature: float = 1.0) -> NDArray
     if not (np.isfinite(temperature) and temperature > 0):
         raise DataError(f"temperature is {temperature}; expected a finite number above 0.")
     largest = float(np.finfo(np.float32).max)
-    logits_NK = np.clip(predictions.logits_NK.astype(np.float64), -largest, largest)
+    logits_NK = np.clip(predictions.logits_NK, -largest, largest)
     # Shifted before it is divided: rows that differ by a constant then stay equal to the bit, and tie in a ranking.
-    shifted_NK: NDArray[np.float64] = (logits_NK - logits_NK.max(axis=1, keepdims=True)) / temperature
-    return shifted_NK
+    scaled_NK: NDArray[np.float64] = _shifted(logits_NK) / temperature
+    return scaled_NK
 
 
-def softmax(shifted_NK: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over classes of rows whose largest value is 0 (so nothing overflows): shape [N, K]."""
-    powers_NK = np.exp(shifted_NK)
+def softmax(logits_NK: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of the classes, shape [N, K]."""
+    powers_NK = np.exp(_shifted(logits_NK))
     probabilities_NK: NDArray[np.float64] = powers_NK / powers_NK.sum(axis=1, keepdims=True)
     return probabilities_NK
+
+
+def cross_entropy(logits_NK: NDArray[np.floating], labels_N: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Minus the log of the true class's probability, in nats, shape [N]; never clipped."""
+    shifted_NK = _shifted(logits_NK)
+    losses_N: NDArray[np.float64] = (
+        np.log(np.exp(shifted_NK).sum(axis=1)) - shifted_NK[np.arange(len(labels_N)), labels_N]
+    )
+    return losses_N
+
+
+def _shifted(logits_NK: NDArray[np.floating]) -> NDArray[np.float64]:
+    """In float64, the largest of each row moved to 0, so that no exponential overflows."""
+    wide_NK = logits_NK.astype(np.float64)
+    shifted_NK: NDArray[np.float64] = wide_NK - wide_NK.max(axis=1, keepdims=True)
+    return shifted_NK
 
 
 def probabilities(predictions: Predictions, temperature: float = 1.0) -> NDArray[np.float64]:

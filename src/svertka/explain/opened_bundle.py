@@ -16,6 +16,7 @@ from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.bundle.parity import LARGEST_ALLOWED
 from svertka.errors import BundleError, SvertkaError
+from svertka.evaluate.predictions import softmax
 from svertka.explain.anatomy import Anatomy, dissect
 from svertka.features.linear_head import LinearHead
 from svertka.inference.onnxruntime_session import (
@@ -86,10 +87,7 @@ class Network:
 
     def probabilities(self, features_ND: F32) -> NDArray[np.float64]:
         """Calibrated probabilities [N, K] of features."""
-        z_NK = self.head.logits(features_ND).astype(np.float64) / self.anatomy.temperature
-        powers_NK = np.exp(z_NK - z_NK.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = powers_NK / powers_NK.sum(axis=1, keepdims=True)
-        return found
+        return softmax(self.head.logits(features_ND).astype(np.float64) / self.anatomy.temperature)
 
     @property
     def stages(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.data.listing import natural_key
+from svertka.evaluate.predictions import cross_entropy
 from svertka.features.feature_table import FeatureTable
 from svertka.features.linear_head import LinearHead
 from svertka.schema import Catalog, OrderCheck, Split, SplitName
@@ -138,9 +139,8 @@ def _choose_strength(
 
 def _log_loss(logits_NK: FloatArray, column_N: NDArray[np.intp], weights_N: Weights) -> float:
     """Mean log loss in nats; a single image costs at most 27.6."""
-    shifted_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
-    loss_N = np.log(np.exp(shifted_NK).sum(axis=1)) - shifted_NK[np.arange(len(column_N)), column_N]
-    return float(np.average(np.minimum(loss_N, -np.log(1e-12)), weights=weights_N))
+    loss_N = np.minimum(cross_entropy(logits_NK, column_N), -np.log(1e-12))
+    return float(np.average(loss_N, weights=weights_N))
 
 
 def stratified_folds(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from svertka.config import Augment, FineTune
 from svertka.data.loader import ImageSource, batches
+from svertka.evaluate.predictions import cross_entropy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +35,7 @@ def measure_flips(logits: Logits, source: ImageSource, augment: Augment) -> Augm
     for rows, images in batches(source, np.arange(len(source)), 32):
         for name in losses:
             seen = np.ascontiguousarray(np.flip(images, FLIPS[name])) if name else images
-            losses[name].append(_log_loss(logits(seen), source.labels[rows]))
+            losses[name].append(cross_entropy(logits(seen), source.labels[rows]))
     plain_N = np.concatenate(losses[""])
     share_K = np.bincount(source.labels) / len(source)
     gained = float(-(share_K * np.log(np.maximum(share_K, 1e-12))).sum() - plain_N.mean())
@@ -44,13 +45,6 @@ def measure_flips(logits: Logits, source: ImageSource, augment: Augment) -> Augm
         error = float(rise_N.std() / np.sqrt(len(rise_N)))
         passed[name] = bool(rise_N.mean() < max(0.2 * gained, min(2 * error, 0.5 * gained)))
     return replace(augment, **passed)
-
-
-def _log_loss(logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    z = logits_NK.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    loss: NDArray[np.float64] = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels_N]
-    return loss
 
 
 def count_views(settings: FineTune, augment: Augment) -> int:
