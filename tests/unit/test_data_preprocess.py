@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from svertka.config import RunConfig
 from svertka.data import pixels
 from svertka.data.decode import decode, load
 from svertka.data.fingerprint import fingerprint, pixel_hash
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply
-from svertka.errors import DataError
+from svertka.errors import ConfigError, DataError
 from svertka.schema import Preprocess
+from svertka.util.from_dict import from_dict
 
 
 def photo(height: int = 90, width: int = 130, seed: int = 0) -> np.ndarray:
@@ -47,6 +49,40 @@ def test_crop_takes_the_centre() -> None:
     assert (square == (10, 20, 30)).all()
     tall = apply(Preprocess(size_px=20, resize="crop"), rgb.transpose(1, 0, 2))
     assert (tall == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize("crop_pct", [0.875, 0.95, 0.77])
+@pytest.mark.parametrize("shape", [(299, 301), (480, 640), (1200, 333), (100, 80), (224, 224)])
+def test_crop_equals_the_evaluation_of_timm(shape: tuple[int, int], crop_pct: float) -> None:
+    from timm.data import create_transform
+
+    rgb = photo(*shape)
+    prepare = create_transform(
+        224, is_training=False, interpolation="bicubic", crop_pct=crop_pct, normalize=False, crop_mode="center"
+    )
+    expected = prepare(Image.fromarray(rgb)).numpy().transpose(1, 2, 0).astype(int)
+    found = apply(Preprocess(resize="crop", crop_pct=crop_pct), rgb)
+    assert found.shape == expected.shape == (224, 224, 3)
+    assert np.abs(found - expected).max() <= 2  # each of the two passes rounds
+    assert (found == expected).mean() > 0.98
+
+
+def test_only_what_crops_has_a_share_to_crop() -> None:
+    for crop_pct in (0.0, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match=r"crop_pct is .*; expected 0\.1 to 1"):
+            Preprocess(resize="crop", crop_pct=crop_pct)
+    with pytest.raises(ConfigError, match="resize is 'squash'; expected resize = 'crop'"):
+        Preprocess(crop_pct=0.9)
+    with pytest.raises(ConfigError, match="resize is 'pad'"):
+        RunConfig(data="x", resize="pad", crop_pct=0.9)
+
+
+def test_a_share_to_crop_changes_the_hash_and_none_keeps_that_of_older_versions() -> None:
+    plain, cropped = Preprocess(resize="crop"), Preprocess(resize="crop", crop_pct=0.9)
+    assert (Preprocess().hash, plain.hash) == ("525e601ba9d1733e", "ed9ef421fa358f50")
+    assert (Preprocess().pixels_hash, plain.pixels_hash) == ("1fe047b9079ebc29", "182b1f96f599c1e8")
+    assert cropped.hash != plain.hash and cropped.pixels_hash != plain.pixels_hash
+    assert "crop_pct" not in plain.as_fields() and from_dict(Preprocess, cropped.as_fields()) == cropped
 
 
 def test_pad_keeps_everything_and_fills_with_the_mean() -> None:

@@ -70,6 +70,7 @@ def load_backbone(
     *,
     size_px: int = 0,
     resize: Literal["squash", "crop", "pad"] = "squash",
+    crop_pct: float = 1.0,
     seed: int = 0,
     from_scratch: bool = False,
 ) -> Backbone:
@@ -81,6 +82,7 @@ def load_backbone(
             torchvision weights entry such as ``"IMAGENET1K_V1"``, or a ``.safetensors``/``.pth`` file.
         size_px: side of the input; 0 means what the weights were trained with.
         resize: see ``Preprocess``.
+        crop_pct: see ``Preprocess``.
         seed: of random weights.
         from_scratch: as training from scratch wants it: the features are those that the network's own classifier
             would see, and one of ours has the stem for small images where ``size_px`` says that they are small. Else
@@ -94,7 +96,7 @@ def load_backbone(
     torch.manual_seed(seed)
     body, preprocess, source = _build(name, weights, small_images=from_scratch and 0 < size_px <= SMALL_PX)
     body.eval()
-    preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize)
+    preprocess = replace(preprocess, size_px=size_px or preprocess.size_px, resize=resize, crop_pct=crop_pct)
     side = preprocess.size_px
     with as_shape_error(
         f"backbone {name!r}", f"{side}×{side} px", "expected another size_px, or 0 for the network's own."

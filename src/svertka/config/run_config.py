@@ -18,6 +18,18 @@ MIN_IMAGES_PER_CLASS = 5
 """Different images of a class that training, choosing and judging need."""
 
 
+def check_crop(resize: Resize, crop_pct: float) -> None:
+    """Refuses a share of the side that cannot be cut out, or that would be ignored.
+
+    Raises:
+        ConfigError: it says which.
+    """
+    if not 0.1 <= crop_pct <= 1:
+        raise ConfigError(f"crop_pct is {crop_pct}; expected 0.1 to 1.")
+    if crop_pct != 1 and resize != "crop":
+        raise ConfigError(f"crop_pct is {crop_pct}, but resize is {resize!r}; expected resize = 'crop', or crop_pct 1.")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
@@ -36,6 +48,7 @@ class RunConfig:
         seed: of split, order and augmentation.
         size_px: side of the network's input; 0 means the backbone's own, from scratch the images'.
         resize: see ``Preprocess``.
+        crop_pct: of ``resize = "crop"``, see ``Preprocess``.
         test_fraction: of the images, when svertka makes the split.
         val_fraction: of the images, when svertka makes the split.
         images: folder of the images of a table; empty means beside the table.
@@ -70,6 +83,7 @@ class RunConfig:
     seed: int = 0
     size_px: int = 0
     resize: Resize = "squash"
+    crop_pct: float = 1.0
     test_fraction: float = 0.2
     val_fraction: float = 0.15
     images: str = ""
@@ -133,6 +147,7 @@ class RunConfig:
             )
         if self.resize not in ("squash", "crop", "pad"):
             raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
+        check_crop(self.resize, self.crop_pct)
 
     @property
     def from_scratch(self) -> bool:

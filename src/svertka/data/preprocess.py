@@ -5,6 +5,8 @@ The filters are Pillow's, with antialiasing. torchvision's uint8 kernels are fas
 bits and so differ by 1 or 2 of 255 in about one pixel of a thousand; two implementations would be two models.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -50,9 +52,29 @@ def _squash(preprocess: Preprocess, image: Image.Image) -> Image.Image:
 def _crop(preprocess: Preprocess, image: Image.Image) -> Image.Image:
     # Resampling straight from the centre square never builds the scaled whole, so a 10,000 × 10 strip is cheap.
     side, shorter = preprocess.size_px, min(image.size)
-    left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
-    box = (left, top, left + shorter, top + shorter)
+    if preprocess.crop_pct == 1:
+        left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
+        box = (left, top, left + shorter, top + shorter)
+    else:
+        (left, right), (top, bottom) = (
+            _central_part(length, shorter, math.floor(side / preprocess.crop_pct), side) for length in image.size
+        )
+        box = (left, top, right, bottom)
     return image.resize((side, side), _FILTERS[preprocess.interpolation], box=box)
+
+
+def _central_part(length: int, shorter: int, scaled_shorter: int, side: int) -> tuple[float, float]:
+    """Where the centre of one side begins and ends in the image: whole pixels of the scaled image, rounded as in timm.
+
+    Args:
+        length: of this side, in pixels.
+        shorter: the image's shorter side.
+        scaled_shorter: what that is scaled to.
+        side: what is cut out of the scaled image.
+    """
+    scaled = int(scaled_shorter * length / shorter)
+    start = round((scaled - side) / 2)
+    return start * length / scaled, min(length, (start + side) * length / scaled)
 
 
 def _pad(preprocess: Preprocess, image: Image.Image) -> Image.Image:

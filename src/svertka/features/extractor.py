@@ -231,6 +231,7 @@ def _load(config: RunConfig) -> "Backbone":
         config.weights,
         size_px=config.size_px,
         resize=config.resize,
+        crop_pct=config.crop_pct,
         seed=config.seed,
         from_scratch=config.from_scratch,
     )
@@ -290,6 +291,8 @@ def _spec_hash(config: RunConfig) -> str:
     }
     if config.weights == "none":
         spec |= {"seed": config.seed, "from_scratch": config.from_scratch}
+    if config.crop_pct != 1:
+        spec["crop_pct"] = config.crop_pct
     path = Path(config.weights).expanduser()
     if path.is_file():
         spec["file"] = [os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns]  # noqa: PTH100

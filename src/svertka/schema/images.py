@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.config import Resize
+from svertka.config import Resize, check_crop
 from svertka.errors import ConfigError
 
 SplitName = Literal["train", "val", "test"]
@@ -57,8 +57,11 @@ class Preprocess:
 
     Attributes:
         size_px: side of the square input.
-        resize: ``"squash"`` scales both sides (nothing is cut off), ``"crop"`` scales the shorter side and cuts
-            the centre, ``"pad"`` scales the longer side and fills the rest with the mean colour.
+        resize: ``"squash"`` scales both sides, ``"crop"`` scales the shorter side and cuts out the centre, ``"pad"``
+            scales the longer side and fills the rest with the mean colour. Squash is the default because it cuts
+            nothing off: a defect at the edge stays visible, and the network learns the changed aspect ratio.
+        crop_pct: of ``"crop"``, as published with ImageNet weights: the shorter side is scaled to
+            ``floor(size_px / crop_pct)`` first, as timm does it. 1.0 cuts out the largest square.
         interpolation: Pillow's filter by name, with antialiasing.
         mean: per channel, for pixels in 0..1.
         std: per channel, for pixels in 0..1.
@@ -67,6 +70,7 @@ class Preprocess:
 
     size_px: int = 224
     resize: Resize = "squash"
+    crop_pct: float = 1.0
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -75,13 +79,17 @@ class Preprocess:
     def __post_init__(self) -> None:
         if not 16 <= self.size_px <= 4096:
             raise ConfigError(f"size_px is {self.size_px}; expected 16 to 4096 pixels.")
+        check_crop(self.resize, self.crop_pct)
         if len({known.mode for known in self.ranges}) < len(self.ranges):
             raise ConfigError("ranges name one mode twice; expected at most one range a mode.")
 
     def as_fields(self) -> dict[str, object]:
-        """The fields as plain values. No ranges are no field: what knows 8 bits only keeps its hash, old or new."""
-        values = asdict(self)
-        return values if self.ranges else {name: value for name, value in values.items() if name != "ranges"}
+        """The fields as plain values; without those that older versions lacked, where they say nothing new.
+
+        So what knows 8 bits only, or crops the largest square, keeps its hash.
+        """
+        silent = {"ranges": not self.ranges, "crop_pct": self.crop_pct == 1}
+        return {name: value for name, value in asdict(self).items() if not silent.get(name)}
 
     @property
     def hash(self) -> str:
@@ -94,6 +102,7 @@ class Preprocess:
         return _digest(
             {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
             | ({"fill": self.mean} if self.resize == "pad" else {})
+            | ({"crop_pct": self.crop_pct} if self.crop_pct != 1 else {})
             | ({"ranges": [asdict(known) for known in self.ranges]} if self.ranges else {})
         )
 
