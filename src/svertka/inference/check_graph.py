@@ -4,15 +4,16 @@ Every tensor's sizes are worked out for every number of images that a call may h
 is looked at and large when it runs. What would need more memory or arithmetic than a classifier does isn't opened.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from svertka.errors import BundleError, GraphError, ShapeError
-from svertka.inference.numpy_backend.operators import OPERATORS, evaluate
+from svertka.inference.numpy_backend.operators import evaluate
+from svertka.inference.numpy_backend.shape_rules import Sizes
 from svertka.inference.onnxruntime_session import IMAGE, batch_size
-from svertka.inference.size_rules import FEW, MOST_AXES, RULES, SAME_SIZES, Tensor
+from svertka.inference.size_rules import RULES, SAME_SIZES, einsum_lengths, results_of
 from svertka.onnx_graph.graph import Array, Graph, Node, Port
 from svertka.onnx_graph.reader import read
 from svertka.onnx_graph.self_contained import check_self_contained
@@ -22,6 +23,12 @@ MOST_BYTES = 1 << 30
 
 MOST_PRODUCTS = 2 * 10**12
 """Multiplications a call. ConvNeXt-XXL on four images of 256 px takes 0.8 · 10¹²."""
+
+_FEW = 4096
+"""Numbers of a tensor that sizes may be computed from."""
+
+_MOST_AXES = 16
+"""Of a tensor."""
 
 _EXACT = 2**53
 _WHOLE = frozenset(
@@ -34,9 +41,9 @@ _MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivi
 
 # Operators that compute sizes from sizes; small results are followed through them.
 _FOLLOWED = frozenset(
-    "Add And Cast Ceil Concat ConstantOfShape Div Equal Expand Flatten Floor Gather Greater GreaterOrEqual Identity "
-    "Less LessOrEqual Max Min Mod Mul Neg Not Or Range ReduceMax ReduceMin ReduceProd ReduceSum Reshape Slice Split "
-    "Sqrt Squeeze Sub Tile Transpose Unsqueeze Where".split()
+    "Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Expand Flatten Floor Gather Greater GreaterOrEqual "
+    "Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Range ReduceMax ReduceMin ReduceProd ReduceSum Reshape Shape "
+    "Size Slice Split Sqrt Squeeze Sub Tile Transpose Unsqueeze Where".split()
 )
 
 
@@ -62,10 +69,10 @@ def check_graph(content: bytes, side: int, name: str = "model.onnx") -> Mapping[
     except (GraphError, *_MISFITS, MemoryError) as error:
         raise BundleError(f"{name} cannot be read: {_short(error)}") from None
     port = _image_port(graph, side, name)
-    _check_order(graph, name)
+    _check_operators(graph, name)
     found = {}
     for n in _counts(graph, port, side):
-        found = _Walk(graph, name).outputs(Tensor((n, side, side, 3), port.dtype))
+        found = _Walk(graph, name).outputs(Sizes((n, side, side, 3), port.dtype))
         rows = next((one for one, shape in found.items() if shape[:1] != (n,)), None)
         if rows is not None:
             raise BundleError(f"{name} gives {list(found[rows])} as {rows!r:.80} for {n} images; expected {n} rows.")
@@ -99,9 +106,7 @@ def _image_port(graph: Graph, side: int, name: str) -> Port:
     return port
 
 
-def _check_order(graph: Graph, name: str) -> None:
-    """Each node has an operator that is known and takes what was made before it; each tensor is made once."""
-    made = {IMAGE, *graph.constants}
+def _check_operators(graph: Graph, name: str) -> None:
     for node in graph.nodes:
         if node.op not in RULES:
             raise BundleError(
@@ -113,21 +118,6 @@ def _check_order(graph: Graph, name: str) -> None:
             raise BundleError(
                 f"{name}: node {node.name!r:.80} has {wrong} {node.attributes[wrong]!r:.80}; that is no number."
             )
-        missing = next((one for one in node.inputs if one and one not in made), None)
-        if missing is not None:
-            raise BundleError(
-                f"{name}: node {node.name!r:.80} takes {missing!r:.80}, which no node before it makes; expected an "
-                "order without circles. It was not opened."
-            )
-        outputs = [one for one in node.outputs if one]
-        if not outputs or made.intersection(outputs) or len(set(outputs)) < len(outputs):
-            raise BundleError(f"{name}: node {node.name!r:.80} makes what is there already, or nothing.")
-        made.update(outputs)
-    lost = [one for one in graph.outputs if one not in made]
-    if len(set(graph.outputs)) < len(graph.outputs):
-        raise BundleError(f"{name} has the outputs {graph.outputs!r:.200}; expected each once. It was not opened.")
-    if lost or not graph.outputs:
-        raise BundleError(f"{name}: no node makes the output {lost[0] if lost else ''!r:.80}. It was not opened.")
 
 
 def _is_of_kind(key: str, value: object) -> bool:
@@ -141,29 +131,31 @@ class _Walk:
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
-        self.tensors: dict[str, Tensor] = {
-            key: Tensor(value.shape, value.dtype, value if value.size <= FEW else None)
-            for key, value in graph.constants.items()
-        }
+        self.sizes = {key: Sizes(value.shape, value.dtype) for key, value in graph.constants.items()}
+        self.numbers = {key: value for key, value in graph.constants.items() if value.size <= _FEW}
         self.last = {one: at for at, node in enumerate(graph.nodes) for one in node.inputs}
         self.last |= dict.fromkeys(graph.outputs, len(graph.nodes))
         self.alive = self.products = 0
 
-    def outputs(self, image: Tensor) -> dict[str, tuple[int, ...]]:
-        self.tensors[IMAGE] = image
+    def outputs(self, image: Sizes) -> dict[str, tuple[int, ...]]:
+        self.sizes[IMAGE] = image
         self.alive = image.count
         for at, node in enumerate(self.graph.nodes):
-            inputs = [self.tensors[one] if one else None for one in node.inputs]
-            self._count(at, node, inputs, self._of(node, inputs))
-        return {one: self.tensors[one].shape for one in self.graph.outputs}
+            inputs = [self.sizes[one] if one else None for one in node.inputs]
+            found = self._results(node, inputs)
+            self._count(at, node, inputs, found)
+        return {one: self.sizes[one].shape for one in self.graph.outputs}
 
-    def _of(self, node: Node, inputs: list[Tensor | None]) -> list[Tensor]:
+    def _results(self, node: Node, inputs: list[Sizes | None]) -> list[Sizes]:
+        values = [self.numbers.get(one) for one in node.inputs]
         try:
-            found = RULES[node.op](node, inputs)
-            if any(len(one.shape) > MOST_AXES or not all(0 <= size < _EXACT for size in one.shape) for one in found):
-                raise ValueError(f"it would give {[list(tensor.shape) for tensor in found][:3]}")
-            found = self._followed(node, inputs, found)
-        except (GraphError, ShapeError, *_MISFITS) as error:
+            found = results_of(node, inputs, values)
+            if any(len(one.shape) > _MOST_AXES or not all(0 <= size < _EXACT for size in one.shape) for one in found):
+                raise ValueError(f"it would give {[list(one.shape) for one in found][:3]}")
+            self._follow(node, inputs, values, found)
+        except (GraphError, ShapeError) as error:  # it names the node
+            raise BundleError(f"{self.name}: {_short(error)}. It was not opened.") from None
+        except _MISFITS as error:
             sizes = [list(one.shape) if one else None for one in inputs[:4]]
             raise BundleError(
                 f"{self.name}: node {node.name!r:.80}, a {node.op}, cannot take inputs of sizes {sizes}: "
@@ -173,56 +165,52 @@ class _Walk:
             raise BundleError(f"{self.name}: node {node.name!r:.80}, a {node.op}, gives {len(found)} tensors.")
         return found
 
-    def _followed(self, node: Node, inputs: list[Tensor | None], found: list[Tensor]) -> list[Tensor]:
-        """The same with their numbers, where these are few and follow from known ones."""
-        known = all(one is None or one.value is not None for one in inputs)
-        if node.op not in _FOLLOWED & OPERATORS.keys() or not known or any(one.count > FEW for one in found):
-            return found
-        values = [one.value if one else None for one in inputs]
+    def _follow(
+        self, node: Node, inputs: list[Sizes | None], values: list[Array | None], found: Sequence[Sizes]
+    ) -> None:
+        """Keeps the numbers of a node's results, where these are few and follow from known ones, or from sizes."""
+        if node.op in ("Shape", "Size") and inputs[0]:
+            values = [np.broadcast_to(np.ones((), inputs[0].dtype), inputs[0].shape)]  # takes no memory
+        known = all(value is not None for one, value in zip(inputs, values, strict=True) if one)
+        if node.op not in _FOLLOWED or not known or any(one.count > _FEW for one in found):
+            return
         if node.op == "Cast" and not _fits(values[0]):
-            return found
+            return
         with np.errstate(all="ignore"):
             results = evaluate(node, values)
-        return [
-            Tensor(one.shape, one.dtype, value)
-            if (value.shape, value.dtype) == (one.shape, one.dtype) and _fits(value)
-            else one
-            for one, value in zip(found, results, strict=False)
-        ]
+        for name, sizes, value in zip(node.outputs, found, results, strict=False):
+            if (value.shape, value.dtype) == (sizes.shape, sizes.dtype) and (node.op == "Constant" or _fits(value)):
+                self.numbers[name] = value
 
-    def _count(self, at: int, node: Node, inputs: list[Tensor | None], found: list[Tensor]) -> None:
+    def _count(self, at: int, node: Node, inputs: list[Sizes | None], found: list[Sizes]) -> None:
         """Adds up memory and arithmetic."""
-        made = {one: tensor for one, tensor in zip(node.outputs, found, strict=False) if one}
-        self.tensors |= made
+        made = {one: sizes for one, sizes in zip(node.outputs, found, strict=False) if one}
+        self.sizes |= made
         ended = [
             one
             for one in dict.fromkeys(node.inputs)
             if one and self.last[one] == at and one not in self.graph.constants
         ]
-        freed = _bytes(self.tensors[one] for one in ended)
+        freed = sum(self.sizes[one].bytes for one in ended)
         reused = node.op in SAME_SIZES and bool(ended) and node.inputs[0] == ended[0]
-        self.alive += _bytes(made.values())
-        peak = self.alive - (_bytes([self.tensors[ended[0]]]) if reused else 0)
+        self.alive += sum(sizes.bytes for sizes in made.values())
+        peak = self.alive - (self.sizes[ended[0]].bytes if reused else 0)
         self.products += _products(node, inputs, found)
         if peak > MOST_BYTES or self.products > MOST_PRODUCTS:
-            n = self.tensors[IMAGE].shape[0]
+            n, side = self.sizes[IMAGE].shape[:2]
             needs = (
                 f"{peak / 1e9:.3g} GB of memory; expected at most {MOST_BYTES / 1e9:.2g}"
                 if peak > MOST_BYTES
                 else f"{self.products:.2g} multiplications; expected at most {MOST_PRODUCTS:.0g}"
             )
             raise BundleError(
-                f"{self.name}: up to node {node.name!r:.80}, a {node.op}, {n} images of "
-                f"{self.tensors[IMAGE].shape[1]} px take {needs}. It was not opened."
+                f"{self.name}: up to node {node.name!r:.80}, a {node.op}, {n} images of {side} px take {needs}. "
+                "It was not opened."
             )
-        self.alive -= freed + _bytes(tensor for one, tensor in made.items() if one not in self.last)
+        self.alive -= freed + sum(sizes.bytes for one, sizes in made.items() if one not in self.last)
 
 
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(one.count * one.dtype.itemsize for one in tensors)
-
-
-def _products(node: Node, inputs: list[Tensor | None], found: list[Tensor]) -> int:
+def _products(node: Node, inputs: list[Sizes | None], found: list[Sizes]) -> int:
     """Multiplications of a node, or the numbers that it reads and writes."""
     out = found[0].count
     sizes = [one.shape for one in inputs if one is not None]
@@ -234,15 +222,7 @@ def _products(node: Node, inputs: list[Tensor | None], found: list[Tensor]) -> i
         reach = zip(node.attributes["kernel_shape"], sizes[0][2:], strict=True)
         return out * int(np.prod([min(k, size) for k, size in reach], dtype=object))
     if node.op == "Einsum":
-        terms = set(node.attributes["equation"].partition("->")[0]) - {",", " "}
-        lengths = dict(
-            zip(
-                node.attributes["equation"].replace(" ", "").partition("->")[0].replace(",", ""),
-                (s for shape in sizes for s in shape),
-                strict=True,
-            )
-        )
-        return int(np.prod([lengths[one] for one in terms], dtype=object))
+        return int(np.prod(list(einsum_lengths(node, sizes)[0].values()), dtype=object))
     if node.op == "LRN":
         return out * int(node.get("size", 1))
     return max(out, *(one.count for one in inputs if one is not None), 1)

@@ -102,11 +102,13 @@ def check_order(graph: Graph) -> None:
                     f"Node {node.name!r}, a {node.op}, reads {name!r}, which no node before it makes; expected nodes "
                     "in an order in which they can run, without cycles."
                 )
-        for name in node.outputs:
+        if not any(node.outputs):
+            raise GraphError(f"Node {node.name!r}, a {node.op}, makes nothing.")
+        for name in filter(None, node.outputs):
             if name in made:
                 raise GraphError(f"Node {node.name!r}, a {node.op}, makes {name!r} a second time.")
-        made.update(name for name in node.outputs if name)
-    if not graph.outputs:
-        raise GraphError("The graph has no outputs.")
+            made.add(name)
+    if not graph.outputs or len(set(graph.outputs)) < len(graph.outputs):
+        raise GraphError(f"The graph has the outputs {graph.outputs!r:.200}; expected one or more, each once.")
     if missing := [name for name in graph.outputs if name not in made]:
         raise GraphError(f"The graph's output {missing[0]!r} is made by no node.")

@@ -211,7 +211,8 @@ def result_type(node: Node, dtypes: list[Dtype | None]) -> Dtype:
         case "a":
             return _declared_type(node)
     data = dtypes[1] if node.op == "Where" else dtypes[0]
-    assert data is not None
+    if data is None:
+        raise GraphError(f"Node {node.name!r}, a {node.op}, lacks its first input.")
     return data
 
 

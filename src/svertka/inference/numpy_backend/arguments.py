@@ -64,9 +64,9 @@ def softmax_axes(node: Node, ndim: int) -> Shape:
     return tuple(range(axis, ndim)) if node.get("flattened", 0) else (axis,)
 
 
-def reshape_target(node: Node, shape: Shape, target: Array) -> Shape:
+def reshape_target(node: Node, shape: Shape, target: Array | None) -> Shape:
     """The sizes that Reshape means: 0 keeps a size, -1 takes what is left."""
-    sizes, keeps = integers(target), not node.get("allowzero", 0)
+    sizes, keeps = integers(() if target is None else target), not node.get("allowzero", 0)
     if keeps:
         if any(size == 0 and axis >= len(shape) for axis, size in enumerate(sizes)):
             raise ValueError(f"the target {sizes} keeps an axis that isn't there")
@@ -181,21 +181,18 @@ def pads_of(node: Node, shape: Shape, pads: Array | None, axes: Array | None) ->
     return width
 
 
-def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window:
-    """The window of a Conv or a pool on a map of ``sizes`` (H, W).
-
-    Raises:
-        GraphError: it isn't two-dimensional.
-        ShapeError: the kernel is larger than the padded map.
-    """
-    if len(kernel) != 2 or len(sizes) != 2:
-        raise GraphError(f"Node {node.name!r} is a {node.op} over {len(kernel)} axes; expected 2 (rows and columns).")
-    strides, dilations = node.get("strides", (1, 1)), node.get("dilations", (1, 1))
-    auto, pads = node.get("auto_pad", "NOTSET"), node.get("pads", (0, 0, 0, 0))
-    if len(strides) != 2 or len(dilations) != 2 or len(pads) != 4 or min(*kernel, *strides, *dilations) < 1:
+def steps_and_pads(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> tuple[Shape, Shape, list[Pair]]:
+    """Strides, dilations and padding (before and after) of a Conv or a pool on a map of ``sizes``, one an axis."""
+    n = len(sizes)
+    strides, dilations = node.get("strides", (1,) * n), node.get("dilations", (1,) * n)
+    auto, pads = node.get("auto_pad", "NOTSET"), node.get("pads", (0,) * 2 * n)
+    if (
+        not n == len(kernel) == len(strides) == len(dilations) == len(pads) / 2
+        or min(*kernel, *strides, *dilations) < 1
+    ):
         raise ValueError(
             f"kernel {list(kernel)}, strides {list(strides)}, dilations {list(dilations)} and pads {list(pads)} are no "
-            "window over rows and columns"
+            f"window over {n} axes"
         )
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     if auto in ("SAME_UPPER", "SAME_LOWER"):
@@ -205,31 +202,47 @@ def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window
         small, large = [t // 2 for t in total], [t - t // 2 for t in total]
         pads = (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
     elif auto == "VALID":
-        pads = (0, 0, 0, 0)
-    if min(pads) < 0 or (node.op != "Conv" and any(pad >= reach[i % 2] for i, pad in enumerate(pads))):
-        raise ValueError(f"pads are {list(pads)} for a window that spans {reach[0]}×{reach[1]}")
-    after = list(pads[2:])
-    if node.get("ceil_mode", 0):
-        for axis in (0, 1):
-            left = (sizes[axis] + pads[axis] + after[axis] - reach[axis]) % strides[axis]
-            places = -(-(sizes[axis] + pads[axis] + after[axis] - reach[axis]) // strides[axis])
-            if left and places * strides[axis] < sizes[axis] + pads[axis]:  # the last window must start on the map
-                after[axis] += strides[axis] - left
-    padding = ((int(pads[0]), int(after[0])), (int(pads[1]), int(after[1])))
-    window = Window(pair_of(kernel), pair_of(strides), pair_of(dilations), padding)
-    try:
-        window.output_size(pair_of(sizes))
-    except ShapeError:
-        raise ShapeError(
-            f"Node {node.name!r} moves a {kernel[0]}×{kernel[1]} kernel over a map of {sizes[0]}×{sizes[1]} with "
-            f"padding {tuple(pads)}: it doesn't fit. Give the network a larger image."
-        ) from None
-    return window
+        pads = (0,) * 2 * n
+    if min(pads) < 0 or (node.op != "Conv" and any(pad >= reach[i % n] for i, pad in enumerate(pads))):
+        raise ValueError(f"pads are {list(pads)} for a window that spans {'×'.join(map(str, reach))}")
+    before, after = list(pads[:n]), list(pads[n:])
+    for axis, size in enumerate(sizes):
+        room = size + before[axis] + after[axis] - reach[axis]
+        left, places = room % strides[axis], -(-room // strides[axis])
+        if node.get("ceil_mode", 0) and left and places * strides[axis] < size + before[axis]:
+            after[axis] += strides[axis] - left  # the last window starts on the map
+        if size + before[axis] + after[axis] < reach[axis]:
+            raise ShapeError(
+                f"Node {node.name!r} moves a {'×'.join(map(str, kernel))} kernel over a map of "
+                f"{'×'.join(map(str, sizes))} with padding {tuple(pads)}: it doesn't fit. Give the network a larger "
+                "image."
+            )
+    return strides, dilations, list(zip(before, after, strict=True))
 
 
-def pair_of(values: Sequence[int]) -> Pair:
-    """Rows and columns."""
-    return int(values[0]), int(values[1])
+def windowed(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Shape:
+    """Sizes of the map behind a Conv or a pool, over any number of axes."""
+    strides, dilations, pads = steps_and_pads(node, kernel, sizes)
+    axes = zip(sizes, kernel, strides, dilations, pads, strict=True)
+    return tuple((size + sum(pad) - (k - 1) * gap - 1) // step + 1 for size, k, step, gap, pad in axes)
+
+
+def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window:
+    """The window of a Conv or a pool on a map of ``sizes`` (H, W).
+
+    Raises:
+        GraphError: it isn't two-dimensional.
+        ShapeError: the kernel is larger than the padded map.
+    """
+    if len(kernel) != 2 or len(sizes) != 2:
+        raise GraphError(f"Node {node.name!r} is a {node.op} over {len(kernel)} axes; expected 2 (rows and columns).")
+    strides, dilations, (rows, columns) = steps_and_pads(node, kernel, sizes)
+    return Window(_pair(kernel), _pair(strides), _pair(dilations), (_pair(rows), _pair(columns)))
+
+
+def _pair(values: Sequence[int]) -> Pair:
+    rows, columns = values
+    return int(rows), int(columns)
 
 
 def scalar(value: Any) -> Any:

@@ -15,7 +15,6 @@ from svertka.inference.numpy_backend.arguments import (
     flatten_target,
     integers,
     pads_of,
-    pair_of,
     permutation,
     reduced_axes,
     reshape_target,
@@ -24,7 +23,7 @@ from svertka.inference.numpy_backend.arguments import (
     split_sizes,
     squeezed,
     unsqueezed,
-    window_of,
+    windowed,
 )
 from svertka.onnx_graph.graph import Array, Node
 from svertka.onnx_graph.standard import result_type
@@ -33,13 +32,6 @@ Values = Sequence[Array | None]
 
 _AN_IMAGE = 192 << 20  # bytes; EfficientNet-B7 at 600 px has 150 MB alive at once
 _FEWEST_IMAGES = 4
-
-_SIZES_FROM: Final[Mapping[str, tuple[int, ...]]] = {
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"), (1,)),
-    **dict.fromkeys(("Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split"), (1,)),
-    **{"Slice": (1, 2, 3, 4), "Pad": (1, 3), "Range": (0, 1, 2), "ConstantOfShape": (0,)},
-}
-"""Inputs (by place) whose numbers decide the sizes of an operator's result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +42,14 @@ class Sizes:
     dtype: np.dtype[Any]
 
     @property
+    def count(self) -> int:
+        """Of its numbers."""
+        return math.prod(self.shape)
+
+    @property
     def bytes(self) -> int:
         """That such a tensor takes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.count * self.dtype.itemsize
 
 
 def budget(inputs: Iterable[Sizes] = ()) -> int:
@@ -83,24 +80,8 @@ def sizes_of(node: Node, inputs: Sequence[Sizes | None], values: Values, most: i
         ShapeError: sizes don't fit each other.
         GraphError: sizes depend on numbers that aren't known, or are beyond ``most``.
     """
-    for place in _SIZES_FROM.get(node.op, ()):
-        if place < len(node.inputs) and (name := node.inputs[place]) and values[place] is None:
-            raise GraphError(
-                f"Node {node.name!r}, a {node.op}, takes sizes from the numbers of {name!r}; expected constants, or "
-                "what follows from the input's sizes. Run this model with ONNX Runtime."
-            )
-    shapes: list[Any] = [None if each is None else each.shape for each in inputs]
-    try:
-        found = RULES[node.op](node, shapes, values)
-    except (ShapeError, GraphError):
-        raise
-    except (ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
-        shown = [list(shape) for shape in shapes if shape is not None]
-        raise ShapeError(
-            f"Node {node.name!r}, a {node.op}, doesn't fit inputs of sizes {shown}: {error or 'none are left'}."
-        ) from None
     dtype = result_type(node, [None if each is None else each.dtype for each in inputs])
-    results = [Sizes(shape, dtype) for shape in found]
+    results = [Sizes(shape, dtype) for shape in shapes_of(node, inputs, values, RULES)]
     most = max(most, *(each.bytes for each in inputs if each is not None), 0)
     for result in results:
         check_budget(f"Node {node.name!r}, a {node.op}: its result of sizes {list(result.shape)}", result.bytes, most)
@@ -108,6 +89,42 @@ def sizes_of(node: Node, inputs: Sequence[Sizes | None], values: Values, most: i
 
 
 Rule = Callable[[Node, list[Any], Values], Sequence[Shape]]
+"""Takes the node, the shapes of its inputs (None where left out), and the numbers of those that are known."""
+
+
+def shapes_of(node: Node, inputs: Sequence[Sizes | None], values: Values, rules: Mapping[str, Rule]) -> Sequence[Shape]:
+    """Sizes of a node's results, by a table of rules.
+
+    Raises:
+        ShapeError: sizes don't fit each other.
+        GraphError: sizes depend on numbers that aren't known.
+    """
+    shapes: list[Any] = [None if each is None else each.shape for each in inputs]
+    try:
+        return rules[node.op](node, shapes, values)
+    except (ShapeError, GraphError):
+        raise
+    except (ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+        shown = [list(shape) for shape in shapes if shape is not None]
+        raise ShapeError(
+            f"Node {node.name!r}, a {node.op}, doesn't fit inputs of sizes {shown}: {error or 'none are left'}."
+        ) from None
+
+
+def numbers_of(node: Node, values: Values, place: int) -> Array | None:
+    """An input whose numbers decide the sizes of the result; None where it is left out.
+
+    Raises:
+        GraphError: they aren't known before the graph runs.
+    """
+    if place >= len(node.inputs) or not node.inputs[place]:
+        return None
+    if values[place] is None:
+        raise GraphError(
+            f"Node {node.name!r}, a {node.op}, takes sizes from the numbers of {node.inputs[place]!r}; expected "
+            "constants, or what follows from the input's sizes. Run this model with ONNX Runtime."
+        )
+    return values[place]
 
 
 def _broadcast(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
@@ -193,19 +210,18 @@ def _conv(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
 def conv_shape(node: Node, x: Shape, weight: Shape, bias: Shape | None) -> Shape:
     """Sizes of a convolution's own result, before a shortcut is added."""
     groups = node.get("group", 1)
-    if len(x) != 4 or len(weight) != 4 or groups < 1 or x[1] != weight[1] * groups or weight[0] % groups:
+    if not 3 <= len(x) == len(weight) or groups < 1 or x[1] != weight[1] * groups or weight[0] % groups:
         raise ShapeError(
             f"Node {node.name!r} convolves an input of sizes {list(x)} with weights {list(weight)} in {groups} groups; "
-            "expected [N, C, H, W] and [O, C / groups, K, L]."
+            "expected [N, C, …] and [O, C / groups, …]."
         )
     if tuple(node.get("kernel_shape", weight[2:])) != weight[2:] or bias not in (None, (weight[0],)):
         raise ValueError(f"kernel_shape is {node.get('kernel_shape', None)}, the bias has sizes {bias}")
-    return x[0], weight[0], *window_of(node, weight[2:], x[2:]).output_size(pair_of(x[2:]))
+    return x[0], weight[0], *windowed(node, weight[2:], x[2:])
 
 
 def _pool(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    window = window_of(node, node.attributes["kernel_shape"], shapes[0][2:])
-    return [(*shapes[0][:2], *window.output_size(pair_of(shapes[0][2:])))]
+    return [(*shapes[0][:2], *windowed(node, node.attributes["kernel_shape"], shapes[0][2:]))]
 
 
 def _global_pool(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
@@ -216,7 +232,7 @@ def _global_pool(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
 
 
 def _reduce(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    x, over = shapes[0], reduced_axes(node, values[1] if len(values) > 1 else None, len(shapes[0]))
+    x, over = shapes[0], reduced_axes(node, numbers_of(node, values, 1), len(shapes[0]))
     if node.op in ("ReduceMean", "ReduceMax", "ReduceMin") and any(x[axis] == 0 for axis in over):
         raise ValueError(f"it goes over the axes {list(over)}, which are empty")
     if node.get("keepdims", 1):
@@ -225,19 +241,21 @@ def _reduce(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
 
 
 def _constant(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    if len(node.attributes) != 1:
-        raise ValueError(f"it holds {sorted(node.attributes)}; expected one value")
-    return [np.shape(next(iter(node.attributes.values())))]
+    ((name, value),) = node.attributes.items()
+    if name not in ("value", "value_float", "value_floats", "value_int", "value_ints"):
+        raise ValueError(f"it holds a {name}; expected numbers")
+    return [np.shape(value)]
 
 
 def _constant_of_shape(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
     if np.size(node.get("value", 0)) != 1:
         raise ValueError("its value is no single number")
-    return [tuple(_sizes(values[0]))]
+    return [tuple(_sizes(node, values, 0))]
 
 
-def _sizes(values: Any) -> list[int]:
-    sizes = integers(values)
+def _sizes(node: Node, values: Values, place: int) -> list[int]:
+    given = numbers_of(node, values, place)
+    sizes = [] if given is None else integers(given)
     if min(sizes, default=0) < 0:
         raise ValueError(f"it has {sizes} where sizes belong")
     return sizes
@@ -253,20 +271,19 @@ def _concat(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
 
 def _split(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
     x, axis = shapes[0], axis_of(node.get("axis", 0), len(shapes[0]))
-    parts = split_sizes(node, x[axis], values[1] if len(values) > 1 else None)
+    parts = split_sizes(node, x[axis], numbers_of(node, values, 1))
     return [(*x[:axis], size, *x[axis + 1 :]) for size in parts]
 
 
 def _slice(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    cuts = cuts_of(node, shapes[0], values[1:])
+    cuts = cuts_of(node, shapes[0], [numbers_of(node, values, place) for place in range(1, 5)])
     return [tuple(len(range(size)[cut]) for size, cut in zip(shapes[0], cuts, strict=True))]
 
 
 def _pad(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    pads, _, axes = [*values[1:], None, None, None][:3]
     if len(shapes) > 2 and shapes[2] not in (None, (), (1,)):
         raise ValueError("its value is no single number")
-    width = pads_of(node, shapes[0], pads, axes)
+    width = pads_of(node, shapes[0], numbers_of(node, values, 1), numbers_of(node, values, 3))
     return [tuple(size + before + after for size, (before, after) in zip(shapes[0], width, strict=True))]
 
 
@@ -276,37 +293,40 @@ def _gather(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
 
 
 def _tile(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    repeats = _sizes(values[1])
+    repeats = _sizes(node, values, 1)
     return [tuple(size * count for size, count in zip(shapes[0], repeats, strict=True))]
 
 
 def _range(node: Node, shapes: list[Any], values: Values) -> list[Shape]:
-    first, last, step = (scalar(value).item() for value in values)
+    first, last, step = (scalar(numbers_of(node, values, place)).item() for place in range(3))
     if not all(map(math.isfinite, (first, last, step))):
         raise ValueError(f"it goes from {first} to {last} by {step}")
     whole = isinstance(first, int)
     return [(max(-((first - last) // step) if whole else math.ceil((last - first) / step), 0),)]
 
 
-RULES: Final[Mapping[str, Rule]] = {
+STANDARD_RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys("Add Sub Mul Div Pow Min Max Mod".split(), _broadcast),
     **dict.fromkeys("Equal Greater Less GreaterOrEqual LessOrEqual And Or Where".split(), _broadcast),
     **dict.fromkeys("Neg Abs Sqrt Exp Log Reciprocal Floor Ceil Not Cast Identity Dropout".split(), _same),
-    **dict.fromkeys("Relu LeakyRelu Elu Sigmoid HardSigmoid HardSwish Tanh Erf Gelu Softplus Act".split(), _same),
+    **dict.fromkeys("Relu LeakyRelu Elu Sigmoid HardSigmoid HardSwish Tanh Erf Gelu Softplus".split(), _same),
     **{"PRelu": _onto_first, "Clip": _clip, "Softmax": _softmax, "LogSoftmax": _softmax},
-    **{"LayerNormalization": _layer_norm, "BatchNormalization": _per_channel, "Affine": _per_channel},
-    **{"LRN": _local_response_norm, "MatMul": _matmul, "Gemm": _gemm, "Linear": _linear, "Conv": _conv},
+    **{"LayerNormalization": _layer_norm, "BatchNormalization": _per_channel},
+    **{"LRN": _local_response_norm, "MatMul": _matmul, "Gemm": _gemm, "Conv": _conv},
     **{"MaxPool": _pool, "AveragePool": _pool, "GlobalAveragePool": _global_pool, "GlobalMaxPool": _global_pool},
     **dict.fromkeys("ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2".split(), _reduce),
     **{"Constant": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range},
     "Shape": lambda node, shapes, values: [(len(shapes[0][node.get("start", 0) : node.get("end", None)]),)],
     "Size": lambda node, shapes, values: [()],
-    "Reshape": lambda node, shapes, values: [reshape_target(node, shapes[0], np.asarray(values[1]))],
+    "Reshape": lambda node, shapes, values: [reshape_target(node, shapes[0], numbers_of(node, values, 1))],
     "Flatten": lambda node, shapes, values: [flatten_target(node, shapes[0])],
-    "Squeeze": lambda node, shapes, values: [squeezed(node, shapes[0], values[1] if len(values) > 1 else None)],
-    "Unsqueeze": lambda node, shapes, values: [unsqueezed(node, shapes[0], values[1] if len(values) > 1 else None)],
+    "Squeeze": lambda node, shapes, values: [squeezed(node, shapes[0], numbers_of(node, values, 1))],
+    "Unsqueeze": lambda node, shapes, values: [unsqueezed(node, shapes[0], numbers_of(node, values, 1))],
     "Transpose": lambda node, shapes, values: [tuple(shapes[0][axis] for axis in permutation(node, len(shapes[0])))],
-    "Expand": lambda node, shapes, values: [np.broadcast_shapes(shapes[0], tuple(_sizes(values[1])))],
+    "Expand": lambda node, shapes, values: [np.broadcast_shapes(shapes[0], tuple(_sizes(node, values, 1)))],
     **{"Concat": _concat, "Split": _split, "Slice": _slice, "Pad": _pad, "Gather": _gather, "Tile": _tile},
 }
-"""By operator, ONNX's and our own (``passes``). Each takes the node, shapes and constants of its inputs."""
+"""By ONNX's operators."""
+
+RULES: Final[Mapping[str, Rule]] = {**STANDARD_RULES, "Act": _same, "Affine": _per_channel, "Linear": _linear}
+"""By operator, ONNX's and our own (``passes``)."""
