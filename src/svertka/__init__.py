@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from svertka.pipeline import run
     from svertka.report import build_report
     from svertka.runs.folder import load_run
-
-from svertka.util.version import __version__ as __version__
+    from svertka.util.version import __version__ as __version__
 
 _HOMES = {
     "Augment": "config",
@@ -35,6 +34,7 @@ _HOMES = {
     "predict_files": "bundle.predictor",
     "run": "pipeline",
     "scan": "data.scan",
+    "__version__": "util.version",
 }
 __all__ = [
     "Augment",
