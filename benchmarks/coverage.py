@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from common import Row, Side, arguments, load, write_result
 from numpy.typing import NDArray
+from weighted_metrics import all_metrics
 
 from svertka.evaluate import evaluate
 from svertka.evaluate.calibration import NUM_BINS, Confidences
-from svertka.evaluate.metrics import all_metrics, judge
+from svertka.evaluate.metrics import judge
 from svertka.schema import Conformal, Estimate, Evaluation, Predictions
 
 IMAGES, CLASSES = (50, 200, 600), (2, 4, 8)

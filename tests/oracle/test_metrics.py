@@ -1,6 +1,8 @@
 """The metrics against scikit-learn and SciPy, on many random problems, with ties, weights and resamples."""
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +20,12 @@ from svertka.evaluate.calibration import (
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.intervals import share
 from svertka.evaluate.judgement import evaluate
-from svertka.evaluate.metrics import all_metrics, confusion_matrix, judge
+from svertka.evaluate.metrics import confusion_matrix, judge
 from svertka.evaluate.uncertainty import areas
 from svertka.schema import Predictions
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from weighted_metrics import all_metrics
 
 
 def problem(n, classes, seed, *, ties=False, signal=1.0):

@@ -1,11 +1,10 @@
 """ROC and precision-recall curves, thinned so that a report stays small."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.evaluate.metrics import Judged, Ranking, ranking_metrics
+from svertka.evaluate.metrics import Judged, Ranking
+from svertka.evaluate.uncertainty import areas
 from svertka.schema import Curve
 
 MAX_POINTS = 200
@@ -19,18 +18,21 @@ def roc_and_precision_recall(judged: Judged, class_names: tuple[str, ...]) -> tu
         (x: recall, y: precision; summary: average precision).
     """
     roc, precision_recall = [], []
-    for name, ranking in _named(judged, class_names):
+    for label, ranking in zip(judged.ranked, judged.rankings, strict=True):
+        name = class_names[label]
         n, positives = len(ranking.order_N), len(ranking.positives_P)
         if not 0 < positives < n:
             continue
-        auc_B, ap_B = ranking_metrics(ranking, np.ones((n, 1)))
         found, flagged = _vertices(ranking)
-        roc_x, roc_y = _thin((flagged - found) / (n - positives), found / positives)
-        roc.append(Curve(name=name, x=roc_x, y=roc_y, summary=float(auc_B[0])))
+        false = flagged - found
+        roc_x, roc_y = _thin(false / (n - positives), found / positives)
+        area = float(np.trapezoid(found, false)) / positives / (n - positives)
+        roc.append(Curve(name=name, x=roc_x, y=roc_y, summary=area))
         # Before the first image precision is 0 of 0; 1 is the customary start.
         precision = np.where(flagged > 0, found / np.maximum(flagged, 1), 1.0)
         pr_x, pr_y = _thin(found / positives, precision)
-        precision_recall.append(Curve(name=name, x=pr_x, y=pr_y, summary=float(ap_B[0])))
+        _, average_precision = areas(ranking)
+        precision_recall.append(Curve(name=name, x=pr_x, y=pr_y, summary=average_precision.value))
     return tuple(roc), tuple(precision_recall)
 
 
@@ -54,8 +56,3 @@ def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[tuple[float, 
     x, y = x[is_new], y[is_new]
     kept = np.unique(np.linspace(0, len(x) - 1, min(MAX_POINTS, len(x))).round().astype(int))
     return tuple(x[kept].tolist()), tuple(y[kept].tolist())
-
-
-def _named(judged: Judged, class_names: tuple[str, ...]) -> Iterator[tuple[str, Ranking]]:
-    """Rankings with their class's name."""
-    return zip((class_names[label] for label in judged.ranked), judged.rankings, strict=True)

@@ -13,7 +13,7 @@ from svertka.evaluate.calibration import calibration_error, reliability
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
 from svertka.evaluate.curves import roc_and_precision_recall
-from svertka.evaluate.metrics import Judged, all_metrics, confusion_matrix, judge, log_odds
+from svertka.evaluate.metrics import Judged, confusion_matrix, judge, log_odds
 from svertka.evaluate.predictions import scaled_logits
 from svertka.evaluate.uncertainty import (
     balanced_accuracy,
@@ -151,12 +151,11 @@ def class_to_find(wanted: str, class_names: Sequence[str], labels_N: NDArray[np.
 
 def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
     """Every metric that exists, with its interval."""
-    value_of, f1_K1 = all_metrics(judged, np.ones((len(predictions), 1)))
     ranked = ranking_intervals(judged, groups_N)
     metrics = {
         "accuracy": clustered_share(judged.labels_N == judged.predicted_N, groups_N),
-        "balanced_accuracy": balanced_accuracy(judged, float(value_of["balanced_accuracy"][0]), groups_N),
-        "macro_f1": macro_f1(judged, f1_K1[:, 0].astype(np.float64), groups_N),
+        "balanced_accuracy": balanced_accuracy(judged, groups_N),
+        "macro_f1": macro_f1(judged, groups_N),
     }
     if ranked:
         metrics |= dict(zip(("roc_auc", "average_precision"), ranked, strict=True))

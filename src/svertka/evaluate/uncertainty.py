@@ -44,13 +44,14 @@ Floats = NDArray[np.float64]
 # --- means over classes -------------------------------------------------------------------------------------------
 
 
-def balanced_accuracy(judged: Judged, value: float, groups_N: Groups) -> Estimate:
-    """Interval of the mean recall over the classes that occur; a class's own recall is drawn a little to the mean."""
+def balanced_accuracy(judged: Judged, groups_N: Groups) -> Estimate:
+    """Mean recall over the classes that occur; for its interval a class's recall is drawn a little to the mean."""
     true_K = np.bincount(judged.labels_N, minlength=judged.num_classes)
     right_N = judged.labels_N == judged.predicted_N
     hits_K = np.bincount(judged.labels_N[right_N], minlength=judged.num_classes)
     known_K = true_K > 0
     recall_K = hits_K / np.maximum(true_K, 1)
+    value = float(recall_K.sum() / known_K.sum())
     influence_N = (right_N - recall_K[judged.labels_N]) / true_K[judged.labels_N]
     effect = design_effect(influence_N, groups_N)
     size_k, hits_k = true_K[known_K] / effect, hits_K[known_K] / effect
@@ -59,13 +60,14 @@ def balanced_accuracy(judged: Judged, value: float, groups_N: Groups) -> Estimat
     return _mean_over_classes(value, value, variance, size_k, len(right_N))
 
 
-def macro_f1(judged: Judged, f1_K: Floats, groups_N: Groups) -> Estimate:
-    """Interval of the mean F1 over the classes that are true or predicted somewhere."""
+def macro_f1(judged: Judged, groups_N: Groups) -> Estimate:
+    """Mean F1 over the classes that are true or predicted somewhere."""
     truth_KN = judged.labels_N == np.arange(judged.num_classes)[:, None]
     named_KN = judged.predicted_N == np.arange(judged.num_classes)[:, None]
     both_K = truth_KN.sum(axis=1) + named_KN.sum(axis=1)
     known_K = both_K > 0
-    f1_k, both_k = f1_K[known_K], both_K[known_K]
+    both_k = both_K[known_K]
+    f1_k = 2 * (truth_KN & named_KN).sum(axis=1)[known_K] / both_k
     influence_N = np.zeros(len(judged.labels_N))
     for f1, both, truth_N, named_N in zip(f1_k, both_k, truth_KN[known_K], named_KN[known_K], strict=True):
         least = max(2, count_groups(truth_N | named_N, groups_N))
