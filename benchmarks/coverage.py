@@ -16,7 +16,7 @@ from weighted_metrics import all_metrics
 
 from svertka.evaluate import evaluate
 from svertka.evaluate.calibration import NUM_BINS, Confidences
-from svertka.evaluate.metrics import judge
+from svertka.evaluate.metrics import score
 from svertka.schema import Conformal, Estimate, Evaluation, Predictions
 
 IMAGES, CLASSES = (50, 200, 600), (2, 4, 8)
@@ -110,7 +110,7 @@ def peer(kind: Classifier, n: int, classes: int, draws: int, rng: np.random.Gene
     """The same by the percentile bootstrap."""
 
     def values(predictions: Predictions, weights_NB: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        judged = judge(predictions)
+        judged = score(predictions)
         found = {name: np.asarray(value_B, np.float64) for name, value_B in all_metrics(judged, weights_NB)[0].items()}
         found["calibration_error"] = usual_error(judged.calibrated, weights_NB)
         return found

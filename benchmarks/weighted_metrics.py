@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.evaluate.metrics import Judged, Ranking
+from svertka.evaluate.metrics import Ranking, ScoredPredictions
 
 Floats = NDArray[np.floating[Any]]
 
@@ -52,7 +52,7 @@ def ranking_metrics(ranking: Ranking, weights_NB: Floats) -> tuple[Floats, Float
     return auc_B, (weight_GB * precision_GB).sum(axis=0) / divisor_B
 
 
-def class_counts(judged: Judged, weights_NB: Floats) -> ClassCounts:
+def class_counts(judged: ScoredPredictions, weights_NB: Floats) -> ClassCounts:
     """Weighs hits, true and predicted images of each class."""
     right_N = judged.labels_N == judged.predicted_N
     return ClassCounts(
@@ -89,7 +89,7 @@ def f1_scores(counts: ClassCounts) -> Floats:
     return _ratio(2 * counts.hits_KB, counts.true_KB + counts.predicted_KB)
 
 
-def all_metrics(judged: Judged, weights_NB: Floats) -> tuple[dict[str, Floats], Floats]:
+def all_metrics(judged: ScoredPredictions, weights_NB: Floats) -> tuple[dict[str, Floats], Floats]:
     """Metrics for every weighting, name to [B], and F1 of each class, [K, B]. NaN where one does not exist.
 
     Names are those of ``schema.Evaluation.metrics``.

@@ -20,7 +20,7 @@ from svertka.evaluate.calibration import (
 from svertka.evaluate.curves import roc_and_precision_recall
 from svertka.evaluate.intervals import share
 from svertka.evaluate.judgement import evaluate
-from svertka.evaluate.metrics import confusion_matrix, judge
+from svertka.evaluate.metrics import confusion_matrix, score
 from svertka.evaluate.uncertainty import areas
 from svertka.schema import Predictions
 
@@ -76,7 +76,7 @@ def test_metrics_equal_scikit_learn_with_weights(classes, seed, ties):
     counts = rng.integers(0, 3, n).astype(float)
     counts[:classes] = 1
     weights_NB = np.column_stack([np.ones(n), rng.uniform(0.1, 3.0, n), counts])
-    ours, _ = all_metrics(judge(predictions, 1.7), weights_NB)
+    ours, _ = all_metrics(score(predictions, 1.7), weights_NB)
     for column in range(3):
         for name, value in by_scikit_learn(predictions, 1.7, weights_NB[:, column]).items():
             assert ours[name][column] == pytest.approx(value, rel=1e-9), (name, column)
@@ -95,7 +95,7 @@ def test_per_class_and_confusion_equal_scikit_learn(classes):
     assert [s.f1.value for s in evaluation.per_class] == pytest.approx(f1)
     assert [s.support for s in evaluation.per_class] == support.tolist()
     assert evaluation.confusion_KK == tuple(map(tuple, metrics.confusion_matrix(predictions.labels_N, guess).tolist()))
-    assert confusion_matrix(judge(predictions)).sum() == 150
+    assert confusion_matrix(score(predictions)).sum() == 150
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -106,7 +106,7 @@ def test_intervals_of_many_images_are_those_of_the_bootstrap(classes, grouped):
     rng = np.random.default_rng(0)
     drawn_CB = rng.multinomial(300 if grouped else 1500, [1 / 300] * 300 if grouped else [1 / 1500] * 1500, 1000).T
     weights_NB = drawn_CB[groups_N].astype(float) if grouped else drawn_CB.astype(float)
-    draws, f1_KB = all_metrics(judge(predictions), weights_NB)
+    draws, f1_KB = all_metrics(score(predictions), weights_NB)
     evaluation = evaluate(predictions, groups_N=groups_N)
     found = evaluation.metrics | {f"f1 {k}": scores.f1 for k, scores in enumerate(evaluation.per_class)}
     for name, draws_B in (draws | {f"f1 {k}": f1_B for k, f1_B in enumerate(f1_KB)}).items():
@@ -136,7 +136,7 @@ def test_figures_of_two_classes_are_of_the_one_to_be_found(positive):
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
 def test_influences_are_derivatives_and_what_is_left_without_an_image(ties):
     predictions = problem(40, 2, 3, ties=ties)
-    judged, step = judge(predictions), 1e-5
+    judged, step = score(predictions), 1e-5
     roc, precision = areas(judged.rankings[0])
     weights_NB = np.ones((40, 40)) + step * np.eye(40)
     moved = all_metrics(judged, weights_NB)[0]["roc_auc"]
@@ -149,26 +149,26 @@ def test_influences_are_derivatives_and_what_is_left_without_an_image(ties):
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
 def test_curves_pass_through_scikit_learns_points(ties):
     predictions = problem(80, 2, 1, ties=ties)
-    score = probabilities(predictions)[:, 1]
-    (roc,), (precision_recall,) = roc_and_precision_recall(judge(predictions), predictions.class_names)
-    fpr, tpr, _ = metrics.roc_curve(predictions.labels_N, score, drop_intermediate=False)
+    score_N = probabilities(predictions)[:, 1]
+    (roc,), (precision_recall,) = roc_and_precision_recall(score(predictions), predictions.class_names)
+    fpr, tpr, _ = metrics.roc_curve(predictions.labels_N, score_N, drop_intermediate=False)
     assert roc.name == "class 1"
     # Every one of our corners is one of its points, and its points lie on our line.
     assert set(zip(np.round(roc.x, 12), np.round(roc.y, 12), strict=True)) <= set(
         zip(fpr.round(12), tpr.round(12), strict=True)
     )
-    assert np.trapezoid(roc.y, roc.x) == pytest.approx(metrics.roc_auc_score(predictions.labels_N, score))
+    assert np.trapezoid(roc.y, roc.x) == pytest.approx(metrics.roc_auc_score(predictions.labels_N, score_N))
     assert roc.summary == pytest.approx(np.trapezoid(roc.y, roc.x))
-    precision, recall, _ = metrics.precision_recall_curve(predictions.labels_N, score)
+    precision, recall, _ = metrics.precision_recall_curve(predictions.labels_N, score_N)
     ours = set(zip(np.round(precision_recall.x, 12), np.round(precision_recall.y, 12), strict=True))
     theirs = set(zip(recall.round(12), precision.round(12), strict=True))
     assert ours <= theirs
-    assert precision_recall.summary == pytest.approx(metrics.average_precision_score(predictions.labels_N, score))
+    assert precision_recall.summary == pytest.approx(metrics.average_precision_score(predictions.labels_N, score_N))
 
 
 def test_thinned_curves_keep_their_area():
     predictions = problem(3000, 3, 2)
-    roc, precision_recall = roc_and_precision_recall(judge(predictions), predictions.class_names)
+    roc, precision_recall = roc_and_precision_recall(score(predictions), predictions.class_names)
     for curve in (*roc, *precision_recall):
         assert 100 < len(curve.x) <= 200
         assert np.trapezoid(curve.y, curve.x) == pytest.approx(curve.summary, abs=0.005)

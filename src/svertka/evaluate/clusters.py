@@ -24,7 +24,11 @@ from svertka.evaluate.intervals import Z_95, share, wilson
 from svertka.schema import Estimate
 
 
-def clustered_share(hit_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None = None) -> Estimate:
+def clustered_share(
+    hit_N: NDArray[np.bool_],
+    groups_N: NDArray[np.int64] | None = None,
+    among_N: NDArray[np.bool_] | None = None,
+) -> Estimate:
     """A share of images with Wilson's 95 % interval for as many independent images as the groups are worth.
 
     Where all images hit or all miss, nothing tells how alike a group's images are; then each group counts once.
@@ -32,7 +36,10 @@ def clustered_share(hit_N: NDArray[np.bool_], groups_N: NDArray[np.int64] | None
     Args:
         hit_N: of which images the share is taken.
         groups_N: number of each image's group; None means that every image stands alone.
+        among_N: which images count; all if it is left out.
     """
+    if among_N is not None:
+        hit_N, groups_N = hit_N[among_N], None if groups_N is None else groups_N[among_N]
     n = len(hit_N)
     if groups_N is None or n == 0:
         return share(int(hit_N.sum()), n)

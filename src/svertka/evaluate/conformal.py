@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from svertka.errors import ConfigError
 from svertka.evaluate.clusters import clustered_share
 from svertka.evaluate.predictions import check, predicted_labels, probabilities, softmax
-from svertka.schema import Abstention, Conformal, Estimate, Notice, Predictions
+from svertka.schema import Abstention, Conformal, Notice, Predictions
 
 TARGET = 0.9
 """The coverage that ``svertka train`` promises."""
@@ -115,17 +115,14 @@ def judge_abstention(
     possible_NK = possible_classes(test.logits_NK, conformal)
     covered_N = possible_NK[np.arange(len(test)), test.labels_N]
     answered_N = is_answer(possible_NK, label_N)
-
-    def of(hit_N: NDArray[np.bool_], rows_N: NDArray[np.bool_]) -> Estimate:
-        return clustered_share(hit_N[rows_N], None if groups_N is None else groups_N[rows_N])
-
-    everything_N = np.ones(len(test), dtype=bool)
     return Abstention(
         target=conformal.target,
-        coverage=of(covered_N, everything_N),
-        per_class=tuple(of(covered_N, test.labels_N == label) for label in range(len(test.class_names))),
-        answered=of(answered_N, everything_N),
-        accuracy=of(label_N == test.labels_N, answered_N),
+        coverage=clustered_share(covered_N, groups_N),
+        per_class=tuple(
+            clustered_share(covered_N, groups_N, test.labels_N == label) for label in range(len(test.class_names))
+        ),
+        answered=clustered_share(answered_N, groups_N),
+        accuracy=clustered_share(label_N == test.labels_N, groups_N, answered_N),
         counts=conformal.counts,
         thresholds=conformal.thresholds,
         empty=int((~possible_NK.any(axis=1)).sum()),

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.evaluate.metrics import Judged, Ranking
+from svertka.evaluate.metrics import Ranking, ScoredPredictions
 from svertka.evaluate.uncertainty import areas
 from svertka.schema import Curve
 
 MAX_POINTS = 200
 
 
-def roc_and_precision_recall(judged: Judged, class_names: tuple[str, ...]) -> tuple[tuple[Curve, ...], ...]:
+def roc_and_precision_recall(scored: ScoredPredictions, class_names: tuple[str, ...]) -> tuple[tuple[Curve, ...], ...]:
     """The two families of curves: one of each a class that has both sides (of two only the one to be found).
 
     Returns:
@@ -18,7 +18,7 @@ def roc_and_precision_recall(judged: Judged, class_names: tuple[str, ...]) -> tu
         (x: recall, y: precision; summary: average precision).
     """
     roc, precision_recall = [], []
-    for label, ranking in zip(judged.ranked, judged.rankings, strict=True):
+    for label, ranking in zip(scored.ranked, scored.rankings, strict=True):
         name = class_names[label]
         n, positives = len(ranking.order_N), len(ranking.positives_P)
         if not 0 < positives < n:

@@ -13,7 +13,7 @@ from svertka.evaluate.calibration import calibration_error, reliability
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import judge_abstention
 from svertka.evaluate.curves import roc_and_precision_recall
-from svertka.evaluate.metrics import Judged, confusion_matrix, judge, log_odds
+from svertka.evaluate.metrics import ScoredPredictions, confusion_matrix, log_odds, score
 from svertka.evaluate.predictions import scaled_logits
 from svertka.evaluate.uncertainty import (
     balanced_accuracy,
@@ -72,28 +72,28 @@ def evaluate(
         DataError: predictions cannot be judged, see ``predictions.check``.
         ConfigError: ``majority_class`` is no class.
     """
-    judged = judge(predictions, temperature, positive)
-    metrics = _estimates(judged, predictions, groups_N)
+    scored = score(predictions, temperature, positive)
+    metrics = _estimates(scored, predictions, groups_N)
     others = {
-        name: _estimates(judge(other, positive=positive), other, groups_N) for name, other in (baselines or {}).items()
+        name: _estimates(score(other, positive=positive), other, groups_N) for name, other in (baselines or {}).items()
     }
     if majority_class is not None:
         others = {MAJORITY: _majority(predictions, majority_class, groups_N, positive)} | others
-    roc, precision_recall = roc_and_precision_recall(judged, predictions.class_names)
-    confusion_KK = confusion_matrix(judged)
+    roc, precision_recall = roc_and_precision_recall(scored, predictions.class_names)
+    confusion_KK = confusion_matrix(scored)
     return Evaluation(
         n=len(predictions),
         class_names=predictions.class_names,
         temperature=temperature,
         metrics=metrics,
-        per_class=_per_class(judged, predictions.class_names, groups_N),
+        per_class=_per_class(scored, predictions.class_names, groups_N),
         confusion_KK=tuple(tuple(row) for row in confusion_KK.tolist()),
         roc=roc,
         precision_recall=precision_recall,
-        reliability=reliability(judged.calibrated),
-        reliability_uncalibrated=reliability(judged.uncalibrated),
+        reliability=reliability(scored.calibrated),
+        reliability_uncalibrated=reliability(scored.uncalibrated),
         baselines=others,
-        positive=predictions.class_names[judged.ranked[0]] if judged.num_classes == 2 else "",
+        positive=predictions.class_names[scored.ranked[0]] if scored.num_classes == 2 else "",
         notices=_notices(predictions.class_names, confusion_KK, metrics),
         abstention=None if conformal is None else judge_abstention(predictions, conformal, groups_N=groups_N),
     )
@@ -149,24 +149,26 @@ def class_to_find(wanted: str, class_names: Sequence[str], labels_N: NDArray[np.
     return 0 if first < second else 1
 
 
-def _estimates(judged: Judged, predictions: Predictions, groups_N: NDArray[np.int64] | None) -> dict[str, Estimate]:
+def _estimates(
+    scored: ScoredPredictions, predictions: Predictions, groups_N: NDArray[np.int64] | None
+) -> dict[str, Estimate]:
     """Every metric that exists, with its interval."""
-    ranked = ranking_intervals(judged, groups_N)
+    ranked = ranking_intervals(scored, groups_N)
     metrics = {
-        "accuracy": clustered_share(judged.labels_N == judged.predicted_N, groups_N),
-        "balanced_accuracy": balanced_accuracy(judged, groups_N),
-        "macro_f1": macro_f1(judged, groups_N),
+        "accuracy": clustered_share(scored.labels_N == scored.predicted_N, groups_N),
+        "balanced_accuracy": balanced_accuracy(scored, groups_N),
+        "macro_f1": macro_f1(scored, groups_N),
     }
     if ranked:
         metrics |= dict(zip(("roc_auc", "average_precision"), ranked, strict=True))
-    if ranked and judged.num_classes == 2:
-        scores_N = log_odds(scaled_logits(predictions))[:, judged.ranked[0]]
-        metrics["roc_auc"] = roc_auc(scores_N, judged.labels_N == judged.ranked[0], groups_N)
+    if ranked and scored.num_classes == 2:
+        scores_N = log_odds(scaled_logits(predictions))[:, scored.ranked[0]]
+        metrics["roc_auc"] = roc_auc(scores_N, scored.labels_N == scored.ranked[0], groups_N)
     return metrics | {
-        "log_loss": skewed_mean(judged.calibrated.loss_N, groups_N),
-        "log_loss_uncalibrated": skewed_mean(judged.uncalibrated.loss_N, groups_N),
-        "calibration_error": calibration_error(judged.calibrated, groups_N),
-        "calibration_error_uncalibrated": calibration_error(judged.uncalibrated, groups_N),
+        "log_loss": skewed_mean(scored.calibrated.loss_N, groups_N),
+        "log_loss_uncalibrated": skewed_mean(scored.uncalibrated.loss_N, groups_N),
+        "calibration_error": calibration_error(scored.calibrated, groups_N),
+        "calibration_error_uncalibrated": calibration_error(scored.uncalibrated, groups_N),
     }
 
 
@@ -185,26 +187,22 @@ def _majority(
         paths=predictions.paths,
         class_names=predictions.class_names,
     )
-    figures = _estimates(judge(always, positive=positive), always, groups_N)
+    figures = _estimates(score(always, positive=positive), always, groups_N)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 
 
 def _per_class(
-    judged: Judged, class_names: tuple[str, ...], groups_N: NDArray[np.int64] | None
+    scored: ScoredPredictions, class_names: tuple[str, ...], groups_N: NDArray[np.int64] | None
 ) -> tuple[ClassScores, ...]:
     """Precision, recall and F1 of every class, in the order of the class names."""
-    right_N = judged.labels_N == judged.predicted_N
-
-    def right_among(rows_N: NDArray[np.bool_]) -> Estimate:
-        return clustered_share(right_N[rows_N], None if groups_N is None else groups_N[rows_N])
-
+    right_N = scored.labels_N == scored.predicted_N
     return tuple(
         ClassScores(
             name=name,
-            support=int((judged.labels_N == k).sum()),
-            precision=right_among(judged.predicted_N == k),
-            recall=right_among(judged.labels_N == k),
-            f1=f1_of_class(judged, k, groups_N),
+            support=int((scored.labels_N == k).sum()),
+            precision=clustered_share(right_N, groups_N, scored.predicted_N == k),
+            recall=clustered_share(right_N, groups_N, scored.labels_N == k),
+            f1=f1_of_class(scored, k, groups_N),
         )
         for k, name in enumerate(class_names)
     )

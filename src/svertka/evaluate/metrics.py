@@ -44,7 +44,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class ScoredPredictions:
     """What the metrics need of predictions, worked out once.
 
     Attributes:
@@ -66,11 +66,11 @@ class Judged:
     rankings: tuple[Ranking, ...]
 
 
-def judge(predictions: Predictions, temperature: float = 1.0, positive: int | None = None) -> Judged:
+def score(predictions: Predictions, temperature: float = 1.0, positive: int | None = None) -> ScoredPredictions:
     """Works out once what every metric and every resample needs.
 
     Args:
-        predictions: to be judged.
+        predictions: to be scored.
         temperature: that logits are divided by.
         positive: label of the class to be found, of two classes; None means the second. More classes need none.
 
@@ -81,7 +81,7 @@ def judge(predictions: Predictions, temperature: float = 1.0, positive: int | No
     scores_NK = log_odds(scaled_logits(predictions, temperature))
     num_classes = scores_NK.shape[1]
     ranked = (1 if positive is None else positive,) if num_classes == 2 else tuple(range(num_classes))
-    return Judged(
+    return ScoredPredictions(
         labels_N=predictions.labels_N,
         predicted_N=predicted_labels(predictions),
         num_classes=num_classes,
@@ -129,9 +129,9 @@ def rank(score_N: NDArray[np.float64], positive_N: NDArray[np.bool_]) -> Ranking
     )
 
 
-def confusion_matrix(judged: Judged) -> NDArray[np.int64]:
+def confusion_matrix(scored: ScoredPredictions) -> NDArray[np.int64]:
     """Number of images of each true class (rows) predicted as each class (columns), [K, K]."""
-    cell_N = judged.labels_N * judged.num_classes + judged.predicted_N
-    counts = np.bincount(cell_N, minlength=judged.num_classes**2)
-    matrix_KK: NDArray[np.int64] = counts.reshape(judged.num_classes, judged.num_classes).astype(np.int64)
+    cell_N = scored.labels_N * scored.num_classes + scored.predicted_N
+    counts = np.bincount(cell_N, minlength=scored.num_classes**2)
+    matrix_KK: NDArray[np.int64] = counts.reshape(scored.num_classes, scored.num_classes).astype(np.int64)
     return matrix_KK

@@ -91,17 +91,13 @@ def judge_operating_point(
         groups_N: number of each image's group, for the intervals; None means that every image stands alone.
     """
     called_N = probability_N >= threshold
-
-    def of(hit_N: NDArray[np.bool_], rows_N: NDArray[np.bool_]) -> Estimate:
-        return clustered_share(hit_N[rows_N], None if groups_N is None else groups_N[rows_N])
-
     return OperatingPoint(
         threshold=threshold,
-        sensitivity=of(called_N, positive_N),
-        specificity=of(~called_N, ~positive_N),
-        positive_value=of(positive_N, called_N),
-        negative_value=of(~positive_N, ~called_N),
-        prevalence=of(positive_N, np.ones(len(positive_N), dtype=bool)),
+        sensitivity=clustered_share(called_N, groups_N, positive_N),
+        specificity=clustered_share(~called_N, groups_N, ~positive_N),
+        positive_value=clustered_share(positive_N, groups_N, called_N),
+        negative_value=clustered_share(~positive_N, groups_N, ~called_N),
+        prevalence=clustered_share(positive_N, groups_N),
     )
 
 

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from svertka.evaluate.clusters import clustered_share, count_groups, logit_interval, sum_by_group
 from svertka.evaluate.intervals import Z_95, share, wilson
-from svertka.evaluate.metrics import Judged, Ranking
+from svertka.evaluate.metrics import Ranking, ScoredPredictions
 from svertka.schema import Estimate
 
 Groups = NDArray[np.int64] | None
@@ -44,15 +44,15 @@ Floats = NDArray[np.float64]
 # --- means over classes -------------------------------------------------------------------------------------------
 
 
-def balanced_accuracy(judged: Judged, groups_N: Groups) -> Estimate:
+def balanced_accuracy(scored: ScoredPredictions, groups_N: Groups) -> Estimate:
     """Mean recall over the classes that occur; for its interval a class's recall is drawn a little to the mean."""
-    true_K = np.bincount(judged.labels_N, minlength=judged.num_classes)
-    right_N = judged.labels_N == judged.predicted_N
-    hits_K = np.bincount(judged.labels_N[right_N], minlength=judged.num_classes)
+    true_K = np.bincount(scored.labels_N, minlength=scored.num_classes)
+    right_N = scored.labels_N == scored.predicted_N
+    hits_K = np.bincount(scored.labels_N[right_N], minlength=scored.num_classes)
     known_K = true_K > 0
     recall_K = hits_K / np.maximum(true_K, 1)
     value = float(recall_K.sum() / known_K.sum())
-    influence_N = (right_N - recall_K[judged.labels_N]) / true_K[judged.labels_N]
+    influence_N = (right_N - recall_K[scored.labels_N]) / true_K[scored.labels_N]
     effect = design_effect(influence_N, groups_N)
     size_k, hits_k = true_K[known_K] / effect, hits_K[known_K] / effect
     drawn_k = (hits_k + value) / (size_k + 1)
@@ -60,22 +60,22 @@ def balanced_accuracy(judged: Judged, groups_N: Groups) -> Estimate:
     return _mean_over_classes(value, value, variance, size_k, len(right_N))
 
 
-def macro_f1(judged: Judged, groups_N: Groups) -> Estimate:
+def macro_f1(scored: ScoredPredictions, groups_N: Groups) -> Estimate:
     """Mean F1 over the classes that are true or predicted somewhere."""
-    truth_KN = judged.labels_N == np.arange(judged.num_classes)[:, None]
-    named_KN = judged.predicted_N == np.arange(judged.num_classes)[:, None]
+    truth_KN = scored.labels_N == np.arange(scored.num_classes)[:, None]
+    named_KN = scored.predicted_N == np.arange(scored.num_classes)[:, None]
     both_K = truth_KN.sum(axis=1) + named_KN.sum(axis=1)
     known_K = both_K > 0
     both_k = both_K[known_K]
     f1_k = 2 * (truth_KN & named_KN).sum(axis=1)[known_K] / both_k
-    influence_N = np.zeros(len(judged.labels_N))
+    influence_N = np.zeros(len(scored.labels_N))
     for f1, both, truth_N, named_N in zip(f1_k, both_k, truth_KN[known_K], named_KN[known_K], strict=True):
         least = max(2, count_groups(truth_N | named_N, groups_N))
         one_N = (2.0 * (truth_N & named_N) - f1 * (truth_N.astype(float) + named_N)) / both
         influence_N += math.sqrt(least / (least - 1)) * one_N / len(f1_k)
     effect = design_effect(influence_N, groups_N)
     value, lost = float(f1_k.mean()), float((f1_k * (1 - f1_k) / both_k).mean()) * effect
-    true_k = np.bincount(judged.labels_N, minlength=judged.num_classes)
+    true_k = np.bincount(scored.labels_N, minlength=scored.num_classes)
     size_k = true_k[true_k > 0] / effect
     variance = float((sum_by_group(influence_N, groups_N) ** 2).sum())
     return _mean_over_classes(value, min(1.0, value + lost), variance, size_k, len(influence_N))
@@ -89,11 +89,10 @@ def _mean_over_classes(value: float, centre: float, variance: float, size_k: Flo
     return Estimate(value, min(value, found.low), max(value, found.high), n)
 
 
-def f1_of_class(judged: Judged, label: int, groups_N: Groups) -> Estimate:
+def f1_of_class(scored: ScoredPredictions, label: int, groups_N: Groups) -> Estimate:
     """F1 of one class; ``n`` counts the images of the class or named so. Of none nothing is known: 0, from 0 to 1."""
-    truth_N, named_N = judged.labels_N == label, judged.predicted_N == label
-    involved_N = truth_N | named_N
-    hits = clustered_share((truth_N & named_N)[involved_N], None if groups_N is None else groups_N[involved_N])
+    truth_N, named_N = scored.labels_N == label, scored.predicted_N == label
+    hits = clustered_share(truth_N & named_N, groups_N, truth_N | named_N)
     value, low, high = (2 * bound / (1 + bound) for bound in (hits.value, hits.low, hits.high))
     return Estimate(value, low, high, hits.n)
 
@@ -165,12 +164,12 @@ def _unsorted(sorted_N: Floats, ranking: Ranking) -> Floats:
     return values_N
 
 
-def ranking_intervals(judged: Judged, groups_N: Groups) -> tuple[Estimate, Estimate] | None:
+def ranking_intervals(scored: ScoredPredictions, groups_N: Groups) -> tuple[Estimate, Estimate] | None:
     """Mean ROC AUC and mean average precision over the classes that can be ranked; None where none can."""
-    n = len(judged.labels_N)
+    n = len(scored.labels_N)
     totals, values, biases, unknown = np.zeros((2, n)), [], [], np.zeros(2)
     smallest = n
-    for ranking in judged.rankings:
+    for ranking in scored.rankings:
         positive_N = np.zeros(n, bool)
         positive_N[ranking.order_N[ranking.positives_P]] = True
         if positive_N.all() or not positive_N.any():
