@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from svertka.bundle.manifest import _preprocess, preprocess_fields
+from svertka.bundle.manifest import _preprocess
 from svertka.config import RunConfig
 from svertka.data import ranges, scan
 from svertka.data.decode import decode, load, load_noted
@@ -326,14 +326,14 @@ def test_spans_read_back_from_a_run_folder() -> None:
 
 def test_what_knows_8_bits_only_keeps_its_hash() -> None:
     assert (Preprocess().hash, Preprocess().pixels_hash) == ("525e601ba9d1733e", "1fe047b9079ebc29")
-    assert "ranges" not in preprocess_fields(Preprocess())["preprocess"]  # type: ignore[operator]
+    assert "ranges" not in Preprocess().as_fields()
 
 
 def test_manifest_keeps_ranges() -> None:
     preprocess = Preprocess(ranges=(ValueRange(mode="I", low=-160, high=240, window=True),))
     assert preprocess.hash != Preprocess().hash
-    manifest = json.loads(json.dumps(preprocess_fields(preprocess)))
-    assert _preprocess(manifest, Path("manifest.json")) == preprocess
+    fields = json.loads(json.dumps(preprocess.as_fields()))
+    assert _preprocess(fields, preprocess.hash, Path("manifest.json")) == preprocess
 
 
 @pytest.mark.parametrize(
@@ -358,4 +358,4 @@ def test_manifest_refuses_wrong_ranges(wrong: object) -> None:
     fields = asdict(Preprocess()) | {"ranges": wrong}
     fields = json.loads(json.dumps(fields | {"mean": [0.5] * 3, "std": [0.5] * 3}))
     with pytest.raises(BundleError, match=r"manifest\.json: preprocess cannot be understood"):
-        _preprocess({"preprocess": fields, "preprocess_hash": "?"}, Path("manifest.json"))
+        _preprocess(fields, "?", Path("manifest.json"))

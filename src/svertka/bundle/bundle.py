@@ -17,24 +17,23 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka.bundle.classifier_graph import head_of
 from svertka.bundle.manifest import (
-    FORMAT,
     HASHED_FILES,
     MANIFEST,
     MODEL,
     TRAINING_HASHES,
     WEIGHTS,
+    ModelFacts,
     file_facts,
-    port_fields,
-    preprocess_fields,
+    manifest_fields,
     read_manifest,
 )
 from svertka.bundle.parity import compare, tolerance
@@ -43,7 +42,7 @@ from svertka.inference.backends import ONNX, open_graph, suitable
 from svertka.inference.check_graph import check_graph
 from svertka.inference.onnxruntime_session import DISTANCE, PROBABILITIES
 from svertka.inference.outputs import output_names
-from svertka.schema import Bundle, Conformal, Estimate, Novelty, Preprocess, Source
+from svertka.schema import Bundle, Parity, Preprocess
 from svertka.util.atomic_files import open_regular
 from svertka.util.version import __version__
 
@@ -61,20 +60,11 @@ def write_bundle(
     *,
     graph: "onnx.ModelProto",
     weights: Mapping[str, NDArray[np.generic]],
-    class_names: Sequence[str],
-    preprocess: Preprocess,
-    temperature: float,
     check_images_NSSC: NDArray[np.uint8],
     reference_NK: NDArray[np.floating],
     training_hashes: Iterable[str] = (),
-    sources: Sequence[Source] = (),
-    data_hash: str = "",
-    metrics: Mapping[str, Estimate] | None = None,
-    versions: Mapping[str, str] | None = None,
-    conformal: Conformal | None = None,
-    novelty: Novelty | None = None,
-    positive: str = "",
     threads: int = 0,
+    **facts: Unpack[ModelFacts],
 ) -> Bundle:
     """Writes a bundle after comparing its graph with the network that it was made from.
 
@@ -82,22 +72,13 @@ def write_bundle(
 
     Args:
         directory: of the bundle.
-        graph: the classifier graph, see ``graph.attach_head`` and ``graph.attach_distance``.
+        graph: the classifier graph, see ``classifier_graph.attach_head`` and ``attach_distance``.
         weights: parameters by name.
-        class_names: order of the probabilities.
-        preprocess: how files become the graph's input.
-        temperature: as it stands in the graph.
         check_images_NSSC: the user's own test images, prepared: uint8 [N, S, S, 3], N at least 1.
         reference_NK: the network's own probabilities of them (temperature applied).
         training_hashes: ``ImageRecord.pixel_hash`` of every image that the model was fitted to or chosen on.
-        sources: of weights and data, with licences.
-        data_hash: ``Catalog.hash``.
-        metrics: on the test images.
-        versions: of packages and machine, see ``runtime.versions``.
-        conformal: when to say "unsure"; None: never.
-        novelty: which of the graph's distances are far; None if it gives none.
-        positive: of two classes the one to be found; empty says nothing of it.
         threads: for the comparison; 0 means all processors.
+        facts: what the manifest says of the model, see ``ModelFacts``.
 
     Returns:
         The bundle, as it was read back and checked.
@@ -105,32 +86,17 @@ def write_bundle(
     Raises:
         BundleError: the two engines disagree, or the graph doesn't fit class names or preprocessing.
     """
-    model = _with_metadata(graph, class_names, preprocess)
+    model = _with_metadata(graph, facts["class_names"], facts["preprocess"])
     allowed_N = tolerance(model, head_of(graph), check_images_NSSC, threads)
-    parity = compare(open_graph(model, ONNX, threads), check_images_NSSC, reference_NK, allowed_N)
+    parity, engine = _compared(model, check_images_NSSC, reference_NK, allowed_N, threads)
     beside = _clear_beside(directory)
     try:
         (beside / MODEL).write_bytes(model)
         (beside / WEIGHTS).write_bytes(_safetensors(weights))
         hashes = sorted({value[:_HASH_DIGITS] for value in training_hashes})
         (beside / TRAINING_HASHES).write_text("".join(f"{value}\n" for value in hashes), encoding="ascii")
-        manifest = {
-            "format": FORMAT,
-            "svertka": __version__,
-            "class_names": list(class_names),
-            **preprocess_fields(preprocess),
-            "temperature": float(temperature),
-            **port_fields(preprocess.size_px, remembers=novelty is not None),
-            "novelty": asdict(novelty) if novelty else None,
-            "positive": positive,
-            "parity": asdict(parity),
-            "engine": _engine(model, preprocess.size_px, check_images_NSSC, reference_NK, allowed_N, threads),
-            "metrics": {name: asdict(estimate) for name, estimate in (metrics or {}).items()},
-            "sources": [asdict(source) for source in sources],
-            "data_hash": data_hash,
-            "versions": dict(versions or {}),
-            **({"conformal": asdict(conformal)} if conformal else {}),
-            "files": {name: _facts(beside / name) for name in HASHED_FILES},
+        manifest = manifest_fields(facts, parity, engine) | {
+            "files": {name: _facts(beside / name) for name in HASHED_FILES}
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False)
         (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -235,22 +201,22 @@ def was_trained_on(pixel_hash: str, hashes: frozenset[str]) -> bool:
     return pixel_hash[:_HASH_DIGITS] in hashes
 
 
-def _engine(
+def _compared(
     model: bytes,
-    size_px: int,
     images_NSSC: NDArray[np.uint8],
     reference_NK: NDArray[np.floating],
     allowed_N: NDArray[np.float64],
     threads: int,
-) -> str:
-    """The quicker engine, if it agrees with the network as ONNX Runtime does."""
-    engine = suitable(model, size_px)
+) -> tuple[Parity, str]:
+    """How closely ONNX Runtime agrees with the network, and the quicker engine, if it agrees as well."""
+    parity = compare(open_graph(model, ONNX, threads), images_NSSC, reference_NK, allowed_N)
+    engine = suitable(model, images_NSSC.shape[1])
     if engine != ONNX:
         try:
             compare(open_graph(model, engine, threads), images_NSSC, reference_NK, allowed_N)
         except BundleError:
-            return ONNX
-    return engine
+            engine = ONNX
+    return parity, engine
 
 
 def _with_metadata(graph: "onnx.ModelProto", class_names: Sequence[str], preprocess: Preprocess) -> bytes:

@@ -94,12 +94,12 @@ class Preprocess:
     @property
     def hash(self) -> str:
         """Hex digest that names this preprocessing in caches and manifests."""
-        return _digest(self.as_fields())
+        return digest(self.as_fields())
 
     @property
     def pixels_hash(self) -> str:
         """Hex digest of the part that decides the uint8 pixels (mean and std do not)."""
-        return _digest(
+        return digest(
             {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
             | ({"fill": self.mean} if self.resize == "pad" else {})
             | ({"crop_pct": self.crop_pct} if self.crop_pct != 1 else {})
@@ -107,7 +107,8 @@ class Preprocess:
         )
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Hex digest of plain values."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -223,7 +224,7 @@ class Catalog:
     def hash(self) -> str:
         """Hex digest of what was learnt from: every image's pixels, label and split."""
         rows = sorted((r.pixel_hash, self.class_names[r.label], r.split or "") for r in self.records)
-        return _digest([list(self.class_names), rows])
+        return digest([list(self.class_names), rows])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,18 +13,19 @@ Record = TypeVar("Record")
 _ACCEPTED: dict[Any, type] = {bool: bool, int: Integral, float: Real, str: str, Path: str}
 
 
-def from_dict(kind: type[Record], value: Any) -> Record:
+def from_dict(kind: type[Record], value: Any, name: str | None = None) -> Record:
     """Rebuilds what ``dataclasses.asdict`` and JSON have made of a record.
 
     Args:
         kind: a dataclass. Its fields are numbers, text, truth values, paths, literals, tuples, lists, dictionaries,
             other dataclasses, or any of these or None.
         value: a dictionary with its fields; those with a default may be missing. What is a record already is kept.
+        name: of the value, for messages; by default that of the dataclass.
 
     Raises:
         TypeError: a field is missing, unknown or of another type; the message says which.
     """
-    record: Record = _read(kind, value, kind.__name__)
+    record: Record = _read(kind, value, kind.__name__ if name is None else name)
     return record
 
 
@@ -44,11 +45,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return _read_record(kind, value, where)
     if not isinstance(value, _ACCEPTED[kind]) or (isinstance(value, bool) and kind is not bool):
-        _refuse(value, kind.__name__, where)
+        _refuse(value, _named(kind), where)
     try:
         return kind(value)
     except OverflowError:
-        _refuse(value, kind.__name__, where)
+        _refuse(value, _named(kind), where)
 
 
 def _read_items(kinds: tuple[Any, ...], value: Any, where: str) -> list[Any]:
@@ -76,13 +77,15 @@ def _read_record(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, kind):
         return value
     if not isinstance(value, Mapping):
-        _refuse(value, kind.__name__, where)
-    types = _types(kind)
-    if unknown := [name for name in value if name not in types]:
-        _refuse(value, f"{kind.__name__} (unknown: {', '.join(map(str, unknown))})", where)
-    if missing := [name for name in _required(kind) if name not in value]:
-        _refuse(value, f"{kind.__name__} (missing: {', '.join(missing)})", where)
-    return kind(**{name: _read(types[name], item, f"{where}.{name}") for name, item in value.items()})
+        _refuse(value, "dict", where)
+    types, within = _types(kind), f"{where}." if where else ""
+    for name in value:
+        if name not in types:
+            raise TypeError(f"{within}{name!s:.40} is unknown; expected {', '.join(types)}")
+    for name in _required(kind):
+        if name not in value:
+            raise TypeError(f"{within}{name} is missing; expected {_named(types[name])}")
+    return kind(**{name: _read(types[name], item, f"{within}{name}") for name, item in value.items()})
 
 
 @cache
@@ -95,5 +98,12 @@ def _required(kind: Any) -> list[str]:
     return [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
 
 
+def _named(kind: Any) -> str:
+    """A type as a message calls it."""
+    if is_dataclass(kind):
+        return "dict"
+    return "int or float" if kind is float else getattr(kind, "__name__", str(kind))
+
+
 def _refuse(value: object, expected: str, where: str) -> NoReturn:
-    raise TypeError(f"{where}: {value!r:.80} is no {expected}")
+    raise TypeError(f"{where} is {value!r:.80}; expected {expected}")
