@@ -17,15 +17,14 @@ from svertka.messages.translator import Translator
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods
 from svertka.report.card import render_card
-from svertka.report.charts import learning_charts
+from svertka.report.charts import learning_charts, precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
-from svertka.report.evaluation_charts import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.page import render
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
 from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Predictions, Rejection
-from svertka.viz.scales import Axis, path, round_ticks, spread
+from svertka.viz.axes import Axis, round_ticks, spread, thinned
 
 EN, RU = Translator("en"), Translator("ru")
 
@@ -134,10 +133,10 @@ def test_labels_are_moved_apart_in_order():
 
 
 def test_path_leaves_out_what_cannot_be_seen_but_keeps_the_ends():
-    xs, ys = list(np.linspace(0, 10, 1000)), [0.0] * 1000
-    assert path([0, 1], [2, 3.25]) == "M0.0,2.0L1.0,3.2"
-    thinned = path(xs, ys, tolerance_px=1)
-    assert thinned.startswith("M0.0,0.0") and thinned.endswith("L10.0,0.0") and thinned.count("L") <= 11
+    points = [(x, 0.0) for x in np.linspace(0, 10, 1000)]
+    assert thinned([(0, 2), (1, 3.25)], 1) == ((0, 2), (1, 3.25))
+    kept = thinned(points, 1)
+    assert kept[0] == (0, 0) and kept[-1] == (10, 0) and len(kept) <= 12
 
 
 # --- headline ---------------------------------------------------------------------------------------------------
@@ -476,7 +475,9 @@ def test_the_epoch_that_was_kept_is_shown_though_another_has_the_lower_plain_los
     assert "Lowest validation loss" not in loss.finding
     assert "in epoch 3, the one that was kept" in accuracy.finding
     assert "lowest" not in accuracy.finding + accuracy.reading
-    assert [[dot.r > 3 for dot in chart.lines[-1].dots] for chart in (loss, accuracy)] == 2 * [[False, False, True]]
+    assert [[dot.radius > 3 for dot in chart.panel.lines[-1].dots] for chart in (loss, accuracy)] == 2 * [
+        [False, False, True]
+    ]
 
 
 def test_a_first_epoch_that_was_kept_is_not_compared_with_itself():
@@ -498,28 +499,31 @@ def test_learning_curve_says_what_it_shows(history, words):
 def test_a_diverged_epoch_does_not_stop_the_curve():
     broken = replace(HISTORY[3], train_loss=float("nan"), val_loss=float("nan"))
     loss, _ = learning_charts(EN, (*HISTORY[:3], broken))
-    assert "in epoch 3" in loss.finding and "nan" not in loss.lines[0].path
+    assert "in epoch 3" in loss.finding and "nan" not in loss.svg
 
 
 @pytest.mark.parametrize("loss", [0.0, 1e-12, 1e20])
 def test_a_flat_curve_of_any_height_can_be_drawn(loss):
     flat = tuple(replace(row, train_loss=loss, val_loss=loss, val_accuracy=1.0) for row in HISTORY)
     for chart in learning_charts(EN, flat):
-        assert len({tick.px for tick in chart.y_ticks}) == len(chart.y_ticks) > 1
-        assert "nan" not in chart.lines[0].path
-    assert chart.y_ticks[-1].label == "100.0\u202f%"
+        values = [value for value, _ in chart.panel.y_ticks]
+        assert len(set(values)) == len(values) > 1
+        assert "nan" not in chart.svg
+    assert chart.panel.y_ticks[-1][1] == "100.0\u202f%"
 
 
 def test_phases_are_marked_where_they_change():
     changed = (replace(HISTORY[0], phase="head"), *HISTORY[1:])
-    assert [guide.label for guide in learning_charts(EN, changed)[0].guides] == ["all stages"]
+    assert learning_charts(EN, changed)[0].panel.guides == [(1.5, "all stages")]
 
 
 def test_curves_end_in_the_corners_and_name_their_area(run):
     roc, pr = roc_chart(EN, run.evaluation), precision_recall_chart(EN, run.evaluation)
     assert f"Area under the curve: {run.evaluation.roc[0].summary:.3f}" in roc.finding
-    assert roc.lines[-1].path.startswith("M44.0,300.0") and roc.lines[-1].path.endswith("L340.0,26.0")
-    assert pr.lines[0].style == "ideal" and pr.lines[0].path == "M44.0,163.0L340.0,163.0"  # half are dogs
+    (curve,) = re.findall(r'<polyline points="([^"]*)"[^>]*stroke="var\(--blue\)"', roc.svg)
+    assert curve.startswith("44.0,306.0 ") and curve.endswith(" 340.0,32.0")
+    guesser = pr.panel.lines[0]
+    assert guesser.dash and guesser.points == [(0, 0.5), (1, 0.5)]  # half are dogs
 
 
 def test_curves_of_equal_area_have_no_best_and_no_worst(run):

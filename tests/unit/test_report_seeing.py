@@ -15,6 +15,7 @@ from svertka.report.alerts import make_alerts
 from svertka.report.page import render
 from svertka.report.seeing import make_seeing
 from svertka.schema import ClassPair, Estimate
+from svertka.viz.drawing import ORANGE
 from svertka.viz.heatmap import feature_tile, filter_tile, overlay, viridis
 
 EN = Translator("en")
@@ -49,8 +50,8 @@ def test_an_image_that_is_gone_is_a_tile_that_says_so(run, tmp_path):
 
 def test_wrong_points_are_marked(run):
     chart = make_seeing(EN, run).map
-    marked = {line.style: [dot.title for dot in line.dots] for line in chart.lines}
-    assert marked["wrong"] == ["class1/image000.png: dog → cat"]
+    marked = {line.colour: [dot.title for dot in line.dots] for line in chart.panel.lines}
+    assert marked[ORANGE] == ["class1/image000.png: dog → cat"]
     assert chart.finding == "2 test images, 1 of them wrongly named."
 
 

@@ -16,8 +16,8 @@ from svertka.evaluate.intervals import difference, share
 from svertka.lab.small_images import Images
 from svertka.lab.training_loop import Recipe, Scale, images_seen, sgd, train, train_step
 from svertka.schema import Advanced, Estimate, Event, EventSink, StepStarted, ignore_events
-from svertka.viz.drawing import Drawing
-from svertka.viz.line_chart import BLUE, ORANGE, Line, Panel, chart
+from svertka.viz.drawing import BLUE, ORANGE, Drawing
+from svertka.viz.line_chart import Line, Panel, chart
 
 SHALLOW, DEEP = 20, 56
 KINDS = {"plain": "plain", "residual": "ResNet"}

@@ -23,8 +23,8 @@ from svertka.lab.small_images import SIDE_PX, Images
 from svertka.lab.training_loop import Epoch, Recipe, adam, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
 from svertka.util import runtime
-from svertka.viz.drawing import Drawing
-from svertka.viz.line_chart import COLOURS, Line, Panel, chart
+from svertka.viz.drawing import COLOURS, Drawing
+from svertka.viz.line_chart import Line, Panel, chart
 
 DEEP = 8
 """Layers from which on a network that nothing normalises is trained by ``gentle_adam``.

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from svertka.evaluate.intervals import share
 from svertka.messages.translator import Translator, has_width
 from svertka.schema import Comparison, Estimate, LeaderboardRow, Versus
+from svertka.viz.axes import Axis, round_ticks, vertical_grid
 from svertka.viz.drawing import INK, LINE, MUTED, Disc, Drawing, Path_, Shape, Words, text_width
-from svertka.viz.scales import Axis, round_ticks
 
 _ROW, _TOP, _PANEL, _GAP = 46.0, 112.0, 250.0, 72.0
 _COLOURS = {"better": "#047857", "worse": "#be123c", "no difference shown": "#6b7280"}
@@ -77,15 +77,17 @@ def _axis(spans: Sequence[tuple[float, float]], start: float, least: float, most
 
 
 def _grid(axis: Axis, bottom: float, *, signed: bool) -> Iterator[Shape]:
-    for value in round_ticks(axis.low, axis.high, 4):
-        if not axis.low - 1e-9 <= value <= axis.high + 1e-9:
-            continue
-        zero = signed and abs(value) < 1e-9
-        x, colour = axis.at(value), LINE if zero else "#e5e7eb"
-        yield Path_(points=((x, _TOP - 6), (x, bottom)), stroke=colour, width=1.5 if zero else 1)
+    def label(value: float) -> str:
         digits = 0 if abs(100 * value - round(100 * value)) < 1e-6 else 1
-        text = _signed(value, digits) if signed and not zero else f"{100 * value:.{digits}f}"
-        yield Words(x=x, y=bottom + 18, text=text + ("" if signed else " %"), size=11, anchor="middle", fill=MUTED)
+        if signed:
+            return "0" if abs(value) < 1e-9 else _signed(value, digits)
+        return f"{100 * value:.{digits}f} %"
+
+    ticks = round_ticks(axis.low, axis.high, 4)
+    inside = [value for value in ticks if axis.low - 1e-9 <= value <= axis.high + 1e-9]
+    yield from vertical_grid(axis, [(value, label(value)) for value in inside], _TOP - 6, bottom)
+    if signed:
+        yield Path_(points=((axis.at(0), _TOP - 6), (axis.at(0), bottom)), stroke=LINE)
 
 
 def _mark(axis: Axis, estimate: Estimate, y: float, colour: str, text: str) -> Iterator[Shape]:

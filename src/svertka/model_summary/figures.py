@@ -7,7 +7,8 @@ from pathlib import Path
 from svertka.errors import NotFoundError
 from svertka.model_summary.comparison_table import Entry
 from svertka.model_summary.summary import by_times
-from svertka.viz.drawing import LINE, MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
+from svertka.viz.axes import Axis, bottom_axis, horizontal_grid
+from svertka.viz.drawing import MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
 
 COLOURS = {
     "LeNet": "#6b7280", "AlexNet": "#b45309", "VGG": "#be123c", "ResNet": "#1d4ed8", "DenseNet": "#047857",
@@ -16,6 +17,7 @@ COLOURS = {
 
 
 _Rect = tuple[float, float, float, float]  # left, top, right, bottom
+_PLOT: _Rect = (70.0, 84.0, 830.0, 490.0)
 
 FILES = ("accuracy.svg", "accuracy.png", "timeline.svg", "timeline.png")
 
@@ -36,18 +38,6 @@ def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
 def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
     """Accuracy on ImageNet over work, each network a disc whose area is its parameters."""
     shown = [e for e in entries if e.accuracy and e.accuracy.data.startswith("ImageNet")]
-    width, height, left, right, top, bottom = 860.0, 560.0, 70.0, 830.0, 84.0, 490.0
-    work = [math.log10(entry.multiply_adds) for entry in shown] or [9.0]
-    top1 = [entry.accuracy.top1_percent for entry in shown if entry.accuracy] or [70.0]
-    x_low, x_high = min(work) - 0.3, max(work) + 0.3
-    y_low, y_high = 5 * math.floor((min(top1) - 3) / 5), 5 * math.ceil((max(top1) + 3) / 5)
-
-    def x_of(value: float) -> float:
-        return left + (math.log10(value) - x_low) / (x_high - x_low) * (right - left)
-
-    def y_of(value: float) -> float:
-        return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
-
     sizes = {by_times(entry.input_CHW) for entry in shown}
     what = (
         f"ImageNet top-1, input {' or '.join(sorted(sizes))}, one crop unless it is said otherwise. "
@@ -56,48 +46,59 @@ def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
         else "Nothing to draw: accuracies are published of other inputs, other stems or other data."
     )
     left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
+    left, top, *_ = _PLOT
     shapes: list[Shape] = [
         Words(x=left, y=30, text="Accuracy over work", size=18, bold=True),
         Words(x=left, y=50, text=what, fill=MUTED),
-        Words(
-            x=left,
-            y=68,
-            text=f"No figure on ImageNet: {left_out}." if left_out else "",
-            fill=MUTED,
-        ),
+        Words(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
     ]
-    if not shown:  # the axes would be empty
-        return Drawing(width=width, height=top + 10, title="Accuracy over multiply-adds", shapes=shapes)
-    for value in range(y_low, y_high + 1, 5):
-        shapes.append(Path_(points=((left, y_of(value)), (right, y_of(value))), stroke="#e5e7eb", width=1))
-        shapes.append(Words(x=left - 8, y=y_of(value) + 4, text=f"{value} %", size=11, anchor="end", fill=MUTED))
-    for value in (v * 10**p for p in range(6, 13) for v in (1, 2, 5)):
-        if x_low <= math.log10(value) <= x_high:
-            shapes.append(Path_(points=((x_of(value), bottom), (x_of(value), bottom + 5)), stroke=LINE, width=1))
-            shapes.append(Words(x=x_of(value), y=bottom + 20, text=_short(value), size=11, anchor="middle", fill=MUTED))
-    shapes.append(Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"))
-    shapes.append(Disc(x=right - 118, y=bottom + 40, radius=_radius(25e6), fill="#f3f4f6", stroke=MUTED))
-    shapes.append(Words(x=right, y=bottom + 44, text="25 M parameters", size=11, anchor="end", fill=MUTED))
+    if shown:  # else the axes would be empty
+        shapes += _accuracy_plot(shown)
+    return Drawing(width=860.0, height=560.0 if shown else top + 10, title="Accuracy over multiply-adds", shapes=shapes)
+
+
+def _accuracy_plot(shown: Sequence[Entry]) -> list[Shape]:
+    left, top, right, bottom = _PLOT
+    work = [math.log10(entry.multiply_adds) for entry in shown]
+    top1 = [entry.accuracy.top1_percent for entry in shown if entry.accuracy]
+    low, high = 5 * math.floor((min(top1) - 3) / 5), 5 * math.ceil((max(top1) + 3) / 5)
+    x_axis = Axis(low=min(work) - 0.3, high=max(work) + 0.3, start_px=left, end_px=right)
+    y_axis = Axis(low=low, high=high, start_px=bottom, end_px=top)
+    amounts = [(math.log10(v * 10**p), _short(v * 10**p)) for p in range(6, 13) for v in (1, 2, 5)]
+    x_ticks = [tick for tick in amounts if x_axis.low <= tick[0] <= x_axis.high]
+    shapes: list[Shape] = [
+        *horizontal_grid(y_axis, [(value, f"{value} %") for value in range(low, high + 1, 5)], left, right, 11),
+        *bottom_axis(x_axis, x_ticks, bottom, 11),
+        Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"),
+        Disc(x=right - 118, y=bottom + 40, radius=_radius(25e6), fill="#f3f4f6", stroke=MUTED),
+        Words(x=right, y=bottom + 44, text="25 M parameters", size=11, anchor="end", fill=MUTED),
+    ]
     marks = sorted(shown, key=lambda entry: -entry.parameters)
-    taken: list[_Rect] = []
-    discs: list[Disc] = []
-    for entry in marks:
-        assert entry.accuracy
-        x, y, colour = x_of(entry.multiply_adds), y_of(entry.accuracy.top1_percent), _colour(entry)
-        radius = _radius(entry.parameters)
-        tip = f"{entry.architecture.title}: {entry.accuracy.top1_percent:.1f} %, {entry.parameters:,} parameters"
-        discs.append(Disc(x=x, y=y, radius=radius, fill=_tint(colour), stroke=colour, title=tip))
-        taken.append((x - 4, y - 4, x + 4, y + 4))
+    discs = [_disc(entry, x_axis, y_axis) for entry in marks]
+    taken: list[_Rect] = [(disc.x - 4, disc.y - 4, disc.x + 4, disc.y + 4) for disc in discs]
     shapes += discs
     for entry, disc in zip(marks, discs, strict=True):
         assert entry.accuracy
         colour = _colour(entry)
         how = f" ({entry.accuracy.weights})" if entry.accuracy.kind == "paper" else ""
         text = f"{entry.architecture.title}{how}"
-        at = _free_place(disc, discs, text_width(text, 12), taken, (left, top, right, bottom))
+        at = _free_place(disc, discs, text_width(text, 12), taken, _PLOT)
         shapes.append(Disc(x=disc.x, y=disc.y, radius=2.5, fill=colour))
         shapes.append(Words(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
-    return Drawing(width=width, height=height, title="Accuracy over multiply-adds", shapes=shapes)
+    return shapes
+
+
+def _disc(entry: Entry, x_axis: Axis, y_axis: Axis) -> Disc:
+    assert entry.accuracy
+    top1, colour = entry.accuracy.top1_percent, _colour(entry)
+    return Disc(
+        x=x_axis.at(math.log10(entry.multiply_adds)),
+        y=y_axis.at(top1),
+        radius=_radius(entry.parameters),
+        fill=_tint(colour),
+        stroke=colour,
+        title=f"{entry.architecture.title}: {top1:.1f} %, {entry.parameters:,} parameters",
+    )
 
 
 def _radius(parameters: float) -> float:

@@ -9,9 +9,8 @@ from svertka.messages.translator import Translator
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
-from svertka.report.charts import learning_charts
+from svertka.report.charts import learning_charts, precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
-from svertka.report.evaluation_charts import precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.phases import make_phases

@@ -11,17 +11,17 @@ from PIL import Image
 from svertka.data import decode
 from svertka.errors import ImageRejected
 from svertka.messages.translator import Translator
-from svertka.report.charts import Chart, Dot, Key, Line
+from svertka.report.charts import Chart, LegendEntry
 from svertka.report.dataset import Sample, picture_problem
 from svertka.report.explained import ExplainedView, make_explained
 from svertka.report.thumbnails import Thumbnail
 from svertka.schema import FeatureMap, Patch, Preprocess, RunRecord, SanityCheck, ShortcutProbe, StagePatches
+from svertka.viz.drawing import AMBER, BLUE, GREEN, LINE, ORANGE, PINK
 from svertka.viz.heatmap import bar_style, data_address
-from svertka.viz.scales import Axis
+from svertka.viz.line_chart import Dot, Line, Panel
 
 _PATCH_PX = 112
-_COLOURS = 4  # classes with a colour of their own; s5 is kept for wrong answers
-_MAP_PX = 348
+_CLASS_COLOURS = (BLUE, GREEN, PINK, AMBER)  # orange is kept for wrong answers
 _PAIRS_SHOWN = 5
 
 Pixels = NDArray[np.uint8]
@@ -140,39 +140,33 @@ def _patch(tr: Translator, patch: Patch, images: _Images) -> Sample:
 
 
 def _map(tr: Translator, found: FeatureMap, names: Sequence[str]) -> Chart:
-    axes = [_axis(values, flip) for values, flip in ((found.x, False), (found.y, True))]
-    styles = [f"s{1 + label % _COLOURS}" if len(names) <= _COLOURS else "grey" for label in range(len(names))]
-    dots: dict[str, list[Dot]] = {style: [] for style in [*dict.fromkeys(styles), "wrong"]}
+    """Every test image as a dot: coloured by class where there are few, and those that are named wrongly on top."""
+    few = len(names) <= len(_CLASS_COLOURS)
+    colours = _CLASS_COLOURS[: len(names)] if few else (LINE,) * len(names)
+    dots: dict[str, list[Dot]] = {colour: [] for colour in [*colours, ORANGE]}
     for x, y, label, said, path in zip(found.x, found.y, found.labels, found.predicted, found.paths, strict=True):
         wrong = label != said
         title = f"{path}: {names[label]}" + (f" → {names[said]}" if wrong else "")
-        dots["wrong" if wrong else styles[label]].append(
-            Dot(x=axes[0].at(x), y=axes[1].at(y), r=3.6 if wrong else 2.6, title=title)
+        dots[ORANGE if wrong else colours[label]].append(
+            Dot(x=x, y=y, radius=3.6 if wrong else 2.6, title=title, edge=wrong)
         )
-    wrong_count = len(dots["wrong"])
-    legend = [Key(style=styles[label], name=name, value="") for label, name in enumerate(names)]
-    legend = legend if len(names) <= _COLOURS else [Key(style="grey", name=tr("seeing.map.right"), value="")]
+    wrong_count = len(dots[ORANGE])
+    lines = {
+        colour: Line(name="", points=[(dot.x, dot.y) for dot in members], colour=colour, width=0, dots=members)
+        for colour, members in dots.items()
+    }
+    legend = [LegendEntry(line=lines[colour], name=name, value="") for colour, name in zip(colours, names, strict=True)]
+    if not few:
+        legend = [LegendEntry(line=lines[LINE], name=tr("seeing.map.right"), value="")]
+    legend.append(LegendEntry(line=lines[ORANGE], name=tr("seeing.map.wrong"), value=tr.count(wrong_count)))
     return Chart(
         id="feature-map",
         title=tr("seeing.map.title"),
         finding=tr("seeing.map.finding", n=len(found.x), wrong=wrong_count),
         reading=tr("seeing.map.reading", value=tr.decimal(found.trustworthiness, 2)),
-        x_label="",
-        y_label="",
-        x_ticks=(),
-        y_ticks=(),
-        lines=tuple(Line(path="", style=style, dots=tuple(members)) for style, members in dots.items()),
-        legend=(*legend, Key(style="wrong", name=tr("seeing.map.wrong"), value=tr.count(wrong_count))),
-        left_px=4,
-        top_px=4,
-        bottom_px=_MAP_PX,
+        panel=Panel(lines=list(lines.values()), x_label="", y_label="", x_ticks=(), y_ticks=()),
+        legend=legend,
     )
-
-
-def _axis(values: Sequence[float], flip: bool) -> Axis:
-    low, high = min(values), max(values)
-    ends = (12.0, _MAP_PX - 8.0)
-    return Axis(low=low, high=max(high, low + 1e-6), start_px=ends[flip], end_px=ends[not flip])
 
 
 # --- doubts -----------------------------------------------------------------------------------------------------

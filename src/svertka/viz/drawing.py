@@ -1,5 +1,6 @@
 """Drawings as lists of shapes, written as SVG or, with Pillow, as PNG. Lengths are pixels of the SVG; y points down."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,7 +18,15 @@ _PNG_SCALE, _SMOOTH = 2, 2  # pixels of the PNG to one of the SVG; and how much 
 _IN_PILLOWS_FONT = str.maketrans({"×": "x", "−": "-", "⌈": "", "⌉": ""})
 MARKS = (b"tEXtSoftware\0svertka", b"<metadata>Software: svertka</metadata>")
 """What stands near the beginning of every PNG and every SVG of ours, so that a verb knows them from the user's own."""
-INK, MUTED, LINE, PAPER = "#1f2937", "#6b7280", "#9ca3af", "#ffffff"
+INK, MUTED, LINE, GRID, PAPER = "#1f2937", "#6b7280", "#9ca3af", "#e5e7eb", "#ffffff"
+# Okabe and Ito's colours (Color Universal Design, 2008), which people with any kind of colour vision tell apart.
+BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER)
+# The variables of a page (report/templates/style.css.j2) that stand for these colours there, in light and dark.
+_OF_A_PAGE = {
+    INK: "ink", MUTED: "muted", LINE: "grey", GRID: "rule", PAPER: "paper",
+    BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink", AMBER: "gold",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,12 +57,16 @@ class Disc:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Path_:
-    """Straight lines through points; an arrow points along the last one."""
+    """Straight lines through points; an arrow points along the last one.
+
+    ``dash`` has lengths of strokes and gaps, as in SVG; a PNG shows the line whole.
+    """
 
     points: tuple[tuple[float, float], ...]
     stroke: str = LINE
     width: float = 1.5
     arrow: bool = False
+    dash: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,13 +138,37 @@ def save_png(image: "Image.Image", path: Path) -> None:
 def to_svg(drawing: Drawing) -> str:
     """The drawing as one self-contained SVG document."""
     size = f'width="{drawing.width:.0f}" height="{drawing.height:.0f}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {_view_box(drawing)}'
     body = "\n".join(_svg(shape) for shape in drawing.shapes)
     return (
         f'{head} role="img" font-family="Inter, Segoe UI, Helvetica, Arial, sans-serif">\n'
         f"<title>{escape(drawing.title)}</title>\n{MARKS[1].decode()}\n"
         f'<rect width="100%" height="100%" fill="{PAPER}"/>\n{body}\n</svg>\n'
     )
+
+
+def inline_svg(drawing: Drawing, name: str) -> str:
+    """The drawing as an element of a page: as wide as its place, in the page's colours, its title under an id.
+
+    Args:
+        drawing: with a title that says all that matters to those who cannot see it; without one it is decoration.
+        name: of the figure on its page; the title's id is made of it.
+    """
+    body = "\n".join(_svg(shape) for shape in drawing.shapes)
+    coloured = re.sub(r'(fill|stroke)="(#[0-9a-f]{6})"', _page_colour, body)  # quotes in text are escaped
+    if not drawing.title:
+        size = f'width="{drawing.width:.0f}" height="{drawing.height:.0f}"'
+        return f'<svg class="{name}" {size} aria-hidden="true">{coloured}</svg>'
+    title = f'<title id="{name}-title">{escape(drawing.title)}</title>'
+    return f'<svg {_view_box(drawing)} role="img" aria-labelledby="{name}-title">\n{title}\n{coloured}\n</svg>'
+
+
+def _page_colour(found: re.Match[str]) -> str:
+    return f'{found[1]}="var(--{_OF_A_PAGE[found[2]]})"' if found[2] in _OF_A_PAGE else found[0]
+
+
+def _view_box(drawing: Drawing) -> str:
+    return f'viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}"'
 
 
 def _svg(shape: Shape) -> str:
@@ -148,9 +185,10 @@ def _svg(shape: Shape) -> str:
             )
         case Path_():
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+            dash = f' stroke-dasharray="{shape.dash}"' if shape.dash else ""
             line = (
                 f'<polyline points="{points}" fill="none" stroke="{shape.stroke}" stroke-width="{shape.width:g}" '
-                'stroke-linejoin="round"/>'
+                f'stroke-linejoin="round"{dash}/>'
             )
             if not shape.arrow:
                 return line

@@ -1,8 +1,14 @@
-"""From data to pixels: axes, round ticks and SVG paths. Pure arithmetic, no drawing."""
+"""From data to pixels: axes, round ticks, and the grid that is drawn at them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from svertka.viz.drawing import GRID, LINE, MUTED, Path_, Shape, Words
+
+Point = tuple[float, float]
+Tick = tuple[float, str]
+"""A value on an axis, and what is written there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,12 +26,29 @@ class Axis:
         return self.start_px + (self.end_px - self.start_px) * min(1.0, max(0.0, share))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tick:
-    """A mark of an axis: where, and what is written there."""
+def horizontal_grid(y_axis: Axis, ticks: Sequence[Tick], left: float, right: float, text_px: float) -> Iterator[Shape]:
+    """A line across the plot at each tick, and its label to the left."""
+    for value, label in ticks:
+        y = y_axis.at(value)
+        yield Path_(points=((left, y), (right, y)), stroke=GRID, width=1)
+        yield Words(x=left - 8, y=y + 4, text=label, size=text_px, anchor="end", fill=MUTED)
 
-    px: float
-    label: str
+
+def vertical_grid(x_axis: Axis, ticks: Sequence[Tick], top: float, bottom: float) -> Iterator[Shape]:
+    """A line down the plot at each tick, and its label below."""
+    for value, label in ticks:
+        x = x_axis.at(value)
+        yield Path_(points=((x, top), (x, bottom)), stroke=GRID, width=1)
+        yield Words(x=x, y=bottom + 18, text=label, size=11, anchor="middle", fill=MUTED)
+
+
+def bottom_axis(x_axis: Axis, ticks: Sequence[Tick], bottom: float, text_px: float) -> Iterator[Shape]:
+    """A line below the plot, with a short mark and a label at each tick."""
+    for value, label in ticks:
+        x = x_axis.at(value)
+        yield Path_(points=((x, bottom), (x, bottom + 5)), stroke=LINE, width=1)
+        yield Words(x=x, y=bottom + 18, text=label, size=text_px, anchor="middle", fill=MUTED)
+    yield Path_(points=((x_axis.start_px, bottom), (x_axis.end_px, bottom)), stroke=LINE, width=1)
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
@@ -59,12 +82,11 @@ def spread(wanted: Sequence[float], distance: float, low: float, high: float) ->
     return placed
 
 
-def path(xs: Sequence[float], ys: Sequence[float], tolerance_px: float = 0.0) -> str:
-    """SVG path through pixel points; points closer than the tolerance to the last kept one are left out."""
-    kept: list[tuple[float, float]] = []
-    for index, (x, y) in enumerate(zip(xs, ys, strict=True)):
+def thinned(points: Sequence[Point], tolerance_px: float) -> tuple[Point, ...]:
+    """Points of a line without those that lie closer than the tolerance to the last kept one; both ends stay."""
+    kept: list[Point] = []
+    for index, (x, y) in enumerate(points):
         near = kept and abs(x - kept[-1][0]) + abs(y - kept[-1][1]) < tolerance_px
-        if near and index < len(xs) - 1:
-            continue
-        kept.append((x, y))
-    return "".join(f"{'L' if index else 'M'}{x:.1f},{y:.1f}" for index, (x, y) in enumerate(kept))
+        if not near or index == len(points) - 1:
+            kept.append((x, y))
+    return tuple(kept)
