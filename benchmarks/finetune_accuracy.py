@@ -1,4 +1,4 @@
-"""Test accuracy of ``svertka train --strategy finetune`` on the public ELPV split: mean of three seeds, all cores.
+"""Test accuracy of ``svertka train --strategy lp-ft`` on the public ELPV split: mean of three seeds, all cores.
 
 The comparison is the VGG-19 that the data set's authors fine-tuned (Deitsch et al. 2019, arXiv 1807.02894): accuracy
 0.884 and ROC AUC 0.944 with 140 million parameters on their own 75/25 split. Our split is another one of the same
@@ -25,13 +25,13 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", type=Path, help="finished run folders on the public split")
     options = parser.parse_args()
     busy, results, minutes = load(), [], []
-    command = f"svertka train DATA --strategy finetune --minutes {options.minutes:g} --seed 0, 1, 2"
+    command = f"svertka train DATA --strategy lp-ft --minutes {options.minutes:g} --seed 0, 1, 2"
     for run_folder in options.runs or ():
         results.append(test_metrics(run_folder))
         costs = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))["costs"]
         minutes.append(sum(cost["seconds"] for cost in costs) / 60)
         config = tomllib.loads((run_folder / "config.toml").read_text(encoding="utf-8"))
-        command = f"svertka train DATA --strategy finetune --config (size_px = {config['size_px']}), seeds 0, 1, 2"
+        command = f"svertka train DATA --strategy lp-ft --config (size_px = {config['size_px']}), seeds 0, 1, 2"
     with scratch() as folder:
         data = subset(public_split(), folder / "tiny", 20) if options.tiny else public_split()
         for seed in () if options.runs else range(1 if options.tiny else options.rounds):
@@ -39,7 +39,7 @@ def main() -> None:
             done = svertka(
                 "train",
                 data,
-                *("--out", run_folder, "--strategy", "finetune", "--minutes", options.minutes, "--seed", seed),
+                *("--out", run_folder, "--strategy", "lp-ft", "--minutes", options.minutes, "--seed", seed),
                 cache=folder / "cache",
                 one_core=False,
             )

@@ -21,7 +21,7 @@ from svertka.features.extractor import open_engine
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_probe import fit_probe
 from svertka.schema import Predictions
-from svertka.training.candidates import unseen
+from svertka.training.probe import cross_validated
 from svertka.util import runtime
 
 TRAIN, VAL = 100, 30
@@ -86,7 +86,7 @@ def try_one(table: FeatureTable, classes: int, seed: int) -> dict[str, tuple[flo
         for part in (val, fresh)
     ]
     temperatures = {
-        "svertka": fit_temperature(said[0], *unseen(fitted, train, ("",) * len(train), names)),
+        "svertka": fit_temperature(said[0], *cross_validated(fitted, train, ("",) * len(train), names)),
         "likelihood": by_likelihood(said[0]),
     }
     plain = losses(said[1], 1.0).mean()

@@ -9,7 +9,7 @@ Peers, on the same images: the same distance on the features of the last stage a
 neighbours (Sun et al. 2022, arXiv 2204.06507) usually look; and the model's own confidence (Hendrycks & Gimpel 2017,
 arXiv 1610.02136).
 
-``--tuned RUN`` also judges a finished run of ``svertka train --strategy finetune`` on the public split.
+``--tuned RUN`` also judges a finished run of ``svertka train --strategy lp-ft`` on the public split.
 """
 
 import json

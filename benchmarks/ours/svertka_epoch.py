@@ -1,7 +1,7 @@
 """One fine-tuning epoch of svertka's own loop. Prints one line of JSON: seconds (training and validation), losses.
 
 As in a run, images were decoded by the scan before; the loop, its augmentation, weight averaging, validation and
-checkpoint are those of ``svertka train --strategy finetune``. The head starts at zero; its values cost no time.
+checkpoint are those of ``svertka train --strategy lp-ft``. The head starts at zero; its values cost no time.
 
 Usage: svertka_epoch.py FOLDER
 """
@@ -45,7 +45,7 @@ def main() -> None:
     )
     task = Task(
         backbone=backbone,
-        strategy=make_strategy("finetune", FineTune().with_epochs(1), len(backbone.stages)),
+        strategy=make_strategy("lp-ft", FineTune().with_epochs(1), len(backbone.stages)),
         train=ImageSource.of(catalog, split.train, store),
         val=ImageSource.of(catalog, split.val, store),
         seed=0,

@@ -5,6 +5,7 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +19,7 @@ from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.folds import make_folds
 from svertka.data.listing import Listing
-from svertka.data.pixels import PixelStore, cache_dir
-from svertka.data.ranges import decide
+from svertka.data.pixels import cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
@@ -35,7 +35,7 @@ from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_probe import ENOUGH, check_order, stratified
 from svertka.features.ood import POINTS, Neighbourhood, ood_notice
 from svertka.messages import sentences
-from svertka.model_selection.select import Selection, TrainedClassifier, TrainingJob, learn
+from svertka.model_selection.select import Selection, learn
 from svertka.report import build_report, write_card
 from svertka.runs import folder as run_folder
 from svertka.runs.log import Failure, StepLog, going_on, tell_unfinished
@@ -48,6 +48,7 @@ from svertka.schema import (
     Insight,
     Notice,
     Novelty,
+    OrderCheck,
     Predictions,
     RunRecord,
     RunStarted,
@@ -55,6 +56,9 @@ from svertka.schema import (
     SplitName,
     ignore_events,
 )
+from svertka.training.ensemble import Ensemble
+from svertka.training.job import TrainingJob
+from svertka.training.trained import TrainedClassifier
 from svertka.util import runtime
 from svertka.util.atomic_files import write_text
 
@@ -62,6 +66,37 @@ CHECKED_IMAGES = 32
 """Test images on which a bundle's two engines are compared; more find nothing new and cost time."""
 
 PACKAGES = ("svertka", "numpy", "pillow", "onnxruntime", "torch", "torchvision", "timm", "onnx", "scikit-learn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """What the test images said of the classifier, and how it judges images to come.
+
+    Attributes:
+        test: predictions on the test images.
+        evaluation: of them.
+        conformal: when an answer is "unsure", from the validation images; None where they are too few.
+        known: some training images, as features.
+        novelty: how far from them the validation images lie.
+        notices: what a reader must know besides.
+    """
+
+    test: Predictions
+    evaluation: Evaluation
+    conformal: Conformal | None
+    known: Neighbourhood
+    novelty: Novelty
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """How a run began: the command, when (ISO 8601), at which monotonic time, and whether an earlier one goes on."""
+
+    command: str
+    started: str
+    clock: float
+    resumed: bool
 
 
 def run(
@@ -120,10 +155,47 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     """The steps, one after the other."""
     log = StepLog(folder / run_folder.LOG, on_event)
     log(RunStarted(str(folder)))
-    started, clock = datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic()
-    process = runtime.setup(config.threads)
-    cache = cache_dir()
+    begun = _Begun(command, datetime.now(UTC).astimezone().isoformat(timespec="seconds"), time.monotonic(), resumed)
+    experiment, begun = _open(config, folder, log, begun)
+    tables, order = _features(experiment, log)
+    with log.step("learn") as step:
+        passes = looks(len(experiment.split.test))
+        job = TrainingJob(
+            experiment=experiment, tables=tables, folder=folder, started=begun.clock, explaining_passes=passes
+        )
+        selection = learn(job, log)
+        step.summary = sentences(*selection.decision.reasons)
+    with log.step("judge") as step:
+        result = judge(selection, experiment)
+        save_predictions(result.test, folder / run_folder.PREDICTIONS, temperature=result.evaluation.temperature)
+        accuracy = result.evaluation.metrics["accuracy"]
+        step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
+    failures: list[Failure] = []
+    bundle, insight = None, None
+    with log.step("hand over") as step, going_on(failures, step, _failed("not_handed_over"), "writing the bundle"):
+        bundle = hand_over(selection, result, experiment, folder / run_folder.BUNDLE)
+        apart = bundle.parity.max_probability_difference
+        step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
+    if bundle:
+        with log.step("explain") as step, going_on(failures, step, _failed("not_explained")):
+            insight = explain(selection, result, bundle, experiment)
+            step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
+    record = _record(folder, begun, experiment, selection, result)
+    notices = (*(failure.notice for failure in failures), *record.notices)
+    record = replace(
+        record,
+        order=order,
+        parity=bundle.parity if bundle else None,
+        insight=insight,
+        costs=tuple(log.costs),
+        notices=notices,
+    )
+    return _report(record, folder, log, failures)
 
+
+def _open(config: RunConfig, folder: Path, log: StepLog, begun: _Begun) -> tuple[Experiment, _Begun]:
+    """The network, the images, and which of them train, choose and judge; all as an earlier start of the run had it."""
+    process, cache = runtime.setup(config.threads), cache_dir()
     with log.step("backbone") as step:
         engine = open_engine(config, cache, process.threads, log)
         step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
@@ -135,87 +207,73 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         split = make_split(catalog, config)
         if config.folds:  # too many of them are refused before anything is done
             make_folds(catalog, split, config.folds, config.val_fraction)
-        command, started = run_folder.begin(folder, config, catalog, split, command, started)
+        command, started = run_folder.begin(folder, config, catalog, split, begun.command, begun.started)
         run_folder.save_catalog(folder, catalog)
         run_folder.save_split(folder, catalog, split)
         step.summary = describe_split(split)
-    catalog = decide(catalog, (*split.train, *split.val), config)
-    engine = engine.seeing(catalog.ranges)
-    for notice in (*catalog.notices, *split.notices):
+    experiment = Experiment.of(config, engine, catalog, split, cache)
+    for notice in (*experiment.catalog.notices, *split.notices):
         log(notice)
+    return experiment, replace(begun, command=command, started=started)
 
-    experiment = Experiment(
-        config=config,
-        engine=engine,
-        catalog=catalog,
-        split=split,
-        store=PixelStore(cache, engine.preprocess),
-        cache=cache,
-    )
+
+def _features(experiment: Experiment, log: StepLog) -> tuple[dict[SplitName, FeatureTable], OrderCheck | None]:
+    """Features of the images to learn from, and whether their order tells the classes."""
+    engine, split, cache = experiment.engine, experiment.split, experiment.cache
     with log.step("features", len(split.train) + len(split.val)) as step:
         tables: dict[SplitName, FeatureTable] = {"train": extract(engine, experiment.sources["train"], cache, log)}
         tables["val"] = extract(engine, experiment.sources["val"], cache, log.after(len(split.train)))
-        order = check_order(tables, catalog, split, config.seed)
+        order = check_order(tables, experiment.catalog, split, experiment.config.seed)
         step.summary = f"{sum(tables['train'].widths)} an image"
     if experiment.store.damaged:
         log(Notice("cached_pixels_damaged", {"n": experiment.store.damaged}, level="warning"))
-    with log.step("learn") as step:
-        job = TrainingJob(
-            experiment=experiment, tables=tables, folder=folder, started=clock, explaining_passes=looks(len(split.test))
-        )
-        selection = learn(job, log)
-        seen = selection.probe.out_of_fold
-        doubts = doubtful_labels(seen, selection.probe.temperature)
-        del tables, job
-        step.summary = sentences(*selection.decision.reasons)
-    with log.step("judge") as step:
-        result = judge(selection, experiment)
-        save_predictions(result.test, folder / run_folder.PREDICTIONS, temperature=result.evaluation.temperature)
-        accuracy = result.evaluation.metrics["accuracy"]
-        step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
-    failures: list[Failure] = []
-    bundle, insight = None, None
-    with log.step("hand over") as step, going_on(failures, step, _not_handed_over, "writing the bundle"):
-        bundle = hand_over(selection, result, experiment, folder / run_folder.BUNDLE)
-        apart = bundle.parity.max_probability_difference
-        step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
-    if bundle:
-        with log.step("explain") as step, going_on(failures, step, _not_explained):
-            insight = explain(selection, result, bundle, experiment)
-            step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
-    record = RunRecord(
+    return tables, order
+
+
+def _record(folder: Path, begun: _Begun, experiment: Experiment, selection: Selection, result: TestResult) -> RunRecord:
+    """What is known once the test images are judged."""
+    seen = selection.probe.out_of_fold
+    doubts = doubtful_labels(seen, selection.probe.temperature)
+    return RunRecord(
         name=folder.name,
-        command=command,
-        started=started,
-        config=config,
-        catalog=catalog,
-        split=split,
+        command=begun.command,
+        started=begun.started,
+        config=experiment.config,
+        catalog=experiment.catalog,
+        split=experiment.split,
         history=selection.chosen.history,
         phases=selection.chosen.phases,
         decision=selection.decision,
         evaluation=result.evaluation,
         test=result.test,
-        order=order,
-        parity=bundle.parity if bundle else None,
-        costs=tuple(log.costs),
-        sources=(engine.source,),
-        versions=runtime.versions(PACKAGES) | {"threads": str(process.threads)},
+        order=None,
+        parity=None,
+        costs=(),
+        sources=(experiment.engine.source,),
+        versions=runtime.versions(PACKAGES) | {"threads": str(experiment.engine.threads)},
         notices=(
-            *(failure.notice for failure in failures),
-            *catalog.notices,
-            *split.notices,
+            *experiment.catalog.notices,
+            *experiment.split.notices,
             *selection.notices,
             *([told_doubts(doubts, sum(map(len, seen)))] if doubts else []),
             *result.notices,
-            *([Notice("resumed")] if resumed else []),
+            *([Notice("resumed")] if begun.resumed else []),
         ),
-        insight=insight,
+        insight=None,
         doubts=doubts,
     )
+
+
+def _report(record: RunRecord, folder: Path, log: StepLog, failures: list[Failure]) -> RunRecord:
+    """Writes the report, the model card and the record.
+
+    Raises:
+        UnfinishedError: a step after judging failed.
+    """
     with log.step("report") as step:
-        with going_on(failures, step, _not_reported, "the report"):
+        with going_on(failures, step, _failed("not_reported"), "the report"):
             step.summary = str(build_report(record, folder / run_folder.REPORT))
-        with going_on(failures, step, _no_card, "the model card"):
+        with going_on(failures, step, _failed("no_card"), "the model card"):
             write_card(record, folder / run_folder.CARD)
     late = [failure.notice for failure in failures if failure.notice not in record.notices]
     run_folder.save_run(folder, replace(record, notices=(*late, *record.notices)))
@@ -224,41 +282,9 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
     return record
 
 
-def _not_handed_over(error: str) -> Notice:
-    return Notice("not_handed_over", {"error": error}, level="warning")
-
-
-def _not_explained(error: str) -> Notice:
-    return Notice("not_explained", {"error": error}, level="warning")
-
-
-def _not_reported(error: str) -> Notice:
-    return Notice("not_reported", {"error": error}, level="warning")
-
-
-def _no_card(error: str) -> Notice:
-    return Notice("no_card", {"error": error}, level="warning")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TestResult:
-    """What the test images said of the classifier, and how it judges images to come.
-
-    Attributes:
-        test: predictions on the test images.
-        evaluation: of them.
-        conformal: when an answer is "unsure", from the validation images; None where they are too few.
-        known: some training images, as features.
-        novelty: how far from them the validation images lie.
-        notices: what a reader must know besides.
-    """
-
-    test: Predictions
-    evaluation: Evaluation
-    conformal: Conformal | None
-    known: Neighbourhood
-    novelty: Novelty
-    notices: tuple[Notice, ...]
+def _failed(code: str) -> Callable[[str], Notice]:
+    """The warning that a step failed, given the error."""
+    return lambda error: Notice(code, {"error": error}, level="warning")
 
 
 def judge(selection: Selection, experiment: Experiment) -> TestResult:
@@ -301,9 +327,9 @@ def remember(chosen: TrainedClassifier, experiment: Experiment) -> tuple[Neighbo
 
     Of several networks only the first is asked: the others have learnt from its validation images.
     """
-    if chosen.members:
+    if isinstance(chosen, Ensemble):
         first = chosen.members[0]
-        known, novelty = remember(first.candidate, first.experiment)
+        known, novelty = remember(first.classifier, first.experiment)
         return known.padded(len(chosen.head.mean_D)), novelty
     train, val, seed = experiment.sources["train"], experiment.sources["val"], experiment.config.seed
     some = train.rows(stratified(train.labels, POINTS, seed, least=1))

@@ -40,7 +40,7 @@ def config(tmp_path_factory, shapes_folder):
         backbone="timm:test_efficientnet",
         weights="none",
         size_px=64,
-        strategy="finetune",
+        strategy="lp-ft",
         folds=FOLDS,
         minutes=60,
         threads=1,
@@ -104,7 +104,7 @@ def test_choices_are_made_on_images_that_a_network_has_not_seen(record, experime
     unseen = Predictions(
         logits_NK=logits_NK, labels_N=labels_N, paths=("",) * len(labels_N), class_names=catalog.class_names
     )
-    told = record.decision.val_scores["finetune"]
+    told = record.decision.val_scores["lp-ft"]
     assert told["accuracy"] == pytest.approx((predicted_labels(unseen) == labels_N).mean())
     p_NK = probabilities(unseen, record.evaluation.temperature)
     assert told["log_loss"] == pytest.approx(-np.log(p_NK[np.arange(len(labels_N)), labels_N]).mean(), abs=1e-4)
@@ -192,7 +192,7 @@ def test_a_network_of_a_fold_that_diverges_leaves_the_probe(config, tmp_path, mo
     def diverges(*given):
         raise TrainingError("training diverged in epoch 1")
 
-    monkeypatch.setattr("svertka.training.candidates.train", diverges)
+    monkeypatch.setattr("svertka.training.finetune.train", diverges)
     base = RunConfig(data=config.data, out=str(tmp_path / "auto"), size_px=32, threads=1, minutes=60, folds=FOLDS)
     record = run(replace(base, finetune=QUICK))
     assert record.decision.strategy == "probe"
@@ -206,5 +206,5 @@ def test_auto_keeps_what_wins_on_all_images_that_are_learnt_from(tmp_path, confi
     n = len(record.split.train) + len(record.split.val)
     (why,) = [reason for reason in record.decision.reasons if reason.code in ("gain_shown", "gain_not_shown")]
     assert why.values["n"] == n
-    averaged = "networks_averaged" if record.decision.strategy == "finetune" else "folds_averaged"
+    averaged = "networks_averaged" if record.decision.strategy == "lp-ft" else "folds_averaged"
     assert record.decision.reasons[-1].code == averaged

@@ -51,7 +51,7 @@ def test_advice_in_russian_and_as_json(place):
 
 def test_comparison_leaves_table_figures_and_picture(place):
     done = svertka(
-        place, "compare", "photos", "--strategies", "probe,finetune", "--folds", "2", "--minutes", "0.5",
+        place, "compare", "photos", "--strategies", "probe,lp-ft", "--folds", "2", "--minutes", "0.5",
         "--config", "tiny.toml", "--out", "ways",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -59,8 +59,8 @@ def test_comparison_leaves_table_figures_and_picture(place):
     names = {"comparison.csv", "comparison.json", "comparison.svg", "comparison.png"}
     assert {path.name for path in (place / "ways").iterdir()} == names
     rows = list(csv.DictReader((place / "ways/comparison.csv").read_text().splitlines()))
-    assert {row["name"] for row in rows} == {"probe", "finetune"}
-    (tuned,) = (row for row in rows if row["name"] == "finetune")
+    assert {row["name"] for row in rows} == {"probe", "lp-ft"}
+    (tuned,) = (row for row in rows if row["name"] == "lp-ft")
     assert tuned["versus_cheapest"] == "probe"
     assert tuned["verdict_against_cheapest"] in ("better", "worse", "no difference shown")
     assert "<svg" in (place / "ways/comparison.svg").read_text()
@@ -70,12 +70,12 @@ def test_what_has_no_time_is_said_and_the_probe_has_all_folds(place, tmp_path):
     recipe = FineTune(max_epochs=1, min_epochs=1, measure_flips=False)
     config = RunConfig(data=str(place / "photos"), size_px=32, threads=1, minutes=1e-4, finetune=recipe)
     kept = []
-    found = compare(config, make_contenders("probe,finetune", "", config.backbone), 3, tmp_path, keep=kept.append)
+    found = compare(config, make_contenders("probe,lp-ft", "", config.backbone), 3, tmp_path, keep=kept.append)
     by_name = {standing.name: standing for standing in found.standings}
     assert by_name["probe"].folds == (0, 1, 2)
     assert by_name["probe"].accuracy.n == found.images == 32
-    assert by_name["finetune"].folds == ()
-    assert by_name["finetune"].accuracy is None
+    assert by_name["lp-ft"].folds == ()
+    assert by_name["lp-ft"].accuracy is None
     assert not found.complete
     assert found.set_aside == 8
     assert [len(each.standings[0].folds) for each in kept] == [1, 2, 3]
@@ -123,9 +123,9 @@ def test_ctrl_c_keeps_what_was_judged(place):
 @pytest.mark.parametrize(
     ("strategies", "backbones", "names"),
     [
-        ("probe,finetune", "", ["probe", "finetune"]),
+        ("probe,lp-ft", "", ["probe", "lp-ft"]),
         ("", "resnet18,resnet34", ["resnet18", "resnet34"]),
-        ("probe,finetune", "vgg11,resnet18", ["vgg11 probe", "vgg11 finetune", "resnet18 probe", "resnet18 finetune"]),
+        ("probe,lp-ft", "vgg11,resnet18", ["vgg11 probe", "vgg11 lp-ft", "resnet18 probe", "resnet18 lp-ft"]),
     ],
 )
 def test_candidates_are_named_by_what_differs(strategies, backbones, names):
@@ -152,7 +152,7 @@ def test_wrong_candidates_are_refused(strategies, backbones, said):
         (("advise", "nowhere"), "nowhere"),
         (("advise", "photos", "--format", "xml"), "expected text or json"),
         (("compare", "photos", "--folds", "1"), "expected 2 or more"),
-        (("compare", "photos", "--strategies", "finetun"), "Did you mean finetune?"),
+        (("compare", "photos", "--strategies", "lp-tf"), "Did you mean lp-ft?"),
     ],
 )
 def test_an_error_is_one_line_and_makes_nothing(place, arguments, said):

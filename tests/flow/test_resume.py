@@ -14,7 +14,7 @@ CONFIG = """
 backbone = "timm:test_efficientnet"
 weights = "none"
 size_px = 64
-strategy = "finetune"
+strategy = "lp-ft"
 minutes = 60
 threads = 1
 

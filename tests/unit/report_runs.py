@@ -71,13 +71,13 @@ def make_run(
         split=Split(train=train, val=val, test=test, seed=7, units=tuple(range(len(train + val + test)))),
         history=HISTORY,
         decision=Decision(
-            strategy="finetune",
+            strategy="lp-ft",
             reasons=(
-                Notice("gain_shown", {"strategy": "finetune", "n": 20, "gain": 0.05, "error": 0.02}),
+                Notice("gain_shown", {"strategy": "lp-ft", "n": 20, "gain": 0.05, "error": 0.02}),
                 Notice("epochs_all", {"n": 4}),
             ),
             val_scores={
-                "finetune": {"log_loss": 0.31, "accuracy": 0.875},
+                "lp-ft": {"log_loss": 0.31, "accuracy": 0.875},
                 "probe": {"log_loss": 0.42, "accuracy": 0.812},
             },
         ),

@@ -126,7 +126,7 @@ def test_wrong_parameters_are_refused_when_they_are_used(photos):
     with pytest.raises(ConfigError, match=r"strategy is 'prob'; expected one of .* Did you mean probe"):
         ImageClassifier("prob", **TINY).fit(*photos)
     with pytest.raises(ConfigError, match=r"validation_fraction is 0\.9; expected 0\.02 to 0\.6"):
-        ImageClassifier("finetune", validation_fraction=0.9, **TINY).fit(*photos)
+        ImageClassifier("lp-ft", validation_fraction=0.9, **TINY).fit(*photos)
     with pytest.raises(NotFittedError):
         ImageClassifier(**TINY).predict(photos[0])
 
@@ -182,10 +182,10 @@ def test_fine_tuning_runs_and_is_handed_over(folds, photos, tmp_path):
     heard = []
     recipe = FineTune(max_epochs=1, min_epochs=1, average_views=False, measure_flips=False)
     classifier = ImageClassifier(
-        "finetune", validation_fraction=0.3, folds=folds, finetune=recipe, on_event=heard.append, **TINY
+        "lp-ft", validation_fraction=0.3, folds=folds, finetune=recipe, on_event=heard.append, **TINY
     )
     classifier.fit(files[::2] + files[1::2], np.concatenate([y[::2], y[1::2]]))
-    assert classifier.strategy_ == "finetune"
+    assert classifier.strategy_ == "lp-ft"
     assert len(classifier.history_) == 1
     assert any(type(event).__name__ == "EpochEnded" for event in heard)
     bundle = classifier.save(tmp_path / "bundle")

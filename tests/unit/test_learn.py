@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,15 +9,16 @@ import pytest
 from svertka.config import FineTune, RunConfig
 from svertka.features.experiment import Experiment
 from svertka.messages import sentences
-from svertka.model_selection.select import TrainingJob, choose, learn
-from svertka.schema import Catalog, Notice, Predictions, Split, ignore_events
-from svertka.training.budget_plan import Plan, Planned, allowed
-from svertka.training.candidates import TrainedClassifier
+from svertka.model_selection.select import choose, learn
+from svertka.schema import Notice, Predictions, Split, ignore_events
+from svertka.training.budget_plan import BudgetDecision, BudgetPlan, allowed
+from svertka.training.job import TrainingJob
 from svertka.training.strategies import make_strategy
+from svertka.training.trained import TrainedClassifier
 
-ASKED = make_strategy("finetune", FineTune(max_epochs=16, min_epochs=4), 3)
-PLAN = Plan(
-    strategy="finetune",
+ASKED = make_strategy("lp-ft", FineTune(max_epochs=16, min_epochs=4), 3)
+PLAN = BudgetPlan(
+    strategy="lp-ft",
     epochs=(16,),
     epoch_images=0,
     late=False,
@@ -82,78 +82,60 @@ def test_budget_decides_the_epochs_and_says_so(changes, epochs, said):
         assert strategy.settings.epoch_images == changes.get("epoch_images", 0)
 
 
-@pytest.mark.parametrize(
-    ("size", "named", "tried", "minutes"),
-    [
-        ("between", None, ["finetune"], [10.0]),
-        ("much", "finetune", ["finetune"], [10.0]),
-        ("much", "plain", ["finetune", "plain"], [5.0, 10.0]),
-    ],
-)
-def test_auto_tries_what_the_cell_of_the_matrix_names(size, named, tried, minutes, tmp_path, monkeypatch):
+class Answers(TrainedClassifier):
+    """Validation predictions and nothing behind them."""
+
+    features = reference = graph = weights = None
+
+
+Answers.__abstractmethods__ = frozenset()
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(2.0, "lp-ft"), (0.5, "probe")])
+def test_auto_keeps_the_better_of_probe_and_fine_tuned_network(sure, kept, tmp_path, monkeypatch):
     split = Split(train=(0, 1), val=(2, 3), test=(), seed=0, units=(0, 1, 2, 3))
-    records = [SimpleNamespace(label=n % 2) for n in range(4)]
-    catalog = Catalog(root=tmp_path, layout="class folders", class_names=("a", "b"), records=tuple(records))
     config = RunConfig(data="photos", minutes=10)
-    experiment = Experiment(config=config, engine=None, catalog=catalog, split=split, store=None, cache=tmp_path)
+    experiment = Experiment(config=config, engine=None, catalog=None, split=split, store=None, cache=tmp_path)
     job = TrainingJob(experiment=experiment, tables={}, folder=tmp_path, started=time.monotonic())
 
-    def candidate(strategy, sure):
+    def classifier(strategy, sure):
         logits_NK = np.array([[sure, 0], [0, sure]], np.float32)
         val = Predictions(logits_NK=logits_NK, labels_N=np.array([0, 1]), paths=("", ""), class_names=("a", "b"))
-        blank = dict.fromkeys(("head", "features", "reference", "graph", "weights"))
-        return TrainedClassifier(strategy=strategy, val=val, temperature=1.0, **blank)
+        return Answers(strategy=strategy, val=val, temperature=1.0, head=None)
 
     planned = []
 
     def plan(job, probe, name, insist):
-        planned.append((name, job.experiment.config.minutes, job.folder))
-        return Planned(strategy=name, why=Notice("epochs_all", {"n": 1}))
+        planned.append((name, insist))
+        return BudgetDecision(strategy=name, why=Notice("epochs_all", {"n": 1}))
 
-    sure = {"probe": 1.0, "finetune": 2.0, "plain": 4.0}
-    monkeypatch.setattr("svertka.model_selection.select.size_of", lambda images, smallest: size)
-    advice = SimpleNamespace(strategy=named, reasons=(Notice("advice_much_different"),))
-    monkeypatch.setattr("svertka.model_selection.select.advise_on", lambda experiment, on_event: advice)
-    monkeypatch.setattr("svertka.training.candidates.probe", lambda job: candidate("probe", sure["probe"]))
-    monkeypatch.setattr("svertka.training.candidates.plan", plan)
+    monkeypatch.setattr("svertka.model_selection.select.train_probe", lambda job: classifier("probe", 1.0))
+    monkeypatch.setattr("svertka.training.finetune.plan", plan)
     monkeypatch.setattr(
-        "svertka.training.candidates.train",
-        lambda job, probe, planned, on_event: candidate(planned.strategy, sure[planned.strategy]),
+        "svertka.training.finetune.train", lambda job, probe, planned, on_event: classifier(planned.strategy, sure)
     )
-    learned = learn(job, ignore_events)
-    assert [name for name, _, _ in planned] == tried
-    assert [given for _, given, _ in planned] == pytest.approx(minutes, abs=0.01)
-    assert len({folder for _, _, folder in planned}) == len(tried)
-    assert learned.decision.strategy == tried[-1]
-    assert set(learned.decision.val_scores) == {"probe", *tried}
-    assert (learned.decision.reasons[0].code == "advice_much_different") == (size == "much")
+    selection = learn(job, ignore_events)
+    assert planned == [("lp-ft", False)]
+    assert selection.decision.strategy == selection.chosen.strategy == kept
+    assert set(selection.decision.val_scores) == {"probe", "lp-ft"}
 
 
 def pair(margin):
-    """A cheap and a costly candidate, whose answers are surer by so much."""
+    """A cheap and a costly classifier, whose answers are surer by so much."""
     rng = np.random.default_rng(0)
     labels_N = rng.integers(0, 2, 40)
 
-    def candidate(strategy, gain):
+    def classifier(strategy, gain):
         right_N = rng.normal(1 + gain, 1.0, 40)
         logits_NK = np.zeros((40, 2), np.float32)
         logits_NK[np.arange(40), labels_N] = right_N
         val = Predictions(logits_NK=logits_NK, labels_N=labels_N, paths=("",) * 40, class_names=("a", "b"))
-        return TrainedClassifier(
-            strategy=strategy,
-            head=None,
-            val=val,
-            temperature=1.0,
-            features=None,
-            reference=None,
-            graph=None,
-            weights=None,
-        )
+        return Answers(strategy=strategy, head=None, val=val, temperature=1.0)
 
-    return candidate("probe", 0.0), candidate("finetune", margin)
+    return classifier("probe", 0.0), classifier("lp-ft", margin)
 
 
-@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "finetune")])
+@pytest.mark.parametrize(("margin", "kept"), [(0.0, "probe"), (0.05, "probe"), (3.0, "lp-ft")])
 def test_the_costlier_one_needs_more_than_one_standard_error(margin, kept):
     better, why = choose(*pair(margin), np.arange(40))
     assert better.strategy == kept

@@ -13,13 +13,13 @@ from svertka.errors import DataError
 from svertka.messages import sentences
 from svertka.training import budget, budget_plan
 from svertka.training.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
-from svertka.training.budget_plan import BUSIEST, EXPORT_S, TELL_S, Plan, Situation, allowed, measure, read_plan
+from svertka.training.budget_plan import BUSIEST, EXPORT_S, TELL_S, BudgetPlan, PlanInputs, allowed, measure, read_plan
 from svertka.training.strategies import make_strategy
 
-LPFT = make_strategy("finetune", FineTune(max_epochs=24, min_epochs=4), 6)
-FLIPPED = make_strategy("finetune", FineTune(measure_flips=False, augment=Augment(mirror=True, upside_down=True)), 6)
+LPFT = make_strategy("lp-ft", FineTune(max_epochs=24, min_epochs=4), 6)
+FLIPPED = make_strategy("lp-ft", FineTune(measure_flips=False, augment=Augment(mirror=True, upside_down=True)), 6)
 TWO = make_strategy("two-stage", FineTune(), 6)
-GRADUAL = make_strategy("gradual", FineTune(), 6)
+GRADUAL = make_strategy("gradual-unfreezing", FineTune(), 6)
 
 
 def costs(strategy, image_s=0.05, images=2000, validation_s=5.0):
@@ -75,7 +75,7 @@ def test_few_images_are_learnt_from_in_sixteen_steps_too(images, seconds, found)
         (LPFT, 60, (9,), 57),
         (LPFT, 30, (16,), 0),
         (LPFT, 1, (16,), 0),
-        (make_strategy("finetune", FineTune(max_epochs=2, min_epochs=1), 6), 30, (2,), 0),  # no more is asked for
+        (make_strategy("lp-ft", FineTune(max_epochs=2, min_epochs=1), 6), 30, (2,), 0),  # no more is asked for
         (TWO, 100, (10, 6), 86),
         (GRADUAL, 2000, (10, 1, 1, 1, 1, 1, 1), 3 * 32),
         (GRADUAL, 30, (10, 3, 3, 3, 3, 3, 3), 0),
@@ -186,7 +186,7 @@ def situation(left_s, asked=LPFT, *, image_s=0.05, late=0.5, pass_s=0.008, passe
             for phase, thin in zip(strategy.phases, frozen, strict=True)
         )
 
-    at = Situation(
+    at = PlanInputs(
         asked=asked,
         images=2000,
         val=bright_half(64, 0, axis=0),
@@ -315,7 +315,7 @@ OLD = Path(__file__).with_name("older_runs") / "plan.json"
 
 
 def test_a_plan_of_an_older_version_is_obeyed():
-    asked = make_strategy("finetune", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
+    asked = make_strategy("lp-ft", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
     found = allowed(read_plan(OLD, asked), asked, 60.0, 26)
     assert [phase.epochs for phase in found.strategy.phases] == [60]
     assert found.strategy.settings.epoch_images == 0 and found.strategy.settings.augment.upside_down
@@ -332,7 +332,7 @@ def test_a_plan_of_an_older_version_is_obeyed():
     ],
 )
 def test_older_plans_of_every_kind_are_told(tmp_path, changes, code, text):
-    asked = make_strategy("finetune", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
+    asked = make_strategy("lp-ft", FineTune(max_epochs=60, min_epochs=8, batch_size=8), 6)
     (tmp_path / "plan.json").write_text(json.dumps(json.loads(OLD.read_text()) | changes))
     found = allowed(read_plan(tmp_path / "plan.json", asked), asked, 60.0, 26)
     assert found.why.code == code and text in sentences(found.why)
@@ -364,8 +364,8 @@ def test_a_plan_reads_back_as_it_was_written(tmp_path):
     ],
 )
 def test_a_damaged_plan_is_told_in_one_line(tmp_path, damage):
-    plan = Plan(
-        strategy="finetune", epochs=(5,), forced=False, epoch_s=1.0, left_s=120.0, mirror=True, upside_down=False
+    plan = BudgetPlan(
+        strategy="lp-ft", epochs=(5,), forced=False, epoch_s=1.0, left_s=120.0, mirror=True, upside_down=False
     )
     path, text = tmp_path / "plan.json", json.dumps(asdict(plan))
     path.write_text(text)

@@ -32,12 +32,12 @@ from svertka.training.tta import mean_over_views, measure_flips
 def task():
     backbone = load_backbone("timm:test_efficientnet", "none", size_px=SIZE)
     settings = FineTune(max_epochs=3, batch_size=8, patience=9, stage_rate=2e-3, head_rate=1e-3)
-    strategy = make_strategy("finetune", settings, len(backbone.stages))
+    strategy = make_strategy("lp-ft", settings, len(backbone.stages))
     train, val = bright_half(32, 0, axis=0), bright_half(16, 1, axis=0)
     return Task(backbone=backbone, strategy=strategy, train=train, val=val, seed=0)
 
 
-def with_settings(task, name="finetune", **changes):
+def with_settings(task, name="lp-ft", **changes):
     settings = replace(task.strategy.settings, **changes)
     return replace(task, strategy=make_strategy(name, settings, len(task.backbone.stages)))
 

@@ -81,7 +81,7 @@ def test_what_is_remembered_gives_what_is_computed_anew(backbones, tmp_path):
 
 
 def test_gradual_unfreezing_goes_from_the_head_to_the_input_with_falling_rates():
-    strategy = make_strategy("gradual", FineTune(), 4)
+    strategy = make_strategy("gradual-unfreezing", FineTune(), 4)
     assert [sorted(phase.frozen) for phase in strategy.phases] == [[0, 1, 2, 3], [0, 1, 2], [0, 1], [0], []]
     top = [phase.stage_rates[-1] for phase in strategy.phases[1:]]
     assert top == sorted(top, reverse=True)
@@ -107,12 +107,12 @@ def test_rates_a_stage():
 
 
 def test_a_name_that_trains_nothing_is_refused():
-    with pytest.raises(ConfigError, match=r"'gradul' trains no weights; expected finetune, .* Did you mean gradual"):
-        make_strategy("gradul", FineTune(), 3)
+    with pytest.raises(ConfigError, match=r"'ful' trains no weights; expected lp-ft, .* Did you mean full"):
+        make_strategy("ful", FineTune(), 3)
 
 
 def test_a_smaller_budget_takes_epochs_where_they_cost_time():
-    strategy = make_strategy("gradual", FineTune(max_epochs=24, head_epochs=10), 4).scaled(0.4)
+    strategy = make_strategy("gradual-unfreezing", FineTune(max_epochs=24, head_epochs=10), 4).scaled(0.4)
     assert [phase.epochs for phase in strategy.phases] == [10, 2, 2, 2, 2]
     assert [phase.epochs for phase in strategy.scaled(0.01).phases] == [10, 1, 1, 1, 1]
 
@@ -132,7 +132,7 @@ def test_the_table_says_what_trains():
 
 
 def test_a_fresh_head_holds_all_classes_for_equally_likely(backbones):
-    task = task_for(backbones["timm:test_efficientnet"], "plain")
+    task = task_for(backbones["timm:test_efficientnet"], "full")
     head = fresh_head(classifier(task).head(), standardised=True)
     assert not head.logits(np.ones((2, len(head.mean_D)), np.float32)).any()
 
@@ -142,9 +142,9 @@ def test_lp_ft_starts_from_a_weakened_probe_and_others_from_nothing():
     probe = LinearHead(np.zeros(4, np.float32), np.ones(4, np.float32), *(rng.normal(size=s) for s in ((3, 4), 3)))
     x_ND = rng.normal(size=(5, 4)).astype(np.float32)
     settings = FineTune(head_scale=0.25)
-    weakened = starting_head(probe, make_strategy("finetune", settings, 3), random=False)
+    weakened = starting_head(probe, make_strategy("lp-ft", settings, 3), random=False)
     np.testing.assert_allclose(weakened.logits(x_ND), 0.25 * probe.logits(x_ND), rtol=1e-6)
-    nothing = starting_head(probe, make_strategy("plain", settings, 3), random=False)
+    nothing = starting_head(probe, make_strategy("full", settings, 3), random=False)
     assert not nothing.logits(x_ND).any()
 
 
@@ -156,7 +156,7 @@ def test_from_scratch_learns_every_stage_alike_with_batch_statistics():
 
 
 def test_stages_that_train_share_a_line_with_the_range_of_their_rates():
-    rows = describe(make_strategy("gradual", FineTune(), 3), [(f"stage{n}", 10) for n in range(3)], 7)
+    rows = describe(make_strategy("gradual-unfreezing", FineTune(), 3), [(f"stage{n}", 10) for n in range(3)], 7)
     text = as_text(rows)
     assert text.count("\n") == 10
     assert "4 fine-tune       8  stage0–stage2          30  0.00033–0.00051  frozen     each step" in text
@@ -164,7 +164,7 @@ def test_stages_that_train_share_a_line_with_the_range_of_their_rates():
 
 @pytest.mark.parametrize(("epochs", "factor"), [(24, 1.0), (12, 0.5), (4, 0.375)])
 def test_fine_tuning_in_fewer_epochs_learns_at_lower_rates(epochs, factor):
-    asked = make_strategy("finetune", FineTune(max_epochs=24), 3)
+    asked = make_strategy("lp-ft", FineTune(max_epochs=24), 3)
     (whole,), (cut,) = asked.phases, asked.within([epochs]).phases
     assert cut.epochs == epochs
     assert cut.stage_rates == pytest.approx([factor * rate for rate in whole.stage_rates])
@@ -172,7 +172,7 @@ def test_fine_tuning_in_fewer_epochs_learns_at_lower_rates(epochs, factor):
 
 
 def test_rates_that_were_named_stay_whatever_the_epochs():
-    ladder = make_strategy("finetune", FineTune(max_epochs=24, rates="ladder"), 3)
-    plain = make_strategy("plain", FineTune(max_epochs=24), 3)
+    ladder = make_strategy("lp-ft", FineTune(max_epochs=24, rates="ladder"), 3)
+    plain = make_strategy("full", FineTune(max_epochs=24), 3)
     for asked in (ladder, plain):
         assert asked.within([3]).phases[0].stage_rates == asked.phases[0].stage_rates

@@ -215,7 +215,7 @@ def advise(
 def compare(
     data: Annotated[str, typer.Argument(help="Folder of images, or a CSV/TSV table.")],
     strategies: Annotated[
-        str, typer.Option(help="all, or names: probe,finetune [default: all; of several backbones: probe].")
+        str, typer.Option(help="all, or names: probe,lp-ft [default: all; of several backbones: probe].")
     ] = "",
     backbones: Annotated[str, typer.Option(help="Networks by name: a,b,c [default: efficientnet_lite0].")] = "",
     folds: Annotated[int, typer.Option(help="Every image but the test images is judged once.")] = 5,

@@ -8,6 +8,7 @@ from svertka.config.run_config import (
     RunConfig,
     StrategyName,
     check_crop,
+    strategy_name,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Scratch",
     "StrategyName",
     "check_crop",
+    "strategy_name",
 ]

@@ -11,8 +11,9 @@ from typing import Literal, get_args
 from svertka.config.fine_tuning import FineTune, Scratch
 from svertka.errors import ConfigError, did_you_mean
 
-StrategyName = Literal["auto", "probe", "finetune", "plain", "gradual", "two-stage", "scratch"]
+StrategyName = Literal["auto", "probe", "lp-ft", "full", "gradual-unfreezing", "two-stage", "scratch"]
 STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
+_EARLIER_NAMES = {"finetune": "lp-ft", "plain": "full", "gradual": "gradual-unfreezing"}
 Resize = Literal["squash", "crop", "pad"]
 MIN_IMAGES_PER_CLASS = 5
 """Different images of a class that training, choosing and judging need."""
@@ -28,6 +29,11 @@ def check_crop(resize: Resize, crop_pct: float) -> None:
         raise ConfigError(f"crop_pct is {crop_pct}; expected 0.1 to 1.")
     if crop_pct != 1 and resize != "crop":
         raise ConfigError(f"crop_pct is {crop_pct}, but resize is {resize!r}; expected resize = 'crop', or crop_pct 1.")
+
+
+def strategy_name(name: str) -> str:
+    """The name of a strategy, also where it is one that older versions used."""
+    return _EARLIER_NAMES.get(name, name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +114,7 @@ class RunConfig:
         for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
             if isinstance(path := getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(path))
+        object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.strategy not in STRATEGY_NAMES:
             hint = did_you_mean(self.strategy, STRATEGY_NAMES)
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")

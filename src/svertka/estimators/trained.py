@@ -21,8 +21,7 @@ from svertka.bundle.classifier_graph import attach_head
 from svertka.bundle.predictor import Predictor, open_predictor
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource, batches
-from svertka.data.pixels import PixelStore, cache_dir
-from svertka.data.ranges import decide
+from svertka.data.pixels import cache_dir
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
@@ -34,7 +33,7 @@ from svertka.features.feature_table import extract
 from svertka.features.linear_head import LinearHead
 from svertka.features.linear_probe import fit_probe
 from svertka.inference.onnxruntime_session import FEATURES, open_session, run_in_batches
-from svertka.model_selection.select import LEARNT, TrainedClassifier, TrainingJob, learn
+from svertka.model_selection.select import learn
 from svertka.pipeline import CHECKED_IMAGES, PACKAGES
 from svertka.schema import (
     Bundle,
@@ -47,7 +46,9 @@ from svertka.schema import (
     Preprocess,
     Source,
 )
-from svertka.training.candidates import unseen
+from svertka.training.job import LEARNT, TrainingJob
+from svertka.training.probe import cross_validated
+from svertka.training.trained import TrainedClassifier
 from svertka.util import runtime
 
 WORTH_KEEPING = 32
@@ -245,13 +246,9 @@ def train_on(
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = named(catalog, class_names)
     split = hold_out(catalog, validation_fraction, config)
-    catalog = decide(catalog, (*split.train, *split.val), config)
-    engine = engine.seeing(catalog.ranges)
-    store = PixelStore(cache, engine.preprocess) if catalog.ranges else store
+    experiment = Experiment.of(config, engine, catalog, split, cache, store, weights_N)
+    engine, catalog = experiment.engine, experiment.catalog
     warn(catalog.notices)
-    experiment = Experiment(
-        config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache, weights_N=weights_N
-    )
     sources = experiment.sources
     checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
     learnt_from = (*split.train, *split.val)
@@ -270,7 +267,7 @@ def train_on(
         probe = fit_probe(table, len(class_names), config.seed, units_N)
         return Trained(
             head=probe.head,
-            temperature=fit_temperature(*unseen(probe, table, experiment.paths("train"), class_names)),
+            temperature=fit_temperature(*cross_validated(probe, table, experiment.paths("train"), class_names)),
             network=None,
             val=None,
             val_rows=(),

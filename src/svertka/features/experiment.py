@@ -1,4 +1,4 @@
-"""What learning works with: the frozen network, the images, and who trains, chooses and judges."""
+"""An experiment: the frozen network, the images, and which of them train, choose and judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,32 +10,85 @@ from numpy.typing import NDArray
 
 from svertka.config import RunConfig
 from svertka.data.loader import ImageSource
-from svertka.data.pixels import PixelStore
-from svertka.features.extractor import FeatureExtractor
-from svertka.schema import SPLIT_NAMES, Catalog, Split, SplitName
+from svertka.data.pixels import PixelStore, cache_dir
+from svertka.data.ranges import decide
+from svertka.data.scan import scan
+from svertka.data.split import make_split
+from svertka.features.extractor import FeatureExtractor, open_engine
+from svertka.schema import SPLIT_NAMES, Catalog, EventSink, Split, SplitName, StepStarted, ignore_events
+from svertka.util import runtime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What learning works with.
-
-    Attributes:
-        config: of the run.
-        engine: the untouched backbone.
-        catalog: all images.
-        split: who trains, chooses and judges.
-        store: gives prepared pixels.
-        cache: folder of prepared pixels and features.
-        weights_N: how much each record counts in learning, None where all count alike.
-    """
+    """What learning works with."""
 
     config: RunConfig
+    """Of the run."""
+
     engine: FeatureExtractor
+    """The untouched backbone."""
+
     catalog: Catalog
+    """All images."""
+
     split: Split
+    """Which train, choose and judge."""
+
     store: PixelStore
+    """Gives prepared pixels."""
+
     cache: Path
+    """Folder of prepared pixels and features."""
+
     weights_N: NDArray[np.float64] | None = None
+    """How much each record counts in learning, None where all count alike."""
+
+    @classmethod
+    def open(cls, config: RunConfig, on_event: EventSink = ignore_events) -> "Experiment":
+        """Opens the network, reads the images, and makes the split that ``svertka train`` would make.
+
+        Raises:
+            SvertkaError: with what is wrong and what to do.
+        """
+        process, cache = runtime.setup(config.threads), cache_dir()
+        on_event(StepStarted("backbone"))
+        engine = open_engine(config, cache, process.threads, on_event)
+        on_event(StepStarted("scan"))
+        catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
+        experiment = cls.of(config, engine, catalog, make_split(catalog, config), cache)
+        for notice in experiment.catalog.notices[len(catalog.notices) :]:
+            on_event(notice)
+        return experiment
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        engine: FeatureExtractor,
+        catalog: Catalog,
+        split: Split,
+        cache: Path,
+        store: PixelStore | None = None,
+        weights_N: NDArray[np.float64] | None = None,
+    ) -> "Experiment":
+        """From parts that are known already; the images to learn from decide what is black and white in deep samples.
+
+        Args:
+            config: of the run.
+            engine: the untouched backbone.
+            catalog: all images.
+            split: which train, choose and judge.
+            cache: folder of prepared pixels and features.
+            store: that holds prepared pixels already; None: the cache's.
+            weights_N: how much each record counts in learning, None where all count alike.
+        """
+        catalog = decide(catalog, (*split.train, *split.val), config)
+        engine = engine.seeing(catalog.ranges)
+        store = store if store and not catalog.ranges else PixelStore(cache, engine.preprocess)
+        return cls(
+            config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache, weights_N=weights_N
+        )
 
     @property
     def learnable(self) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
+from svertka.config import strategy_name
 from svertka.messages.shown import shortened, shown
 from svertka.schema import Notice
 
@@ -123,6 +124,7 @@ def word(table: str, code: str, language: str = "en", otherwise: str | None = No
         language: ``"en"`` or ``"ru"``.
         otherwise: returned for an unknown code.
     """
+    code = strategy_name(code) if table in ("model", "strategy") else code
     key = f"{table}.{code.replace(' ', '_').replace('-', '_')}"
     return text(key, language) if has(key, language) else (code if otherwise is None else otherwise)
 

@@ -8,43 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from svertka.config import RunConfig
-from svertka.data.pixels import PixelStore, cache_dir
-from svertka.data.ranges import decide
-from svertka.data.scan import scan
-from svertka.data.split import make_split
 from svertka.errors import ConfigError
 from svertka.features.experiment import Experiment
 from svertka.features.extractor import open_engine
 from svertka.features.feature_table import extract
 from svertka.model_selection import advisor
 from svertka.schema import Advanced, Advice, EventSink, StepStarted, ignore_events
-from svertka.util import runtime
-
-
-def open_materials(config: RunConfig, on_event: EventSink = ignore_events) -> Experiment:
-    """Opens the network, reads the images, makes the split that ``train`` would make.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
-    process, cache = runtime.setup(config.threads), cache_dir()
-    on_event(StepStarted("backbone"))
-    engine = open_engine(config, cache, process.threads, on_event)
-    on_event(StepStarted("scan"))
-    catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
-    split = make_split(catalog, config)
-    scanned, catalog = catalog, decide(catalog, (*split.train, *split.val), config)
-    for notice in catalog.notices[len(scanned.notices) :]:
-        on_event(notice)
-    engine = engine.seeing(catalog.ranges)
-    return Experiment(
-        config=config,
-        engine=engine,
-        catalog=catalog,
-        split=split,
-        store=PixelStore(cache, engine.preprocess),
-        cache=cache,
-    )
 
 
 def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
@@ -61,7 +30,7 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
         raise ConfigError(
             "weights is 'none'; expected pretrained weights: advice is on how to transfer what they know."
         )
-    return advise_on(open_materials(config, on_event), on_event)
+    return advise_on(Experiment.open(config, on_event), on_event)
 
 
 def advise_on(experiment: Experiment, on_event: EventSink = ignore_events) -> Advice:

@@ -36,12 +36,12 @@ ENOUGH = 1_000
 """Images on which similarity is measured: the standard error of a paired difference is then about a point."""
 
 CELLS: Mapping[tuple[Size, Similarity], tuple[tuple[str, ...], Notice]] = {
-    ("little", "similar"): (("probe", "finetune"), Notice("advice_little_similar")),
-    ("little", "different"): (("finetune", "probe", "gradual"), Notice("advice_little_different")),
-    ("between", "similar"): (("finetune", "probe"), Notice("advice_between_similar")),
-    ("between", "different"): (("finetune", "probe", "plain"), Notice("advice_between_different")),
-    ("much", "similar"): (("finetune", "probe", "gradual"), Notice("advice_much_similar")),
-    ("much", "different"): (("plain", "finetune", "scratch"), Notice("advice_much_different")),
+    ("little", "similar"): (("probe", "lp-ft"), Notice("advice_little_similar")),
+    ("little", "different"): (("lp-ft", "probe", "gradual-unfreezing"), Notice("advice_little_different")),
+    ("between", "similar"): (("lp-ft", "probe"), Notice("advice_between_similar")),
+    ("between", "different"): (("lp-ft", "probe", "full"), Notice("advice_between_different")),
+    ("much", "similar"): (("lp-ft", "probe", "gradual-unfreezing"), Notice("advice_much_similar")),
+    ("much", "different"): (("full", "lp-ft", "scratch"), Notice("advice_much_different")),
 }
 """What each cell names, what it is worth racing it against, and why."""
 

@@ -21,11 +21,11 @@ from svertka.evaluate import probabilities
 from svertka.evaluate.paired import halving
 from svertka.features.experiment import Experiment
 from svertka.features.feature_table import FeatureTable, extract
-from svertka.model_selection.advise import open_materials
 from svertka.model_selection.contenders import Contender
 from svertka.model_selection.leaderboard import Results, Trial, leaderboard
-from svertka.model_selection.select import LEARNT, TrainingJob, learn
+from svertka.model_selection.select import learn
 from svertka.schema import Comparison, EventSink, Notice, Split, StepStarted, ignore_events
+from svertka.training.job import TrainingJob, cut_table
 
 Keep = Callable[[Comparison], None]
 
@@ -34,7 +34,7 @@ Keep = Callable[[Comparison], None]
 class Race:
     """Who runs on what, how long, and who is told."""
 
-    experiment: dict[str, Experiment]
+    experiments: dict[str, Experiment]
     tables: dict[str, FeatureTable]
     folds: tuple[Split, ...]
     results: Results
@@ -51,7 +51,7 @@ class Race:
 
     def comparison(self) -> Comparison:
         """The result as far as it has come."""
-        first = next(iter(self.experiment.values()))
+        first = next(iter(self.experiments.values()))
         return Comparison(
             standings=leaderboard(self.results),
             images=len(first.learnable),
@@ -86,16 +86,16 @@ def compare(
         SvertkaError: with what is wrong and what to do.
     """
     names = dict.fromkeys(contender.backbone for contender in contenders)
-    experiment = {name: open_materials(replace(config, backbone=name), on_event) for name in names}
-    first = next(iter(experiment.values()))
+    experiments = {name: Experiment.open(replace(config, backbone=name), on_event) for name in names}
+    first = next(iter(experiments.values()))
     cut = make_folds(first.catalog, first.split, folds, config.val_fraction)
     tables = {}
-    for name, each in experiment.items():
+    for name, each in experiments.items():
         source = each.source(each.learnable)
         on_event(StepStarted(f"features of {name}", len(source)))
         tables[name] = extract(each.engine, source, each.cache, on_event)
     race = Race(
-        experiment=experiment,
+        experiments=experiments,
         tables=tables,
         folds=cut,
         results=Results(contenders=contenders, folds=folds),
@@ -150,19 +150,14 @@ def _try(race: Race, contender: Contender, fold: int, minutes: float) -> None:
 
 
 def _trial(race: Race, contender: Contender, fold: Split, minutes: float) -> Trial:
-    experiment, table, started = race.experiment[contender.backbone], race.tables[contender.backbone], time.monotonic()
-    row_of = {int(record): row for row, record in enumerate(experiment.learnable)}
+    experiment, table, started = race.experiments[contender.backbone], race.tables[contender.backbone], time.monotonic()
     folder = race.work / "trial"
     folder.mkdir(parents=True)
     on_fold = replace(
         experiment, split=fold, config=replace(experiment.config, strategy=contender.strategy, minutes=minutes)
     )
-    rows = {part: [row_of[record] for record in fold.of(part)] for part in LEARNT}
     job = TrainingJob(
-        experiment=on_fold,
-        tables={part: table.rows(rows[part]) for part in LEARNT},
-        folder=folder,
-        started=started,
+        experiment=on_fold, tables=cut_table(table, experiment.learnable, fold), folder=folder, started=started
     )
     try:
         chosen = learn(job, race.on_event).chosen

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from svertka.config import STRATEGY_NAMES, StrategyName
+from svertka.config import STRATEGY_NAMES, StrategyName, strategy_name
 from svertka.errors import ConfigError, did_you_mean
 
 
@@ -33,7 +33,7 @@ def make_contenders(strategies: str, backbones: str, default_backbone: str) -> t
     """
     networks = _listed(backbones) or [default_backbone]
     every = [name for name in STRATEGY_NAMES if name not in ("auto", "scratch")]  # all from the same weights
-    named = _listed(strategies) or (["probe"] if len(networks) > 1 else every)
+    named = list(map(strategy_name, _listed(strategies))) or (["probe"] if len(networks) > 1 else every)
     named = every if named == ["all"] else named
     for name in named:
         if name not in every:

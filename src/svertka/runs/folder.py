@@ -16,7 +16,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from svertka.config import RunConfig
+from svertka.config import RunConfig, strategy_name
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 from svertka.evaluate import load_predictions
 from svertka.schema import (
@@ -326,6 +326,8 @@ def _settings_of(folder: Path, config: RunConfig) -> str:
     """The settings that the run's ``config.toml`` names, as TOML: an older svertka knew fewer than there are now."""
     values = asdict(from_dict(RunConfig, asdict(config)))
     named = tomllib.loads(read_file(folder / CONFIG).decode("utf-8", "surrogateescape"))
+    if strategy_name(named["strategy"]) == config.strategy:
+        values["strategy"] = named["strategy"]  # as it was called when the run began
 
     def some(values: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -370,6 +372,9 @@ def load_run(folder: Path | str) -> RunRecord:
         raise NotFoundError(f"run {folder} is not finished; go on with it: svertka train --resume {folder}")
     try:
         facts = read_json(folder / RUN)
+        decision = facts["decision"]
+        decision["strategy"] = strategy_name(decision["strategy"])
+        decision["val_scores"] = {strategy_name(name): scores for name, scores in decision["val_scores"].items()}
         return from_dict(
             RunRecord,
             facts

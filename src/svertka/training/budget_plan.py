@@ -51,7 +51,7 @@ _FLIPPED = 400  # validation images that tell of flips; more would tell no more
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class PlanInputs:
     """What a plan starts from.
 
     Attributes:
@@ -94,7 +94,7 @@ class Situation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BudgetPlan:
     """What a budget allows, as it is written down. What has a default is not in the plans of older versions.
 
     Attributes:
@@ -137,7 +137,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
+class BudgetDecision:
     """What a budget allows.
 
     Attributes:
@@ -156,7 +156,7 @@ class Planned:
 # --- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(at: Situation, *, insist: bool) -> Plan:
+def measure(at: PlanInputs, *, insist: bool) -> BudgetPlan:
     """What the data and this machine allow: ``allowed`` says what it means, in this session or a later one.
 
     Args:
@@ -199,10 +199,10 @@ def measure(at: Situation, *, insist: bool) -> Plan:
 
 def _can_thin(asked: Strategy) -> bool:
     """Whether the late stages alone are a way of doing what was asked: others say themselves which stages train."""
-    return asked.name == "finetune" and asked.settings.rates == "decay" and len(asked.phases[0].stage_rates) > 1
+    return asked.name == "lp-ft" and asked.settings.rates == "decay" and len(asked.phases[0].stage_rates) > 1
 
 
-def _flips(at: Situation, left_s: float) -> Augment:
+def _flips(at: PlanInputs, left_s: float) -> Augment:
     """The flips that keep the meaning, by as many validation images as time allows."""
     affordable = int(MEASURING * left_s / (3 * at.pass_s))
     rows = stratified(at.val.labels, max(64, min(_FLIPPED, affordable)), seed=0)
@@ -213,9 +213,11 @@ def _steps(fitted: Fit) -> tuple[tuple[int, ...], int]:
     return fitted.epochs, fitted.epoch_images
 
 
-def _plan(at: Situation, costs: Costs, fitted: Fit | None, augment: Augment, left_s: float, after_s: float) -> Plan:
+def _plan(
+    at: PlanInputs, costs: Costs, fitted: Fit | None, augment: Augment, left_s: float, after_s: float
+) -> BudgetPlan:
     least, costly = fewest(at.asked, costs), [int(s > 0) for s in costs.image_s]
-    return Plan(
+    return BudgetPlan(
         strategy=at.asked.name,
         forced=False,
         epochs=fitted.epochs if fitted else (),
@@ -237,7 +239,7 @@ def _plan(at: Situation, costs: Costs, fitted: Fit | None, augment: Augment, lef
 # --- what a plan says ----------------------------------------------------------------------------------------------
 
 
-def read_plan(path: Path, asked: Strategy) -> Plan:
+def read_plan(path: Path, asked: Strategy) -> BudgetPlan:
     """A plan that was written down, with every value of its kind.
 
     Raises:
@@ -245,7 +247,7 @@ def read_plan(path: Path, asked: Strategy) -> Plan:
     """
     try:
         plain = read_json(path)
-        plan = from_dict(Plan, plain)
+        plan = from_dict(BudgetPlan, plain)
         as_read = json.loads(json.dumps(asdict(plan)))
         wrong = [name for name, value in plain.items() if as_read[name] != value]
         counts = {len(values) for values in (plan.epochs, plan.step_s, plan.over) if values}
@@ -263,7 +265,7 @@ def read_plan(path: Path, asked: Strategy) -> Plan:
     return plan
 
 
-def allowed(plan: Plan, asked: Strategy, minutes: float, images: int) -> Planned:
+def allowed(plan: BudgetPlan, asked: Strategy, minutes: float, images: int) -> BudgetDecision:
     """What a plan says, in records.
 
     Args:
@@ -285,7 +287,7 @@ def allowed(plan: Plan, asked: Strategy, minutes: float, images: int) -> Planned
                 "enough": math.ceil((other_s + least_s) / 60 / AIM),
             },
         )
-        return Planned(strategy=None, why=why)
+        return BudgetDecision(strategy=None, why=why)
     settings, short = asked.settings, plan.epoch_images
     augment = replace(settings.augment, mirror=plan.mirror, upside_down=plan.upside_down)
     settings = replace(settings, augment=augment)
@@ -297,7 +299,7 @@ def allowed(plan: Plan, asked: Strategy, minutes: float, images: int) -> Planned
     notices = [Notice("late_stages_only")] if plan.late else []
     if not plan.views:
         notices.append(Notice("one_view_only"))
-    return Planned(
+    return BudgetDecision(
         strategy=strategy,
         why=_why(plan, asked, strategy, minutes, images),
         notices=tuple(notices),
@@ -305,7 +307,7 @@ def allowed(plan: Plan, asked: Strategy, minutes: float, images: int) -> Planned
     )
 
 
-def _least(plan: Plan, asked: Strategy, images: int) -> tuple[int, float]:
+def _least(plan: BudgetPlan, asked: Strategy, images: int) -> tuple[int, float]:
     """Images that are shown at least, repetitions counted, and the seconds that takes."""
     if plan.least:
         return plan.least, plan.least_s
@@ -313,7 +315,7 @@ def _least(plan: Plan, asked: Strategy, images: int) -> tuple[int, float]:
     return epochs * images, epochs * plan.epoch_s
 
 
-def _allowance(plan: Plan, asked: Strategy, share: float) -> Allowance:
+def _allowance(plan: BudgetPlan, asked: Strategy, share: float) -> Allowance:
     return Allowance(
         seconds=(plan.left_s + plan.after_s) / plan.networks,
         afterwards_s=plan.after_s / plan.networks,
@@ -324,7 +326,7 @@ def _allowance(plan: Plan, asked: Strategy, share: float) -> Allowance:
     )
 
 
-def _why(plan: Plan, asked: Strategy, strategy: Strategy, minutes: float, images: int) -> Notice:
+def _why(plan: BudgetPlan, asked: Strategy, strategy: Strategy, minutes: float, images: int) -> Notice:
     """How the time that was left to train in decided the epochs."""
     left_s, n, short = max(0.0, plan.left_s), strategy.epochs, plan.epoch_images
     if plan.forced:

@@ -8,9 +8,9 @@ everything learns. No torch here.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
-from svertka.config import FineTune, StrategyName
+from svertka.config import FineTune, StrategyName, strategy_name
 from svertka.config.fine_tuning import BatchNormMode
 from svertka.errors import ConfigError, did_you_mean
 from svertka.schema import PhaseRow
@@ -122,6 +122,7 @@ def make_strategy(name: StrategyName, settings: FineTune, stages: int) -> Strate
     Raises:
         ConfigError: the name is no strategy that trains, or the listed rates don't fit the network.
     """
+    name = cast("StrategyName", strategy_name(name))
     if name not in _MAKERS:
         raise ConfigError(
             f"strategy {name!r} trains no weights; expected {', '.join(_MAKERS)}.{did_you_mean(name, _MAKERS)}"
@@ -152,24 +153,24 @@ def stage_rates(settings: FineTune, stages: int, head_rate: float) -> tuple[tupl
             return tuple(settings.stage_rate * decay ** (stages - 1 - number) for number in range(stages)), head_rate
 
 
-def _finetune(settings: FineTune, stages: int) -> Strategy:
+def _lp_ft(settings: FineTune, stages: int) -> Strategy:
     """Linear probe, then everything (Kumar et al. 2022, arXiv 2202.10054)."""
     rates, head = stage_rates(settings, stages, settings.head_rate)
-    return Strategy(name="finetune", head="probe", phases=(_whole(settings, rates, head),), settings=settings)
+    return Strategy(name="lp-ft", head="probe", phases=(_whole(settings, rates, head),), settings=settings)
 
 
-def _plain(settings: FineTune, stages: int) -> Strategy:
+def _full(settings: FineTune, stages: int) -> Strategy:
     """A fresh head and everything at once."""
     rates, head = stage_rates(settings, stages, settings.fresh_head_rate)
-    return Strategy(name="plain", head="fresh", phases=(_whole(settings, rates, head),), settings=settings)
+    return Strategy(name="full", head="fresh", phases=(_whole(settings, rates, head),), settings=settings)
 
 
 def _scratch(settings: FineTune, stages: int) -> Strategy:
     """Everything from random weights."""
-    return replace(_plain(settings, stages), name="scratch")
+    return replace(_full(settings, stages), name="scratch")
 
 
-def _gradual(settings: FineTune, stages: int) -> Strategy:
+def _gradual_unfreezing(settings: FineTune, stages: int) -> Strategy:
     """The head, then one stage more a phase, each phase at lower rates (Howard and Ruder 2018, arXiv 1801.06146)."""
     rates, head = stage_rates(settings, stages, settings.fresh_head_rate)
     phases = [_head(settings, stages)]
@@ -184,7 +185,7 @@ def _gradual(settings: FineTune, stages: int) -> Strategy:
                 batch_norm=settings.batch_norm,
             )
         )
-    return Strategy(name="gradual", head="fresh", phases=tuple(phases), settings=settings)
+    return Strategy(name="gradual-unfreezing", head="fresh", phases=tuple(phases), settings=settings)
 
 
 def _two_stage(settings: FineTune, stages: int) -> Strategy:
@@ -217,9 +218,9 @@ def _whole(settings: FineTune, rates: tuple[float, ...], head_rate: float) -> Ph
 
 
 _MAKERS: dict[str, Callable[[FineTune, int], Strategy]] = {
-    "finetune": _finetune,
-    "plain": _plain,
-    "gradual": _gradual,
+    "lp-ft": _lp_ft,
+    "full": _full,
+    "gradual-unfreezing": _gradual_unfreezing,
     "two-stage": _two_stage,
     "scratch": _scratch,
 }
