@@ -5,7 +5,6 @@ stays in the run folder, so a run that was stopped goes on with ``resume``.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,12 +171,12 @@ def _steps(config: RunConfig, folder: Path, on_event: EventSink, command: str, *
         step.summary = f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}), n = {accuracy.n}"
     failures: list[Failure] = []
     bundle, insight = None, None
-    with log.step("hand over") as step, going_on(failures, step, _failed("not_handed_over"), "writing the bundle"):
+    with log.step("hand over") as step, going_on(failures, step, _not_handed_over, "writing the bundle"):
         bundle = hand_over(selection, result, experiment, folder / run_folder.BUNDLE)
         apart = bundle.parity.max_probability_difference
         step.summary = f"{bundle.directory}; ONNX Runtime and torch differ by at most {apart:.1e} in probability"
     if bundle:
-        with log.step("explain") as step, going_on(failures, step, _failed("not_explained")):
+        with log.step("explain") as step, going_on(failures, step, _not_explained):
             insight = explain(selection, result, bundle, experiment)
             step.summary = f"{len(insight.examples)} images explained, {len(insight.shortcuts)} shortcuts looked for"
     record = _record(folder, begun, experiment, selection, result)
@@ -271,9 +270,9 @@ def _report(record: RunRecord, folder: Path, log: StepLog, failures: list[Failur
         UnfinishedError: a step after judging failed.
     """
     with log.step("report") as step:
-        with going_on(failures, step, _failed("not_reported"), "the report"):
+        with going_on(failures, step, _not_reported, "the report"):
             step.summary = str(build_report(record, folder / run_folder.REPORT))
-        with going_on(failures, step, _failed("no_card"), "the model card"):
+        with going_on(failures, step, _no_card, "the model card"):
             write_card(record, folder / run_folder.CARD)
     late = [failure.notice for failure in failures if failure.notice not in record.notices]
     run_folder.save_run(folder, replace(record, notices=(*late, *record.notices)))
@@ -282,9 +281,20 @@ def _report(record: RunRecord, folder: Path, log: StepLog, failures: list[Failur
     return record
 
 
-def _failed(code: str) -> Callable[[str], Notice]:
-    """The warning that a step failed, given the error."""
-    return lambda error: Notice(code, {"error": error}, level="warning")
+def _not_handed_over(error: str) -> Notice:
+    return Notice("not_handed_over", {"error": error}, level="warning")
+
+
+def _not_explained(error: str) -> Notice:
+    return Notice("not_explained", {"error": error}, level="warning")
+
+
+def _not_reported(error: str) -> Notice:
+    return Notice("not_reported", {"error": error}, level="warning")
+
+
+def _no_card(error: str) -> Notice:
+    return Notice("no_card", {"error": error}, level="warning")
 
 
 def judge(selection: Selection, experiment: Experiment) -> TestResult:

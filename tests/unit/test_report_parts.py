@@ -586,7 +586,7 @@ def test_config_rows_leave_out_the_table_that_took_no_part():
             row.name.split(".")[0] for row in make_config_rows(RunConfig(data="pets", **settings)) if "." in row.name
         }
 
-    assert (tables(), tables(weights="none")) == ({"lp-ft"}, {"scratch"})
+    assert (tables(), tables(weights="none")) == ({"finetune"}, {"scratch"})
 
 
 def test_commands_quote_the_run_folder(run):

@@ -139,8 +139,9 @@ def _averaged(chosen: TrainedClassifier, folds: int) -> tuple[Notice, ...]:
     """What a reader must know of a mean."""
     if not folds:
         return ()
-    code = "networks_averaged" if isinstance(chosen, Ensemble) else "folds_averaged"
-    return (Notice(code, {"folds": folds, "n": len(chosen.val)}),)
+    if isinstance(chosen, Ensemble):
+        return (Notice("networks_averaged", {"folds": folds, "n": len(chosen.val)}),)
+    return (Notice("folds_averaged", {"folds": folds, "n": len(chosen.val)}),)
 
 
 def _decide(kept_first: tuple[TrainedClassifier, ...], *reasons: Notice) -> Decision:
