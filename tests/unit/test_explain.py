@@ -25,7 +25,7 @@ from svertka.explain.opened_bundle import open_network
 from svertka.explain.patches import level_of, shown_stages, top_patches
 from svertka.explain.shortcuts import clear_pairs, probe_shortcuts, verdict
 from svertka.onnx_graph.edit import rewired
-from svertka.onnx_graph.receptive_field import Field
+from svertka.onnx_graph.receptive_field import ReceptiveField
 from svertka.schema import (
     Catalog,
     Estimate,
@@ -256,7 +256,7 @@ def test_receptive_fields_by_hand(plain):
 
 
 def test_a_window_stays_within_the_image():
-    assert Field((9, 9), (4, 4), (-3, -3)).window(0, 15, 64) == (0, 57, 6, 64)
+    assert ReceptiveField((9, 9), (4, 4), (-3, -3)).window(0, 15, 64) == (0, 57, 6, 64)
 
 
 def test_rewired_graph_gives_other_tensors_and_other_weights(plain, images):

@@ -10,7 +10,7 @@ from svertka.errors import ConfigError, ImageRejected, NotFoundError
 from svertka.explain.feature_maps import describe, most_active
 from svertka.explain.insight import explain_image
 from svertka.explain.occlusion import FINE
-from svertka.explain.opened_bundle import Image, Network, open_network
+from svertka.explain.opened_bundle import Image, OpenedBundle, open_network
 from svertka.messages import shown
 from svertka.report.explain_page import Activations, Explained, is_explanation, write_explanation
 
@@ -105,7 +105,7 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _explained(network: Network, image_SSC: Image, path: str, name: str) -> Explained:
+def _explained(network: OpenedBundle, image_SSC: Image, path: str, name: str) -> Explained:
     look = network.look(image_SSC)
     stages = []
     for stage in range(network.stages):

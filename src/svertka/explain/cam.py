@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.errors import ConfigError
-from svertka.explain.opened_bundle import Look, Network
+from svertka.explain.opened_bundle import Look, OpenedBundle
 
 Map = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ GRID = 56
 """Side of a joint map: finer than all but the first stages, whose numbers are averaged."""
 
 
-def stage_maps(network: Network, look: Look, label: int) -> tuple[Map, ...]:
+def stage_maps(network: OpenedBundle, look: Look, label: int) -> tuple[Map, ...]:
     """What each place of each stage adds to the logit of a class: one map [H, W] a stage, early to late.
 
     The sum over all places of all stages, and ``constant_part``, are the logit (less the mean logit of all classes,
@@ -48,13 +48,13 @@ def stage_maps(network: Network, look: Look, label: int) -> tuple[Map, ...]:
     return tuple(parts)
 
 
-def constant_part(network: Network, label: int) -> float:
+def constant_part(network: OpenedBundle, label: int) -> float:
     """The part of a logit that no image changes."""
     head = network.head
     return float(head.bias_K[label] - head.bias_K.mean() - head.mean_D @ _row(network, label))
 
 
-def evidence(network: Network, look: Look, label: int, grid: int = GRID) -> Map:
+def evidence(network: OpenedBundle, look: Look, label: int, grid: int = GRID) -> Map:
     """The maps of all stages as one [G, G]: above 0 where a place speaks for the class, below 0 where against.
 
     Its mean is the logit, less the mean logit of all classes; the constant part is spread evenly.
@@ -67,7 +67,7 @@ def evidence(network: Network, look: Look, label: int, grid: int = GRID) -> Map:
     return joint
 
 
-def grad_cam(network: Network, look: Look, label: int, grid: int = GRID) -> Map:
+def grad_cam(network: OpenedBundle, look: Look, label: int, grid: int = GRID) -> Map:
     """Grad-CAM of a class [G, G]: what speaks for it; what speaks against it is 0."""
     positive: Map = np.maximum(evidence(network, look, label, grid), 0)
     return positive
@@ -85,7 +85,7 @@ def split_by_stage(vector_D: Map, look: Look) -> Sequence[Map]:
     return np.split(vector_D, np.cumsum(widths)[:-1])
 
 
-def _row(network: Network, label: int) -> Map:
+def _row(network: OpenedBundle, label: int) -> Map:
     weight_KD = network.head.scaled_weight_KD
     row: Map = weight_KD[label] - weight_KD.mean(axis=0)
     return row

@@ -10,7 +10,7 @@ from svertka.evaluate import predicted_labels, probabilities
 from svertka.explain.cam import evidence
 from svertka.explain.embedding import MOST, map_features
 from svertka.explain.occlusion import COARSE, covered_probability, occlude, occlusion_map
-from svertka.explain.opened_bundle import F32, Image, Network
+from svertka.explain.opened_bundle import F32, Image, OpenedBundle
 from svertka.explain.patches import top_patches
 from svertka.explain.sanity import METHODS, check_sanity
 from svertka.explain.shortcuts import probe_shortcuts
@@ -43,7 +43,7 @@ def looks(test: int) -> int:
 
 
 def look_inside(
-    network: Network,
+    network: OpenedBundle,
     *,
     catalog: Catalog,
     split: Split,
@@ -82,7 +82,7 @@ def look_inside(
 
 
 def explain_examples(
-    network: Network, source: ImageSource, test: Predictions, temperature: float
+    network: OpenedBundle, source: ImageSource, test: Predictions, temperature: float
 ) -> tuple[Explanation, ...]:
     """The surest right and wrong answers and the least sure ones, with maps of the best two classes."""
     found = []
@@ -111,7 +111,7 @@ def choose_examples(test: Predictions, temperature: float) -> dict[str, list[int
 
 
 def explain_image(
-    network: Network,
+    network: OpenedBundle,
     image_SSC: Image,
     path: str,
     *,
@@ -166,7 +166,7 @@ def _heat(method: MethodName, label: int, plane: F32, left: float | None = None)
     )
 
 
-def _sanity(network: Network, source: ImageSource, test: Predictions, seed: int) -> tuple[SanityCheck, ...]:
+def _sanity(network: OpenedBundle, source: ImageSource, test: Predictions, seed: int) -> tuple[SanityCheck, ...]:
     found: list[SanityCheck] = []
     for method in METHODS if network.stages else METHODS[1:]:
         rows = _spread(len(test), _SANITY_IMAGES[method.name])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.explain.opened_bundle import F32, Look, Network
+from svertka.explain.opened_bundle import F32, Look, OpenedBundle
 
 FINE, COARSE = 12, 6
 """Cells a side of the map, for a page and for a run's report; a square of 2 × 2 cells is covered at a time."""
@@ -32,7 +32,7 @@ class Occlusion:
     features_MD: F32
 
 
-def occlude(network: Network, look: Look, cells: int = FINE) -> Occlusion:
+def occlude(network: OpenedBundle, look: Look, cells: int = FINE) -> Occlusion:
     """Covers each square of 2 × 2 cells with the image's own mean colour; costs ``(cells - 1)²`` passes."""
     side = look.image_SSC.shape[0]
     edges = np.linspace(0, side, cells + 1).round().astype(np.int64)
@@ -44,7 +44,7 @@ def occlude(network: Network, look: Look, cells: int = FINE) -> Occlusion:
     return Occlusion(np.array(corners), int(edges[2]), cells, network.features(covered))
 
 
-def occlusion_map(network: Network, look: Look, occlusion: Occlusion, label: int) -> F32:
+def occlusion_map(network: OpenedBundle, look: Look, occlusion: Occlusion, label: int) -> F32:
     """How much the log-odds of a class fall where a place is covered: the mean over the squares that cover it.
 
     Log-odds, unlike probabilities, don't hide a loss of evidence where the network is all but sure.
@@ -62,12 +62,12 @@ def occlusion_map(network: Network, look: Look, occlusion: Occlusion, label: int
     return found
 
 
-def covered_probability(network: Network, occlusion: Occlusion, label: int) -> float:
+def covered_probability(network: OpenedBundle, occlusion: Occlusion, label: int) -> float:
     """The lowest probability of a class that covering one square leaves."""
     return float(network.probabilities(occlusion.features_MD)[:, label].min())
 
 
-def log_odds(network: Network, features_ND: F32) -> NDArray[np.float64]:
+def log_odds(network: OpenedBundle, features_ND: F32) -> NDArray[np.float64]:
     """Log-odds [N, K] of each class against all others, calibrated."""
     z_NK = network.head.logits(features_ND).astype(np.float64) / network.anatomy.temperature
     found = np.empty_like(z_NK)

@@ -42,7 +42,7 @@ _EXACT = 1e-3  # features and the means of their maps: float32 in another order,
 
 
 @dataclass(frozen=True)
-class Network:
+class OpenedBundle:
     """An open classifier.
 
     Attributes:
@@ -113,7 +113,7 @@ class Network:
         found = iter(maps)
         return features_ND[0], [[next(found)[0] for _ in view] for view in self.anatomy.stages]
 
-    def with_weights(self, head: LinearHead, constants: Mapping[str, F32]) -> "Network":
+    def with_weights(self, head: LinearHead, constants: Mapping[str, F32]) -> "OpenedBundle":
         """The same network with another head, and other numbers in some of its weights."""
         names = {"head.mean": head.mean_D, "head.weight": head.weight_KD, "head.bias": head.bias_K}
         outputs = ["logits", "probabilities"]
@@ -159,7 +159,7 @@ class Look:
     maps: tuple[Sequence[F32], ...]
 
 
-def open_network(bundle: Bundle | Path | str, threads: int = 0) -> Network:
+def open_network(bundle: Bundle | Path | str, threads: int = 0) -> OpenedBundle:
     """Opens a bundle for looking inside.
 
     Raises:
@@ -176,7 +176,7 @@ def open_network(bundle: Bundle | Path | str, threads: int = 0) -> Network:
         raise BundleError(f"{where} isn't laid out as svertka's bundles are ({error!r:.200}).") from error
     _check_head(anatomy, len(bundle.class_names), where)
     outputs = output_names(bundle)
-    network = Network(model, anatomy, bundle.preprocess, bundle.class_names, threads, outputs=outputs, where=where)
+    network = OpenedBundle(model, anatomy, bundle.preprocess, bundle.class_names, threads, outputs=outputs, where=where)
     return replace(network, flips=_find_flips(network))
 
 
@@ -194,7 +194,7 @@ def _check_head(anatomy: Anatomy, classes: int, where: str) -> None:
         )
 
 
-def _find_flips(network: Network) -> tuple[tuple[int, ...], ...]:
+def _find_flips(network: OpenedBundle) -> tuple[tuple[int, ...], ...]:
     """Which axes each view flips, found by flipping an image.
 
     Nothing where the network isn't what ``anatomy`` believes: then nothing is claimed of its maps.

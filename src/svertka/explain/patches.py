@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.explain.opened_bundle import F32, Image, Look, Network
+from svertka.explain.opened_bundle import F32, Image, Look, OpenedBundle
 from svertka.schema import FeatureLevel, Patch, StagePatches
 
 
@@ -29,7 +29,12 @@ def shown_stages(stages: int) -> tuple[int, ...]:
 
 
 def top_patches(
-    network: Network, x_ND: F32, read: Callable[[int], Image], paths: Sequence[str], channels: int = 4, patches: int = 5
+    network: OpenedBundle,
+    x_ND: F32,
+    read: Callable[[int], Image],
+    paths: Sequence[str],
+    channels: int = 4,
+    patches: int = 5,
 ) -> tuple[StagePatches, ...]:
     """For some stages, the channels that the head weighs most, each with the images that excite it most.
 
@@ -72,7 +77,7 @@ def _most_excited(feature_N: NDArray[np.float32], count: int) -> NDArray[np.intp
     return np.argsort(-feature_N, kind="stable")[:count]
 
 
-def _patch(network: Network, look: Look, stage: int, channel: int, path: str) -> Patch:
+def _patch(network: OpenedBundle, look: Look, stage: int, channel: int, path: str) -> Patch:
     plane = look.maps[0][stage][channel]
     row, column = (int(at) for at in np.unravel_index(int(plane.argmax()), plane.shape))
     side = look.image_SSC.shape[0]
@@ -81,7 +86,7 @@ def _patch(network: Network, look: Look, stage: int, channel: int, path: str) ->
     return Patch(path=path, box=box, value=float(plane.max()))
 
 
-def field_side(network: Network, stage: int) -> int:
+def field_side(network: OpenedBundle, stage: int) -> int:
     """Side in pixels of what one number of a stage sees, were the image endless; 0 means the whole image."""
     field = network.anatomy.fields[stage]
     return 0 if field is None else max(field.size_px)

@@ -13,7 +13,7 @@ import numpy as np
 
 from svertka.explain.cam import evidence
 from svertka.explain.occlusion import COARSE, Occlusion, occlude, occlusion_map
-from svertka.explain.opened_bundle import F32, Image, Look, Network
+from svertka.explain.opened_bundle import F32, Image, Look, OpenedBundle
 from svertka.features.linear_head import LinearHead
 from svertka.schema import MethodName, SanityCheck
 
@@ -33,18 +33,18 @@ class Method:
     """
 
     name: MethodName
-    ask: Callable[[Network, Image], Any]
-    draw: Callable[[Network, Any, int], F32]
+    ask: Callable[[OpenedBundle, Image], Any]
+    draw: Callable[[OpenedBundle, Any, int], F32]
 
 
-def _ask_with_squares_covered(network: Network, image_SSC: Image) -> tuple[Look, Occlusion]:
+def _ask_with_squares_covered(network: OpenedBundle, image_SSC: Image) -> tuple[Look, Occlusion]:
     look = network.look(image_SSC)
     return look, occlude(network, look, COARSE)
 
 
 METHODS = (
     # The sign is kept: without it a map may be empty and have no ranks.
-    Method("grad_cam", Network.look, lambda network, look, label: evidence(network, look, label, _GRID)),
+    Method("grad_cam", OpenedBundle.look, lambda network, look, label: evidence(network, look, label, _GRID)),
     Method(
         "occlusion",
         _ask_with_squares_covered,
@@ -54,7 +54,7 @@ METHODS = (
 
 
 def check_sanity(
-    network: Network, method: Method, images: Sequence[Image], labels: Sequence[int], seed: int = 0
+    network: OpenedBundle, method: Method, images: Sequence[Image], labels: Sequence[int], seed: int = 0
 ) -> tuple[SanityCheck, ...]:
     """Compares a method's maps of the trained network with those of the same network with shuffled weights.
 
@@ -97,7 +97,7 @@ def _record(method: Method, depth: Literal["head", "all"], correlations: Sequenc
     )
 
 
-def shuffled(network: Network, seed: int, *, body: bool = False) -> Network:
+def shuffled(network: OpenedBundle, seed: int, *, body: bool = False) -> OpenedBundle:
     """The same network with the numbers of each tensor in another order: the head's, or those of every layer."""
     rng = np.random.default_rng(seed)
     head = network.head

@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ReceptiveField:
     """Rows and columns: how large the window is, by how much it moves from one number to the next, where it begins."""
 
     size_px: Pair
@@ -35,9 +35,9 @@ class Field:
         return top, left, max(bottom, top + 1), max(right, left + 1)
 
 
-def receptive_fields(graph: Graph) -> dict[str, Field]:
+def receptive_fields(graph: Graph) -> dict[str, ReceptiveField]:
     """The field of each tensor that is laid out like the image; what sees all of it has none."""
-    fields = {graph.inputs[0].name: Field((1, 1), (1, 1), (0, 0))}
+    fields = {graph.inputs[0].name: ReceptiveField((1, 1), (1, 1), (0, 0))}
     constants = dict(graph.constants) | {
         node.outputs[0]: node.attributes["value"]
         for node in graph.nodes
@@ -50,7 +50,9 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
     return fields
 
 
-def _through(node: Node, inputs: Sequence[Field], constants: Mapping[str, np.ndarray]) -> Field | None:
+def _through(
+    node: Node, inputs: Sequence[ReceptiveField], constants: Mapping[str, np.ndarray]
+) -> ReceptiveField | None:
     """The field behind an operation, None where it sees the whole image or is no map."""
     attention = node.op == "MatMul" and len(inputs) > 1
     over_space = node.op == "ReduceMean" and len(node.get("axes", ())) > 1
@@ -71,21 +73,21 @@ def _through(node: Node, inputs: Sequence[Field], constants: Mapping[str, np.nda
 _EVERYTHING = frozenset({"GlobalAveragePool", "GlobalMaxPool", "Gemm", "Resize", "Flatten", "Shape"})
 
 
-def _union(fields: Sequence[Field]) -> Field:
+def _union(fields: Sequence[ReceptiveField]) -> ReceptiveField:
     """Of tensors that are added, multiplied or joined."""
     starts = [tuple(field.start_px) for field in fields]
     ends = [(f.start_px[0] + f.size_px[0], f.start_px[1] + f.size_px[1]) for f in fields]
     start = min(s[0] for s in starts), min(s[1] for s in starts)
     end = max(e[0] for e in ends), max(e[1] for e in ends)
     step = max(f.step_px[0] for f in fields), max(f.step_px[1] for f in fields)
-    return Field((end[0] - start[0], end[1] - start[1]), step, start)
+    return ReceptiveField((end[0] - start[0], end[1] - start[1]), step, start)
 
 
 def _windowed(
-    field: Field, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Pair
-) -> Field:
+    field: ReceptiveField, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Pair
+) -> ReceptiveField:
     axes = range(2)
-    return Field(
+    return ReceptiveField(
         size_px=_pair(field.size_px[a] + (kernel[a] - 1) * dilations[a] * field.step_px[a] for a in axes),
         step_px=_pair(field.step_px[a] * strides[a] for a in axes),
         start_px=_pair(field.start_px[a] - pads[a] * field.step_px[a] for a in axes),

@@ -10,7 +10,7 @@ from svertka.cli.output import say_samples
 from svertka.data import decode
 from svertka.errors import ConfigError, DataError, ImageRejected
 from svertka.inference.backends import as_graph_error, open_twin, run_twin
-from svertka.inference.numpy_backend.unit_trace import Layer, Trace, layers
+from svertka.inference.numpy_backend.unit_trace import Trace, TracedLayer, layers
 from svertka.inference.numpy_backend.unit_trace import trace as take_apart
 from svertka.inference.outputs import check_finite, check_outputs, output_names
 
@@ -61,7 +61,7 @@ def _place(text: str) -> tuple[int, ...]:
         raise ConfigError(f"{given}; expected CHANNEL,ROW,COLUMN such as 5,10,20 (a linear layer: FEATURE).") from None
 
 
-def _list(found: Sequence[Layer]) -> Iterator[str]:
+def _list(found: Sequence[TracedLayer]) -> Iterator[str]:
     width = max((len(layer.name) for layer in found), default=0)
     yield f"{'layer':<{width}}  {'weights':<20}  input → output"
     for layer in found:

@@ -27,7 +27,7 @@ _VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze"}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One kernel at work: inputs are tensors of the plan or constants."""
 
     name: str
@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExecutionPlan:
     """What runs, in order, and what memory it needs.
 
     Attributes:
@@ -48,14 +48,14 @@ class Plan:
         budget: bytes that the buffers may take at the same time.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     buffers: tuple[Buffer, ...]
     inputs: Mapping[str, Layout]
     outputs: Mapping[str, Layout | Array]
     budget: int
 
 
-def make_plan(graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> Plan:
+def make_plan(graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> ExecutionPlan:
     """Plans an optimised graph for one size of its input.
 
     Args:
@@ -78,11 +78,11 @@ class _Planner:
         self.given, self.budget = inputs, budget(inputs.values())
         self.layouts: dict[str, Layout] = {}
         self.bytes: list[int] = []
-        self.steps: list[Step] = []
+        self.steps: list[PlanStep] = []
         self.homes: dict[str, tuple[str, int]] = {}
         self.roots: dict[str, Layout] = {}
 
-    def plan(self) -> Plan:
+    def plan(self) -> ExecutionPlan:
         self._house_concatenations()
         for name, sizes in self.given.items():
             self.layouts[name] = self._new(sizes, range(len(sizes.shape)))
@@ -91,7 +91,7 @@ class _Planner:
                 continue
             self._lower(node)
         outputs = {name: self._tensor(name) for name in self.graph.outputs}
-        return Plan(
+        return ExecutionPlan(
             tuple(self.steps),
             tuple(self._lifetimes(outputs)),
             {name: self.layouts[name] for name in self.given},
@@ -163,7 +163,7 @@ class _Planner:
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def _add(self, name: str, kernel: Kernel, inputs: Sequence[Layout | Array], output: Layout) -> None:
-        self.steps.append(Step(name, kernel, tuple(inputs), output))
+        self.steps.append(PlanStep(name, kernel, tuple(inputs), output))
 
     def _tensor(self, name: str) -> Layout | Array:
         return self.constants[name] if name in self.constants else self.layouts[name]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from svertka.engine.fast.threads import Job, Stage, Team, deal
-from svertka.inference.numpy_backend.execution_plan import Plan
-from svertka.inference.numpy_backend.kernels.kernel import Block, Run
+from svertka.inference.numpy_backend.execution_plan import ExecutionPlan
+from svertka.inference.numpy_backend.kernels.kernel import Piece, Run
 from svertka.inference.numpy_backend.layout import Layout, aligned, place
 from svertka.inference.numpy_backend.shape_rules import check_budget
 from svertka.onnx_graph.graph import Array
@@ -25,7 +25,7 @@ class Program:
         GraphError: that memory is beyond the plan's budget.
     """
 
-    def __init__(self, plan: Plan, team: Team) -> None:
+    def __init__(self, plan: ExecutionPlan, team: Team) -> None:
         self._team, self._lock = team, threading.Lock()
         starts, total = place(plan.buffers)
         floats = max((step.kernel.scratch for step in plan.steps), default=0)
@@ -62,7 +62,7 @@ def _quietly(runs: Sequence[Job]) -> Run:
     return run
 
 
-def stages(steps: Sequence[Sequence[Block]], workers: int) -> Sequence[Stage]:
+def stages(steps: Sequence[Sequence[Piece]], workers: int) -> Sequence[Stage]:
     """Deals the blocks of each step out, and begins a new stage only where workers would meet in memory.
 
     Two workers meet if one writes where the other has read or written since the last stage began. With several images

@@ -24,7 +24,7 @@ LAYERS = ("Conv", "Linear")
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class TracedLayer:
     """A layer with weights, for one image: sizes without N, kernel as its weights are stored.
 
     ``name`` is short, as torch names modules (``blocks.3.depthwise.0``); ``node`` is the graph's name for it.
@@ -57,7 +57,7 @@ class Trace:
         dilations: steps within the window.
     """
 
-    layer: Layer
+    layer: TracedLayer
     place: tuple[int, ...]
     first_channel: int
     corner: tuple[int, int]
@@ -87,7 +87,7 @@ class Trace:
         return float(self.sums_C.sum()) + self.bias + (self.shortcut or 0.0)
 
 
-def layers(twin: Twin, shape: tuple[int, ...]) -> list[Layer]:
+def layers(twin: Twin, shape: tuple[int, ...]) -> list[TracedLayer]:
     """The layers with weights, in order, for inputs of one size."""
     return [layer for layer, _ in _layers(twin, shape)]
 
@@ -146,7 +146,7 @@ def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
     )
 
 
-def _named(name: str, known: Sequence[tuple[Layer, Node]]) -> tuple[Layer, Node]:
+def _named(name: str, known: Sequence[tuple[TracedLayer, Node]]) -> tuple[TracedLayer, Node]:
     for layer, node in known:
         if name in (layer.name, layer.node):
             return layer, node
@@ -177,13 +177,13 @@ def _short(node: str) -> str:
     return ".".join(path[:-1] if len(path) > 1 and path[-1][0].isupper() else path)
 
 
-def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[Layer, Node]]:
+def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[TracedLayer, Node]]:
     port = twin.graph.inputs[0]
     graph, sizes, constants = sized(twin.graph, {port.name: Sizes(shape, port.dtype)})
     nodes = [node for node in graph.nodes if node.op in LAYERS]
     return [
         (
-            Layer(
+            TracedLayer(
                 name,
                 node.name,
                 node.op,

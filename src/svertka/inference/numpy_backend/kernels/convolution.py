@@ -8,7 +8,7 @@ import numpy as np
 from svertka.engine.geometry import NO_PADS, Window
 from svertka.inference.numpy_backend.kernels.depthwise import depthwise
 from svertka.inference.numpy_backend.kernels.gemm import gathered_windows, rows_by_matrix
-from svertka.inference.numpy_backend.kernels.kernel import Block, Kernel, on_pixels, shares_outputs
+from svertka.inference.numpy_backend.kernels.kernel import Kernel, Piece, on_pixels, shares_outputs
 from svertka.inference.numpy_backend.kernels.winograd import transform_kernels, winograd
 from svertka.onnx_graph.graph import F32, Array, Node
 
@@ -108,7 +108,7 @@ def _side_by_side(parts: Sequence[tuple[slice, slice]], kernels: Sequence[Kernel
     if len(kernels) == 1:
         return kernels[0]
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         blocks = []
         for (seen, made), kernel in zip(parts, kernels, strict=True):
             given = [inputs[0][:, seen], *(residual[:, made] for residual in inputs[1:])]

@@ -14,9 +14,9 @@ import numpy as np
 from svertka.engine.geometry import Window
 from svertka.inference.numpy_backend.kernels.activations import Activation
 from svertka.inference.numpy_backend.kernels.kernel import (
-    Block,
     Carver,
     Kernel,
+    Piece,
     copy_padded,
     finisher,
     image_cuts,
@@ -59,7 +59,7 @@ def depthwise(
     pieces = image_cuts(n, rows, block_rows, workers)
     height = window.span(0, block_rows)
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         x_NHWC, out_NPQC = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
         return [
@@ -68,7 +68,7 @@ def depthwise(
             for a, b in pieces
         ]
 
-    def block(x_HWC: Array, out_PQC: Array, residual: Array | None, first: int, scratch: Sequence[F32]) -> Block:
+    def block(x_HWC: Array, out_PQC: Array, residual: Array | None, first: int, scratch: Sequence[F32]) -> Piece:
         count = len(out_PQC)
         top, left = first * window.stride[0] - window.before[0], -window.before[1]
         parts = []
@@ -89,7 +89,7 @@ def depthwise(
             finish(out_PQC, residual)
 
         seen_rows = x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]
-        return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out_PQC)
+        return Piece(run, [seen_rows] if residual is None else [seen_rows, residual], out_PQC)
 
     return Kernel(round_up(size_of(height, width, channels)), bind)
 

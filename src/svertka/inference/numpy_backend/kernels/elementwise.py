@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
-from svertka.inference.numpy_backend.kernels.kernel import BLOCK, Block, Kernel, cuts, no_scratch
+from svertka.inference.numpy_backend.kernels.kernel import BLOCK, Kernel, Piece, cuts, no_scratch
 from svertka.onnx_graph.graph import Array
 
 
@@ -17,7 +17,7 @@ def elementwise(compute: Callable[..., None], workers: int) -> Kernel:
         workers: that share the blocks.
     """
 
-    def blocks(inputs: Sequence[Array], out: Array) -> list[Block]:
+    def blocks(inputs: Sequence[Array], out: Array) -> list[Piece]:
         # In the order in which the output lies in memory; blocks are runs along its longest outer axis.
         order = sorted(range(out.ndim), key=lambda axis: (-out.strides[axis], axis))
         views = [np.broadcast_to(x, out.shape).transpose(order) for x in inputs] + [out.transpose(order)]
@@ -33,8 +33,8 @@ def elementwise(compute: Callable[..., None], workers: int) -> Kernel:
     return no_scratch(blocks)
 
 
-def _piece(compute: Callable[..., None], views: list[Array]) -> Block:
-    return Block(lambda worker: compute(*views), views[:-1], views[-1])
+def _piece(compute: Callable[..., None], views: list[Array]) -> Piece:
+    return Piece(lambda worker: compute(*views), views[:-1], views[-1])
 
 
 def activation_alone(activation: Activation, workers: int) -> Kernel:
@@ -75,7 +75,7 @@ def copy(workers: int) -> Kernel:
 def copy_parts(axis: int, workers: int) -> Kernel:
     """Concatenation."""
 
-    def blocks(inputs: Sequence[Array], out: Array) -> list[Block]:
+    def blocks(inputs: Sequence[Array], out: Array) -> list[Piece]:
         found, start = [], 0
         for x in inputs:
             part = (slice(None),) * axis + (slice(start, start + x.shape[axis]),)
@@ -89,15 +89,15 @@ def copy_parts(axis: int, workers: int) -> Kernel:
 def spatial_mean(workers: int) -> Kernel:
     """The mean of every channel over rows and columns; [N, C, H, W] to [N, C, 1, 1]."""
 
-    def blocks(inputs: Sequence[Array], out: Array) -> list[Block]:
-        def piece(x: Array, y: Array) -> Block:
+    def blocks(inputs: Sequence[Array], out: Array) -> list[Piece]:
+        def piece(x: Array, y: Array) -> Piece:
             scale = np.float32(1 / (x.shape[2] * x.shape[3]))
 
             def run(worker: int) -> None:
                 np.add.reduce(x, axis=(2, 3), out=y, keepdims=True)
                 np.multiply(y, scale, out=y)
 
-            return Block(run, [x], y)
+            return Piece(run, [x], y)
 
         return [piece(inputs[0][a:b], out[a:b]) for a, b in cuts(len(out), 1)]
 
@@ -107,7 +107,7 @@ def spatial_mean(workers: int) -> Kernel:
 def plain(run: Callable[[Sequence[Array]], Array]) -> Kernel:
     """A step that makes a new array, which is copied to its place."""
 
-    def blocks(inputs: Sequence[Array], out: Array) -> list[Block]:
-        return [Block(lambda worker: np.copyto(out, run(inputs)), inputs, out)]
+    def blocks(inputs: Sequence[Array], out: Array) -> list[Piece]:
+        return [Piece(lambda worker: np.copyto(out, run(inputs)), inputs, out)]
 
     return no_scratch(blocks)

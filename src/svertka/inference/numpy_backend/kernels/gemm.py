@@ -13,9 +13,9 @@ import numpy as np
 from svertka.engine.geometry import Window
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
 from svertka.inference.numpy_backend.kernels.kernel import (
-    Block,
     Carver,
     Kernel,
+    Piece,
     copy_padded,
     cuts,
     finisher,
@@ -51,7 +51,7 @@ def rows_by_matrix(
     block_rows = max(_FEWEST_ROWS, _BLOCK // (channels + out_channels))
     act = in_place(pre[2]) if pre else None
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         x_RC, out_RO = _as_rows(inputs[0]), _as_rows(out)
         residual_RO = _as_rows(inputs[1]) if len(inputs) > 1 else None
         by_columns = shares_outputs(len(x_RC), out_channels, workers)
@@ -65,7 +65,7 @@ def rows_by_matrix(
 
     def block(
         x_RC: Array, out_RO: Array, residual_RO: Array | None, columns: tuple[int, int], scratch: Sequence[F32]
-    ) -> Block:
+    ) -> Piece:
         part = slice(*columns)
         weight, finish = weight_CO[:, part], finisher(bias_O[part] if bias_O.any() else None, activation)
         ready = [memory[: x_RC.size].reshape(x_RC.shape) for memory in scratch] if pre else []
@@ -81,7 +81,7 @@ def rows_by_matrix(
             np.matmul(rows, weight, out=out_RO)
             finish(out_RO, residual_RO)
 
-        return Block(run, [x_RC] if residual_RO is None else [x_RC, residual_RO], out_RO)
+        return Piece(run, [x_RC] if residual_RO is None else [x_RC, residual_RO], out_RO)
 
     return Kernel(block_rows * channels if pre else 0, bind)
 
@@ -128,7 +128,7 @@ def gathered_windows(
     pieces = image_cuts(len(groups), rows, block_rows, row_workers)
     outputs = output_cuts(out_channels, workers) if by_outputs else [(0, out_channels)]
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
         blocks = []
@@ -146,7 +146,7 @@ def gathered_windows(
         first: int,
         outputs: tuple[int, int],
         scratch: Sequence[F32],
-    ) -> Block:
+    ) -> Piece:
         part, images, count = slice(*outputs), *out_NPQO.shape[:2]
         weight, finish = weight_KLCO[:, part], finisher(bias_O[part] if bias_O.any() else None, activation)
         top, left = first * window.stride[0] - window.before[0], -window.before[1]
@@ -169,7 +169,7 @@ def gathered_windows(
             finish(out_NPQO, residual)
 
         seen_rows = x_NHWC[:, max(top, 0) : max(top + height, 0)]
-        return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out_NPQO)
+        return Piece(run, [seen_rows] if residual is None else [seen_rows, residual], out_NPQO)
 
     def _merge(seen: Array) -> Array:
         """Columns of a window are neighbours in memory: [P, Q, K, L, C] as [P, Q, K, L·C] copies in longer runs."""

@@ -22,7 +22,7 @@ BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Piece:
     """A piece of a step that can run beside the step's other pieces.
 
     Attributes:
@@ -46,7 +46,7 @@ class Kernel:
     """
 
     scratch: int
-    bind: Callable[[Sequence[Array], Array, Sequence[F32]], list[Block]]
+    bind: Callable[[Sequence[Array], Array, Sequence[F32]], list[Piece]]
 
 
 class Carver:
@@ -83,7 +83,7 @@ def nhwc(x: Array) -> Array:
 def on_pixels(kernel: Kernel) -> Kernel:
     """A kernel for [..., C], given maps [N, C, H, W]."""
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         return kernel.bind([nhwc(x) for x in inputs], nhwc(out), scratch)
 
     return Kernel(kernel.scratch, bind)
@@ -160,10 +160,10 @@ def windows(
     return view
 
 
-def no_scratch(blocks: Callable[[Sequence[Array], Array], list[Block]]) -> Kernel:
+def no_scratch(blocks: Callable[[Sequence[Array], Array], list[Piece]]) -> Kernel:
     """A kernel that works in place."""
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[Any]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[Any]) -> list[Piece]:
         return blocks(inputs, out)
 
     return Kernel(0, bind)

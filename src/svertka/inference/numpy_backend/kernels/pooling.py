@@ -11,9 +11,9 @@ import numpy as np
 from svertka.engine.geometry import Window
 from svertka.inference.numpy_backend.kernels.kernel import (
     BLOCK,
-    Block,
     Carver,
     Kernel,
+    Piece,
     image_cuts,
     nhwc,
     round_up,
@@ -77,7 +77,7 @@ def _pool(
     height, width = in_shape[2:]
     block_rows = max(1, BLOCK // (width * channels))
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         x_NHWC, out_NPQC = nhwc(inputs[0]), nhwc(out)
         return [
             block(x_NHWC[i], out_NPQC[i, a:b], a, scratch)
@@ -85,7 +85,7 @@ def _pool(
             for a, b in image_cuts(n, rows, block_rows, workers)
         ]
 
-    def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Block:
+    def block(x_HWC: Array, out_PQC: Array, first: int, scratch: Sequence[F32]) -> Piece:
         count = len(out_PQC)
         scale = None if scale_PQ is None else scale_PQ[first : first + count, :, None]
         folds = []
@@ -102,7 +102,7 @@ def _pool(
                 np.multiply(out_PQC, scale, out=out_PQC)
 
         top = first * window.stride[0] - window.before[0]
-        return Block(run, [x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]], out_PQC)
+        return Piece(run, [x_HWC[max(top, 0) : max(top + window.span(0, count), 0)]], out_PQC)
 
     return Kernel(round_up(size_of(block_rows, width, channels)), bind)
 

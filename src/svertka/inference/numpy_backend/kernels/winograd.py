@@ -26,9 +26,9 @@ import numpy as np
 from svertka.engine.fast.winograd import A_T, B_T, G
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
 from svertka.inference.numpy_backend.kernels.kernel import (
-    Block,
     Carver,
     Kernel,
+    Piece,
     cuts,
     image_cuts,
     nhwc,
@@ -122,7 +122,7 @@ def winograd(
         images * (m * max(d - c for _, _, c, d in pieces) + 2) * t * across * channels,
     )
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Block]:
+    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
         shared: dict[tuple[int, int, int], list[_Tiles]] = {}
@@ -216,7 +216,7 @@ class _Tiles:
         np.matmul(a, self.half_out_tiles, out=self.result)
 
 
-def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | None, top: int, left: int) -> Block:
+def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | None, top: int, left: int) -> Piece:
     m, act = workers[0].transforms.m, workers[0].act
     height, strip_rows = x_NHWC.shape[1], workers[0].strip.shape[1]
     first = min(max(0, -top), strip_rows)
@@ -244,7 +244,7 @@ def _block(workers: list[_Tiles], x_NHWC: Array, out: Array, residual: Array | N
         if act and residual is not None:
             act(out)
 
-    return Block(run, [seen_rows] if residual is None else [seen_rows, residual], out)
+    return Piece(run, [seen_rows] if residual is None else [seen_rows, residual], out)
 
 
 def _fill(strip: F32, seen_rows: Array, inside: slice, m: int, left: int) -> list[tuple[Array, Array | float]]:
