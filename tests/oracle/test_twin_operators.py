@@ -80,11 +80,15 @@ def test_winograd_where_whole_blocks_lie_in_the_padding():
 def test_both_tile_sizes_with_a_shortcut(m, activation):
     import torch
 
+    from svertka.engine.geometry import Window
+    from svertka.inference.numpy_backend.kernels.kernel import Convolution
     from svertka.inference.numpy_backend.kernels.winograd import transform_kernels, winograd
 
     x, weight, bias = numbers(3, 10, 9, 20), numbers(16, 20, 3, 3, seed=1), numbers(16, seed=2)
     shortcut, out = numbers(3, 10, 9, 16, seed=3), np.full((3, 10, 9, 16), np.nan, np.float32)
-    kernel = winograd(transform_kernels(weight, m), bias, (1, 1), (3, 16, 10, 9), activation, workers=1)
+    window = Window((3, 3), pads=((1, 1), (1, 1)))
+    task = Convolution(weight, bias, window, (3, 16, 10, 9), activation, workers=1)
+    kernel = winograd(task, transform_kernels(weight, m))
     views = [array.transpose(0, 3, 1, 2) for array in (x, shortcut, out)]
     for block in kernel.bind(views[:2], views[2], [np.full(kernel.scratch, np.nan, np.float32)]):
         block.run(0)

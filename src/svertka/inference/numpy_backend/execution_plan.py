@@ -6,15 +6,16 @@ channels are written where the concatenation will be read, so it takes no step e
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from svertka.errors import GraphError
 from svertka.inference.numpy_backend.arguments import axis_of, permutation, split_sizes, window_of
 from svertka.inference.numpy_backend.kernels import elementwise
-from svertka.inference.numpy_backend.kernels.convolution import Pack, convolution
+from svertka.inference.numpy_backend.kernels.convolution import convolution
 from svertka.inference.numpy_backend.kernels.gemm import rows_by_matrix
-from svertka.inference.numpy_backend.kernels.kernel import Kernel
+from svertka.inference.numpy_backend.kernels.kernel import Convolution, Kernel
 from svertka.inference.numpy_backend.kernels.pooling import average_pool, max_pool
 from svertka.inference.numpy_backend.layout import Buffer, Layout
 from svertka.inference.numpy_backend.operators import evaluate
@@ -236,8 +237,10 @@ class _Planner:
             weight, bias = self._weights(node)
             if "residual" in node.attributes:
                 inputs.append(self._channels_last(node.inputs[3], node.name))
-            window = window_of(node, weight.shape[2:], x.shape[2:])
-            kernel = convolution(node, weight, bias, window, out, workers, self._pack(node))
+            window, activation = window_of(node, weight.shape[2:], x.shape[2:]), node.get("activation", None)
+            kernel = convolution(
+                Convolution(weight, bias, window, out, activation, workers), node, partial(self._pack, node)
+            )
         elif node.op == "MaxPool":
             kernel = max_pool(window_of(node, node.attributes["kernel_shape"], x.shape[2:]), x.shape, out, workers)
         else:
@@ -256,14 +259,12 @@ class _Planner:
         out_channels = weight.shape[0] if node.op == "Conv" else weight.shape[1]
         return weight, self.constants[node.inputs[2]] if has_bias else np.zeros(out_channels, np.float32)
 
-    def _pack(self, node: Node) -> Pack:
-        def pack(form: str, make: Callable[[], F32]) -> F32:
-            key = f"{node.outputs[0]} {form}"
-            if key not in self.packs:
-                self.packs[key] = make()
-            return self.packs[key]
-
-        return pack
+    def _pack(self, node: Node, form: str, make: Callable[[], F32]) -> F32:
+        """Weights in another form, made once."""
+        key = f"{node.outputs[0]} {form}"
+        if key not in self.packs:
+            self.packs[key] = make()
+        return self.packs[key]
 
     def _lower_linear(self, node: Node) -> None:
         name, x = node.outputs[0], self.layouts[node.inputs[0]]

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from svertka.engine.geometry import Window
-from svertka.inference.numpy_backend.kernels.activations import Activation
 from svertka.inference.numpy_backend.kernels.kernel import (
     Carver,
+    Convolution,
     Kernel,
     Piece,
     copy_padded,
-    finisher,
     image_cuts,
     nhwc,
     round_up,
@@ -31,32 +29,16 @@ _LONGEST = 1024  # numbers of an inner loop: longer ones gain little, and the re
 _BLOCK = 1 << 17  # float32 numbers of output of a block
 
 
-def depthwise(
-    weight_C1KL: F32,
-    bias_C: F32,
-    window: Window,
-    out_shape: tuple[int, ...],
-    activation: Activation | None,
-    workers: int,
-) -> Kernel:
-    """A convolution with as many groups as channels in and out.
-
-    Args:
-        weight_C1KL: the kernels.
-        bias_C: is added.
-        window: how they move.
-        out_shape: [N, C, P, Q].
-        activation: goes last.
-        workers: that share the rows of the output.
-    """
-    n, channels, rows, columns = out_shape
+def depthwise(conv: Convolution) -> Kernel:
+    """A convolution with as many groups as channels in and out."""
+    window = conv.window
+    n, channels, rows, columns = conv.out_shape
     joined = _joined_pixels(columns, channels) if window.stride[1] == 1 and window.dilation[1] == 1 else 1
-    weight_KLC = np.ascontiguousarray(weight_C1KL[:, 0].transpose(1, 2, 0))
-    weight_KLX = np.tile(weight_KLC, joined)
-    finish = finisher(bias_C if bias_C.any() else None, activation)
+    weight_KLX = np.tile(np.ascontiguousarray(conv.weight_OCKL[:, 0].transpose(1, 2, 0)), joined)
+    finish = conv.finisher()
     width = window.span(1, columns)
     block_rows = max(1, _BLOCK // (columns * channels))
-    pieces = image_cuts(n, rows, block_rows, workers)
+    pieces = image_cuts(n, rows, block_rows, conv.workers)
     height = window.span(0, block_rows)
 
     def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:

@@ -6,6 +6,7 @@ memory.
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel, R rows of a matrix.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from svertka.engine.geometry import Window
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
 from svertka.inference.numpy_backend.kernels.kernel import (
     Carver,
+    Convolution,
     Kernel,
     Piece,
     copy_padded,
@@ -97,67 +99,61 @@ def _row_stride(x: Array) -> int:
     return next((x.strides[axis] for axis in range(x.ndim - 2, -1, -1) if x.shape[axis] != 1), x.shape[-1] * x.itemsize)
 
 
-def gathered_windows(
-    weight_OCKL: F32,
-    bias_O: F32,
-    window: Window,
-    out_shape: tuple[int, ...],
-    activation: Activation | None,
-    workers: int,
-) -> Kernel:
-    """Convolution with any kernel, steps, dilation and padding: windows [R, K·L·C] times weights [K·L·C, O].
+def gathered_windows(conv: Convolution) -> Kernel:
+    """Convolution with any kernel, steps, dilation and padding: windows [R, K·L·C] times weights [K·L·C, O]."""
+    gathered = _GatheredWindows(conv)
+    return Kernel(gathered.scratch, gathered.bind)
 
-    Args:
-        weight_OCKL: the kernels.
-        bias_O: is added.
-        window: how they move.
-        out_shape: [N, O, P, Q].
-        activation: goes last.
-        workers: that share the rows of the output.
-    """
-    n, out_channels, rows, columns = out_shape
-    channels, kernel = weight_OCKL.shape[1], window.kernel
-    weight_KLCO = np.ascontiguousarray(weight_OCKL.transpose(2, 3, 1, 0)).reshape(-1, out_channels)
-    depth, by_outputs = len(weight_KLCO), shares_outputs(n * rows * columns, out_channels, workers)
-    row_workers = 1 if by_outputs else workers
-    block_rows = min(rows, max(-(-_FEWEST_ROWS // columns), _BLOCK // (columns * (depth + out_channels))))
-    strip = window.span(0, block_rows), window.span(1, columns)
-    # Small images go together: one product with all their rows.
-    groups = cuts(n, max(1, _FEWEST_ROWS // (rows * columns)) if block_rows == rows else 1, row_workers)
-    most_images = max(b - a for a, b in groups)
-    pieces = image_cuts(len(groups), rows, block_rows, row_workers)
-    outputs = output_cuts(out_channels, workers) if by_outputs else [(0, out_channels)]
 
-    def bind(inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
+class _GatheredWindows:
+    """Which images, rows and outputs of a convolution go together, and the arithmetic on them."""
+
+    def __init__(self, conv: Convolution) -> None:
+        n, out_channels, rows, columns = conv.out_shape
+        self.conv, self.channels, workers = conv, conv.weight_OCKL.shape[1], conv.workers
+        self.weight_KLCO = np.ascontiguousarray(conv.weight_OCKL.transpose(2, 3, 1, 0)).reshape(-1, out_channels)
+        depth, by_outputs = len(self.weight_KLCO), shares_outputs(n * rows * columns, out_channels, workers)
+        row_workers = 1 if by_outputs else workers
+        block_rows = min(rows, max(-(-_FEWEST_ROWS // columns), _BLOCK // (columns * (depth + out_channels))))
+        # Small images go together: one product with all their rows.
+        self.images = cuts(n, max(1, _FEWEST_ROWS // (rows * columns)) if block_rows == rows else 1, row_workers)
+        self.rows = image_cuts(len(self.images), rows, block_rows, row_workers)
+        self.outputs = output_cuts(out_channels, workers) if by_outputs else [(0, out_channels)]
+        most_images = max(b - a for a, b in self.images)
+        strip = round_up(size_of(conv.window.span(0, block_rows), conv.window.span(1, columns), self.channels))
+        self.scratch = strip + most_images * block_rows * columns * depth
+
+    def bind(self, inputs: Sequence[Array], out: Array, scratch: Sequence[F32]) -> list[Piece]:
+        """As in ``Kernel``."""
         x_NHWC, out_NPQO = nhwc(inputs[0]), nhwc(out)
         residual = nhwc(inputs[1]) if len(inputs) > 1 else None
-        blocks = []
-        for o, p in outputs:
-            for i, j in groups:
-                for a, b in pieces:
-                    shortcut = None if residual is None else residual[i:j, a:b, :, o:p]
-                    blocks.append(block(x_NHWC[i:j], out_NPQO[i:j, a:b, :, o:p], shortcut, a, (o, p), scratch))
-        return blocks
+        pieces = []
+        for (o, p), (i, j), (a, b) in itertools.product(self.outputs, self.images, self.rows):
+            shortcut = None if residual is None else residual[i:j, a:b, :, o:p]
+            pieces.append(self._piece(x_NHWC[i:j], out_NPQO[i:j, a:b, :, o:p], shortcut, a, slice(o, p), scratch))
+        return pieces
 
-    def block(
+    def _piece(
+        self,
         x_NHWC: Array,
         out_NPQO: Array,
         residual: Array | None,
         first: int,
-        outputs: tuple[int, int],
+        outputs: slice,
         scratch: Sequence[F32],
     ) -> Piece:
-        part, images, count = slice(*outputs), *out_NPQO.shape[:2]
-        weight, finish = weight_KLCO[:, part], finisher(bias_O[part] if bias_O.any() else None, activation)
+        weight, finish, window = self.weight_KLCO[:, outputs], self.conv.finisher(outputs), self.conv.window
+        images, count, columns = out_NPQO.shape[:3]
         top, left = first * window.stride[0] - window.before[0], -window.before[1]
         height = window.span(0, count)
         parts = []
         for memory in scratch:
             carver = Carver(memory)
-            padded = carver.take(height, strip[1], channels)
-            seen = windows(padded, count, columns, kernel, window.stride, window.dilation)
+            padded = carver.take(height, window.span(1, columns), self.channels)
+            seen = windows(padded, count, columns, window.kernel, window.stride, window.dilation)
             gathered = carver.take(images, *seen.shape)
-            parts.append((padded, _merge(seen), [_merge(image) for image in gathered], gathered.reshape(-1, depth)))
+            matrix_RD = gathered.reshape(-1, len(weight))
+            parts.append((padded, _merged(seen, window), [_merged(image, window) for image in gathered], matrix_RD))
         product = _as_rows(out_NPQO)
 
         def run(worker: int) -> None:
@@ -171,11 +167,10 @@ def gathered_windows(
         seen_rows = x_NHWC[:, max(top, 0) : max(top + height, 0)]
         return Piece(run, [seen_rows] if residual is None else [seen_rows, residual], out_NPQO)
 
-    def _merge(seen: Array) -> Array:
-        """Columns of a window are neighbours in memory: [P, Q, K, L, C] as [P, Q, K, L·C] copies in longer runs."""
-        if window.dilation[1] != 1:
-            return seen
-        shape = (*seen.shape[:3], seen.shape[3] * seen.shape[4])
-        return np.lib.stride_tricks.as_strided(seen, shape, (*seen.strides[:3], seen.itemsize))
 
-    return Kernel(round_up(size_of(*strip, channels)) + most_images * block_rows * columns * depth, bind)
+def _merged(seen: Array, window: Window) -> Array:
+    """Columns of a window are neighbours in memory: [P, Q, K, L, C] as [P, Q, K, L·C] copies in longer runs."""
+    if window.dilation[1] != 1:
+        return seen
+    shape = (*seen.shape[:3], seen.shape[3] * seen.shape[4])
+    return np.lib.stride_tricks.as_strided(seen, shape, (*seen.strides[:3], seen.itemsize))

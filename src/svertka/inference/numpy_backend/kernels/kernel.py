@@ -6,11 +6,12 @@ Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. Kernels see m
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from svertka.engine.geometry import Window
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
 from svertka.onnx_graph.graph import F32, Array
 
@@ -49,6 +50,43 @@ class Kernel:
     bind: Callable[[Sequence[Array], Array, Sequence[F32]], list[Piece]]
 
 
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """A convolution for maps of one size.
+
+    Attributes:
+        weight_OCKL: C are the channels of one group.
+        bias_O: is added.
+        window: how the kernels move.
+        out_shape: [N, O, P, Q].
+        activation: goes last.
+        workers: that share the work.
+    """
+
+    weight_OCKL: F32
+    bias_O: F32
+    window: Window
+    out_shape: tuple[int, ...]
+    activation: Activation | None
+    workers: int
+
+    def of(self, outputs: slice) -> "Convolution":
+        """The part that makes some channels of the output."""
+        bias_O = self.bias_O[outputs]
+        n, _, rows, columns = self.out_shape
+        return replace(
+            self, weight_OCKL=self.weight_OCKL[outputs], bias_O=bias_O, out_shape=(n, len(bias_O), rows, columns)
+        )
+
+    def finisher(self, outputs: slice = slice(None)) -> "Finish":
+        """What ends it for some channels of the output."""
+        return finisher(self.bias_O[outputs] if self.bias_O.any() else None, self.activation)
+
+
+Finish = Callable[[Array, Array | None], None]
+"""Takes a part of the output and that of the shortcut."""
+
+
 class Carver:
     """Cuts arrays out of scratch memory, one after the other; each starts at a cache line."""
 
@@ -64,10 +102,7 @@ class Carver:
 
 def size_of(*shape: int) -> int:
     """Elements of an array."""
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+    return math.prod(shape)
 
 
 def round_up(count: int) -> int:
@@ -89,7 +124,7 @@ def on_pixels(kernel: Kernel) -> Kernel:
     return Kernel(kernel.scratch, bind)
 
 
-def finisher(bias_O: F32 | None, activation: Activation | None) -> Callable[[Array, Array | None], None]:
+def finisher(bias_O: F32 | None, activation: Activation | None) -> Finish:
     """The end of a convolution on a block [..., O] of its output: adds bias and shortcut and applies the activation."""
     act = in_place(activation)
 

@@ -27,6 +27,7 @@ from svertka.engine.fast.winograd import A_T, B_T, G
 from svertka.inference.numpy_backend.kernels.activations import Activation, in_place
 from svertka.inference.numpy_backend.kernels.kernel import (
     Carver,
+    Convolution,
     Kernel,
     Piece,
     cuts,
@@ -90,25 +91,10 @@ def transform_kernels(weight_OC33: F32, m: int) -> F32:
     return transformed_tP.reshape(-1, channels, out_channels)
 
 
-def winograd(
-    kernels_tCO: F32,
-    bias_O: F32,
-    before: tuple[int, int],
-    out_shape: tuple[int, ...],
-    activation: Activation | None,
-    workers: int,
-) -> Kernel:
-    """A 3×3 convolution with steps of 1.
-
-    Args:
-        kernels_tCO: from ``transform_kernels``.
-        bias_O: is added.
-        before: padding above and left.
-        out_shape: [N, O, P, Q].
-        activation: goes last.
-        workers: that share the tiles.
-    """
-    n, out_channels, rows, columns = out_shape
+def winograd(conv: Convolution, kernels_tCO: F32) -> Kernel:
+    """A 3×3 convolution with steps of 1; its kernels come from ``transform_kernels``."""
+    n, out_channels, rows, columns = conv.out_shape
+    before, workers = conv.window.before, conv.workers
     m = {16: 2, 36: 4}[len(kernels_tCO)]
     t, channels = m + 2, kernels_tCO.shape[1]
     down, across = -(-rows // m), -(-columns // m)
@@ -130,8 +116,10 @@ def winograd(
         for (o, p), (a, b, c, d) in itertools.product(outputs, pieces):
             size = (b - a, d - c, o)
             if size not in shared:
-                weights = kernels_tCO[:, :, o:p], bias_O[o:p]
-                shared[size] = [_Tiles(memory, half, b - a, d - c, across, *weights, activation) for memory in scratch]
+                weights, bias_O = kernels_tCO[:, :, o:p], conv.bias_O[o:p]
+                shared[size] = [
+                    _Tiles(memory, half, b - a, d - c, across, weights, bias_O, conv.activation) for memory in scratch
+                ]
             place = out_NPQO[a:b, c * m : d * m, :, o:p]
             shortcut = None if residual is None else residual[a:b, c * m : d * m, :, o:p]
             blocks.append(_block(shared[size], x_NHWC[a:b], place, shortcut, c * m - before[0], -before[1]))
