@@ -289,7 +289,7 @@ def test_a_damaged_avif_ends_no_scan(tmp_path: Path) -> None:
     catalog = scan(tmp_path, cache=tmp_path / "cache", for_training=False)
     assert [record.path for record in catalog.records] == ["a/good.avif", "b/good.avif"]
     assert {rejection.reason for rejection in catalog.rejected} == {"truncated"}
-    assert thumbnails([tmp_path / "a" / "0.5.avif"], 64, 100)[0].reason == "truncated"
+    assert thumbnails([(tmp_path / "a" / "0.5.avif", "")], 64, 100)[0].reason == "truncated"
 
 
 class TestEndMarkerOfJpeg:

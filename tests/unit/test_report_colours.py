@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from svertka.messages.translator import Translator
-from svertka.report.page import page_environment
 from svertka.report.results import tone
+from svertka.report.templating import make_environment
 
 # Björn Ottosson, A perceptual color space for image processing (2020): linear sRGB to cone responses to Oklab.
 CONES = np.array(
@@ -49,7 +49,7 @@ def contrast(one, other):
 
 @pytest.fixture(scope="module")
 def css():
-    environment = page_environment(Translator("en"))
+    environment = make_environment(Translator("en"), html=True)
     return "".join(environment.get_template(name).render() for name in ("style.css.j2", "charts.css"))
 
 

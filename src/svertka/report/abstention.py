@@ -1,29 +1,28 @@
 """When the model should say "unsure", and whether the promise behind it holds on the test images."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svertka.messages.translator import Translator
-from svertka.report.results import CLASS_ROWS_SHOWN, ScoreView, make_score
+from svertka.report.results import CLASS_ROWS_SHOWN, Score, make_score
 from svertka.schema import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AbstentionView:
-    """The part about "unsure".
-
-    Attributes:
-        finding: what came of it.
-        target: the coverage that is promised.
-        rows: name, validation images, the least probability with which the class is possible (a dash where that isn't
-            known), test images, the coverage measured on these.
-        left_out: classes that are not shown.
-    """
+    """The part about "unsure"."""
 
     finding: str
+    """What came of it."""
     target: str
-    rows: tuple[tuple[str, int, str, int, ScoreView], ...]
+    """The coverage that is promised."""
+    rows: Sequence[tuple[str, int, str, int, Score]]
+    """Name, validation images, the least probability with which the class is possible (a dash where that isn't known),
+    test images, the coverage measured on these.
+    """
     left_out: int
+    """Classes that are not shown."""
 
 
 def make_abstention(tr: Translator, evaluation: Evaluation) -> AbstentionView | None:
@@ -51,9 +50,7 @@ def make_abstention(tr: Translator, evaluation: Evaluation) -> AbstentionView | 
     return AbstentionView(
         finding=finding,
         target=tr.percent(found.target, 0),
-        rows=tuple(
-            (name, chosen, level, estimate.n, make_score(tr, estimate)) for name, chosen, level, estimate in shown
-        ),
+        rows=[(name, chosen, level, estimate.n, make_score(tr, estimate)) for name, chosen, level, estimate in shown],
         left_out=len(classes) - most,
     )
 

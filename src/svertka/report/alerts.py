@@ -5,7 +5,7 @@ Each thing is told once, and what matters most stands first: ``RANKED`` is the o
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from svertka.evaluate import FEW_IMAGES, FEW_IN_A_CLASS
@@ -54,26 +54,23 @@ RANKED = (
 )
 """Codes of alerts and notices, the weightiest first; all others come after them."""
 
+Level = Literal["warning", "info", "good", "note"]
 _Said = TypeVar("_Said", "Alert", Notice)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One message at the top of the report.
-
-    Attributes:
-        code: names the kind, for ``RANKED``.
-        level: ``"note"`` is folded away under the others.
-        title: what it is about; may be empty.
-        body: a sentence or two.
-        link: id of the section that shows more, if any.
-    """
+    """One message at the top of the report."""
 
     code: str
-    level: Literal["warning", "info", "good", "note"]
+    """Names the kind, for ``RANKED``."""
+    level: Level
+    """A ``"note"`` is folded away under the others."""
     title: str
+    """What it is about; may be empty."""
     body: str
     link: str = ""
+    """Id of the section that shows more, if any."""
 
     @property
     def said(self) -> str:
@@ -85,17 +82,13 @@ def make_alerts(tr: Translator, run: RunRecord) -> tuple[Alert, ...]:
     """All alerts, warnings first and the weightiest of them at the top; one calm line where there is no warning."""
     found = [
         *_leaks(tr, run),
-        *_conflicts(tr, run),
-        *_order(tr, run),
-        *_usefulness(tr, run),
+        *_figures(tr, run),
         *_few_images(tr, run),
         *_shortcuts(tr, run),
-        *_rejected(tr, run),
-        *_parity(tr, run),
         *_notices(tr, run),
     ]
     if not any(alert.level == "warning" for alert in found):
-        found.append(Alert(code="none", level="good", title=tr("alert.none.title"), body=tr("alert.none.body")))
+        found.append(_alert(tr, "none", "good"))
     return tuple(by_weight(found))
 
 
@@ -110,6 +103,12 @@ def folded(alerts: Sequence[Alert]) -> tuple[list[Alert], list[Alert]]:
     """Alerts that stand before the content, and those that are folded away: what is beyond ``SHOWN``, and notes."""
     shown = [alert for alert in alerts if alert.level != "note"][:SHOWN]
     return shown, [alert for alert in alerts if alert not in shown]
+
+
+def _alert(tr: Translator, code: str, level: Level = "warning", link: str = "", **values: object) -> Alert:
+    """An alert whose title and body stand under its code in the catalogue."""
+    title, body = tr(f"alert.{code}.title", **values), tr(f"alert.{code}.body", **values)
+    return Alert(code=code, level=level, title=title, body=body, link=link)
 
 
 def _leaks(tr: Translator, run: RunRecord) -> Iterator[Alert]:
@@ -129,36 +128,28 @@ def _leaks(tr: Translator, run: RunRecord) -> Iterator[Alert]:
         )
 
 
-def _conflicts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
+def _figures(tr: Translator, run: RunRecord) -> Iterator[Alert]:
+    """What the run's own checks found: conflicting labels, order, no gain over guessing, engines that disagree."""
     if run.split.conflicts:
-        yield Alert(
-            code="conflicts",
-            level="warning",
-            title=tr("alert.conflicts.title", n=len(run.split.conflicts)),
-            body=tr("alert.conflicts.body"),
-            link="leaks",
+        yield _alert(tr, "conflicts", link="leaks", n=len(run.split.conflicts))
+    order = run.order
+    if order is not None and order.suspicious:
+        yield _alert(
+            tr,
+            "order",
+            shuffled=tr.decimal(order.shuffled),
+            contiguous=tr.decimal(order.contiguous),
+            error=tr.decimal(order.standard_error),
         )
-
-
-def _order(tr: Translator, run: RunRecord) -> Iterator[Alert]:
-    if run.order is not None and run.order.suspicious:
-        yield Alert(
-            code="order",
-            level="warning",
-            title=tr("alert.order.title"),
-            body=tr(
-                "alert.order.body",
-                shuffled=tr.decimal(run.order.shuffled),
-                contiguous=tr.decimal(run.order.contiguous),
-                error=tr.decimal(run.order.standard_error),
-            ),
-        )
-
-
-def _usefulness(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if beats_majority(run.evaluation) is False:
-        title, body = tr("alert.useless.title"), tr("alert.useless.body")
-        yield Alert(code="useless", level="warning", title=title, body=body)
+        yield _alert(tr, "useless")
+    if run.parity and run.parity.same_labels < run.parity.n:
+        yield _alert(tr, "parity", same=run.parity.same_labels, n=run.parity.n)
+    rejected = len(run.catalog.rejected)
+    if rejected:
+        share = rejected / (rejected + len(run.catalog.records))
+        level: Level = "warning" if share > _MANY_REJECTED else "info"
+        yield _alert(tr, "rejected", level, link="rejected", n=rejected, share=tr.percent(share))
 
 
 def _few_images(tr: Translator, run: RunRecord) -> Iterator[Alert]:
@@ -192,19 +183,6 @@ def _few_images(tr: Translator, run: RunRecord) -> Iterator[Alert]:
         )
 
 
-def _rejected(tr: Translator, run: RunRecord) -> Iterator[Alert]:
-    rejected = len(run.catalog.rejected)
-    if rejected:
-        share = rejected / (rejected + len(run.catalog.records))
-        yield Alert(
-            code="rejected",
-            level="warning" if share > _MANY_REJECTED else "info",
-            title=tr("alert.rejected.title", n=rejected),
-            body=tr("alert.rejected.body", share=tr.percent(share)),
-            link="rejected",
-        )
-
-
 def _shortcuts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """Probes that learn from what should not matter: a warning where one comes near the model."""
     model = run.evaluation.metrics.get("roc_auc")
@@ -215,20 +193,18 @@ def _shortcuts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
             continue
         if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
             continue
-        yield Alert(
-            code="shortcut",
-            level="warning" if near else "info",
-            title=tr(f"alert.shortcut.{probe.name}.title"),
-            body=tr(
-                f"alert.shortcut.{probe.name}.body",
-                probe=tr.decimal(probe.roc_auc.value),
-                low=tr.decimal(probe.roc_auc.low),
-                high=tr.decimal(probe.roc_auc.high),
-                model="–" if model is None else tr.decimal(model.value),
-                n=probe.roc_auc.n,
-            ),
+        said = _alert(
+            tr,
+            f"shortcut.{probe.name}",
+            "warning" if near else "info",
             link="seeing",
+            probe=tr.decimal(probe.roc_auc.value),
+            low=tr.decimal(probe.roc_auc.low),
+            high=tr.decimal(probe.roc_auc.high),
+            model="–" if model is None else tr.decimal(model.value),
+            n=probe.roc_auc.n,
         )
+        yield replace(said, code="shortcut")
 
 
 def _paired_shortcut(tr: Translator, probe: ShortcutProbe) -> Alert:
@@ -253,27 +229,11 @@ def _paired_shortcut(tr: Translator, probe: ShortcutProbe) -> Alert:
     )
 
 
-def _parity(tr: Translator, run: RunRecord) -> Iterator[Alert]:
-    if run.parity and run.parity.same_labels < run.parity.n:
-        yield Alert(
-            code="parity",
-            level="warning",
-            title=tr("alert.parity.title"),
-            body=tr("alert.parity.body", same=run.parity.same_labels, n=run.parity.n),
-        )
-
-
 def _notices(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """What other steps noticed, each once."""
     seen: set[str] = set()
     without = {scores.name for scores in run.evaluation.per_class if scores.support == 0}
-    every: tuple[Notice, ...] = (
-        *run.notices,
-        *run.catalog.notices,
-        *run.split.notices,
-        *run.evaluation.notices,
-    )
-    for notice in every:
+    for notice in (*run.notices, *run.catalog.notices, *run.split.notices, *run.evaluation.notices):
         body = tr.sentences(notice)
         if notice.code in _TOLD_BY_ALERTS or body in seen or _told_of_test(notice, without):
             continue

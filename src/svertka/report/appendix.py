@@ -3,62 +3,28 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import NamedTuple
 
 from svertka.config import RunConfig
 from svertka.messages.translator import Translator
 from svertka.schema import RunRecord, Split, StepCost
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CostRow:
-    """Time and memory of one step; bars in percent of the largest."""
-
-    step: str
-    time: str
-    time_bar: float
-    memory: str
-    memory_bar: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Costs:
-    """The part about time and memory."""
-
-    finding: str
-    rows: tuple[CostRow, ...]
-
-
-def make_costs(tr: Translator, costs: Sequence[StepCost]) -> Costs | None:
-    """Builds the bars of time and memory; None where nothing was measured."""
-    if not costs:
-        return None
+def costs_finding(tr: Translator, costs: Sequence[StepCost]) -> str:
+    """The time of all steps, the share of the slowest, and the peak of memory."""
     total = sum(cost.seconds for cost in costs)
     slowest = max(costs, key=lambda cost: cost.seconds)
-    longest = slowest.seconds or 1.0
-    peak = max(cost.peak_memory_mb for cost in costs) or 1.0
-    finding = tr(
+    return tr(
         "costs.finding",
         total=tr.seconds(total),
         step=tr.quoted(tr.known("step", slowest.step)),
         share=tr.percent(slowest.seconds / total if total else 0.0, 0),
-        peak=tr.memory(peak),
+        peak=tr.memory(max(cost.peak_memory_mb for cost in costs) or 1.0),
     )
-    rows = tuple(
-        CostRow(
-            step=tr.known("step", cost.step),
-            time=tr.seconds(cost.seconds),
-            time_bar=round(100 * cost.seconds / longest, 2),
-            memory=tr.memory(cost.peak_memory_mb),
-            memory_bar=round(100 * cost.peak_memory_mb / peak, 2),
-        )
-        for cost in costs
-    )
-    return Costs(finding=finding, rows=rows)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConfigRow:
+class ConfigRow(NamedTuple):
     """One setting; ``changed`` where it is not the default."""
 
     name: str

@@ -9,15 +9,15 @@ images come from, who named their classes, what the model is for) is asked for, 
 import re
 from pathlib import Path
 
-from svertka.evaluate.predictions import predicted_labels
 from svertka.messages.translator import Translator
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
+from svertka.report.dataset import class_counts
 from svertka.report.mistakes import surest_mistakes
 from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows, positive_class
 from svertka.report.templating import file_bytes, make_environment, minute
-from svertka.schema import SPLIT_NAMES, RunRecord
+from svertka.schema import RunRecord
 from svertka.util.version import __version__
 
 _MISTAKES_SHOWN = 5
@@ -43,26 +43,18 @@ def render_card(run: RunRecord) -> str:
     tr = Translator(run.config.language, whole=True)
     environment = make_environment(tr, html=False)
     environment.filters["md"] = escaped
-    labels = run.catalog.labels()
-    predicted_N, names = predicted_labels(run.test), run.test.class_names
     _, metrics = make_metric_rows(tr, run.evaluation)
     return environment.get_template("model_card.md.j2").render(
         run=run,
         version=__version__,
         date=minute(run.started),
-        classes=[
-            (name, *(int((labels[list(run.split.of(part))] == label).sum()) for part in SPLIT_NAMES))
-            for label, name in enumerate(run.catalog.class_names)
-        ],
+        classes=class_counts(run),
         decision=make_decision(tr, run.decision),
         metrics=metrics,
         table=make_class_table(tr, run.evaluation),
         confusion=make_confusion(tr, run.evaluation).finding,
         abstention=make_abstention(tr, run.evaluation),
-        mistakes=[
-            (run.test.paths[row], names[run.test.labels_N[row]], names[predicted_N[row]], tr.percent(confidence))
-            for row, confidence in surest_mistakes(run, _MISTAKES_SHOWN)
-        ],
+        mistakes=surest_mistakes(run)[:_MISTAKES_SHOWN],
         positive=positive_class(run.evaluation),
         methods=[sentence for sentence in make_methods(tr, run) if sentence != tr("methods.limits")],
         warnings=[alert.said for alert in make_alerts(tr, run) if alert.level == "warning"],

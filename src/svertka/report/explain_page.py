@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.messages.translator import Translator
-from svertka.report.dataset import Sample
-from svertka.report.explained import ExplainedView, drawn, make_explained, top_of
-from svertka.report.page import page_environment
-from svertka.report.templating import file_bytes
+from svertka.report.explained import drawn, make_explained, top_of
+from svertka.report.templating import file_bytes, make_environment
 from svertka.report.thumbnails import Thumbnail
 from svertka.schema import Explanation, FeatureLevel
 from svertka.util.atomic_files import read_head
-from svertka.viz.heatmap import bar_style, data_address, feature_tile, filter_tile, tile_sheet, with_bar
+from svertka.viz.heatmap import data_address, feature_tile, filter_tile, tile_sheet, with_bar
 
 _TILES, _TILE_PX = 8, 112
 _FILTER_PX, _FILTER_COLUMNS = 40, 16
@@ -51,16 +49,6 @@ class Explained:
     stages: tuple[Activations, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageView:
-    """One stage for one image: the level's title where a level begins, words, a strip of tiles."""
-
-    title: str
-    body: str
-    line: str
-    sample: Sample
-
-
 def write_explanation(
     folder: Path,
     images: Sequence[Explained],
@@ -88,23 +76,21 @@ def write_explanation(
         The path of the page.
     """
     tr = Translator(language)
-    shown: list[tuple[ExplainedView, tuple[StageView, ...]]] = []
+    shown = []
     for one in images:
         _save_maps(folder, one)
         view = make_explained(tr, one.explanation, class_names, one.image_SSC)
-        shown.append((view, tuple(_stage(tr, folder, one, number) for number in range(len(one.stages)))))
-    filters = None if filters_OCKL is None else _filters(tr, folder, filters_OCKL)
+        shown.append((view, [_stage(tr, folder, one, stage) for stage in one.stages]))
     html = (
-        page_environment(tr)
+        make_environment(tr, html=True)
         .get_template("explanation.html.j2")
         .render(
             images=shown,
             bundle=bundle,
             networks=networks,
-            filters=filters,
-            filters_finding="" if filters_OCKL is None else tr("explain.filters.finding", n=len(filters_OCKL)),
-            skipped=[tr("explain.not_read", path=path, reason=tr.known("reject", why)) for path, why in skipped],
-            bar=bar_style(),
+            filters=None if filters_OCKL is None else _filters(tr, folder, filters_OCKL),
+            n_filters=0 if filters_OCKL is None else len(filters_OCKL),
+            skipped=skipped,
             generator=GENERATOR,
         )
     )
@@ -131,11 +117,10 @@ def _save_maps(folder: Path, one: Explained) -> None:
         with_bar(drawn(one.explanation, heat, one.image_SSC), top).save(folder / f"{one.name}-{method}-{rank}.png")
 
 
-def _stage(tr: Translator, folder: Path, one: Explained, number: int) -> StageView:
-    stage = one.stages[number]
+def _stage(tr: Translator, folder: Path, one: Explained, stage: Activations) -> tuple[str, str, Thumbnail]:
+    """Of one stage for one image: its level, a line of words, and the strip of its most active channels."""
     strip = tile_sheet([feature_tile(plane) for plane in stage.maps_CHW], _TILES, _TILE_PX)
     strip.save(folder / f"{one.name}-stage{stage.stage}.png", optimize=True)
-    new_level = number == 0 or one.stages[number - 1].level != stage.level
     sees = tr("explain.stages.sees", n=stage.field_px) if stage.field_px else tr("explain.stages.whole")
     line = tr(
         "explain.stages.stage", number=str(stage.stage), channels=stage.channels, size=str(stage.maps_CHW.shape[1])
@@ -146,16 +131,10 @@ def _stage(tr: Translator, folder: Path, one: Explained, number: int) -> StageVi
         number=str(stage.stage),
         path=one.explanation.path,
     )
-    return StageView(
-        title=tr(f"level.{stage.level}.title") if new_level else "",
-        body=tr(f"level.{stage.level}.body") if new_level else "",
-        line=f"{line}; {sees}.",
-        sample=Sample(picture=Thumbnail(source=data_address(strip)), alt=alt, problem=""),
-    )
+    return stage.level, f"{line}; {sees}.", Thumbnail(alt=alt, source=data_address(strip))
 
 
-def _filters(tr: Translator, folder: Path, filters_OCKL: Plane) -> Sample:
+def _filters(tr: Translator, folder: Path, filters_OCKL: Plane) -> Thumbnail:
     sheet = tile_sheet([filter_tile(one) for one in filters_OCKL], _FILTER_COLUMNS, _FILTER_PX)
     sheet.save(folder / FILTERS, optimize=True)
-    source = data_address(sheet, "PNG")
-    return Sample(picture=Thumbnail(source=source), alt=tr("explain.filters.alt"), problem="")
+    return Thumbnail(alt=tr("explain.filters.alt"), source=data_address(sheet, "PNG"))

@@ -1,5 +1,6 @@
 """One explained image as the pages show it: its classes with probabilities, and the maps of the best two."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.messages.translator import Translator
-from svertka.report.dataset import Sample
 from svertka.report.thumbnails import Thumbnail
 from svertka.schema import AttributionMap, Explanation
 from svertka.viz.heatmap import data_address, overlay
@@ -18,66 +18,53 @@ _HARDLY = 0.01  # of probability
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HeatView:
-    """A map over the image: which method and class, the colour bar's top, a sentence, the picture."""
+class MapView:
+    """An attribution map over the image."""
 
     method: str
     label: str
+    """The class that the map is of."""
     top: str
+    """Of the colour bar."""
     sentence: str
-    sample: Sample
+    picture: Thumbnail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedView:
-    """An image with its maps.
-
-    Attributes:
-        title: why it is shown, or its name.
-        path: of the file.
-        truth: its true class, or "".
-        wrong: the answer isn't the true class.
-        classes: name, probability in words, and in percent for the bar; the best first.
-        sample: the image as the network saw it.
-        heats: the maps.
-    """
+    """An image with its maps."""
 
     title: str
+    """Why it is shown, or its name."""
     path: str
     truth: str
+    """Its true class, or ""."""
     wrong: bool
-    classes: tuple[tuple[str, str, float], ...]
-    sample: Sample
-    heats: tuple[HeatView, ...]
+    """The answer isn't the true class."""
+    classes: Sequence[tuple[str, float]]
+    """The most probable classes, the best first."""
+    picture: Thumbnail
+    """The image as the network saw it."""
+    heats: Sequence[MapView]
 
 
 def make_explained(
-    tr: Translator, explanation: Explanation, names: tuple[str, ...], image_SSC: Pixels | None, problem: str = ""
+    tr: Translator, explanation: Explanation, names: tuple[str, ...], image_SSC: Pixels | str
 ) -> ExplainedView:
-    """Builds the view of one image.
-
-    Args:
-        tr: of the page.
-        explanation: what was found.
-        names: of the classes.
-        image_SSC: the prepared image; None where it can no longer be read.
-        problem: then, why not.
-    """
+    """Builds the view of one image: of its pixels as prepared, or the code of the reason why it cannot be read."""
     order = sorted(range(len(names)), key=lambda k: -explanation.probabilities[k])
-    said = names[order[0]]
     truth = "" if explanation.truth is None else names[explanation.truth]
-    alt = tr("explain.image.alt", path=explanation.path)
     return ExplainedView(
         title=tr(f"explain.why.{explanation.why}"),
         path=explanation.path,
         truth=truth,
-        wrong=bool(truth) and truth != said,
-        classes=tuple(
-            (names[k], tr.percent(explanation.probabilities[k]), round(100 * explanation.probabilities[k], 1))
-            for k in order[:CLASSES_SHOWN]
+        wrong=bool(truth) and truth != names[order[0]],
+        classes=[(names[k], explanation.probabilities[k]) for k in order[:CLASSES_SHOWN]],
+        picture=_picture(
+            image_SSC if isinstance(image_SSC, str) else Image.fromarray(image_SSC),
+            tr("explain.image.alt", path=explanation.path),
         ),
-        sample=_sample(None if image_SSC is None else Image.fromarray(image_SSC), alt, problem),
-        heats=tuple(_heat(tr, explanation, heat, names, image_SSC, problem) for heat in explanation.heats),
+        heats=[_map(tr, explanation, heat, names[heat.label], image_SSC) for heat in explanation.heats],
     )
 
 
@@ -91,23 +78,20 @@ def drawn(explanation: Explanation, heat: AttributionMap, image_SSC: Pixels) -> 
     return overlay(image_SSC, np.array(heat.rows), top_of(explanation, heat.method))
 
 
-def _heat(
-    tr: Translator,
-    explanation: Explanation,
-    heat: AttributionMap,
-    names: tuple[str, ...],
-    image_SSC: Pixels | None,
-    problem: str,
-) -> HeatView:
-    name = tr.quoted(names[heat.label])
+def _map(
+    tr: Translator, explanation: Explanation, heat: AttributionMap, label: str, image_SSC: Pixels | str
+) -> MapView:
+    name = tr.quoted(label)
     method = tr(f"explain.method.{heat.method}")
-    picture = None if image_SSC is None else drawn(explanation, heat, image_SSC)
-    return HeatView(
+    return MapView(
         method=method,
-        label=names[heat.label],
+        label=label,
         top=tr.decimal(max(0.0, top_of(explanation, heat.method)), 1),
         sentence=_sentence(tr, explanation, heat, name),
-        sample=_sample(picture, tr("explain.heat.alt", method=method, name=name, path=explanation.path), problem),
+        picture=_picture(
+            image_SSC if isinstance(image_SSC, str) else drawn(explanation, heat, image_SSC),
+            tr("explain.heat.alt", method=method, name=name, path=explanation.path),
+        ),
     )
 
 
@@ -123,6 +107,7 @@ def _sentence(tr: Translator, explanation: Explanation, heat: AttributionMap, na
     return tr("explain.grad_cam.share", name=name, share=tr.percent(float((plane > 0).mean()), 0))
 
 
-def _sample(picture: Image.Image | None, alt: str, problem: str) -> Sample:
-    source = "" if picture is None else data_address(picture)
-    return Sample(picture=Thumbnail(source=source), alt=alt, problem=problem)
+def _picture(picture: Image.Image | str, alt: str) -> Thumbnail:
+    if isinstance(picture, str):
+        return Thumbnail(alt=alt, reason=picture)
+    return Thumbnail(alt=alt, source=data_address(picture))

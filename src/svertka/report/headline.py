@@ -1,11 +1,13 @@
 """The first screen: the task in words, the figure with its interval, and what it means against the baselines."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svertka.messages.translator import Translator
-from svertka.report.results import positive_class
+from svertka.report.results import Score, make_score, positive_class
 from svertka.schema import Estimate, Evaluation, RunRecord
+from svertka.viz.axes import Tick
 
 # The first of these that the evaluation has is the headline.
 _CANDIDATES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
@@ -13,39 +15,20 @@ _TILES = ("balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IntervalRow:
-    """A dot with its 95 % interval on the axis of the headline: percent of the axis' width."""
-
-    label: str
-    value: str
-    interval: str
-    low: float
-    at: float
-    high: float
-    main: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tile:
-    """A further figure under the headline."""
-
-    label: str
-    value: str
-    interval: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Headline:
     """The first screen. ``figure`` is empty where the evaluation has no figure to show."""
 
     task: str
-    figure: str
-    label: str
-    interval: str
-    meaning: tuple[str, ...]
-    rows: tuple[IntervalRow, ...]
-    ticks: tuple[tuple[float, str], ...]
-    tiles: tuple[Tile, ...]
+    meaning: Sequence[str]
+    tiles: Sequence[tuple[str, str, str]]
+    """Further figures: name, value, confidence interval."""
+    figure: str = ""
+    label: str = ""
+    interval: str = ""
+    rows: Sequence[tuple[str, Score]] = ()
+    """The model and its baselines on one axis."""
+    ticks: Sequence[Tick] = ()
+    """Of that axis, in percent of its width."""
 
 
 def make_headline(tr: Translator, run: RunRecord) -> Headline:
@@ -53,18 +36,17 @@ def make_headline(tr: Translator, run: RunRecord) -> Headline:
     metrics = run.evaluation.metrics
     name = next((name for name in _CANDIDATES if name in metrics), "")
     task = _task(tr, run.evaluation.class_names)
-    tiles = tuple(
-        Tile(
-            label=tr(f"metric.{tile}.name"),
-            value=tr.metric(tile, metrics[tile].value),
-            interval=tr.sized(tr.interval(tile, metrics[tile]), metrics[tile].n),
+    tiles = [
+        (
+            tr(f"metric.{tile}.name"),
+            tr.metric(tile, metrics[tile].value),
+            tr.sized(tr.interval(tile, metrics[tile]), metrics[tile].n),
         )
         for tile in _TILES
         if tile in metrics and tile != name
-    )
+    ]
     if not name:
-        meaning = (tr("headline.nothing"),)
-        return Headline(task=task, figure="", label="", interval="", meaning=meaning, rows=(), ticks=(), tiles=tiles)
+        return Headline(task=task, meaning=[tr("headline.nothing")], tiles=tiles)
     rows, ticks = _interval_rows(tr, run, name)
     return Headline(
         task=task,
@@ -121,16 +103,15 @@ def _sensitivity(tr: Translator, evaluation: Evaluation) -> list[str]:
     rest = next((scores.recall for scores in evaluation.per_class if scores.name != name), None)
     if not name or not (found and found.n and rest and rest.n):
         return []
-    values = {
-        "name": tr.quoted(name),
-        "found": tr.percent(found.value),
-        "rest": tr.percent(rest.value),
-    }
-    evidence = {
-        "found_evidence": tr.evidence("accuracy", found),
-        "rest_evidence": tr.evidence("accuracy", rest),
-    }
-    return [tr("headline.sensitivity", **values, **evidence)]
+    sentence = tr(
+        "headline.sensitivity",
+        name=tr.quoted(name),
+        found=tr.percent(found.value),
+        found_evidence=tr.evidence("accuracy", found),
+        rest=tr.percent(rest.value),
+        rest_evidence=tr.evidence("accuracy", rest),
+    )
+    return [sentence]
 
 
 def _verdict(model: Estimate, baseline: Estimate) -> str:
@@ -156,10 +137,8 @@ def _commonest_class(run: RunRecord) -> str:
     return names[max(range(len(names)), key=labels.count)] if labels else "–"
 
 
-def _interval_rows(
-    tr: Translator, run: RunRecord, name: str
-) -> tuple[tuple[IntervalRow, ...], tuple[tuple[float, str], ...]]:
-    """Model and baselines on one axis that runs from a round figure below the lowest to the top."""
+def _interval_rows(tr: Translator, run: RunRecord, name: str) -> tuple[list[tuple[str, Score]], list[Tick]]:
+    """Model and baselines on one axis that runs from a round figure below the lowest to the top, and its ticks."""
     shown = [(tr("headline.row.model"), run.evaluation.metrics[name])]
     for baseline, metrics in sorted(run.evaluation.baselines.items(), key=lambda entry: entry[0] != "probe"):
         same_as_model = baseline == "probe" and run.decision.strategy == "probe"
@@ -167,24 +146,7 @@ def _interval_rows(
             shown.append((tr.known("baseline", baseline), metrics[name]))
     lows = [e.low if math.isfinite(e.low) else e.value for _, e in shown]
     left = max(0.0, math.floor(10 * min(lows) - 0.2) / 10)
-    span = max(0.1, 1 - left)
-    step = 0.1 if span <= 0.5 else 0.2
-
-    def at(value: float) -> float:
-        return round(100 * min(1.0, max(0.0, (value - left) / span)), 2)
-
-    rows = tuple(
-        IntervalRow(
-            label=label,
-            value=tr.metric(name, e.value),
-            interval=tr.interval(name, e),
-            low=at(e.low if math.isfinite(e.low) else e.value),
-            at=at(e.value),
-            high=at(e.high if math.isfinite(e.high) else e.value),
-            main=index == 0,
-        )
-        for index, (label, e) in enumerate(shown)
-    )
-    marks = [1 - step * index for index in range(int(span / step + 1e-9) + 1)]
-    ticks = tuple((at(mark), tr.percent(mark, 0)) for mark in reversed(marks))
-    return rows, ticks
+    step = 0.1 if left >= 0.5 else 0.2
+    marks = [1 - step * index for index in range(int((1 - left) / step + 1e-9) + 1)]
+    ticks = [(round(100 * (mark - left) / (1 - left), 2), tr.percent(mark, 0)) for mark in reversed(marks)]
+    return [(label, make_score(tr, estimate, name, left)) for label, estimate in shown], ticks

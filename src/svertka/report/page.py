@@ -1,14 +1,11 @@
 """Builds ``report.html`` from a run's records: one file, no network, no script needed to read it."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from svertka.messages.translator import Translator
 from svertka.report.abstention import make_abstention
 from svertka.report.alerts import folded, make_alerts
-from svertka.report.appendix import make_commands, make_config_rows, make_costs, make_methods, unused_table
+from svertka.report.appendix import costs_finding, make_commands, make_config_rows, make_methods, unused_table
 from svertka.report.charts import learning_charts, precision_recall_chart, reliability_charts, roc_chart
 from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
@@ -23,10 +20,6 @@ from svertka.report.results import (
 from svertka.report.seeing import make_seeing
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.schema import RunRecord
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
 
 
 def build_report(run: RunRecord, path: Path | str) -> Path:
@@ -49,48 +42,34 @@ def build_report(run: RunRecord, path: Path | str) -> Path:
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
     tr = Translator(run.config.language)
-    environment = page_environment(tr)
     curves = [chart for chart in (roc_chart(tr, run.evaluation), precision_recall_chart(tr, run.evaluation)) if chart]
     metric_baselines, metric_rows = make_metric_rows(tr, run.evaluation)
-    return environment.get_template("page.html.j2").render(
-        run=run,
-        date=minute(run.started),
-        headline=make_headline(tr, run),
-        # Where it is read, the report exists, also if the run had failed to write it.
-        alerts=folded([alert for alert in make_alerts(tr, run) if alert.code != "not_reported"]),
-        decision=make_decision(tr, run.decision),
-        phases=make_phases(tr, run.phases),
-        data=make_data_section(tr, run),
-        learning=learning_charts(tr, run.history),
-        confusion=make_confusion(tr, run.evaluation),
-        classes=make_class_table(tr, run.evaluation),
-        curves=curves,
-        reliability=reliability_charts(tr, run.evaluation),
-        abstention=make_abstention(tr, run.evaluation),
-        mistakes=make_mistakes(tr, run),
-        seeing=make_seeing(tr, run),
-        metric_baselines=metric_baselines,
-        metric_rows=metric_rows,
-        costs=make_costs(tr, run.costs),
-        config=make_config_rows(run.config),
-        unused_table=unused_table(run.config),
-        commands=make_commands(run),
-        methods=make_methods(tr, run),
+    return (
+        make_environment(tr, html=True)
+        .get_template("page.html.j2")
+        .render(
+            run=run,
+            date=minute(run.started),
+            headline=make_headline(tr, run),
+            # Where it is read, the report exists, also if the run had failed to write it.
+            alerts=folded([alert for alert in make_alerts(tr, run) if alert.code != "not_reported"]),
+            decision=make_decision(tr, run.decision),
+            phases=make_phases(tr, run.phases),
+            data=make_data_section(tr, run),
+            learning=learning_charts(tr, run.history),
+            confusion=make_confusion(tr, run.evaluation),
+            classes=make_class_table(tr, run.evaluation),
+            curves=curves,
+            reliability=reliability_charts(tr, run.evaluation),
+            abstention=make_abstention(tr, run.evaluation),
+            mistakes=make_mistakes(tr, run),
+            seeing=make_seeing(tr, run),
+            metric_baselines=metric_baselines,
+            metric_rows=metric_rows,
+            costs_finding=costs_finding(tr, run.costs) if run.costs else "",
+            config=make_config_rows(run.config),
+            unused_table=unused_table(run.config),
+            commands=make_commands(run),
+            methods=make_methods(tr, run),
+        )
     )
-
-
-def page_environment(tr: Translator) -> "Environment":
-    """Templates of a page, speaking with a tr, in which backticks set code."""
-    environment = make_environment(tr, html=True)
-    environment.filters["code"] = _code_filter()
-    return environment
-
-
-def _code_filter() -> Callable[[str], "Markup"]:
-    """A filter that escapes a sentence, then sets what stands between backticks as code."""
-    from markupsafe import Markup, escape
-
-    def code(sentence: str) -> Markup:
-        return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
-
-    return code

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from svertka.messages.translator import Translator
 from svertka.schema import ClassScores, Decision, Estimate, Evaluation
+from svertka.viz.axes import Axis
 
 MATRIX_CLASSES = 30
 _SHARES_IN_CELLS = 12
@@ -159,12 +160,8 @@ def _confusion_finding(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ScoreView:
-    """One score of one class: words, and its whisker in percent of the scale from 0 to 1.
-
-    Attributes:
-        measured: some image stands behind it; else there is no whisker, and the value is a dash.
-    """
+class Score:
+    """One figure in words, and its whisker in percent of the width of its scale."""
 
     value: str
     interval: str
@@ -172,6 +169,7 @@ class ScoreView:
     at: float
     high: float
     measured: bool
+    """Some image stands behind it; else there is no whisker, and the value is a dash."""
 
     @property
     def words(self) -> str:
@@ -179,12 +177,31 @@ class ScoreView:
         return f"{self.value} ({self.interval})" if self.measured else self.value
 
 
+def make_score(tr: Translator, estimate: Estimate, name: str = "accuracy", left: float = 0.0) -> Score:
+    """A metric with its confidence interval, on a scale that runs from ``left`` to 1."""
+    scale = Axis(low=left, high=1, start_px=0, end_px=100)
+
+    def at(value: float) -> float:
+        known = value if math.isfinite(value) else estimate.value
+        return round(scale.at(known), 2) if math.isfinite(known) else 0.0
+
+    measured = estimate.n > 0
+    return Score(
+        value=tr.metric(name, estimate.value) if measured else "–",
+        interval=tr.interval(name, estimate) if measured else "",
+        low=at(estimate.low),
+        at=at(estimate.value),
+        high=at(estimate.high),
+        measured=measured,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassTable:
     """The table of classes; with many classes the weakest come first and the strongest may be left out."""
 
     finding: str
-    rows: tuple[tuple[str, int, tuple[ScoreView, ...]], ...]
+    rows: tuple[tuple[str, int, tuple[Score, ...]], ...]
     left_out: int
     weakest_first: bool
 
@@ -203,23 +220,6 @@ def make_class_table(tr: Translator, evaluation: Evaluation) -> ClassTable:
         ),
         left_out=len(scores) - most,
         weakest_first=weakest_first,
-    )
-
-
-def make_score(tr: Translator, estimate: Estimate) -> ScoreView:
-    """A share with its interval, in words and on a scale of percent."""
-
-    def at(value: float) -> float:
-        return round(100 * min(1.0, max(0.0, value)), 2) if math.isfinite(value) else 0.0
-
-    measured = estimate.n > 0
-    return ScoreView(
-        value=tr.percent(estimate.value) if measured else "–",
-        interval=tr.interval("accuracy", estimate) if measured else "",
-        low=at(estimate.low),
-        at=at(estimate.value),
-        high=at(estimate.high),
-        measured=measured,
     )
 
 

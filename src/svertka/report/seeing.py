@@ -1,6 +1,6 @@
 """The section about what the network looks at, and the reasons to doubt it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from svertka.data import decode
 from svertka.errors import ImageRejected
 from svertka.messages.translator import Translator
 from svertka.report.charts import Chart, LegendEntry
-from svertka.report.dataset import Sample, picture_problem
 from svertka.report.explained import ExplainedView, make_explained
 from svertka.report.thumbnails import Thumbnail
 from svertka.schema import FeatureMap, Patch, Preprocess, RunRecord, SanityCheck, ShortcutProbe, StagePatches
 from svertka.viz.drawing import AMBER, BLUE, GREEN, LINE, ORANGE, PINK
-from svertka.viz.heatmap import bar_style, data_address
+from svertka.viz.heatmap import data_address
 from svertka.viz.line_chart import Dot, Line, Panel
 
 _PATCH_PX = 112
@@ -28,38 +27,16 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PatchesView:
-    """One stage: its level and what that is, how much of the image a number sees, and rows of patches by channel."""
-
-    title: str
-    body: str
-    rows: tuple[tuple[str, tuple[Sample, ...]], ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShortcutView:
-    """One probe: what it sees, its two figures each with an interval, images behind them, what that means, pairs."""
-
-    sees: str
-    accuracy: tuple[str, str]
-    roc_auc: tuple[str, str]
-    n: str
-    verdict: str
-    near: bool
-    pairs: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Seeing:
-    """All that the section shows."""
+    """All that the section shows beside the insight's own figures."""
 
-    examples: tuple[ExplainedView, ...]
-    patches: tuple[PatchesView, ...]
+    examples: Sequence[ExplainedView]
+    patches: Sequence[tuple[StagePatches, str, Mapping[int, Sequence[Thumbnail]]]]
+    """Stage, how much of the image one number sees, and its patches by channel."""
     map: Chart | None
-    sanity: tuple[tuple[str, str, str, str, bool], ...]
     sanity_finding: str
-    shortcuts: tuple[ShortcutView, ...]
-    bar: str
+    shortcuts: Sequence[tuple[ShortcutProbe, str]]
+    """Probes with the pairs of classes that they tell apart."""
 
 
 @dataclass(slots=True)
@@ -89,51 +66,35 @@ def make_seeing(tr: Translator, run: RunRecord) -> Seeing | None:
         return None
     images = _Images(run.catalog.root, insight.preprocess, round(run.config.max_megapixels * 1e6))
     names = run.catalog.class_names
-    examples = []
-    for one in insight.examples:
-        image = images.of(one.path)
-        gone = image if isinstance(image, str) else ""
-        problem = picture_problem(tr, Thumbnail(source="", reason=gone))
-        examples.append(make_explained(tr, one, names, None if isinstance(image, str) else image, problem))
     return Seeing(
-        examples=tuple(examples),
-        patches=tuple(_patches(tr, stage, images) for stage in insight.patches),
-        map=_map(tr, insight.feature_map, names) if insight.feature_map else None,
-        sanity=tuple(_sanity_row(tr, check) for check in insight.sanity),
-        sanity_finding=_sanity_finding(tr, insight.sanity),
-        shortcuts=tuple(_shortcut_row(tr, probe) for probe in insight.shortcuts),
-        bar=bar_style(),
-    )
-
-
-def _patches(tr: Translator, stage: StagePatches, images: _Images) -> PatchesView:
-    sees = (
-        tr("seeing.patches.whole")
-        if not stage.field_px or stage.field_px >= images.preprocess.size_px
-        else tr("seeing.patches.part", n=stage.field_px)
-    )
-    return PatchesView(
-        title=tr(f"level.{stage.level}.title"),
-        body=f"{tr(f'level.{stage.level}.body')} {sees}",
-        rows=tuple(
+        examples=[make_explained(tr, one, names, images.of(one.path)) for one in insight.examples],
+        patches=[
             (
-                tr("seeing.patches.channel", channel=str(channel)),
-                tuple(_patch(tr, one, images) for one in patches),
+                stage,
+                _seen(tr, stage, insight.preprocess),
+                {channel: [_patch(tr, one, images) for one in found] for channel, found in stage.channels.items()},
             )
-            for channel, patches in stage.channels.items()
-        ),
+            for stage in insight.patches
+        ],
+        map=_map(tr, insight.feature_map, names) if insight.feature_map else None,
+        sanity_finding=_sanity_finding(tr, insight.sanity),
+        shortcuts=[(probe, _pairs(tr, probe)) for probe in insight.shortcuts],
     )
 
 
-def _patch(tr: Translator, patch: Patch, images: _Images) -> Sample:
+def _seen(tr: Translator, stage: StagePatches, preprocess: Preprocess) -> str:
+    whole = not stage.field_px or stage.field_px >= preprocess.size_px
+    return tr("seeing.patches.whole") if whole else tr("seeing.patches.part", n=stage.field_px)
+
+
+def _patch(tr: Translator, patch: Patch, images: _Images) -> Thumbnail:
     image = images.of(patch.path)
     alt = tr("seeing.patches.alt", path=patch.path)
     if isinstance(image, str):
-        thumbnail = Thumbnail(source="", reason=image)
-        return Sample(picture=thumbnail, alt=alt, problem=picture_problem(tr, thumbnail))
+        return Thumbnail(alt=alt, reason=image)
     top, left, bottom, right = patch.box
     crop = Image.fromarray(image[top:bottom, left:right]).resize((_PATCH_PX, _PATCH_PX), Image.Resampling.BICUBIC)
-    return Sample(picture=Thumbnail(source=data_address(crop)), alt=alt, problem="")
+    return Thumbnail(alt=alt, source=data_address(crop))
 
 
 # --- the map of the features ------------------------------------------------------------------------------------
@@ -172,41 +133,20 @@ def _map(tr: Translator, found: FeatureMap, names: Sequence[str]) -> Chart:
 # --- doubts -----------------------------------------------------------------------------------------------------
 
 
-def _sanity_row(tr: Translator, check: SanityCheck) -> tuple[str, str, str, str, bool]:
-    return (
-        tr(f"explain.method.{check.method}"),
-        tr(f"seeing.sanity.{check.shuffled}"),
-        f"{tr.decimal(check.correlation, 2)} ± {tr.decimal(2 * check.standard_error, 2)}",
-        tr.count(check.n),
-        check.passed,
-    )
-
-
 def _sanity_finding(tr: Translator, checks: Sequence[SanityCheck]) -> str:
     failed = sorted({tr(f"explain.method.{check.method}") for check in checks if not check.passed})
     return tr("seeing.sanity.failed", names=failed) if failed else tr("seeing.sanity.passed")
 
 
-def _shortcut_row(tr: Translator, probe: ShortcutProbe) -> ShortcutView:
-    accuracy, auc = (
-        ("–", "") if one is None else (tr.metric(name, one.value), tr.interval(name, one))
-        for name, one in (("accuracy", probe.accuracy), ("roc_auc", probe.roc_auc))
-    )
-    return ShortcutView(
-        sees=tr(f"shortcut.{probe.name}"),
-        accuracy=accuracy,
-        roc_auc=auc,
-        n="–" if probe.accuracy is None else tr.count(probe.accuracy.n),
-        verdict=tr.known("shortcut_verdict", probe.verdict),
-        near=probe.verdict == "near the model",
-        pairs="; ".join(
-            tr(
-                "seeing.shortcuts.pair",
-                first=tr.quoted(pair.first),
-                second=tr.quoted(pair.second),
-                value=tr.decimal(pair.roc_auc.value),
-            )
-            for pair in probe.pairs[:_PAIRS_SHOWN]
+def _pairs(tr: Translator, probe: ShortcutProbe) -> str:
+    """The pairs of classes that a probe tells apart, the first of many."""
+    shown = [
+        tr(
+            "seeing.shortcuts.pair",
+            first=tr.quoted(pair.first),
+            second=tr.quoted(pair.second),
+            value=tr.decimal(pair.roc_auc.value),
         )
-        + (" …" if len(probe.pairs) > _PAIRS_SHOWN else ""),
-    )
+        for pair in probe.pairs[:_PAIRS_SHOWN]
+    ]
+    return "; ".join(shown) + (" …" if len(probe.pairs) > _PAIRS_SHOWN else "")

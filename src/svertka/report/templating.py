@@ -1,17 +1,20 @@
 """How templates are filled: strictly, in one language, and safely with other people's text."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from svertka.messages import shown
 from svertka.messages.translator import Translator
+from svertka.viz.heatmap import bar_style
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def make_environment(tr: Translator, *, html: bool) -> "Environment":
-    """Templates of the report room; ``t`` in them is the tr. With ``html`` all that is put in is escaped."""
+    """Templates of the report room; ``t`` in them is the translator. With ``html`` all that is put in is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -22,8 +25,16 @@ def make_environment(tr: Translator, *, html: bool) -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=not html,
     )
-    environment.globals["t"] = tr
+    environment.globals |= {"t": tr, "colour_bar": bar_style()}
+    environment.filters["code"] = _code
     return environment
+
+
+def _code(sentence: str) -> "Markup":
+    """Escapes a sentence, then sets what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def file_bytes(text: str) -> bytes:

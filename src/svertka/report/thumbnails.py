@@ -1,7 +1,5 @@
 """Thumbnails: small JPEGs inside the page, so that it needs no file beside it."""
 
-import base64
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,51 +11,45 @@ from svertka.data.decode import decoding
 from svertka.data.pillow import quiet_pillow
 from svertka.errors import ImageRejected
 from svertka.schema import ValueRange
-
-# 84 thumbnails of pure noise, the worst case, stay under 1.3 MB at this size and quality.
-_QUALITY = 80
+from svertka.viz.heatmap import data_address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thumbnail:
-    """A small picture, or the reason why there is none.
+    """A small picture, or the reason why there is none."""
 
-    Attributes:
-        source: a ``data:`` address; empty where the file could not be read.
-        reason: code of the failure: ``"missing"``, or the reason of the decoder.
-    """
-
-    source: str
+    alt: str
+    """Its words for those who cannot see it."""
+    source: str = ""
+    """A ``data:`` address; empty where the file could not be read."""
     reason: str = ""
+    """Code of the failure: ``"missing"``, or the reason of the decoder."""
 
 
 def thumbnails(
-    files: Sequence[Path], size_px: int, max_megapixels: float, ranges: Sequence[ValueRange] = ()
+    files: Sequence[tuple[Path, str]], size_px: int, max_megapixels: float, ranges: Sequence[ValueRange] = ()
 ) -> tuple[Thumbnail, ...]:
     """Makes a thumbnail of every file, in order; a bad file never stops the report.
 
     Args:
-        files: absolute paths.
+        files: absolute paths, each with the words for it.
         size_px: longest side.
         max_megapixels: larger images are not decoded.
         ranges: what is black and white in samples deeper than 8 bits.
     """
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(pool.map(lambda file: _thumbnail(file, size_px, max_megapixels, ranges), files))
+        return tuple(pool.map(lambda one: _thumbnail(one[0], one[1], size_px, max_megapixels, ranges), files))
 
 
-def _thumbnail(file: Path, size_px: int, max_megapixels: float, ranges: Sequence[ValueRange]) -> Thumbnail:
+def _thumbnail(file: Path, alt: str, size_px: int, max_megapixels: float, ranges: Sequence[ValueRange]) -> Thumbnail:
     if not file.is_file():
-        return Thumbnail(source="", reason="missing")
+        return Thumbnail(alt=alt, reason="missing")
     try:
         picture = _fast_jpeg(file, size_px, max_megapixels) or _decoded(file, size_px, max_megapixels, ranges)
     except ImageRejected as rejected:
-        return Thumbnail(source="", reason=rejected.reason)
+        return Thumbnail(alt=alt, reason=rejected.reason)
     picture.thumbnail((size_px, size_px), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Thumbnail(source=f"data:image/jpeg;base64,{encoded}")
+    return Thumbnail(alt=alt, source=data_address(picture))
 
 
 def _fast_jpeg(file: Path, size_px: int, max_megapixels: float) -> Image.Image | None:
