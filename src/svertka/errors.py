@@ -84,6 +84,11 @@ class MissingExtraError(SvertkaError, ImportError):
     """An optional part of svertka is not installed."""
 
 
+def one_line(error: BaseException, most: int = 300) -> str:
+    """What an error says, on one line, without a full stop at its end; its kind where it says nothing."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:most].removesuffix(".")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ``" Did you mean a, b?"`` for close matches of ``name``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=3)

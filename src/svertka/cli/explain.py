@@ -7,10 +7,10 @@ from svertka.cli.inputs import find_inputs
 from svertka.cli.output import phrase, say, say_samples, speak
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, NotFoundError
-from svertka.explain.feature_maps import describe, most_active
 from svertka.explain.insight import explain_image
 from svertka.explain.occlusion import FINE
 from svertka.explain.opened_bundle import Image, OpenedBundle, open_network
+from svertka.explain.patches import describe, most_active
 from svertka.messages import shown
 from svertka.report.explain_page import Activations, Explained, is_explanation, write_explanation
 

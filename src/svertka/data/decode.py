@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.data.decoding_limits import check_cost, check_speed, cost_of_opening, halve
-from svertka.data.failures import failed, said, unknown
+from svertka.data.failures import failed, unknown
 from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
 from svertka.data.jpeg import Scans, read_scans, without_end_marker
 from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, LARGE_BYTES
 from svertka.data.pillow import large_blocks, quiet_pillow
 from svertka.data.preprocess import apply_to_image
 from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
-from svertka.errors import ImageRejected
+from svertka.errors import ImageRejected, one_line
 from svertka.schema import Preprocess, ValueRange
 
 DEFAULT_MAX_PIXELS = 100_000_000
@@ -165,7 +165,7 @@ def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
     except OSError as error:
         raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
     except Exception as error:
-        raise ImageRejected("damaged", f"it cannot be decoded ({said(error)})") from error
+        raise ImageRejected("damaged", f"it cannot be decoded ({one_line(error, 200)})") from error
 
 
 def _check_file(path: Path) -> None:
@@ -225,7 +225,7 @@ def _decode_stream(
         raise
     except Exception as error:
         raise ImageRejected(
-            "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({said(error)})"
+            "unsupported", f"pixels of mode {mode} cannot be converted to RGB ({one_line(error, 200)})"
         ) from error
     if turned or turn is not None:
         notes.append("exif_rotated")

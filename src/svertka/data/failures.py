@@ -8,7 +8,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from svertka.data.formats import UNSUPPORTED_SUFFIXES, Format
-from svertka.errors import ImageRejected
+from svertka.errors import ImageRejected, one_line
 
 
 def unknown(stream: BinaryIO, suffix: str) -> ImageRejected:
@@ -31,7 +31,7 @@ def failed(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool
         found: its format.
         is_header: whether it had not come further.
     """
-    message = said(error)
+    message = one_line(error, 200)
     # A disk that fails, not a file; EINVAL comes of a place before the file's beginning that a damaged file names.
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return ImageRejected("unreadable", f"the system cannot read it ({error.strerror})")
@@ -50,11 +50,6 @@ def failed(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool
         return ImageRejected("unsupported", f"{kind}; {found.advice}")
     what = "its header" if is_header else "the pixel data"
     return ImageRejected("damaged", f"{what} cannot be decoded ({message})")
-
-
-def said(error: Exception) -> str:
-    """A reader's words, on one line."""
-    return " ".join(str(error).split()).removesuffix(".")[:200] or type(error).__name__
 
 
 def _is_cut_off(stream: BinaryIO) -> bool:

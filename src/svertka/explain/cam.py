@@ -67,12 +67,6 @@ def evidence(network: OpenedBundle, look: Look, label: int, grid: int = GRID) ->
     return joint
 
 
-def grad_cam(network: OpenedBundle, look: Look, label: int, grid: int = GRID) -> Map:
-    """Grad-CAM of a class [G, G]: what speaks for it; what speaks against it is 0."""
-    positive: Map = np.maximum(evidence(network, look, label, grid), 0)
-    return positive
-
-
 def resized(plane: Map, side: int) -> Map:
     """A map at another resolution: the mean where it shrinks, linear between places where it grows."""
     kernel = Image.Resampling.BOX if min(plane.shape) > side else Image.Resampling.BILINEAR

@@ -1,7 +1,8 @@
-"""What the channels of a stage respond to most among the person's own images: the patches that excite them most.
+"""What the channels of a stage respond to: the most active ones of an image, and the patches that excite them most.
 
-In the manner of Zeiler and Fergus 2014 (figure 2). Images are ranked by a channel's mean, which the cached features
-hold already; in the best ones the network is asked for the place, and the receptive field says what lies there.
+Patches come from the person's own images, in the manner of Zeiler and Fergus 2014 (figure 2). Images are ranked by a
+channel's mean, which the cached features hold already; in the best ones the network is asked for the place, and the
+receptive field says what lies there.
 
 Shapes: N images, D features, H/W rows and columns of a stage's map.
 """
@@ -9,7 +10,6 @@ Shapes: N images, D features, H/W rows and columns of a stage's map.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from svertka.explain.opened_bundle import F32, Image, Look, OpenedBundle
 from svertka.schema import FeatureLevel, Patch, StagePatches
@@ -57,7 +57,7 @@ def top_patches(
         best = np.argsort(-importance_D[part], kind="stable")[:channels]
         rows = {}
         for channel in best:
-            top = _most_excited(x_ND[:, starts[stage] + channel], patches)
+            top = np.argsort(-x_ND[:, starts[stage] + channel], kind="stable")[:patches]
             for row in set(map(int, top)) - looks.keys():
                 looks[row] = network.look(read(row))
             rows[int(channel)] = tuple(_patch(network, looks[int(row)], stage, int(channel), paths[row]) for row in top)
@@ -73,10 +73,6 @@ def top_patches(
     return tuple(found)
 
 
-def _most_excited(feature_N: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    return np.argsort(-feature_N, kind="stable")[:count]
-
-
 def _patch(network: OpenedBundle, look: Look, stage: int, channel: int, path: str) -> Patch:
     plane = look.maps[0][stage][channel]
     row, column = (int(at) for at in np.unravel_index(int(plane.argmax()), plane.shape))
@@ -90,3 +86,15 @@ def field_side(network: OpenedBundle, stage: int) -> int:
     """Side in pixels of what one number of a stage sees, were the image endless; 0 means the whole image."""
     field = network.anatomy.fields[stage]
     return 0 if field is None else max(field.size_px)
+
+
+def most_active(look: Look, stage: int, count: int) -> tuple[int, ...]:
+    """Channels of a stage whose map varies most over the image, the liveliest first."""
+    spread_C = look.maps[0][stage].std(axis=(1, 2))
+    return tuple(int(channel) for channel in np.argsort(-spread_C, kind="stable")[:count])
+
+
+def describe(network: OpenedBundle, stage: int) -> tuple[FeatureLevel, int]:
+    """Level of a stage in the hierarchy, and the side in pixels of what one number sees; 0 means the whole image."""
+    side = field_side(network, stage)
+    return level_of(stage, network.stages), side if side < network.preprocess.size_px else 0

@@ -113,15 +113,9 @@ def shuffled(network: OpenedBundle, seed: int, *, body: bool = False) -> OpenedB
 
 def rank_correlation(a: F32, b: F32) -> float:
     """Spearman's coefficient of two maps of one shape; a map without differences goes with none: 0."""
-    ranks = [_ranks(one.ravel()) for one in (a, b)]
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(one).astype(np.float32) for one in (a, b)]
     if any(np.ptp(one) == 0 for one in ranks):
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _ranks(values: F32) -> F32:
-    """Ranks, equal values sharing the mean of theirs."""
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    means: F32 = (last - (counts - 1) / 2)[where].astype(np.float32)
-    return means

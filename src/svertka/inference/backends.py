@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.errors import GraphError, ShapeError, SvertkaError
+from svertka.errors import GraphError, ShapeError, SvertkaError, one_line
 from svertka.inference.onnxruntime_session import BATCH, batch_size, open_session, run_in_batches
 from svertka.util import runtime
 
@@ -97,5 +97,4 @@ def as_graph_error(what: str) -> Iterator[None]:
     except (SvertkaError, KeyboardInterrupt):
         raise
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise GraphError(f"The graph {what} in the NumPy engine: {said or type(error).__name__:.300}.") from error
+        raise GraphError(f"The graph {what} in the NumPy engine: {one_line(error)}.") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from svertka.errors import BundleError, GraphError, ShapeError
+from svertka.errors import BundleError, GraphError, ShapeError, one_line
 from svertka.inference.numpy_backend.operators import evaluate
 from svertka.inference.numpy_backend.shape_rules import Sizes
 from svertka.inference.onnxruntime_session import IMAGE, batch_size
@@ -67,7 +67,7 @@ def check_graph(content: bytes, side: int, name: str = "model.onnx") -> Mapping[
     try:
         graph = read(content, copy=False)
     except (GraphError, *_MISFITS, MemoryError) as error:
-        raise BundleError(f"{name} cannot be read: {_short(error)}") from None
+        raise BundleError(f"{name} cannot be read: {one_line(error)}") from None
     port = _image_port(graph, side, name)
     _check_operators(graph, name)
     found = {}
@@ -154,12 +154,12 @@ class _Walk:
                 raise ValueError(f"it would give {[list(one.shape) for one in found][:3]}")
             self._follow(node, inputs, values, found)
         except (GraphError, ShapeError) as error:  # it names the node
-            raise BundleError(f"{self.name}: {_short(error)}. It was not opened.") from None
+            raise BundleError(f"{self.name}: {one_line(error)}. It was not opened.") from None
         except _MISFITS as error:
             sizes = [list(one.shape) if one else None for one in inputs[:4]]
             raise BundleError(
                 f"{self.name}: node {node.name!r:.80}, a {node.op}, cannot take inputs of sizes {sizes}: "
-                f"{_short(error)}. It was not opened."
+                f"{one_line(error)}. It was not opened."
             ) from None
         if len(found) < len(node.outputs):
             raise BundleError(f"{self.name}: node {node.name!r:.80}, a {node.op}, gives {len(found)} tensors.")
@@ -234,7 +234,3 @@ def _fits(value: Array | None) -> bool:
         return False
     wide: Any = value.astype(np.float64) if value.dtype.kind in "fiub" else np.array(np.nan)
     return bool((np.abs(wide) < _EXACT).all())
-
-
-def _short(error: BaseException) -> str:
-    return f"{' '.join(str(error).split()) or type(error).__name__:.300}".rstrip(".")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.errors import BundleError
+from svertka.errors import BundleError, one_line
 from svertka.util import runtime
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def open_session(graph: bytes, threads: int = 0) -> "onnxruntime.InferenceSessio
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises many kinds, which share no other base
-        raise BundleError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot open the graph: {_first_line(error)}"
-        ) from error
+        raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open the graph: {one_line(error)}") from error
 
 
 def run(
@@ -67,7 +65,7 @@ def run(
         results: list[NDArray[np.generic]] = session.run(list(outputs), dict(feed))
     except Exception as error:  # as above
         sizes = {name: list(value.shape) for name, value in feed.items()}
-        raise BundleError(f"The graph fails on an input of {sizes}: {_first_line(error)}") from error
+        raise BundleError(f"The graph fails on an input of {sizes}: {one_line(error)}") from error
     return results
 
 
@@ -103,7 +101,3 @@ def run_in_batches(
         for start in range(0, len(images_NSSC), step)
     ]
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from svertka.errors import SvertkaError, UnfinishedError
+from svertka.errors import SvertkaError, UnfinishedError, one_line
 from svertka.messages import sentences, shown
 from svertka.runs.phase_table import as_text
 from svertka.schema import (
@@ -112,7 +112,7 @@ def going_on(failures: list[Failure], step: Step, notice: Callable[[str], Notice
 
 def _in_one_line(error: Exception) -> str:
     """What an error says; its kind too where it is none that we raise on purpose."""
-    text = " ".join(str(error).split())
+    text = one_line(error, 10_000)
     return text if isinstance(error, SvertkaError) else f"{type(error).__name__}: {text}"
 
 
@@ -132,6 +132,6 @@ def tell_unfinished(failures: Sequence[Failure], folder: Path, files: Sequence[s
             there = ", ".join(name for name in files if (folder / name).exists())
             raise UnfinishedError(
                 f"the classifier has learnt and was judged, but {failure.missing} failed: "
-                f"{_in_one_line(failure.error).rstrip('.')}. What is known is in {folder}: {there}. When the cause is "
+                f"{_in_one_line(failure.error)}. What is known is in {folder}: {there}. When the cause is "
                 f"mended: svertka train --resume {folder}"
             ) from failure.error
