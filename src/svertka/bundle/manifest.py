@@ -9,8 +9,7 @@ from svertka.errors import BundleError, ConfigError
 from svertka.inference.backends import ENGINES, ONNX
 from svertka.inference.onnxruntime_session import DISTANCE, IMAGE, LOGITS, PROBABILITIES
 from svertka.schema import Bundle, Conformal, Estimate, Novelty, Parity, Preprocess, Source
-from svertka.schema.images import digest
-from svertka.util.atomic_files import parse_json, read_file
+from svertka.util.atomic_files import json_digest, parse_json, read_file
 from svertka.util.from_dict import from_dict
 from svertka.util.version import __version__
 
@@ -207,7 +206,7 @@ def _preprocess(stated: Mapping[str, Any], stated_hash: str, path: Path) -> Prep
             "1, and three above 0."
         )
     actual = preprocess.hash
-    if stated_hash not in (actual, digest(stated)):  # 0 and 0.0 are one number, but not one text
+    if stated_hash not in (actual, json_digest(stated)):  # 0 and 0.0 are one number, but not one text
         raise BundleError(
             f"{path}: preprocess has hash {actual}, but {stated_hash:.40} is written beside it: one of them "
             "was changed, and images would reach the model differently than in training. Write the bundle again."

@@ -5,8 +5,9 @@ The command line sets the common fields; a TOML file (``--config``) or Python se
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from svertka.config.fine_tuning import FineTune, Scratch
 from svertka.errors import ConfigError, did_you_mean
@@ -17,6 +18,32 @@ _EARLIER_NAMES = {"finetune": "lp-ft", "plain": "full", "gradual": "gradual-unfr
 Resize = Literal["squash", "crop", "pad"]
 MIN_IMAGES_PER_CLASS = 5
 """Different images of a class that training, choosing and judging need."""
+
+
+_Check = Callable[[Any], bool]
+_LIMITS: tuple[tuple[str, _Check, str], ...] = (
+    ("folds", lambda count: count == 0 or 2 <= count <= 20, "2 to 20, or 0 for none"),
+    ("seed", lambda seed: 0 <= seed < 2**32, f"0 to {2**32 - 1}"),
+    ("minutes", lambda minutes: 0 < minutes < math.inf, "a finite budget above 0"),
+    ("test_fraction", lambda share: 0.02 <= share <= 0.6, "0.02 to 0.6 of the images"),
+    ("val_fraction", lambda share: 0.02 <= share <= 0.6, "0.02 to 0.6 of the images"),
+    ("max_megapixels", lambda size: 0 < size < math.inf, "a finite number above 0"),
+    (
+        "value_range",
+        lambda ends: not ends or (len(ends) == 2 and -1e300 < ends[0] < ends[1] < 1e300),
+        "two numbers, the first of them smaller: what is black and what is white",
+    ),
+    ("near_duplicate_bits", lambda bits: 0 <= bits <= 16, "0 to 16"),
+    ("threads", lambda count: count >= 0, "0 (one a core) or more"),
+    ("language", lambda name: name in ("en", "ru"), "en or ru"),
+    (
+        "min_images",
+        lambda count: count == 0 or count >= MIN_IMAGES_PER_CLASS,
+        f"at least {MIN_IMAGES_PER_CLASS}, the fewest images of a class that can be learnt, or 0 to leave none out",
+    ),
+    ("resize", lambda how: how in get_args(Resize), "squash, crop or pad"),
+)
+"""Field, what holds of a sound value, and what an error says was expected."""
 
 
 def check_crop(resize: Resize, crop_pct: float) -> None:
@@ -118,42 +145,15 @@ class RunConfig:
         if self.strategy not in STRATEGY_NAMES:
             hint = did_you_mean(self.strategy, STRATEGY_NAMES)
             raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
-        if self.folds < 0 or self.folds == 1 or self.folds > 20:
-            raise ConfigError(f"folds is {self.folds}; expected 2 to 20, or 0 for none.")
         if self.strategy == "scratch" and self.weights != "none":
             raise ConfigError(
                 f"strategy is 'scratch', but weights is {self.weights!r}; expected weights 'none' (--weights none), as "
                 "training from scratch starts from random weights."
             )
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
-        if not 0 < self.minutes < math.inf:
-            raise ConfigError(f"minutes is {self.minutes}; expected a finite budget above 0.")
-        for name in ("test_fraction", "val_fraction"):
-            if not 0.02 <= getattr(self, name) <= 0.6:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0.02 to 0.6 of the images.")
-        if not 0 < self.max_megapixels < math.inf:
-            raise ConfigError(f"max_megapixels is {self.max_megapixels}; expected a finite number above 0.")
-        if self.value_range and not (
-            len(self.value_range) == 2 and -1e300 < self.value_range[0] < self.value_range[1] < 1e300
-        ):
-            raise ConfigError(
-                f"value_range is {list(self.value_range)}; expected two numbers, the first of them smaller: what is "
-                "black and what is white."
-            )
-        if not 0 <= self.near_duplicate_bits <= 16:
-            raise ConfigError(f"near_duplicate_bits is {self.near_duplicate_bits}; expected 0 to 16.")
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; expected 0 (one a core) or more.")
-        if self.language not in ("en", "ru"):
-            raise ConfigError(f"language is {self.language!r}; expected en or ru.")
-        if self.min_images != 0 and self.min_images < MIN_IMAGES_PER_CLASS:
-            raise ConfigError(
-                f"min_images is {self.min_images}; expected at least {MIN_IMAGES_PER_CLASS}, the fewest images of a "
-                "class that can be learnt, or 0 to leave none out."
-            )
-        if self.resize not in ("squash", "crop", "pad"):
-            raise ConfigError(f"resize is {self.resize!r}; expected squash, crop or pad.")
+        for name, is_sound, expected in _LIMITS:
+            if not is_sound(value := getattr(self, name)):
+                shown = list(value) if isinstance(value, tuple) else value
+                raise ConfigError(f"{name} is {shown!r}; expected {expected}.")
         check_crop(self.resize, self.crop_pct)
 
     @property

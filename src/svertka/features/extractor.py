@@ -6,8 +6,6 @@ SHA-256 of the other two and of itself: a folder in which a bit has changed is m
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -26,7 +24,7 @@ from svertka.errors import DataError, NotFoundError
 from svertka.inference.backends import Run, open_graph, suitable
 from svertka.inference.onnxruntime_session import BATCH, FEATURES
 from svertka.schema import EventSink, Notice, Preprocess, Source, ValueRange, ignore_events
-from svertka.util.atomic_files import read_sealed_json, sha256, write_sealed_json
+from svertka.util.atomic_files import json_digest, read_sealed_json, sha256, write_sealed_json
 from svertka.util.runtime import import_torch
 
 if TYPE_CHECKING:
@@ -296,4 +294,4 @@ def _spec_hash(config: RunConfig) -> str:
     path = Path(config.weights).expanduser()
     if path.is_file():
         spec["file"] = [os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns]  # noqa: PTH100
-    return hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return json_digest(spec)

@@ -1,7 +1,5 @@
 """Images: how they are prepared, what a scan found, and who trains, chooses and judges."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from svertka.config import Resize, check_crop
 from svertka.errors import ConfigError
+from svertka.util.atomic_files import json_digest
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
@@ -94,22 +93,17 @@ class Preprocess:
     @property
     def hash(self) -> str:
         """Hex digest that names this preprocessing in caches and manifests."""
-        return digest(self.as_fields())
+        return json_digest(self.as_fields())
 
     @property
     def pixels_hash(self) -> str:
         """Hex digest of the part that decides the uint8 pixels (mean and std do not)."""
-        return digest(
+        return json_digest(
             {"size_px": self.size_px, "resize": self.resize, "interpolation": self.interpolation}
             | ({"fill": self.mean} if self.resize == "pad" else {})
             | ({"crop_pct": self.crop_pct} if self.crop_pct != 1 else {})
             | ({"ranges": [asdict(known) for known in self.ranges]} if self.ranges else {})
         )
-
-
-def digest(value: object) -> str:
-    """Hex digest of plain values."""
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,7 +218,7 @@ class Catalog:
     def hash(self) -> str:
         """Hex digest of what was learnt from: every image's pixels, label and split."""
         rows = sorted((r.pixel_hash, self.class_names[r.label], r.split or "") for r in self.records)
-        return digest([list(self.class_names), rows])
+        return json_digest([list(self.class_names), rows])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

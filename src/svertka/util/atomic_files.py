@@ -165,6 +165,11 @@ def sha256(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def json_digest(value: Any) -> str:
+    """Hex digest of 64 bits that names plain values in caches and manifests; the order of names doesn't count."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
 def write_sealed_json(path: Path, value: Any) -> None:
     """Writes JSON together with its SHA-256, for a file that must not be believed when a bit of it has changed."""
     plain = json.loads(json.dumps(value))  # as it will be read: tuples are lists, keys are text
