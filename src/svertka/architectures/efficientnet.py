@@ -9,15 +9,13 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.base import Network, he_initialise
-from svertka.architectures.mobilenet import InvertedResidual, conv_norm_relu6
+from svertka.architectures.mobilenet import MobileNetV2
 
 # Table 1 of the paper, stages 2 to 8: expansion, kernel, stride of the first block, channels, blocks; Lite0's.
 ROWS = (
     (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
     (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
 )  # fmt: skip
-_EPS = 1e-3  # of BatchNorm
 
 
 class SameConv2d(nn.Conv2d):
@@ -38,42 +36,8 @@ def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-class EfficientNetLite(Network):
+class EfficientNetLite(MobileNetV2):
     """Table 1 of the paper without squeeze-and-excitation, scaled; see ``efficientnet_lite``."""
-
-    def __init__(self, width: float, depth: float, num_classes: int, in_channels: int, small_images: bool) -> None:
-        super().__init__(in_channels, smallest_px=5 if small_images else 17)
-        self.stem = conv_norm_relu6(
-            SameConv2d(in_channels, 32, 3, stride=1 if small_images else 2, padding=1, bias=False), _EPS
-        )
-        blocks: list[InvertedResidual] = []
-        inputs = 32
-        for number, (expansion, kernel, stride, channels, count) in enumerate(ROWS):
-            outputs = _scaled(channels, width)
-            repeats = count if number in (0, len(ROWS) - 1) else math.ceil(count * depth)
-            for each in [1 if small_images and number == 1 else stride, *[1] * (repeats - 1)]:
-                blocks.append(InvertedResidual(inputs, outputs, expansion, kernel, each, SameConv2d, _EPS))
-                inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.neck = conv_norm_relu6(nn.Conv2d(inputs, 1280, 1, bias=False), _EPS)
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(0.2 if width == 1 else 0.3)
-        self.classifier = nn.Linear(1280, num_classes)
-        he_initialise(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images [N, C, H, W] to logits [N, K]."""
-        x = self.stem(x)
-        x = self.blocks(x)
-        x = self.neck(x)
-        x = self.avgpool(x).flatten(1)
-        x = self.classifier(self.dropout(x))
-        return x
-
-
-def _scaled(channels: int, width: float) -> int:
-    """Channels of a wider network: the nearest multiple of eight."""
-    return int(channels * width + 4) // 8 * 8
 
 
 def efficientnet_lite(
@@ -92,4 +56,18 @@ def efficientnet_lite(
         in_channels: C.
         small_images: see above.
     """
-    return EfficientNetLite(width, depth, num_classes, in_channels, small_images)
+    rows = [
+        # the nearest multiple of eight; in the first and last stage the number of blocks stays
+        (
+            expansion,
+            kernel,
+            stride,
+            int(channels * width + 4) // 8 * 8,
+            count if count == 1 else math.ceil(count * depth),
+        )
+        for expansion, kernel, stride, channels, count in ROWS
+    ]
+    dropout = 0.2 if width == 1 else 0.3
+    return EfficientNetLite(
+        rows, num_classes, in_channels, small_images, dropout=dropout, convolution=SameConv2d, eps=1e-3
+    )

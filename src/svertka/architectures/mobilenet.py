@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from svertka.architectures.base import Network, he_initialise
 
-# Table 2 of the paper: expansion t, channels c, blocks n, stride s of the first.
-ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+# Table 2 of the paper: expansion t, kernel, stride s of the first block, channels c, blocks n.
+ROWS = (
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 3, 2, 32, 3), (6, 3, 2, 64, 4),
+    (6, 3, 1, 96, 3), (6, 3, 2, 160, 3), (6, 3, 1, 320, 1),
+)  # fmt: skip
 
 
 class InvertedResidual(nn.Module):
@@ -29,7 +32,7 @@ class InvertedResidual(nn.Module):
 
     def __init__(
         self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int,
-        convolution: type[nn.Conv2d] = nn.Conv2d, eps: float = 1e-5,
+        convolution: type[nn.Conv2d], eps: float,
     ) -> None:  # fmt: skip
         super().__init__()
         wide = inputs * expansion
@@ -50,34 +53,43 @@ class InvertedResidual(nn.Module):
         return y
 
 
-def conv_norm_relu6(convolution: nn.Conv2d, eps: float = 1e-5) -> nn.Sequential:
+def conv_norm_relu6(convolution: nn.Conv2d, eps: float) -> nn.Sequential:
     """A convolution with BatchNorm and ReLU6, which keeps low-precision numbers in range."""
     return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels, eps=eps), nn.ReLU6(inplace=True))
 
 
 class MobileNetV2(Network):
-    """Table 2 of the paper; see ``mobilenet_v2``."""
+    """Table 2 of the paper; see ``mobilenet_v2``.
 
-    def __init__(self, num_classes: int, in_channels: int, small_images: bool) -> None:
+    Args:
+        rows: of the table.
+        num_classes: K.
+        in_channels: C.
+        small_images: the stem and the first block that strides keep the resolution.
+        dropout: before the classifier.
+        convolution: class of all convolutions that look beyond their pixel.
+        eps: of BatchNorm.
+    """
+
+    def __init__(
+        self, rows: Sequence[tuple[int, int, int, int, int]], num_classes: int, in_channels: int, small_images: bool,
+        *, dropout: float = 0.2, convolution: type[nn.Conv2d] = nn.Conv2d, eps: float = 1e-5,
+    ) -> None:  # fmt: skip
         super().__init__(in_channels, smallest_px=5 if small_images else 17)
-        self.stem = conv_norm_relu6(
-            nn.Conv2d(in_channels, 32, 3, stride=1 if small_images else 2, padding=1, bias=False)
-        )
+        stride = 1 if small_images else 2
+        self.stem = conv_norm_relu6(convolution(in_channels, 32, 3, stride, padding=1, bias=False), eps)
         blocks: list[InvertedResidual] = []
         inputs = 32
-        for number, (expansion, outputs, count, stride) in enumerate(ROWS):
-            strides: Sequence[int] = [1 if small_images and number == 1 else stride, *[1] * (count - 1)]
-            for each in strides:
-                blocks.append(InvertedResidual(inputs, outputs, expansion, 3, each))
+        for number, (expansion, kernel, stride, outputs, count) in enumerate(rows):
+            for each in [1 if small_images and number == 1 else stride, *[1] * (count - 1)]:
+                blocks.append(InvertedResidual(inputs, outputs, expansion, kernel, each, convolution, eps))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.neck = conv_norm_relu6(nn.Conv2d(320, 1280, 1, bias=False))
+        self.neck = conv_norm_relu6(nn.Conv2d(inputs, 1280, 1, bias=False), eps)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(0.2)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(1280, num_classes)
         he_initialise(self)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, C, H, W] to logits [N, K]."""
@@ -95,4 +107,7 @@ def mobilenet_v2(num_classes: int = 1000, in_channels: int = 3, small_images: bo
     Deviation: dropout of 0.2 before the classifier, as in torchvision. For small images (up to 64 px) the stem and the
     first block that strides keep the resolution.
     """
-    return MobileNetV2(num_classes, in_channels, small_images)
+    network = MobileNetV2(ROWS, num_classes, in_channels, small_images)
+    nn.init.normal_(network.classifier.weight, std=0.01)
+    nn.init.zeros_(network.classifier.bias)
+    return network

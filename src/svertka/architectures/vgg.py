@@ -4,13 +4,19 @@ Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Reco
 section 2 and table 1.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from svertka.architectures.base import Network, he_initialise, of_depth
 
-# Table 1 of the paper, columns A, B, D and E: 3×3 convolutions in each of the five blocks.
-CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-WIDTHS = (64, 128, 256, 512, 512)
+# Table 1 of the paper, columns A, B, D and E: channels and number of the 3×3 convolutions in each of the five blocks.
+BLOCKS = {
+    11: ((64, 1), (128, 1), (256, 2), (512, 2), (512, 2)),
+    13: ((64, 2), (128, 2), (256, 2), (512, 2), (512, 2)),
+    16: ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)),
+    19: ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)),
+}
 
 
 def vgg_block(
@@ -37,10 +43,9 @@ class VGG(Network):
 
     def __init__(self, depth: int, batch_norm: bool, num_classes: int, in_channels: int, small_images: bool) -> None:
         super().__init__(in_channels, smallest_px=17 if small_images else 32)
-        counts = of_depth(CONVOLUTIONS, depth, "VGG")
         self.block1, self.block2, self.block3, self.block4, self.block5 = (
-            vgg_block(inputs, outputs, count, batch_norm=batch_norm, ceil_mode=small_images)
-            for inputs, outputs, count in zip((in_channels, *WIDTHS), WIDTHS, counts, strict=False)
+            vgg_block(inputs, outputs, convolutions, batch_norm=batch_norm, ceil_mode=small_images)
+            for (inputs, _), (outputs, convolutions) in pairwise([(in_channels, 0), *of_depth(BLOCKS, depth, "VGG")])
         )
         if small_images:
             self.avgpool = nn.AdaptiveAvgPool2d(1)

@@ -81,10 +81,10 @@ def _renamer(network: nn.Module) -> Callable[[str], str]:
         return _by_pattern(_vgg_patterns(network))
     if isinstance(network, DenseNet):
         return lambda name: _by_pattern(_DENSENET)(name).replace("denselayer", "layer")
-    if isinstance(network, MobileNetV2):
-        return _by_pattern(_mobilenet_patterns(network))
     if isinstance(network, EfficientNetLite):
         return _by_pattern(_EFFICIENTNET)
+    if isinstance(network, MobileNetV2):  # so is EfficientNetLite
+        return _by_pattern(_mobilenet_patterns(network))
     if isinstance(network, ConvNeXt):
         # Stages and the steps between them take turns in torchvision's numbers: 1, 3, 5, 7 and 2, 4, 6.
         return lambda name: re.sub(r"<(\d)>", lambda m: str((int(m[1]) + 1) // 2), _by_pattern(_CONVNEXT)(name))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.resnet import CifarResNet, cifar_resnet
+from svertka.architectures.resnet import ResNet, cifar_resnet
 from svertka.errors import ConfigError
 from svertka.lab.small_images import Images
 from svertka.lab.training_loop import Recipe, Scale, train
@@ -113,7 +113,7 @@ def measure(
                 on_event(Advanced(done))
 
 
-def build(setting: Setting, kind: str, depth: int, images: Images, seed: int) -> CifarResNet:
+def build(setting: Setting, kind: str, depth: int, images: Images, seed: int) -> ResNet:
     """The network with its initial weights."""
     torch.manual_seed(seed)
     network = cifar_resnet(
