@@ -16,7 +16,7 @@ def build(name):
     return {
         "conv": lambda: L.Conv2d(2, 3, 3, r, stride=2, padding=1),
         "conv, groups, no bias": lambda: L.Conv2d(2, 4, (2, 3), r, groups=2, bias=False),
-        "table conv": lambda: L.TableConv2d(((0,), (0, 1)), 3, r),
+        "table conv": lambda: L.ConnectionTableConv2d(((0,), (0, 1)), 3, r),
         "max pool": lambda: L.MaxPool2d(2),
         "max pool, overlapping": lambda: L.MaxPool2d(3, 2, 1),
         "average pool": lambda: L.AvgPool2d(3, 2, 1),

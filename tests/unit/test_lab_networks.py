@@ -21,7 +21,7 @@ from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, Tr
 from svertka.lab import degradation, first_layer, gradients, race
 from svertka.lab.growing_csv import kept
 from svertka.lab.small_images import Images, load_images
-from svertka.lab.training_loop import Recipe, Scale, rate_factor, shift, train
+from svertka.lab.training_loop import Scale, TrainingSettings, rate_factor, shift, train
 from svertka.schema import Advanced, Preprocess, StepStarted
 from svertka.viz.drawing import to_svg
 from svertka.viz.line_chart import Line, Panel, chart, write_power
@@ -132,15 +132,19 @@ def test_training_learns_counts_and_repeats(images):
         torch.manual_seed(3)
         heard = []
         network = find("lenet5").build(2, 3, small_images=True)
-        epochs = list(train(network, doubled(images), Recipe(epochs=8, batch_size=8, seed=3), heard.append))
+        epochs = list(train(network, doubled(images), TrainingSettings(epochs=8, batch_size=8, seed=3), heard.append))
         return epochs, heard
 
     (epochs, heard), (again, _) = run(), run()
     assert [replace(epoch, seconds=0) for epoch in epochs] == [replace(epoch, seconds=0) for epoch in again]
-    assert epochs[-1].train_loss < 0.2 * epochs[0].train_loss and epochs[-1].held_out_right == 10
+    assert (
+        epochs[-1].train_loss < 0.2 * epochs[0].train_loss
+        and epochs[-1].held_out_wrong == 0
+        and epochs[-1].held_out_n == 10
+    )
     assert [event.done for event in heard] == list(range(8, 8 * 24 + 1, 8))
     with pytest.raises(ConfigError, match="epochs is 0; expected 1 or more"):
-        Recipe(epochs=0)
+        TrainingSettings(epochs=0)
 
 
 # --- gradients ---------------------------------------------------------------------------------------------------
@@ -211,7 +215,7 @@ def test_degradation_trains_all_four(images):
 
 def test_degradation_is_claimed_only_beyond_chance():
     def row(kind, depth, wrong):
-        return degradation.Row(
+        return degradation.DegradationEpoch(
             network=f"{kind}-{depth}", kind=kind, depth=depth, epoch=5, seconds=1.0, train_loss=1.0,
             train_wrong=wrong, train_n=1000, held_out_wrong=0, held_out_n=9,
         )  # fmt: skip
@@ -289,7 +293,7 @@ def test_a_race_tells_who_learns_at_another_rate():
 def test_deep_networks_that_nothing_normalises_race_at_a_lower_rate(name, rate):
     with torch.device("meta"):
         network = find(name).build(10, 3, small_images=True)
-    optimiser = race.recipe_for(network, Recipe(epochs=1)).optimiser
+    optimiser = race.recipe_for(network, TrainingSettings(epochs=1)).optimiser
     assert optimiser([torch.nn.Parameter(torch.ones(1))]).param_groups[0]["lr"] == rate
 
 
@@ -322,7 +326,9 @@ def test_results_of_a_race():
 
 def test_a_race_is_run_in_processes_of_its_own(images):
     heard = []
-    (only,) = race.race(race.enter(["lenet5"]), doubled(images), Recipe(epochs=1, batch_size=12), heard.append)
+    (only,) = race.race(
+        race.enter(["lenet5"]), doubled(images), TrainingSettings(epochs=1, batch_size=12), heard.append
+    )
     assert only.network == "lenet5" and only.held_out_n == 10 and only.peak_memory_mb > 50
     assert heard[0] == StepStarted("lenet5", 24) and heard[-1] == Advanced(24)
 
@@ -330,7 +336,7 @@ def test_a_race_is_run_in_processes_of_its_own(images):
 def test_a_process_that_dies_is_told(images, capfd):
     broken = replace(doubled(images), train_labels=images.train_labels + 5)
     with pytest.raises(TrainingError, match="lenet5's process ended with exit code 1 before its last epoch"):
-        list(race.race(race.enter(["lenet5"]), broken, Recipe(epochs=1, batch_size=12)))
+        list(race.race(race.enter(["lenet5"]), broken, TrainingSettings(epochs=1, batch_size=12)))
     assert "out of bounds" in capfd.readouterr().err
 
 

@@ -40,7 +40,7 @@ class DropPath(nn.Module):
         return x * (x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep)
 
 
-class Block(nn.Module):
+class ConvNeXtBlock(nn.Module):
     """Depthwise 7×7, LayerNorm, 1×1 to four times the channels, GELU, 1×1 back, scale, and a shortcut (figure 4).
 
     Args:
@@ -76,7 +76,7 @@ class ConvNeXt(Network):
         rates = iter(torch.linspace(0, drop_path, sum(BLOCKS), device="cpu").tolist())
         self.stem = nn.Sequential(nn.Conv2d(in_channels, WIDTHS[0], patch, stride=patch), LayerNorm2d(WIDTHS[0], 1e-6))
         self.stage1, self.stage2, self.stage3, self.stage4 = (
-            nn.Sequential(*(Block(width, next(rates)) for _ in range(count)))
+            nn.Sequential(*(ConvNeXtBlock(width, next(rates)) for _ in range(count)))
             for width, count in zip(WIDTHS, BLOCKS, strict=True)
         )
         self.down1, self.down2, self.down3 = (

@@ -100,7 +100,7 @@ class Conv2d(Layer):
         return gradients.x
 
 
-class TableConv2d(Layer):
+class ConnectionTableConv2d(Layer):
     """Convolution in which each output map sees only the input maps that a table names, as C3 of LeNet-5 does.
 
     Only the connections that exist have numbers: ``weight`` is [connections, K, K].

@@ -12,6 +12,7 @@ from svertka.engine.arrays import Array
 from svertka.engine.dense import map_criterion
 from svertka.engine.layers import (
     Activation,
+    ConnectionTableConv2d,
     Conv2d,
     Flatten,
     Layer,
@@ -19,7 +20,6 @@ from svertka.engine.layers import (
     MaxPool2d,
     Rbf,
     Subsample2d,
-    TableConv2d,
 )
 from svertka.engine.network import Network, Sequential
 
@@ -64,7 +64,7 @@ def lenet5_1998(seed: int = 0) -> Network:
             Activation("scaled_tanh"),
             Subsample2d(6, rng),
             Activation("scaled_tanh"),
-            TableConv2d(C3_TABLE, 5, rng),
+            ConnectionTableConv2d(C3_TABLE, 5, rng),
             Activation("scaled_tanh"),
             Subsample2d(16, rng),
             Activation("scaled_tanh"),

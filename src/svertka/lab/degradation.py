@@ -6,15 +6,14 @@ the error is that on the training images. Torch by nature.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
-from svertka.architectures.resnet import cifar_resnet
 from svertka.evaluate.intervals import difference, share
 from svertka.lab.small_images import Images
-from svertka.lab.training_loop import Recipe, Scale, images_seen, sgd, train, train_step
+from svertka.lab.training_loop import Scale, TrainingSettings, cifar_net, images_seen, sgd, train, train_step
 from svertka.schema import Advanced, Estimate, Event, EventSink, StepStarted, ignore_events
 from svertka.viz.drawing import BLUE, ORANGE, Drawing
 from svertka.viz.line_chart import Line, Panel, chart
@@ -26,7 +25,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class DegradationEpoch:
     """One epoch of one network.
 
     Attributes:
@@ -59,40 +58,28 @@ class Row:
         return share(self.train_wrong, self.train_n)
 
 
-def measure(images: Images, epochs: int, seed: int = 0, on_event: EventSink = ignore_events) -> Iterator[Row]:
+def measure(
+    images: Images, epochs: int, seed: int = 0, on_event: EventSink = ignore_events
+) -> Iterator[DegradationEpoch]:
     """Trains the four networks one after another, all with the paper's optimiser and one seed.
 
     Raises:
         ConfigError: ``epochs`` is below 1.
     """
-    recipe = Recipe(epochs=epochs, batch_size=BATCH, optimiser=sgd, seed=seed)
+    recipe = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd, seed=seed)
     each = images_seen(images, recipe)
     cost = {SHALLOW: SHALLOW, DEEP: DEEP}  # time goes with depth, so progress counts images times layers
     on_event(StepStarted("degradation", each * len(KINDS) * sum(cost.values())))
     done = 0
     for kind, title in KINDS.items():
         for depth in (SHALLOW, DEEP):
-            torch.manual_seed(seed)
-            network = cifar_resnet(
-                depth, len(images.class_names), images.channels, shortcut="none" if kind == "plain" else "padding"
-            )
+            network = cifar_net(kind, depth, images, seed)
 
             def passed(event: Event, before: int = done, layers: int = depth) -> None:
                 on_event(Advanced(before + event.done * layers) if isinstance(event, Advanced) else event)
 
             for epoch in train(network.to(memory_format=torch.channels_last), images, recipe, passed):
-                yield Row(
-                    network=f"{title}-{depth}",
-                    kind=kind,
-                    depth=depth,
-                    epoch=epoch.epoch,
-                    seconds=epoch.seconds,
-                    train_loss=epoch.train_loss,
-                    train_wrong=epoch.train_wrong,
-                    train_n=epoch.train_n,
-                    held_out_wrong=epoch.held_out_n - epoch.held_out_right,
-                    held_out_n=epoch.held_out_n,
-                )
+                yield DegradationEpoch(network=f"{title}-{depth}", kind=kind, depth=depth, **asdict(epoch))
             done += each * depth
 
 
@@ -102,8 +89,8 @@ def estimate_s(images: Images, epochs: int) -> float:
     Raises:
         ConfigError: ``epochs`` is below 1.
     """
-    recipe = Recipe(epochs=epochs, batch_size=BATCH, optimiser=sgd)
-    network = cifar_resnet(SHALLOW, len(images.class_names), images.channels, shortcut="none")
+    recipe = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd)
+    network = cifar_net("plain", SHALLOW, images, seed=0)
     optimizer = recipe.optimiser(network.to(memory_format=torch.channels_last).parameters())
     rows = np.arange(min(recipe.batch_size, len(images.train)))
     x, labels = Scale.of(images.train)(images.train[rows]), torch.from_numpy(images.train_labels[rows])
@@ -119,7 +106,7 @@ def estimate_s(images: Images, epochs: int) -> float:
 # --- picture and sentences ---------------------------------------------------------------------------------------
 
 
-def picture(rows: Sequence[Row], data: str) -> Drawing:
+def picture(rows: Sequence[DegradationEpoch], data: str) -> Drawing:
     """Training error over epochs: plain nets on the left, residual ones on the right, on one scale."""
     highest = max(row.train_error.value for row in rows)
     panels = [
@@ -153,7 +140,7 @@ def picture(rows: Sequence[Row], data: str) -> Drawing:
     )
 
 
-def differences(rows: Sequence[Row], data: str) -> tuple[str, str]:
+def differences(rows: Sequence[DegradationEpoch], data: str) -> tuple[str, str]:
     """How this differs from the paper's experiment."""
     return (
         f"Scaled down: {rows[0].train_n:,} images of 16 px ({data}), {_epochs(rows)} in steps of {BATCH}, one seed.",
@@ -161,7 +148,7 @@ def differences(rows: Sequence[Row], data: str) -> tuple[str, str]:
     )
 
 
-def sentences(rows: Sequence[Row]) -> tuple[str, str]:
+def sentences(rows: Sequence[DegradationEpoch]) -> tuple[str, str]:
     """Whether the deeper net learns worse, without shortcuts and with them."""
     last = {(row.kind, row.depth): row for row in rows}
     plain, residual = ((last[kind, DEEP], last[kind, SHALLOW]) for kind in KINDS)
@@ -171,12 +158,12 @@ def sentences(rows: Sequence[Row]) -> tuple[str, str]:
     )
 
 
-def _epochs(rows: Sequence[Row]) -> str:
+def _epochs(rows: Sequence[DegradationEpoch]) -> str:
     last = max(row.epoch for row in rows)
     return f"{last} epoch{'' if last == 1 else 's'}"
 
 
-def _gap(deep: Row, shallow: Row) -> float:
+def _gap(deep: DegradationEpoch, shallow: DegradationEpoch) -> float:
     """Percentage points that depth adds to the error; 0 where chance may have added them."""
     found = difference(deep.train_error, shallow.train_error)
     return 0.0 if found.low <= 0 <= found.high else 100 * found.value
@@ -192,7 +179,7 @@ def _cost(plain: float, residual: float) -> str:
     return f"; without shortcuts depth costs {plain:.1f} percentage points, {with_them}"
 
 
-def _compare(deep: Row, shallow: Row) -> str:
+def _compare(deep: DegradationEpoch, shallow: DegradationEpoch) -> str:
     """``plain-56 gets 12.1 % of 1,000 training images wrong and plain-20 3.2 %: the deeper net learns worse``."""
     a, b, gap = deep.train_error, shallow.train_error, _gap(deep, shallow)
     verdict = f"the deeper net learns {'worse' if gap > 0 else 'better'}"

@@ -47,7 +47,7 @@ class FirstLayer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patch:
+class FilterPatch:
     """A place in an image, and how strongly one filter answers to it.
 
     Attributes:
@@ -172,7 +172,7 @@ def of_bundle(path: str) -> FirstLayer:
 # --- what they answer to -----------------------------------------------------------------------------------------
 
 
-def best_patches(first: FirstLayer, images: Iterable[Pixels], best: int = BEST) -> tuple[list[Patch], int]:
+def best_patches(first: FirstLayer, images: Iterable[Pixels], best: int = BEST) -> tuple[list[FilterPatch], int]:
     """For each filter the patches with the strongest answers; two of one image don't overlap.
 
     The kernel stands at every pixel where it fits into the image, whatever the network's stride.
@@ -207,7 +207,7 @@ def best_patches(first: FirstLayer, images: Iterable[Pixels], best: int = BEST) 
     deviations = np.sqrt(np.maximum(total_squared / count - means**2, 1e-30))
     shares = [(colour_share(kernel), even_share(kernel)) for kernel in first.kernels_OCKL]
     patches = [
-        Patch(
+        FilterPatch(
             filter=index + 1, rank=rank, answer=answer, deviations=float((answer - means[index]) / deviations[index]),
             image=number, row=row, column=column, colour_share=shares[index][0], even_share=shares[index][1],
         )
@@ -259,7 +259,7 @@ def resemblance(first: FirstLayer, number: int, seen: Sequence[F32]) -> float:
 
 
 def sentences(
-    first: FirstLayer, patches: Sequence[Patch], count: int, images: str, alike: Sequence[float]
+    first: FirstLayer, patches: Sequence[FilterPatch], count: int, images: str, alike: Sequence[float]
 ) -> tuple[str, str]:
     """What the filters are, and what they answer to.
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svertka.architectures.resnet import ResNet, cifar_resnet
+from svertka.architectures.resnet import ResNet
 from svertka.errors import ConfigError
 from svertka.lab.small_images import Images
-from svertka.lab.training_loop import Recipe, Scale, train
+from svertka.lab.training_loop import Scale, TrainingSettings, cifar_net, train
 from svertka.schema import Advanced, EventSink, StepStarted, ignore_events
 from svertka.viz.drawing import Drawing
 from svertka.viz.line_chart import Line, Panel, chart, write_power
@@ -115,14 +115,7 @@ def measure(
 
 def build(setting: Setting, kind: str, depth: int, images: Images, seed: int) -> ResNet:
     """The network with its initial weights."""
-    torch.manual_seed(seed)
-    network = cifar_resnet(
-        depth,
-        len(images.class_names),
-        images.channels,
-        shortcut="none" if kind == "plain" else "padding",
-        batch_norm=setting.batch_norm,
-    )
+    network = cifar_net(kind, depth, images, seed, batch_norm=setting.batch_norm)
     if not setting.he:
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
@@ -173,7 +166,7 @@ def _train(network: nn.Module, lesson: Images, steps: int, seed: int) -> int:
     """Adam, whose steps are of one size however small or large the gradient is. Returns the steps taken."""
     size = min(_BATCH, len(lesson.train))
     epochs = -(-steps // (len(lesson.train) // size))
-    for _ in train(network, lesson, Recipe(epochs=epochs, batch_size=size, seed=seed)):
+    for _ in train(network, lesson, TrainingSettings(epochs=epochs, batch_size=size, seed=seed)):
         pass
     return epochs * (len(lesson.train) // size)
 

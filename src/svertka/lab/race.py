@@ -20,7 +20,7 @@ from svertka.architectures import Architecture, find
 from svertka.errors import ConfigError, SvertkaError, TrainingError
 from svertka.evaluate.intervals import share
 from svertka.lab.small_images import SIDE_PX, Images
-from svertka.lab.training_loop import Epoch, Recipe, adam, gentle_adam, images_seen, train
+from svertka.lab.training_loop import Epoch, TrainingSettings, adam, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
 from svertka.util import runtime
 from svertka.viz.drawing import COLOURS, Drawing
@@ -80,7 +80,7 @@ def enter(names: Sequence[str]) -> tuple[Architecture, ...]:
 
 
 def race(
-    entries: Sequence[Architecture], images: Images, recipe: Recipe, on_event: EventSink = ignore_events
+    entries: Sequence[Architecture], images: Images, recipe: TrainingSettings, on_event: EventSink = ignore_events
 ) -> Iterator[Lap]:
     """Trains the networks one after another, each in its own process, and yields every epoch as it ends.
 
@@ -109,7 +109,7 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: EventSink) -> Iterator[Lap]:
+def _run(architecture: Architecture, images: Images, recipe: TrainingSettings, on_event: EventSink) -> Iterator[Lap]:
     spawn = multiprocessing.get_context("spawn")  # a forked child would share the parent's memory and its threads
     ours, theirs = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_work, args=(theirs, architecture.name, images, recipe), daemon=True)
@@ -138,7 +138,7 @@ def _run(architecture: Architecture, images: Images, recipe: Recipe, on_event: E
         process.join()
 
 
-def recipe_for(network: nn.Module, recipe: Recipe) -> Recipe:
+def recipe_for(network: nn.Module, recipe: TrainingSettings) -> TrainingSettings:
     """The common recipe, but for deep networks without normalisation by ``gentle_adam``."""
     normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm) for module in network.modules())
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in network.modules())
@@ -149,7 +149,7 @@ def recipe_for(network: nn.Module, recipe: Recipe) -> Recipe:
 
 def told_rates(names: Sequence[str]) -> str:
     """A sentence where not all networks race at one learning rate, else nothing; see ``recipe_for``."""
-    common = Recipe(epochs=1)
+    common = TrainingSettings(epochs=1)
     with torch.device("meta"):
         networks = {name: find(name).build(small_images=True) for name in names}
     gentle = [_title(name) for name, network in networks.items() if recipe_for(network, common) is not common]
@@ -159,7 +159,7 @@ def told_rates(names: Sequence[str]) -> str:
     return f" Learning rate {low:g} for {', '.join(gentle)}, which nothing normalises; else {usual:g}."
 
 
-def _work(connection: Connection, name: str, images: Images, recipe: Recipe) -> None:
+def _work(connection: Connection, name: str, images: Images, recipe: TrainingSettings) -> None:
     """What a network's own process does: laps, images done and, at the end, None go through the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one decides
     runtime.setup()
@@ -187,7 +187,7 @@ def _lap(name: str, parameters: int, epoch: Epoch, elapsed_s: float) -> Lap:
         epoch_s=epoch.seconds,
         elapsed_s=elapsed_s,
         train_loss=epoch.train_loss,
-        right=epoch.held_out_right,
+        right=epoch.held_out_n - epoch.held_out_wrong,
         held_out_n=epoch.held_out_n,
         peak_memory_mb=runtime.peak_memory_mb(),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from svertka.architectures.resnet import ResNet, Shortcut, cifar_resnet
 from svertka.errors import ConfigError
 from svertka.lab.small_images import Images
 from svertka.schema import Advanced, EventSink, ignore_events
@@ -25,7 +26,7 @@ sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=1e-4)  # He et
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class TrainingSettings:
     """How a network is trained: the rate rises over the first tenth of all steps, then falls to zero as a cosine.
 
     Attributes:
@@ -57,8 +58,8 @@ class Epoch:
         train_loss: mean over the epoch, while the network was learning.
         train_wrong: training images it got wrong, likewise.
         train_n: images behind these two.
-        held_out_right: held-out images it gets right at the epoch's end.
-        held_out_n: held-out images.
+        held_out_wrong: images it never learns from and gets wrong at the epoch's end.
+        held_out_n: such images.
     """
 
     epoch: int
@@ -66,11 +67,20 @@ class Epoch:
     train_loss: float
     train_wrong: int
     train_n: int
-    held_out_right: int
+    held_out_wrong: int
     held_out_n: int
 
 
-def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSink = ignore_events) -> Iterator[Epoch]:
+def cifar_net(kind: str, depth: int, images: Images, seed: int, *, batch_norm: bool = True) -> ResNet:
+    """A network of the CIFAR family for these images, ``"plain"`` or ``"residual"``, with its initial weights."""
+    torch.manual_seed(seed)
+    shortcut: Shortcut = "none" if kind == "plain" else "padding"
+    return cifar_resnet(depth, len(images.class_names), images.channels, shortcut=shortcut, batch_norm=batch_norm)
+
+
+def train(
+    network: nn.Module, images: Images, recipe: TrainingSettings, on_event: EventSink = ignore_events
+) -> Iterator[Epoch]:
     """Trains in place and yields each epoch as it ends; ``Advanced`` counts images.
 
     The images of a last, smaller batch sit an epoch out, each epoch others.
@@ -103,7 +113,7 @@ def train(network: nn.Module, images: Images, recipe: Recipe, on_event: EventSin
             train_loss=loss_sum / order.size,
             train_wrong=wrong,
             train_n=order.size,
-            held_out_right=_count_right(network, images, scale),
+            held_out_wrong=_count_wrong(network, images, scale),
             held_out_n=len(images.held_out),
         )
 
@@ -126,7 +136,7 @@ def rate_factor(position: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (position - _WARMUP) / (1 - _WARMUP)))
 
 
-def images_seen(images: Images, recipe: Recipe) -> int:
+def images_seen(images: Images, recipe: TrainingSettings) -> int:
     """Training images that ``train`` will have counted at its end."""
     size = min(recipe.batch_size, len(images.train))
     return recipe.epochs * (len(images.train) // size) * size
@@ -164,12 +174,12 @@ def shift(images: NDArray[np.uint8], by_px: int, rng: np.random.Generator) -> ND
     return moved
 
 
-def _count_right(network: nn.Module, images: Images, scale: Scale) -> int:
+def _count_wrong(network: nn.Module, images: Images, scale: Scale) -> int:
     network.eval()
-    right = 0
+    wrong = 0
     with torch.inference_mode():
         for start in range(0, len(images.held_out), 100):
             rows = slice(start, start + 100)
             answers = network(scale(images.held_out[rows])).argmax(1)
-            right += int((answers == torch.from_numpy(images.held_out_labels[rows])).sum())
-    return right
+            wrong += int((answers != torch.from_numpy(images.held_out_labels[rows])).sum())
+    return wrong

@@ -9,7 +9,7 @@ from svertka.model_summary.summary import describe
 if TYPE_CHECKING:
     from torch import nn
 
-    from svertka.model_summary.trace import Step
+    from svertka.model_summary.trace import TracedLayer
 
 _SHORT = {
     "BatchNorm2d": "BN", "BatchNormAct2d": "BN", "LayerNorm": "LN", "LayerNorm2d": "LN", "TowerNorm": "LRN",
@@ -22,7 +22,7 @@ _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict", "DenseBlock")
 
 
 @dataclass(slots=True)
-class Node:
+class LayerBox:
     """One box: a layer with what surrounds it, or a join.
 
     Attributes:
@@ -56,12 +56,12 @@ class Node:
 class Sketch:
     """Boxes in the order of computation, how often each block stands in a row, and which read all before them."""
 
-    nodes: list[Node]
+    nodes: list[LayerBox]
     repeats: dict[str, int]
     dense: set[str]
 
 
-def sketch(network: "nn.Module", steps: Sequence["Step"]) -> Sketch:
+def sketch(network: "nn.Module", steps: Sequence["TracedLayer"]) -> Sketch:
     """Joins layers to boxes and leaves out repetitions."""
     blocks = _blocks(network)
     nodes = _fuse(steps, [_block_of(step.name, blocks) for step in steps])
@@ -92,13 +92,13 @@ def _block_of(name: str, blocks: set[str]) -> str:
 # --- layers to boxes -----------------------------------------------------------------------------------------------
 
 
-def _fuse(steps: Sequence["Step"], blocks: Sequence[str]) -> list[Node]:
+def _fuse(steps: Sequence["TracedLayer"], blocks: Sequence[str]) -> list[LayerBox]:
     """A layer takes along the normalisation and activation around it, where nobody else reads what is between."""
     readers: dict[int, int] = {}
     for step in steps:
         for maker in step.inputs:
             readers[maker] = readers.get(maker, 0) + 1
-    nodes: list[Node] = []
+    nodes: list[LayerBox] = []
     home: dict[int, int] = {-1: -1}
     for number, (step, block) in enumerate(zip(steps, blocks, strict=True)):
         kind, text = _kind(step), _text(step)
@@ -113,7 +113,7 @@ def _fuse(steps: Sequence["Step"], blocks: Sequence[str]) -> list[Node]:
         elif kind == "join" and len(step.inputs) < 2 and previous is not None and previous.block == block:
             home[number] = home[only]  # one map joined with nothing
         else:
-            node = Node(kind, block, "" if kind == "other" else text, [text] if kind == "other" else [])
+            node = LayerBox(kind, block, "" if kind == "other" else text, [text] if kind == "other" else [])
             node.inputs = list(dict.fromkeys(home[maker] for maker in step.inputs))
             nodes.append(node)
             home[number] = len(nodes) - 1
@@ -124,7 +124,7 @@ def _fuse(steps: Sequence["Step"], blocks: Sequence[str]) -> list[Node]:
     return nodes
 
 
-def _kind(step: "Step") -> str:
+def _kind(step: "TracedLayer") -> str:
     if step.kind in ("Add", "Concat"):
         return "join"
     if step.module is None:
@@ -137,7 +137,7 @@ def _kind(step: "Step") -> str:
     return "linear" if name in ("Linear", "RadialBasis") else "other"
 
 
-def _text(step: "Step") -> str:
+def _text(step: "TracedLayer") -> str:
     name = step.kind
     text = _SHORT.get(name, name)
     if step.module is None:
@@ -155,11 +155,11 @@ def _text(step: "Step") -> str:
 # --- repetitions ---------------------------------------------------------------------------------------------------
 
 
-def _fold(nodes: list[Node]) -> Sketch:
+def _fold(nodes: list[LayerBox]) -> Sketch:
     """Shows a block once where equal ones stand in a row."""
     runs = list(_runs(nodes))
     shown: dict[int, int] = {-1: -1}
-    kept: list[Node] = []
+    kept: list[LayerBox] = []
     repeats: dict[str, int] = {}
     dense: set[str] = set()
     last: list[int] = []  # numbers in ``kept`` of the block that was shown last
@@ -192,7 +192,7 @@ def _fold(nodes: list[Node]) -> Sketch:
     return Sketch(kept, repeats, dense)
 
 
-def _runs(nodes: Sequence[Node]) -> Iterator[list[int]]:
+def _runs(nodes: Sequence[LayerBox]) -> Iterator[list[int]]:
     """Numbers of neighbours in the same block; a box of no block stands alone."""
     run: list[int] = []
     for number, node in enumerate(nodes):

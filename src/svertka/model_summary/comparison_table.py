@@ -31,7 +31,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class ComparedNetwork:
     """One network of a comparison.
 
     Attributes:
@@ -72,7 +72,7 @@ def compare(
     *,
     small_images: bool = False,
     measured: bool = False,
-) -> list[Entry]:
+) -> list[ComparedNetwork]:
     """Reads networks by name.
 
     Args:
@@ -97,7 +97,7 @@ def compare(
             network = architecture.build(in_channels=shape[0], small_images=small_images)
         found = card(network, architecture.title, shape)
         entries.append(
-            Entry(
+            ComparedNetwork(
                 architecture=architecture,
                 input_CHW=shape,
                 small_images=small_images,
@@ -173,7 +173,7 @@ def measure(name: str, input_CHW: Sequence[int], small_images: bool = False) -> 
 # --- text ----------------------------------------------------------------------------------------------------------
 
 
-def write_comparison(entries: Sequence[Entry], format: str) -> str:
+def write_comparison(entries: Sequence[ComparedNetwork], format: str) -> str:
     """A comparison as ``table``, ``csv``, ``md`` or ``json``; every accuracy with its source and weights.
 
     Raises:
@@ -216,16 +216,16 @@ def write_comparison(entries: Sequence[Entry], format: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _input(entry: Entry) -> str:
+def _input(entry: ComparedNetwork) -> str:
     stem = ", stem for small images" if entry.small_images and entry.architecture.has_small_form else ""
     return f"{by_times(entry.input_CHW)}{stem}"
 
 
-def _threads(entries: Sequence[Entry]) -> int:
+def _threads(entries: Sequence[ComparedNetwork]) -> int:
     return next(entry.measured.threads for entry in entries if entry.measured)
 
 
-def _cells(entry: Entry, timed: bool) -> list[str]:
+def _cells(entry: ComparedNetwork, timed: bool) -> list[str]:
     architecture, accuracy = entry.architecture, entry.accuracy
     cells = [
         architecture.title, str(architecture.paper.year), str(architecture.depth), f"{entry.parameters:,}",
@@ -245,7 +245,7 @@ def whose(accuracy: Accuracy) -> str:
     return f"{accuracy.kind}'s: {accuracy.weights}" if accuracy.kind == "paper" else f"authors': {accuracy.weights}"
 
 
-def _record(entry: Entry) -> dict[str, object]:
+def _record(entry: ComparedNetwork) -> dict[str, object]:
     architecture, accuracy, measured = entry.architecture, entry.accuracy, entry.measured
     record: dict[str, object] = {
         "name": architecture.name,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from svertka.model_summary.blocks import Node, Sketch, sketch
+from svertka.model_summary.blocks import LayerBox, Sketch, sketch
 from svertka.model_summary.summary import by_times, card
 from svertka.viz.drawing import INK, MUTED, PAPER, Box, Drawing, Path_, Shape, Words, text_width
 
@@ -116,7 +116,7 @@ def _lay_out(found: Sketch) -> tuple[list[_Place], list[_Panel], list[tuple[floa
     return places, panels, heads
 
 
-def _units(nodes: Sequence[Node]) -> list[list[int]]:
+def _units(nodes: Sequence[LayerBox]) -> list[list[int]]:
     units: list[list[int]] = []
     for number, node in enumerate(nodes):
         if units and node.block and nodes[units[-1][-1]].block == node.block:
@@ -126,7 +126,7 @@ def _units(nodes: Sequence[Node]) -> list[list[int]]:
     return units
 
 
-def _lanes(nodes: Sequence[Node], unit: list[int]) -> tuple[dict[int, int], dict[int, int]]:
+def _lanes(nodes: Sequence[LayerBox], unit: list[int]) -> tuple[dict[int, int], dict[int, int]]:
     """The longest way through a unit is lane 0; each way beside it gets a lane of its own. Rows count from the top."""
     rows: dict[int, int] = {}
     for number in unit:
@@ -151,7 +151,7 @@ def _lanes(nodes: Sequence[Node], unit: list[int]) -> tuple[dict[int, int], dict
 
 
 def _stack(
-    nodes: Sequence[Node], unit: list[int], lanes: dict[int, int], rows: dict[int, int], places: list[_Place],
+    nodes: Sequence[LayerBox], unit: list[int], lanes: dict[int, int], rows: dict[int, int], places: list[_Place],
     x: float, y: float, column: int,
 ) -> float:  # fmt: skip
     """Fills in the places of a unit; returns where it ends."""
@@ -165,14 +165,14 @@ def _stack(
     return y - _GAP
 
 
-def _height(node: Node) -> float:
+def _height(node: LayerBox) -> float:
     return 26.0 if node.kind == "join" else 16 + _LINE * (1 + bool(node.before) + bool(node.after))
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
 
 
-def _box(node: Node, place: _Place) -> list[Shape]:
+def _box(node: LayerBox, place: _Place) -> list[Shape]:
     fill, stroke = _COLOURS[node.kind]
     lines = [" · ".join(node.before), node.text, " · ".join(node.after)]
     if node.kind == "join":
@@ -240,7 +240,7 @@ def _edges(found: Sketch, places: list[_Place], panels: list[_Panel], image: str
     return shapes
 
 
-def _above(nodes: Sequence[Node], places: Sequence[_Place], number: int) -> int:
+def _above(nodes: Sequence[LayerBox], places: Sequence[_Place], number: int) -> int:
     """The box of lane 0 that stands before this one."""
     return next((other for other in range(number - 1, -1, -1) if places[other].lane == 0), -1)
 
@@ -286,14 +286,14 @@ def _beside(
     return [Path_(points=((start_x, start_y), (x, start_y), (x, here.middle), end), stroke=_SHORTCUT, arrow=True)]
 
 
-def _edge(node: Node, place: _Place) -> float:
+def _edge(node: LayerBox, place: _Place) -> float:
     """The right edge of a box."""
     if node.kind != "join":
         return place.x + _WIDTH / 2
     return place.x + max(34.0, text_width(" · ".join([node.text, *node.after]), 13) + 22) / 2
 
 
-def _shape(node: Node) -> str:
+def _shape(node: LayerBox) -> str:
     """``64×56×56``; where repetitions differ, ``64…224×56×56``."""
     if node.output == node.last_output:
         return by_times(node.output)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from svertka.errors import NotFoundError
-from svertka.model_summary.comparison_table import Entry
+from svertka.model_summary.comparison_table import ComparedNetwork
 from svertka.model_summary.summary import by_times
 from svertka.viz.axes import Axis, bottom_axis, horizontal_grid
 from svertka.viz.drawing import MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
@@ -22,7 +22,7 @@ _PLOT: _Rect = (70.0, 84.0, 830.0, 490.0)
 FILES = ("accuracy.svg", "accuracy.png", "timeline.svg", "timeline.png")
 
 
-def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
+def pictures(entries: Sequence[ComparedNetwork], folder: Path) -> list[Path]:
     """Writes ``FILES`` into a folder, made if needed.
 
     Raises:
@@ -35,7 +35,7 @@ def pictures(entries: Sequence[Entry], folder: Path) -> list[Path]:
     return [save(drawn[Path(name).stem], folder / name) for name in FILES]
 
 
-def accuracy_picture(entries: Sequence[Entry]) -> Drawing:
+def accuracy_picture(entries: Sequence[ComparedNetwork]) -> Drawing:
     """Accuracy on ImageNet over work, each network a disc whose area is its parameters."""
     shown = [e for e in entries if e.accuracy and e.accuracy.data.startswith("ImageNet")]
     sizes = {by_times(entry.input_CHW) for entry in shown}
@@ -147,9 +147,9 @@ def _overlap(a: _Rect, b: _Rect) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def timeline(entries: Sequence[Entry]) -> Drawing:
+def timeline(entries: Sequence[ComparedNetwork]) -> Drawing:
     """The years of the networks from left to right, with what each family brought."""
-    families: dict[str, list[Entry]] = {}
+    families: dict[str, list[ComparedNetwork]] = {}
     for entry in sorted(entries, key=lambda entry: entry.architecture.paper.year):
         families.setdefault(entry.architecture.paper.family, []).append(entry)
     step, left, top = 96.0, 120.0, 84.0
@@ -174,7 +174,7 @@ def timeline(entries: Sequence[Entry]) -> Drawing:
     return Drawing(width=width, height=height, title="Timeline of networks", shapes=shapes)
 
 
-def _extent(members: Sequence[Entry]) -> str:
+def _extent(members: Sequence[ComparedNetwork]) -> str:
     """``11 to 19 layers, 133 to 144 M parameters, 7.6 to 19.6 G multiply-adds``."""
 
     def span(values: Sequence[float], write: Callable[[float], str]) -> str:
@@ -194,7 +194,7 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _colour(entry: Entry) -> str:
+def _colour(entry: ComparedNetwork) -> str:
     return COLOURS[entry.architecture.paper.family]
 
 

@@ -15,32 +15,29 @@ from svertka.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-    from svertka.model_summary.trace import Step
+    from svertka.model_summary.trace import TracedLayer
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One layer, or one operation between layers.
-
-    Attributes:
-        name: its place in the network.
-        kind: class, with kernel and stride.
-        output: shape for one image, without the batch.
-        parameters: trained ones; a layer that is called again has them where it was called first.
-        formula: how they come about, such as ``3·3·64·128``: kernel, input and output channels, then the bias.
-        multiply_adds: for one image, of convolutions and matrix products.
-        output_bytes: new memory for the output in float32; 0 where the layer overwrites its input.
-        receptive_field_px: side of the square of the image that one output sees, counted over the edges; 0: all of it.
-    """
+class LayerSummary:
+    """One layer, or one operation between layers."""
 
     name: str
+    """Its place in the network."""
     kind: str
+    """Class, with kernel and stride."""
     output: tuple[int, ...]
+    """Shape for one image, without the batch."""
     parameters: int
+    """Trained ones; a layer that is called again has them where it was called first."""
     formula: str
+    """How they come about, such as ``3·3·64·128``: kernel, input and output channels, then the bias."""
     multiply_adds: int
+    """For one image, of convolutions and matrix products."""
     output_bytes: int
+    """New memory for the output in float32; 0 where the layer overwrites its input."""
     receptive_field_px: int
+    """Side of the square of the image that one output sees, counted over the edges; 0: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Card:
 
     name: str
     input_CHW: tuple[int, int, int]
-    rows: tuple[Row, ...]
+    rows: tuple[LayerSummary, ...]
 
     @property
     def parameters(self) -> int:
@@ -87,15 +84,26 @@ def card(network: "nn.Module", name: str, input_CHW: tuple[int, int, int]) -> Ca
         parent = step.name.rpartition(".")[0]
         own = [p for p in step.module.parameters() if id(p) not in counted] if step.module else stray.pop(parent, [])
         counted |= {id(parameter) for parameter in own}
-        rows.append(_row(step, own))
+        rows.append(
+            LayerSummary(
+                name=step.name,
+                kind=describe(step.module, step.kind),
+                output=step.output,
+                parameters=sum(parameter.numel() for parameter in own),
+                formula=_formula(own),
+                multiply_adds=step.multiply_adds,
+                output_bytes=step.output_bytes,
+                receptive_field_px=step.field.size_px if step.field else 0,
+            )
+        )
     for parent, parameters in stray.items():
         shape = tuple(parameters[0].shape)
         count = sum(parameter.numel() for parameter in parameters)
-        rows.append(Row(parent or "(network)", "Parameter", shape, count, _formula(parameters), 0, 0, 0))
+        rows.append(LayerSummary(parent or "(network)", "Parameter", shape, count, _formula(parameters), 0, 0, 0))
     return Card(name, input_CHW, tuple(rows))
 
 
-def _stray_parameters(network: "nn.Module", steps: Sequence["Step"]) -> dict[str, list[Any]]:
+def _stray_parameters(network: "nn.Module", steps: Sequence["TracedLayer"]) -> dict[str, list[Any]]:
     """Parameters that belong to no layer but to a module with layers in it, such as ConvNeXt's scale."""
     layers = {id(step.module) for step in steps}
     owners = {name: list(module.parameters(recurse=False)) for name, module in network.named_modules()
@@ -103,22 +111,7 @@ def _stray_parameters(network: "nn.Module", steps: Sequence["Step"]) -> dict[str
     return {name: parameters for name, parameters in owners.items() if parameters}
 
 
-def _row(step: "Step", parameters: Sequence[Any]) -> Row:
-    count = sum(parameter.numel() for parameter in parameters)
-    kind = describe(step.module, step.kind) if step.module is not None else step.kind
-    return Row(
-        name=step.name,
-        kind=kind,
-        output=step.output,
-        parameters=count,
-        formula=_formula(parameters),
-        multiply_adds=step.multiply_adds,
-        output_bytes=step.output_bytes,
-        receptive_field_px=step.field.side_px,
-    )
-
-
-def describe(module: "nn.Module", kind: str) -> str:
+def describe(module: "nn.Module | None", kind: str) -> str:
     """A layer's class with kernel, stride and groups: ``Conv2d 3×3/2``."""
     kernel = _first(getattr(module, "kernel_size", None))
     if not kernel:
@@ -185,7 +178,7 @@ def write_card(found: Card, format: str, notes: Sequence[str] = ()) -> str:
     return write_table(header, [*body, total], format, (heading, *notes), right={3, 5, 6, 7}, rule_before_last=True)
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: LayerSummary) -> dict[str, Any]:
     """A row by name; where all of the image is seen, there is no number (empty in csv, null in json)."""
     return asdict(row) | {"receptive_field_px": row.receptive_field_px or None}
 

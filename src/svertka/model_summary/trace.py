@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from svertka.architectures.base import as_shape_error
+from svertka.engine.geometry import ReceptiveField
 
 # Operations that only look at numbers in another way; what comes after them belongs to the layer before.
 _VIEWS = frozenset(
@@ -26,59 +27,28 @@ _POOLS = ("max_pool2d_with_indices", "avg_pool2d")
 _JOINS = {"add": "Add", "add_": "Add", "cat": "Concat", "mul": "Multiply", "mul_": "Multiply"}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What one output pixel sees of the image.
-
-    Attributes:
-        side_px: of the square that it sees, were the image endless; 0 means the whole image.
-        step_px: by how much the square moves from one output pixel to the next.
-    """
-
-    side_px: int
-    step_px: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Everything is seen."""
-        return self.side_px == 0
-
-    def through(self, kernel: int, stride: int) -> "Field":
-        """After a window of ``kernel`` pixels that moves by ``stride``."""
-        if self.is_whole:
-            return self
-        return Field(self.side_px + (kernel - 1) * self.step_px, self.step_px * stride)
-
-
-WHOLE = Field(0, 0)
-
-
 @dataclass(slots=True)
-class Step:
-    """One layer's work, or one operation between layers; filled while the image goes through.
-
-    Attributes:
-        name: the module's place in the network; an operation's is its module's and its own.
-        module: the layer, None for an operation between layers.
-        kind: the layer's class, or what the operation does.
-        inputs: steps whose outputs it reads; -1 is the image.
-        output: shape.
-        multiply_adds: for one image.
-        output_bytes: new memory that its output takes; 0 where it overwrites its input or looks at it anew.
-        field: of its output.
-    """
+class TracedLayer:
+    """One layer's work, or one operation between layers; filled while the image goes through."""
 
     name: str
+    """The module's place in the network; an operation's is its module's and its own."""
     module: nn.Module | None
+    """The layer, None for an operation between layers."""
     kind: str
+    """The layer's class, or what the operation does."""
     inputs: list[int] = field(default_factory=list)
+    """Numbers of those whose outputs it reads; -1 is the image."""
     output: tuple[int, ...] = ()
     multiply_adds: int = 0
+    """For one image."""
     output_bytes: int = 0
-    field: Field = WHOLE
+    """New memory that its output takes; 0 where it overwrites its input or looks at it anew."""
+    field: ReceptiveField | None = None
+    """What one output pixel sees, were the image endless; None means the whole image."""
 
 
-def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[Step]:
+def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[TracedLayer]:
     """Notes every layer's work, in the order of computation.
 
     Args:
@@ -90,7 +60,7 @@ def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[Step]:
     """
     watch = _Watch()
     image = torch.zeros(1, *input_CHW, device="meta")
-    watch.born(image, -1, Field(1, 1))
+    watch.born(image, -1, ReceptiveField())
     training = network.training
     size, other = "×".join(map(str, input_CHW)), "expected another size or number of channels. Give another --input."
     try:
@@ -129,12 +99,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.steps: list[Step] = []
+        self.steps: list[TracedLayer] = []
         self.places: list[tuple[str, nn.Module]] = []
-        self._call: Step | None = None  # of the layer in which we are
-        self._makers: dict[int, tuple[Tensor, int, Field]] = {}  # kept alive, so that ids stay theirs
+        self._call: TracedLayer | None = None  # of the layer in which we are
+        self._makers: dict[int, tuple[Tensor, int, ReceptiveField | None]] = {}  # kept alive, so that ids stay theirs
 
-    def born(self, tensor: Tensor, maker: int, seen: Field) -> None:
+    def born(self, tensor: Tensor, maker: int, seen: ReceptiveField | None) -> None:
         """Notes whose output a tensor is."""
         self._makers[id(tensor)] = (tensor, maker, seen)
 
@@ -146,8 +116,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        output = func(*args, **(kwargs or {}))
-        known = [self._makers[id(t)] for t in _tensors((*args, *(kwargs or {}).values())) if id(t) in self._makers]
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        known = [self._makers[id(t)] for t in _tensors((*args, *kwargs.values())) if id(t) in self._makers]
         outputs = list(_tensors([output]))
         if not known or not outputs:
             return output
@@ -156,7 +127,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         makers = list(dict.fromkeys(maker for _, maker, _ in known))
         maker = makers[0]
         if kind not in _VIEWS:
-            maker = self._note(kind, makers, outputs[0], func, args, kwargs or {})
+            maker = self._note(kind, makers, outputs[0], func, args, kwargs)
             self.steps[maker].field = seen
         elif self._call is not None and self.steps[maker] is self._call:
             self._call.output = tuple(outputs[0].shape[1:])  # a layer that turns its own output round
@@ -172,7 +143,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_layer or self._call is None:
             shown = type(module).__name__ if is_layer else _JOINS.get(kind, kind.strip("_"))
             place = name if is_layer else ".".join(filter(None, (name, shown.lower())))
-            self.steps.append(Step(place, module if is_layer else None, shown))
+            self.steps.append(TracedLayer(place, module if is_layer else None, shown))
             if is_layer:
                 self._call = self.steps[-1]
         number = len(self.steps) - 1
@@ -186,36 +157,34 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return number
 
 
-def _field(kind: str, args: Sequence[Any], output: Tensor, known: Sequence[tuple[Tensor, int, Field]]) -> Field:
+def _field(
+    kind: str, args: Sequence[Any], output: Tensor, known: Sequence[tuple[Tensor, int, ReceptiveField | None]]
+) -> ReceptiveField | None:
     """The field of an operation's output, from those of its inputs."""
-    before = _largest([seen for _, _, seen in known])
+    fields = [seen for _, _, seen in known if seen is not None]
+    if len(fields) < len(known):
+        return None
+    before = ReceptiveField(max(each.size_px for each in fields), max(each.stride_px for each in fields))
     x = known[0][0]
     if kind == "convolution":
         weight, stride, dilation = args[1], args[3], args[5]
-        return before.through((weight.shape[-1] - 1) * dilation[-1] + 1, stride[-1])
+        return before.through(weight.shape[-1], stride[-1], dilation=dilation[-1])
     if kind in _POOLS:
         kernel = args[1][-1]
         return before.through(kernel, args[2][-1] if len(args) > 2 and args[2] else kernel)
     if kind in ("mean", "amax"):  # over all pixels
-        return before if max(x.shape[-2:]) == 1 else WHOLE
+        return before if max(x.shape[-2:]) == 1 else None
     if kind in ("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"):
         size, cells = x.shape[-1], output.shape[-1]
         if cells == 1 < size:
-            return WHOLE
+            return None
         widest = max(-(-(cell + 1) * size // cells) - cell * size // cells for cell in range(cells))
         return before.through(widest, max(1, size // cells))
     if kind in ("bmm", "baddbmm") and len(known) > 1:  # attention: everything looks at everything
-        return WHOLE
+        return None
     if kind in ("addmm", "mm", "linear"):
-        rows = prod(output.shape[:-1])
-        return WHOLE if rows == 1 else before
+        return None if prod(output.shape[:-1]) == 1 else before
     return before
-
-
-def _largest(fields: Sequence[Field]) -> Field:
-    if any(each.is_whole for each in fields):
-        return WHOLE
-    return Field(max(each.side_px for each in fields), max(each.step_px for each in fields))
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:

@@ -26,7 +26,7 @@ def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> Non
     from svertka.lab import degradation as lab
     from svertka.viz.drawing import save
 
-    drawn, csv = files(out, "degradation.svg", lab.Row, [data])
+    drawn, csv = files(out, "degradation.svg", lab.DegradationEpoch, [data])
     with Progress() as progress:
         small = load(data, progress).sample(images, _HELD_OUT, seed).halved()
         progress.say(_forecast(lab.estimate_s(small, epochs), len(small.train), epochs))

@@ -41,7 +41,9 @@ def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> N
     """
     runtime.setup()
     inputs = find_inputs([data]) if data else []
-    drawn, csv = files(out, "first_layer.png", lab.Patch, [network, weights, data, *(each.file for each in inputs)])
+    drawn, csv = files(
+        out, "first_layer.png", lab.FilterPatch, [network, weights, data, *(each.file for each in inputs)]
+    )
     if Path(network).expanduser().is_dir():
         first = lab.of_bundle(network)
     else:
@@ -51,7 +53,7 @@ def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> N
         images, about = _read(data, inputs, first, seed, progress)
         patches, count = lab.best_patches(first, images)
         collect(patches, csv, progress)
-    of_filter: dict[int, list[lab.Patch]] = defaultdict(list)
+    of_filter: dict[int, list[lab.FilterPatch]] = defaultdict(list)
     for patch in patches:
         of_filter[patch.filter].append(patch)
     heard = lab.loud(first)
@@ -91,7 +93,7 @@ def _photographs(first: lab.FirstLayer) -> list[Pixels]:
     return [apply(first.preprocess, rgb) for rgb in load_sample_images().images]
 
 
-def _seen(first: lab.FirstLayer, images: Sequence[Pixels], patches: Sequence[lab.Patch]) -> list[lab.F32]:
+def _seen(first: lab.FirstLayer, images: Sequence[Pixels], patches: Sequence[lab.FilterPatch]) -> list[lab.F32]:
     height, width = first.kernels_OCKL.shape[2:]
     return [first.see(images[p.image - 1])[:, p.row : p.row + height, p.column : p.column + width] for p in patches]
 
@@ -99,7 +101,7 @@ def _seen(first: lab.FirstLayer, images: Sequence[Pixels], patches: Sequence[lab
 def _draw(
     first: lab.FirstLayer,
     images: Sequence[Pixels],
-    patches: dict[int, list[lab.Patch]],
+    patches: dict[int, list[lab.FilterPatch]],
     name: str,
     about: str,
     path: Path,
@@ -123,7 +125,7 @@ def _draw(
     save_png(sheet(title, subtitle, {"": tiles}, columns=columns, box_px=tiles[0].pixels.shape[1::-1]), path)
 
 
-def _cut(images: Sequence[Pixels], patch: lab.Patch, height: int, width: int) -> Pixels:
+def _cut(images: Sequence[Pixels], patch: lab.FilterPatch, height: int, width: int) -> Pixels:
     return images[patch.image - 1][patch.row : patch.row + height, patch.column : patch.column + width]
 
 

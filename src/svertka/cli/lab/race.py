@@ -48,10 +48,10 @@ def race(
         raise ConfigError(f"--target is {target:g}; expected an accuracy above 0, at most 1, such as 0.9.")
     from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import race as lab
-    from svertka.lab.training_loop import Recipe
+    from svertka.lab.training_loop import TrainingSettings
     from svertka.viz.drawing import save
 
-    entries, recipe = lab.enter(names), Recipe(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
+    entries, recipe = lab.enter(names), TrainingSettings(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
     drawn, csv = files(out, "race.svg", lab.Lap, [data])
     with Progress() as progress:
         chosen = load(data, progress, download=download).sample(images, _HELD_OUT, seed)
