@@ -57,7 +57,7 @@ def accuracy_picture(entries: Sequence[ComparedNetwork]) -> Drawing:
     return Drawing(width=860.0, height=560.0 if shown else top + 10, title="Accuracy over multiply-adds", shapes=shapes)
 
 
-def _accuracy_plot(shown: Sequence[Entry]) -> list[Shape]:
+def _accuracy_plot(shown: Sequence[ComparedNetwork]) -> list[Shape]:
     left, top, right, bottom = _PLOT
     work = [math.log10(entry.multiply_adds) for entry in shown]
     top1 = [entry.accuracy.top1_percent for entry in shown if entry.accuracy]
@@ -88,7 +88,7 @@ def _accuracy_plot(shown: Sequence[Entry]) -> list[Shape]:
     return shapes
 
 
-def _disc(entry: Entry, x_axis: Axis, y_axis: Axis) -> Disc:
+def _disc(entry: ComparedNetwork, x_axis: Axis, y_axis: Axis) -> Disc:
     assert entry.accuracy
     top1, colour = entry.accuracy.top1_percent, _colour(entry)
     return Disc(
