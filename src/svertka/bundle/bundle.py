@@ -143,21 +143,21 @@ def open_bundle(bundle: Bundle | Path | str) -> tuple[Bundle, bytes]:
     model = read_checked(bundle, MODEL)
     _check_model(bundle, model)
     for name in (WEIGHTS, TRAINING_HASHES):
-        _checked(bundle, name, keep=False)
+        read_checked(bundle, name, keep=False)
     return bundle, model
 
 
-def read_checked(bundle: Bundle, name: str) -> bytes:
-    """The content of one of the bundle's files, if it is what was written: for the model, what ``load_bundle`` checked.
+def read_checked(bundle: Bundle, name: str, *, keep: bool = True) -> bytes:
+    """The content of one of the bundle's files, if it is what was written.
+
+    Args:
+        bundle: whose file it is.
+        name: of the file.
+        keep: its content; weights are large, and most verbs only want to know that they are whole.
 
     Raises:
         BundleError: it is missing, or its size or hash isn't the manifest's.
     """
-    return _checked(bundle, name, keep=True)
-
-
-def _checked(bundle: Bundle, name: str, *, keep: bool) -> bytes:
-    """The content, or nothing: weights are large, and most verbs only want to know that they are whole."""
     path = bundle.directory / name
     size, sha256 = file_facts(bundle, name)
     if size > _LARGEST[name]:

@@ -7,7 +7,7 @@ training images, ``distance`` [N] to the nearest of them.
 Shapes: N images, S side in pixels, D features, K classes, A axes, R remembered images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,40 +103,25 @@ def attach_head(
     Raises:
         BundleError: the graph has no such output, shapes don't fit, or a number isn't finite.
     """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
     outputs = [output.name for output in features.graph.output]
     if outputs != [FEATURES]:
         raise BundleError(f"The graph's outputs are {outputs}; expected one, {FEATURES!r}. Export the backbone again.")
     _check_head(_last_size(features.graph.output[0]), head, temperature)
 
-    model = onnx.ModelProto()
-    model.CopyFrom(features)
     constants = {
-        "head.mean": head.mean_D.astype(np.float32),
-        "head.weight": np.ascontiguousarray(head.scaled_weight_KD, np.float32),
-        "head.bias": head.bias_K.astype(np.float32),
-        "head.temperature": np.float32(temperature).reshape(()),
+        "head.mean": head.mean_D,
+        "head.weight": np.ascontiguousarray(head.scaled_weight_KD),
+        "head.bias": head.bias_K,
+        "head.temperature": np.array(temperature),
     }
-    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    model.graph.node.extend(
-        [
-            helper.make_node("Sub", [FEATURES, "head.mean"], ["head.centred"], name="head/centre"),
-            helper.make_node(
-                "Gemm", ["head.centred", "head.weight", "head.bias"], [LOGITS], name="head/gemm", transB=1
-            ),
-            helper.make_node("Div", [LOGITS, "head.temperature"], ["head.scaled"], name="head/temperature"),
-            helper.make_node("Softmax", ["head.scaled"], [PROBABILITIES], name="head/softmax", axis=-1),
-        ]
-    )
-    del model.graph.output[:]
-    size = ["N", len(head.bias_K)]
-    model.graph.output.extend(
-        helper.make_tensor_value_info(x, TensorProto.FLOAT, size) for x in (LOGITS, PROBABILITIES)
-    )
-    onnx.checker.check_model(model)
-    return model
+    steps: list[_Step] = [
+        ("Sub", [FEATURES, "head.mean"], "head.centred", "head/centre", {}),
+        ("Gemm", ["head.centred", "head.weight", "head.bias"], LOGITS, "head/gemm", {"transB": 1}),
+        ("Div", [LOGITS, "head.temperature"], "head.scaled", "head/temperature", {}),
+        ("Softmax", ["head.scaled"], PROBABILITIES, "head/softmax", {"axis": -1}),
+    ]
+    classes = len(head.bias_K)
+    return _appended(features, constants, steps, {LOGITS: ["N", classes], PROBABILITIES: ["N", classes]}, instead=True)
 
 
 def head_of(classifier: "onnx.ModelProto") -> dict[str, NDArray[np.float32]]:
@@ -164,10 +149,7 @@ def attach_distance(classifier: "onnx.ModelProto", known: Neighbourhood) -> "onn
     Raises:
         BundleError: a number isn't finite.
     """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    constants: dict[str, NDArray[np.float32]] = {
+    constants: dict[str, NDArray[np.floating]] = {
         "known.mean": known.mean_D,
         "known.scale": known.scale_D,
         "known.axes": known.axes_DA,
@@ -177,27 +159,47 @@ def attach_distance(classifier: "onnx.ModelProto", known: Neighbourhood) -> "onn
     }
     if not all(np.isfinite(value).all() for value in constants.values()):
         raise BundleError("The remembered images hold numbers that are not finite (have features overflowed?).")
-    model = onnx.ModelProto()
-    model.CopyFrom(classifier)
-    model.graph.initializer.extend(
-        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
-    )
-    steps: list[tuple[str, list[str], str, dict[str, object]]] = [
-        ("Sub", [FEATURES, "known.mean"], "known.centred", {}),
-        ("Div", ["known.centred", "known.scale"], "known.scaled", {}),
-        ("ReduceL2", ["known.scaled"], "known.length", {"axes": [1], "keepdims": 1}),
-        ("Max", ["known.length", "known.shortest"], "known.safe_length", {}),
-        ("Div", ["known.scaled", "known.safe_length"], "known.unit", {}),
-        ("MatMul", ["known.unit", "known.axes"], "known.projected", {}),
-        ("MatMul", ["known.projected", "known.points"], "known.likeness", {}),
-        ("ReduceMax", ["known.likeness"], "known.nearest", {"axes": [1], "keepdims": 0}),
-        ("Sub", ["known.one", "known.nearest"], DISTANCE, {}),
+    steps: list[_Step] = [
+        ("Sub", [FEATURES, "known.mean"], "known.centred", "known/centred", {}),
+        ("Div", ["known.centred", "known.scale"], "known.scaled", "known/scaled", {}),
+        ("ReduceL2", ["known.scaled"], "known.length", "known/length", {"axes": [1], "keepdims": 1}),
+        ("Max", ["known.length", "known.shortest"], "known.safe_length", "known/safe_length", {}),
+        ("Div", ["known.scaled", "known.safe_length"], "known.unit", "known/unit", {}),
+        ("MatMul", ["known.unit", "known.axes"], "known.projected", "known/projected", {}),
+        ("MatMul", ["known.projected", "known.points"], "known.likeness", "known/likeness", {}),
+        ("ReduceMax", ["known.likeness"], "known.nearest", "known/nearest", {"axes": [1], "keepdims": 0}),
+        ("Sub", ["known.one", "known.nearest"], DISTANCE, DISTANCE, {}),
     ]
+    return _appended(classifier, constants, steps, {DISTANCE: ["N"]})
+
+
+_Step = tuple[str, list[str], str, str, dict[str, object]]
+"""Operator, inputs, output, name and attributes of a node."""
+
+
+def _appended(
+    graph: "onnx.ModelProto",
+    constants: Mapping[str, NDArray[np.floating]],
+    steps: Sequence[_Step],
+    outputs: Mapping[str, Sequence[object]],
+    *,
+    instead: bool = False,
+) -> "onnx.ModelProto":
+    """A copy with more nodes and outputs, ``instead`` of those that it has or beside them; checked."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    arrays = {name: np.asarray(value, np.float32) for name, value in constants.items()}
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
     model.graph.node.extend(
-        helper.make_node(operator, inputs, [output], name=output.replace(".", "/"), **attributes)
-        for operator, inputs, output, attributes in steps
+        helper.make_node(operator, inputs, [output], name=name, **attributes)
+        for operator, inputs, output, name, attributes in steps
     )
-    model.graph.output.append(helper.make_tensor_value_info(DISTANCE, TensorProto.FLOAT, ["N"]))
+    if instead:
+        del model.graph.output[:]
+    model.graph.output.extend(helper.make_tensor_value_info(x, TensorProto.FLOAT, s) for x, s in outputs.items())
     onnx.checker.check_model(model)
     return model
 

@@ -118,18 +118,10 @@ def _borders(source: ImageSource) -> Columns:
             images_NSSC[:, edges[row] : edges[row + 1], edges[column] : edges[column + 1]].astype(np.float32)
             for row, column in zip(*np.nonzero(ring), strict=True)
         ]
-        parts.append(np.concatenate([figure(cell) for cell in cells for figure in (_mean, _spread)], axis=1))
+        parts.append(
+            np.concatenate([figure(cell, axis=(1, 2)) for cell in cells for figure in (np.mean, np.std)], axis=1)
+        )
     return np.concatenate(parts).astype(np.float64)
-
-
-def _mean(cell: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean: NDArray[np.float32] = cell.mean(axis=(1, 2))
-    return mean
-
-
-def _spread(cell: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread: NDArray[np.float32] = cell.std(axis=(1, 2))
-    return spread
 
 
 def _size(width_px: int, height_px: int) -> tuple[float, ...]:

@@ -176,6 +176,9 @@ class _Planner:
             raise GraphError(f"Node {step!r} works on the constant {name!r}; expected a tensor that is computed.")
         if layout.dtype != np.float32:
             raise GraphError(f"Node {step!r} works on {layout.dtype} numbers; expected float32.")
+        if len(layout.shape) != 4:
+            axes = len(layout.shape) - 2
+            raise GraphError(f"Node {step!r} moves a window over {axes} axes; expected 2 (rows and columns).")
         n, c, h, w = layout.shape
         pixel = layout.strides[3] if w > 1 else layout.strides[2]
         expected = (h * w * pixel, 1, w * pixel, pixel)

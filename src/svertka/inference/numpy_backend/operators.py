@@ -24,7 +24,7 @@ from svertka.inference.numpy_backend.arguments import (
     squeezed,
     unsqueezed,
 )
-from svertka.inference.numpy_backend.kernels.activations import erf, in_place
+from svertka.inference.numpy_backend.kernels.activations import Activation, erf, in_place
 from svertka.inference.numpy_backend.shape_rules import RULES, Sizes, budget, sizes_of
 from svertka.onnx_graph.graph import Array, Node
 from svertka.onnx_graph.reader import dtype_of
@@ -234,21 +234,26 @@ def _range(node: Node, first: Array, last: Array, step: Array) -> Array:
     return np.asarray(scalar(first) + np.arange(count).astype(first.dtype) * scalar(step))
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), x.dtype)
-
-
 def _gelu(node: Node, x: Array) -> Array:
     if node.get("approximate", "none") == "tanh":
         return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), x.dtype)
-    return np.asarray(0.5 * x * (1 + erf(x * np.sqrt(0.5))), x.dtype)
+    return _activated(x, ("gelu", ()))
+
+
+def _activation(name: str, **parameters: float) -> Operator:
+    """One of ``kernels.activations`` as an operator: its attributes, with what they are where they are left out."""
+    return lambda node, x: _activated(x, (name, tuple(node.get(key, value) for key, value in parameters.items())))
 
 
 def _act(node: Node, x: Array) -> Array:
-    y = np.array(x)
-    if act := in_place(node.get("activation", None)):
+    return _activated(x, node.get("activation", None))
+
+
+def _activated(x: Array, activation: Activation | None) -> Array:
+    y = np.array(x, ndmin=1)
+    if act := in_place(activation):
         act(y)
-    return y
+    return y.reshape(x.shape)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -273,15 +278,13 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": _elementwise(np.matmul),
     # activations
     "Relu": _elementwise(lambda x: np.maximum(x, 0)),
-    "LeakyRelu": lambda node, x: np.where(x > 0, x, np.float32(node.get("alpha", 0.01)) * x),
+    "LeakyRelu": _activation("leaky_relu", alpha=0.01),
     "PRelu": _elementwise(lambda x, slope: np.where(x > 0, x, slope * x)),
     "Elu": lambda node, x: np.where(x > 0, x, np.float32(node.get("alpha", 1.0)) * np.expm1(np.minimum(x, 0))),
     "Clip": _clip,
-    "Sigmoid": _elementwise(_sigmoid),
-    "HardSigmoid": lambda node, x: np.clip(
-        np.float32(node.get("alpha", 0.2)) * x + np.float32(node.get("beta", 0.5)), 0, 1
-    ),
-    "HardSwish": _elementwise(lambda x: np.asarray(x * np.clip(x / 6 + 0.5, 0, 1), x.dtype)),
+    "Sigmoid": _activation("sigmoid"),
+    "HardSigmoid": _activation("hard_sigmoid", alpha=0.2, beta=0.5),
+    "HardSwish": _activation("hard_swish"),
     "Tanh": _elementwise(np.tanh),
     "Erf": _elementwise(erf),
     "Gelu": _gelu,
