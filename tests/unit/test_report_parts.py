@@ -22,7 +22,7 @@ from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.page import render
-from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows
+from svertka.report.results import make_class_table, make_confusion, metric_glosses
 from svertka.schema import Estimate, LabelDoubt, Leak, Notice, OrderCheck, Predictions, Rejection
 from svertka.viz.axes import Axis, round_ticks, spread, thinned
 
@@ -298,7 +298,7 @@ def test_two_classes_are_told_from_the_side_of_the_one_to_be_found(run, positive
     recall = {scores.name: EN.percent(scores.recall.value) for scores in evaluation.per_class}
     assert roc_chart(EN, evaluation).title == f"ROC: “{name}”"
     assert precision_recall_chart(RU, evaluation).title == f"Точность и полнота: «{name}»"
-    assert f"of “{name}”, the class to be found" in make_metric_rows(EN, evaluation)[1][4].gloss
+    assert f"of “{name}”, the class to be found" in metric_glosses(EN, evaluation)["average_precision"]
     (said,) = [one for one in make_headline(EN, replace(run, evaluation=evaluation)).meaning if "sensitivity" in one]
     assert re.match(
         rf"Of the images of “{name}”, {recall[name]} are found .*; of the others, {recall[other]} are", said
@@ -458,12 +458,14 @@ def test_no_mistakes_is_said(run):
 
 
 def test_decision_table_marks_what_was_kept(run):
-    decision = make_decision(EN, run.decision)
-    assert decision.columns == ("log loss", "accuracy")
-    assert decision.rows == (
-        ("fine-tuning from the probe", ("0.310", "87.5\u202f%"), True),
-        ("probe", ("0.420", "81.2\u202f%"), False),
-    )
+    page = render(run)
+    table = page[page.index('id="decision"') :].split("</table>")[0]
+    assert re.findall(r'<th scope="col" class="num">([^<]*)', table) == ["log loss", "accuracy"]
+    rows = re.findall(r'<tr( class="kept")?><th scope="row">([^<]*)</th>.*?>([^<]*)</td>.*?>([^<]*)</td>', table)
+    assert rows == [
+        (' class="kept"', "fine-tuning from the probe", "0.310", "87.5\u202f%"),
+        ("", "probe", "0.420", "81.2\u202f%"),
+    ]
 
 
 def test_the_epoch_that_was_kept_is_shown_though_another_has_the_lower_plain_loss():

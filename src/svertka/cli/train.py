@@ -14,7 +14,6 @@ from svertka.config.fine_tuning import recipe
 from svertka.errors import ConfigError
 from svertka.messages.translator import Translator
 from svertka.report.alerts import SHOWN, make_alerts
-from svertka.report.results import make_decision
 from svertka.runs import folder as run_folder
 from svertka.schema import RunRecord
 
@@ -68,7 +67,7 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
             return pipeline(config, progress, command=command, resume=resume)
         except KeyboardInterrupt:
             where = resume or progress.folder or "RUN"
-            progress.say(f"Stopped; what is done is kept. Go on with: svertka train --resume {where}")
+            progress.say(phrase("stopped", command=f"svertka train --resume {where}"))
             sys.exit(130)
 
 
@@ -82,8 +81,8 @@ def tell(record: RunRecord) -> None:
         f"{tr(f'metric.{name}.name')} {tr.metric(name, each.value)} ({tr.evidence(name, each)})"
         for name, each in known.items()
     )
-    decision = make_decision(tr, record.decision)
-    lines = [headline[:1].upper() + headline[1:], f"{decision.kept} {decision.reasons}"]
+    kept = tr("decision.kept", strategy=tr.known("strategy", record.decision.strategy))
+    lines = [headline[:1].upper() + headline[1:], f"{kept} {tr.sentences(*record.decision.reasons)}"]
     warnings = [alert.said for alert in make_alerts(tr, record) if alert.level == "warning"]
     has_report = (folder / run_folder.REPORT).is_file()
     shown = warnings[:SHOWN] if has_report else warnings

@@ -15,7 +15,7 @@ from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
 from svertka.report.dataset import class_counts
 from svertka.report.mistakes import surest_mistakes
-from svertka.report.results import make_class_table, make_confusion, make_decision, make_metric_rows, positive_class
+from svertka.report.results import make_class_table, make_confusion, positive_class
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.schema import RunRecord
 from svertka.util.version import __version__
@@ -43,14 +43,11 @@ def render_card(run: RunRecord) -> str:
     tr = Translator(run.config.language, whole=True)
     environment = make_environment(tr, html=False)
     environment.filters["md"] = escaped
-    _, metrics = make_metric_rows(tr, run.evaluation)
     return environment.get_template("model_card.md.j2").render(
         run=run,
         version=__version__,
         date=minute(run.started),
         classes=class_counts(run),
-        decision=make_decision(tr, run.decision),
-        metrics=metrics,
         table=make_class_table(tr, run.evaluation),
         confusion=make_confusion(tr, run.evaluation).finding,
         abstention=make_abstention(tr, run.evaluation),

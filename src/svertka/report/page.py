@@ -11,12 +11,7 @@ from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.phases import make_phases
-from svertka.report.results import (
-    make_class_table,
-    make_confusion,
-    make_decision,
-    make_metric_rows,
-)
+from svertka.report.results import make_class_table, make_confusion, metric_glosses
 from svertka.report.seeing import make_seeing
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.schema import RunRecord
@@ -42,34 +37,28 @@ def build_report(run: RunRecord, path: Path | str) -> Path:
 def render(run: RunRecord) -> str:
     """Returns the report as HTML."""
     tr = Translator(run.config.language)
-    curves = [chart for chart in (roc_chart(tr, run.evaluation), precision_recall_chart(tr, run.evaluation)) if chart]
-    metric_baselines, metric_rows = make_metric_rows(tr, run.evaluation)
-    return (
-        make_environment(tr, html=True)
-        .get_template("page.html.j2")
-        .render(
-            run=run,
-            date=minute(run.started),
-            headline=make_headline(tr, run),
-            # Where it is read, the report exists, also if the run had failed to write it.
-            alerts=folded([alert for alert in make_alerts(tr, run) if alert.code != "not_reported"]),
-            decision=make_decision(tr, run.decision),
-            phases=make_phases(tr, run.phases),
-            data=make_data_section(tr, run),
-            learning=learning_charts(tr, run.history),
-            confusion=make_confusion(tr, run.evaluation),
-            classes=make_class_table(tr, run.evaluation),
-            curves=curves,
-            reliability=reliability_charts(tr, run.evaluation),
-            abstention=make_abstention(tr, run.evaluation),
-            mistakes=make_mistakes(tr, run),
-            seeing=make_seeing(tr, run),
-            metric_baselines=metric_baselines,
-            metric_rows=metric_rows,
-            costs_finding=costs_finding(tr, run.costs) if run.costs else "",
-            config=make_config_rows(run.config),
-            unused_table=unused_table(run.config),
-            commands=make_commands(run),
-            methods=make_methods(tr, run),
-        )
+    curves = roc_chart(tr, run.evaluation), precision_recall_chart(tr, run.evaluation)
+    template = make_environment(tr, html=True).get_template("page.html.j2")
+    return template.render(
+        run=run,
+        date=minute(run.started),
+        headline=make_headline(tr, run),
+        # Where it is read, the report exists, also if the run had failed to write it.
+        alerts=folded([alert for alert in make_alerts(tr, run) if alert.code != "not_reported"]),
+        phases=make_phases(tr, run.phases),
+        data=make_data_section(tr, run),
+        learning=learning_charts(tr, run.history),
+        confusion=make_confusion(tr, run.evaluation),
+        classes=make_class_table(tr, run.evaluation),
+        curves=[chart for chart in curves if chart],
+        reliability=reliability_charts(tr, run.evaluation),
+        abstention=make_abstention(tr, run.evaluation),
+        mistakes=make_mistakes(tr, run),
+        seeing=make_seeing(tr, run),
+        glosses=metric_glosses(tr, run.evaluation),
+        costs_finding=costs_finding(tr, run.costs) if run.costs else "",
+        config=make_config_rows(run.config),
+        unused_table=unused_table(run.config),
+        commands=make_commands(run),
+        methods=make_methods(tr, run),
     )

@@ -1,11 +1,11 @@
-"""What the model can and cannot do: decision, confusion, classes, all metrics."""
+"""What the model can and cannot do: confusion, classes, all metrics."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svertka.messages.translator import Translator
-from svertka.schema import ClassScores, Decision, Estimate, Evaluation
+from svertka.schema import ClassScores, Estimate, Evaluation
 from svertka.viz.axes import Axis
 
 MATRIX_CLASSES = 30
@@ -25,38 +25,6 @@ def positive_class(evaluation: Evaluation) -> str:
     if len(evaluation.class_names) != 2:
         return ""
     return evaluation.positive or next((curve.name for curve in evaluation.roc), "")  # that of older files
-
-
-# --- decision ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecisionView:
-    """Which strategy was kept: a sentence, the reasons, and a table of validation scores."""
-
-    kept: str
-    reasons: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...], bool], ...]
-
-
-def make_decision(tr: Translator, decision: Decision) -> DecisionView:
-    """Builds the part about the decision."""
-    names = list(dict.fromkeys(name for scores in decision.val_scores.values() for name in scores))
-    rows = tuple(
-        (
-            tr.known("strategy", strategy),
-            tuple(tr.metric(name, scores[name]) if name in scores else "–" for name in names),
-            strategy == decision.strategy,
-        )
-        for strategy, scores in decision.val_scores.items()
-    )
-    return DecisionView(
-        kept=tr("decision.kept", strategy=tr.known("strategy", decision.strategy)),
-        reasons=tr.sentences(*decision.reasons),
-        columns=tuple(tr.known("metric", f"{name}.name", name) for name in names),
-        rows=rows,
-    )
 
 
 # --- confusion --------------------------------------------------------------------------------------------------
@@ -246,39 +214,10 @@ def _class_finding(tr: Translator, scores: Sequence[ClassScores]) -> str:
 # --- all metrics ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MetricRow:
-    """One metric: name, what it means, value, interval, n, and each baseline's value."""
-
-    name: str
-    gloss: str
-    value: str
-    interval: str
-    n: str
-    baselines: tuple[str, ...]
-
-
-def make_metric_rows(tr: Translator, evaluation: Evaluation) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
-    """All metrics in the evaluation's order, and the names of the baselines beside them."""
-    names = tuple(tr.known("baseline", baseline) for baseline in evaluation.baselines)
+def metric_glosses(tr: Translator, evaluation: Evaluation) -> dict[str, str]:
+    """What each metric means; of two classes also which one it is of. Empty where the catalogue doesn't know it."""
+    glosses = {name: tr.known("metric", f"{name}.gloss", "") for name in evaluation.metrics}
     found = positive_class(evaluation)
-
-    def gloss(name: str) -> str:
-        meaning = tr.known("metric", f"{name}.gloss", "")
-        return tr("metrics.of_class", gloss=meaning, name=tr.quoted(found)) if found and name in _RANKED else meaning
-
-    rows = tuple(
-        MetricRow(
-            name=tr.known("metric", f"{name}.name", name),
-            gloss=gloss(name),
-            value=tr.metric(name, estimate.value),
-            interval=tr.interval(name, estimate),
-            n=tr.count(estimate.n),
-            baselines=tuple(
-                tr.metric(name, metrics[name].value) if name in metrics else "–"
-                for metrics in evaluation.baselines.values()
-            ),
-        )
-        for name, estimate in evaluation.metrics.items()
-    )
-    return names, rows
+    for name in _RANKED & glosses.keys() if found else ():
+        glosses[name] = tr("metrics.of_class", gloss=glosses[name], name=tr.quoted(found))
+    return glosses

@@ -1,8 +1,8 @@
 """The section about what the network looks at, and the reasons to doubt it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,40 +39,33 @@ class Seeing:
     """Probes with the pairs of classes that they tell apart."""
 
 
-@dataclass(slots=True)
-class _Images:
-    """Prepared images of a run, read once; one that is gone or damaged is a reason."""
-
-    root: Path
-    preprocess: Preprocess
-    max_pixels: int
-    known: dict[str, Pixels | str] = field(default_factory=dict)
-
-    def of(self, path: str) -> Pixels | str:
-        if path not in self.known:
-            try:
-                file = self.root / path
-                here = file.is_file()
-                self.known[path] = decode.load(file, self.preprocess, max_pixels=self.max_pixels) if here else "missing"
-            except ImageRejected as rejected:
-                self.known[path] = rejected.reason
-        return self.known[path]
-
-
 def make_seeing(tr: Translator, run: RunRecord) -> Seeing | None:
     """Builds the section; reads its images from disk. None for a run without an insight."""
     insight = run.insight
     if insight is None:
         return None
-    images = _Images(run.catalog.root, insight.preprocess, round(run.config.max_megapixels * 1e6))
     names = run.catalog.class_names
+
+    @cache
+    def prepared(path: str) -> Pixels | str:
+        """An image as the network sees it, or the reason why it is gone or damaged."""
+        file = run.catalog.root / path
+        try:
+            max_pixels = round(run.config.max_megapixels * 1e6)
+            return decode.load(file, insight.preprocess, max_pixels=max_pixels) if file.is_file() else "missing"
+        except ImageRejected as rejected:
+            return rejected.reason
+
     return Seeing(
-        examples=[make_explained(tr, one, names, images.of(one.path)) for one in insight.examples],
+        examples=[make_explained(tr, one, names, prepared(one.path)) for one in insight.examples],
         patches=[
             (
                 stage,
                 _seen(tr, stage, insight.preprocess),
-                {channel: [_patch(tr, one, images) for one in found] for channel, found in stage.channels.items()},
+                {
+                    channel: [_patch(tr, one, prepared(one.path)) for one in found]
+                    for channel, found in stage.channels.items()
+                },
             )
             for stage in insight.patches
         ],
@@ -87,8 +80,7 @@ def _seen(tr: Translator, stage: StagePatches, preprocess: Preprocess) -> str:
     return tr("seeing.patches.whole") if whole else tr("seeing.patches.part", n=stage.field_px)
 
 
-def _patch(tr: Translator, patch: Patch, images: _Images) -> Thumbnail:
-    image = images.of(patch.path)
+def _patch(tr: Translator, patch: Patch, image: Pixels | str) -> Thumbnail:
     alt = tr("seeing.patches.alt", path=patch.path)
     if isinstance(image, str):
         return Thumbnail(alt=alt, reason=image)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ _VIRIDIS = np.array(
     ],
     np.float64,
 )  # fmt: skip
+_NEGATIVE, _ZERO, _POSITIVE = np.array([[18, 82, 160], [248, 248, 246], [176, 38, 28]], np.float64)
 _QUALITY = 80  # of JPEGs inside a page: 84 thumbnails of pure noise, the worst case, stay under 1.3 MB
 _STRENGTH = 0.75  # of the colour over the image, at the top of the scale
 _BAR_PX, _GAP_PX, _LABEL_PX = 14, 8, 44
@@ -30,6 +32,25 @@ def viridis(share: Plane) -> Pixels:
     colours = np.stack([np.interp(at, points, _VIRIDIS[:, channel]) for channel in range(3)], axis=-1)
     found: Pixels = np.rint(colours).astype(np.uint8)
     return found
+
+
+def diverging(plane_HW: NDArray[Any]) -> Pixels:
+    """Blue below zero, white at zero, red above; full colour for the strongest fiftieth."""
+    plane = np.nan_to_num(np.asarray(plane_HW, np.float64))
+    size = np.abs(plane)
+    limit = float(np.quantile(size, 0.98)) or float(size.max()) or 1.0
+    share = (plane / limit).clip(-1, 1)[..., None]
+    colour = np.where(share < 0, _ZERO + (_NEGATIVE - _ZERO) * -share, _ZERO + (_POSITIVE - _ZERO) * share)
+    rgb: Pixels = np.rint(colour).astype(np.uint8)
+    return rgb
+
+
+def gray(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Brightness of an image, [H, W] (weights of ITU-R BT.601)."""
+    if pixels.ndim == 2:
+        return pixels.astype(np.float32)
+    brightness: NDArray[np.float32] = (pixels @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
+    return brightness
 
 
 def smooth(plane: Plane, side_px: int) -> NDArray[np.float64]:
@@ -48,9 +69,8 @@ def overlay(image_SSC: Pixels, plane: Plane, top: float) -> Image.Image:
     """
     side = image_SSC.shape[0]
     share = np.clip(smooth(plane, side) / max(top, 1e-12), 0, 1)
-    gray = (image_SSC @ np.array([0.299, 0.587, 0.114]))[..., None].repeat(3, axis=2)
     weight = (_STRENGTH * np.minimum(1, 3 * share))[..., None]
-    mixed = gray * (1 - weight) + viridis(share) * weight
+    mixed = gray(image_SSC)[..., None] * (1 - weight) + viridis(share) * weight
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 

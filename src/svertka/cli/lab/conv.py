@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.lab import outputs
-from svertka.cli.lab.picture import Tile, as_light, as_signed, gray, read_image, sheet, size_of
+from svertka.cli.lab.picture import Tile, as_light, read_image, sheet, size_of
 from svertka.engine import filters
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Padding, Window
 from svertka.errors import ConfigError
 from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import diverging, gray
 
 
 def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: str, out: str) -> None:
@@ -87,11 +88,11 @@ def _number(value: float) -> str:
 
 def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, target: Path) -> None:
     signed = bool((kernel < 0).any()) and abs(kernel.sum()) < 0.5
-    shown: NDArray[np.uint8] = as_signed(gray(result)) if signed else as_light(result)
+    shown: NDArray[np.uint8] = diverging(gray(result)) if signed else as_light(result)
     side = 420 if pixels.shape[0] < 2 * pixels.shape[1] else 300
     tiles = [
         Tile(as_light(pixels), Path(image).name, size_of(pixels)),
-        Tile(as_signed(kernel), f"kernel {name}", f"{kernel.shape[1]} × {kernel.shape[0]}; blue below 0, red above"),
+        Tile(diverging(kernel), f"kernel {name}", f"{kernel.shape[1]} × {kernel.shape[0]}; blue below 0, red above"),
         Tile(shown, "output", f"{size_of(result)}{'; blue below 0, red above' if signed else ''}"),
     ]
     title = f"{name} on {Path(image).name}"

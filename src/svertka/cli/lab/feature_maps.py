@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.lab import outputs
-from svertka.cli.lab.picture import Pixels, Tile, as_light, as_signed, in_corner, read_image, sheet, size_of
+from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
 from svertka.engine.arrays import Array
 from svertka.engine.convolution import conv2d
 from svertka.errors import NotFoundError, WeightsError
 from svertka.schema import Preprocess
 from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import Pixels, diverging
 
 _MAPS, _COLUMNS = 32, 8
 
@@ -41,7 +42,7 @@ def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
     K, L = trained.shape[2:]
     for heading, w in ((f"Random filters (seed {seed})", random), (f"Trained filters ({found.name})", trained)):
         y = conv2d(x, w, padding=((K - 1) // 2, (L - 1) // 2))[0]
-        maps = (in_corner(as_signed(plane), _patch(kernel)) for plane, kernel in zip(y, w, strict=True))
+        maps = (in_corner(diverging(plane), _patch(kernel)) for plane, kernel in zip(y, w, strict=True))
         sections[heading] = [Tile(one, str(number)) for number, one in enumerate(maps, 1)]
     kernel_size = f"{K} × {L} × 3"
     title = f"{len(trained)} feature maps of {Path(image).name}"

@@ -6,20 +6,11 @@ import numpy as np
 from PIL import Image
 
 from svertka.cli.lab import outputs
-from svertka.cli.lab.picture import (
-    Pixels,
-    Tile,
-    as_light,
-    as_signed,
-    gray,
-    in_corner,
-    read_image,
-    sheet,
-    size_of,
-)
+from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
 from svertka.engine import filters as engine
 from svertka.engine.arrays import Array
 from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import Pixels, diverging, gray
 
 _LONGEST_PX = 480
 """A larger image is scaled down to this side first, or the work of a 3 × 3 kernel could not be seen on the sheet."""
@@ -41,11 +32,11 @@ def filters(image: str, out: str) -> None:
         K, L = one.kernel.shape
         how = f"{K} × {L}{', separable' if engine.factors(one.kernel) else ''}"
         if abs(one.kernel.sum()) < 0.5:
-            shown = as_signed(engine.correlate(gray(small), one.kernel, padding_mode="replicate"))
+            shown = diverging(engine.correlate(gray(small), one.kernel, padding_mode="replicate"))
         else:
             shown = as_light(engine.correlate(small, one.kernel, padding_mode="replicate"))
             shown = np.repeat(shown[:, :, None], 3, axis=2) if shown.ndim == 2 else shown
-        shown = in_corner(_enlarge(shown), as_signed(one.kernel))
+        shown = in_corner(_enlarge(shown), diverging(one.kernel))
         tiles.append(Tile(shown, f"{one.name} ({how})", one.shows))
     scaled = f", shown at {size_of(small)}" if small.shape != pixels.shape else ""
     subtitle = (

@@ -10,7 +10,7 @@ from PIL import Image
 from svertka.cli.extras import need_training
 from svertka.cli.inputs import Input, find_inputs
 from svertka.cli.lab.experiment import collect, files, tell
-from svertka.cli.lab.picture import Pixels, Tile, as_light, sheet
+from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.progress import Progress
 from svertka.data.decode import load
 from svertka.errors import DataError, ImageRejected
@@ -18,6 +18,7 @@ from svertka.lab import first_layer as lab
 from svertka.schema import Advanced, StepStarted
 from svertka.util import runtime
 from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import Pixels
 
 _MOST_IMAGES = 64
 _MOST_FILTERS = 64

@@ -11,11 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from svertka.data.decode import decode
 from svertka.errors import DataError, ImageRejected, NotFoundError
-
-Pixels = NDArray[np.uint8]
+from svertka.viz.heatmap import Pixels
 
 _PAPER, _INK, _SOFT, _LINE = (255, 255, 255), (24, 28, 36), (104, 112, 124), (222, 226, 232)
-_NEGATIVE, _ZERO, _POSITIVE = np.array([[18, 82, 160], [248, 248, 246], [176, 38, 28]], np.float64)
 _MARGIN_PX, _GAP_PX, _HEADING_PX, _CAPTION_PX, _NOTE_PX = 28, 16, 34, 15, 12
 
 
@@ -44,29 +42,10 @@ def read_image(path: str) -> NDArray[np.float32]:
     return np.asarray(image, np.float32)
 
 
-def gray(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Brightness of an image, [H, W] (weights of ITU-R BT.601)."""
-    if pixels.ndim == 2:
-        return pixels.astype(np.float32)
-    brightness: NDArray[np.float32] = (pixels @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
-    return brightness
-
-
 def as_light(pixels: NDArray[Any]) -> Pixels:
     """Numbers from 0 to 255 as they are; what lies beyond is cut off."""
     light: Pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     return light
-
-
-def as_signed(plane_HW: NDArray[Any]) -> Pixels:
-    """Blue below zero, white at zero, red above; full colour for the strongest fiftieth."""
-    plane = np.nan_to_num(np.asarray(plane_HW, np.float64))
-    size = np.abs(plane)
-    limit = float(np.quantile(size, 0.98)) or float(size.max()) or 1.0
-    share = (plane / limit).clip(-1, 1)[..., None]
-    colour = np.where(share < 0, _ZERO + (_NEGATIVE - _ZERO) * -share, _ZERO + (_POSITIVE - _ZERO) * share)
-    rgb: Pixels = np.rint(colour).astype(np.uint8)
-    return rgb
 
 
 def size_of(pixels: NDArray[Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.cli.lab.outputs import may_write
-from svertka.cli.lab.picture import Tile, as_signed, sheet
+from svertka.cli.lab.picture import Tile, sheet
 from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.data.digits import Digits, load_digits
@@ -24,6 +24,7 @@ from svertka.errors import ConfigError, SvertkaError, did_you_mean
 from svertka.evaluate.intervals import share
 from svertka.messages.translator import Translator
 from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import diverging
 
 _VALIDATION_EVERY = 10
 _MISTAKES = 12
@@ -105,7 +106,7 @@ def _draw(
     model: Network, prepare: Callable[[NDArray[np.uint8]], Array], digits: Digits, learned: Path, mistakes: Path
 ) -> None:
     filters = next(iter(model.parameters().values())).value
-    tiles = [Tile(as_signed(w[0]), f"C1, map {n + 1}", f"{w.shape[1]} × {w.shape[2]}") for n, w in enumerate(filters)]
+    tiles = [Tile(diverging(w[0]), f"C1, map {n + 1}", f"{w.shape[1]} × {w.shape[2]}") for n, w in enumerate(filters)]
     subtitle = "Learned from scratch in NumPy. Blue below 0, white at 0, red above."
     save_png(sheet("First-layer filters", subtitle, {"": tiles}, columns=len(tiles), box_px=(120, 120)), learned)
     p = softmax(model(prepare(digits.test_images)))
