@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from svertka.config import RunConfig
+from svertka.data.competition import find_competition, is_test_folder
 from svertka.data.formats import is_image
+from svertka.data.image_table import list_table
 from svertka.data.listing import (
     SPLIT_FOLDERS,
     TABLE_SUFFIXES,
@@ -40,12 +42,6 @@ def list_files(root: Path | str, config: RunConfig | None = None) -> Listing:
         DataError: neither class folders nor a usable table.
         ConfigError: a column that the configuration names is not in the table.
     """
-    from svertka.data.competition import (
-        find_competition,
-        is_test_folder,
-    )  # these modules know each other's Entry and Listing
-    from svertka.data.image_table import list_table
-
     root = Path(root).expanduser().absolute()
     if not root.exists():
         raise NotFoundError(f"There is no {root}; expected a folder of images or a CSV/TSV table.")

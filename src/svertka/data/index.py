@@ -25,7 +25,7 @@ _SECONDS_TO_WAIT = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class CachedScan:
     """What one file turned out to be. ``reason`` is empty for a usable image."""
 
     reason: str = ""
@@ -54,7 +54,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class ScanIndex:
-    """A dictionary on disk from path and stamp to ``Known``. Used by one thread; open it with ``with``.
+    """A dictionary on disk from path and stamp to ``CachedScan``. Used by one thread; open it with ``with``.
 
     Attributes:
         damaged: rows that were not what was written, or 1 for a file that could not be read at all.
@@ -88,7 +88,7 @@ class ScanIndex:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def recall(self) -> dict[str, tuple[Stamp, Known]]:
+    def recall(self) -> dict[str, tuple[Stamp, CachedScan]]:
         """Everything that is known about this root; rows that are not what was written are left out and counted."""
         if self._database is None:
             return {}
@@ -100,7 +100,10 @@ class ScanIndex:
                 good = {row[0] for row in whole}
                 bad = [(row[0],) for row in rows if row[0] not in good]
                 self._database.executemany("DELETE FROM known WHERE path IS ?", bad)
-            return {os.fsdecode(path): (_stamp_of(when), _known_of(value)) for path, when, value in whole}
+            return {
+                os.fsdecode(path): (_stamp_of(when), from_dict(CachedScan, json.loads(value)))
+                for path, when, value in whole
+            }
         except sqlite3.OperationalError:  # busy, not damaged: another scan may be at work in it
             return {}
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError):
@@ -108,15 +111,13 @@ class ScanIndex:
             self.__enter__()
             return {}
 
-    def remember(self, found: Iterable[tuple[str, Stamp, Known]]) -> None:
+    def remember(self, found: Iterable[tuple[str, Stamp, CachedScan]]) -> None:
         """Writes down what was learnt, in one transaction."""
         if self._database is None:
             return
         facts = [(os.fsencode(path), json.dumps(when), json.dumps(asdict(known))) for path, when, known in found]
         rows = [(*row, _digest(*row)) for row in facts]
-        with contextlib.suppress(
-            sqlite3.DatabaseError
-        ):  # a full disk costs the next scan time, not this one its result
+        with contextlib.suppress(sqlite3.DatabaseError):  # on a full disk the next scan decodes again
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows)
             self._database.execute("COMMIT")
@@ -143,7 +144,3 @@ def _digest(path: object, when: object, value: object) -> str:
 def _stamp_of(text: str) -> Stamp:
     size, content_changed, file_changed, inode = json.loads(text)
     return int(size), int(content_changed), int(file_changed), int(inode)
-
-
-def _known_of(text: str) -> Known:
-    return from_dict(Known, json.loads(text))

@@ -14,7 +14,7 @@ keep to a small part of the range, or a few alone make it large, that is told.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import get_args
 
 from svertka.config import RunConfig
@@ -33,6 +33,9 @@ _LEAST_SPAN = 1 / 5  # of a usual range; ranges of bits follow each other by a f
 _SMALL_PART = 1 / 16  # of the range: what 12 bits are of 16
 _FEW = 0.05  # of the images of a mode
 
+_Deep = tuple[str, ValueSpan]
+"""Path of an image of deep samples, and what they span."""
+
 
 def decide(catalog: Catalog, indices: Sequence[int], config: RunConfig) -> Catalog:
     """The catalogue with its ranges, and with notices on them.
@@ -45,8 +48,8 @@ def decide(catalog: Catalog, indices: Sequence[int], config: RunConfig) -> Catal
     Raises:
         ConfigError: ``value_range`` is set, but no image has samples deeper than 8 bits.
     """
-    chosen = [catalog.records[index] for index in indices]
-    deep = {mode: found for mode in get_args(DeepMode) if (found := _of_mode(chosen, mode))}
+    chosen = _deep(catalog.records[index] for index in indices)
+    deep = {mode: found for mode in get_args(DeepMode) if (found := [one for one in chosen if one[1].mode == mode])}
     if config.value_range and not deep:
         raise ConfigError(
             f"value_range is {list(config.value_range)}, but no image has samples deeper than 8 bits, for which alone "
@@ -54,7 +57,7 @@ def decide(catalog: Catalog, indices: Sequence[int], config: RunConfig) -> Catal
         )
     ranges, notices = [], []
     for mode, found in deep.items():
-        known = _configured(mode, config) or _decided(mode, [one.span for one in found])
+        known = _configured(mode, config) or _decided(mode, [span for _, span in found])
         ranges.append(known)
         notices.append(Notice("value_range", {"n": len(found), "mode": mode, "low": known.low, "high": known.high}))
         notices += _doubted(found, known)
@@ -66,8 +69,7 @@ def decide(catalog: Catalog, indices: Sequence[int], config: RunConfig) -> Catal
 
 def outside(records: Sequence[ImageRecord], ranges: Sequence[ValueRange]) -> list[Notice]:
     """What is wrong with scaling images by ranges that others have decided."""
-    deep = [_Deep(one.path, one.span) for one in records if one.span is not None]
-    return told((one.path, doubts(one.span, range_of(one.span, ranges))) for one in deep)
+    return told((path, doubts(span, range_of(span, ranges))) for path, span in _deep(records))
 
 
 def misread(records: Sequence[ImageRecord]) -> list[Notice]:
@@ -93,16 +95,8 @@ def told(notes: Iterable[tuple[str, Sequence[str]]]) -> list[Notice]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Deep:
-    """An image of deep samples."""
-
-    path: str
-    span: ValueSpan
-
-
-def _of_mode(records: Sequence[ImageRecord], mode: DeepMode) -> list[_Deep]:
-    return [_Deep(one.path, one.span) for one in records if one.span is not None and one.span.mode == mode]
+def _deep(records: Iterable[ImageRecord]) -> list[_Deep]:
+    return [(one.path, one.span) for one in records if one.span is not None]
 
 
 def _configured(mode: DeepMode, config: RunConfig) -> ValueRange | None:
@@ -126,41 +120,19 @@ def _decided(mode: DeepMode, spans: Sequence[ValueSpan]) -> ValueRange:
 def _doubted(found: Sequence[_Deep], known: ValueRange) -> list[Notice]:
     """Whether images of different scales seem to have come together, or next to nothing is left of some."""
     part = known.low + _SMALL_PART * (known.high - known.low)
-    small = [one for one in found if one.span.low < one.span.high <= part]
-    large = [one for one in found if one.span.high > part]
-    notes = [(one.path, doubts(one.span, known)) for one in found]
+    small = [path for path, span in found if span.low < span.high <= part]
+    large = [path for path, span in found if span.high > part]
+    notes = [(path, doubts(span, known)) for path, span in found]
     lost = any("lost_in_range" in codes for _, codes in notes)
-    if known.window or any(one.span.declared == (known.low, known.high) for one in found):
+
+    def about(paths: list[str]) -> dict[str, object]:
+        return {"n": len(paths), "images": len(found), "mode": known.mode, "first": paths[0], "part": part}
+
+    if known.window or any(span.declared == (known.low, known.high) for _, span in found):
         return told(notes)
     if small and len(large) <= max(1, _FEW * len(found)) and len(large) < len(small):
-        return [
-            Notice(
-                "value_range_outliers",
-                {
-                    "n": len(large),
-                    "images": len(found),
-                    "mode": known.mode,
-                    "first": large[0].path,
-                    "part": part,
-                    "high": known.high,
-                },
-                level="warning",
-            )
-        ]
+        return [Notice("value_range_outliers", about(large) | {"high": known.high}, level="warning")]
     if small and (lost or len(small) > _FEW * len(found)):
-        return [
-            Notice(
-                "value_range_mixed",
-                {
-                    "n": len(small),
-                    "images": len(found),
-                    "mode": known.mode,
-                    "first": small[0].path,
-                    "part": part,
-                    "low": known.low,
-                    "high": known.high,
-                },
-                level="warning",
-            )
-        ]
+        ends = {"low": known.low, "high": known.high}
+        return [Notice("value_range_mixed", about(small) | ends, level="warning")]
     return told(notes)

@@ -7,7 +7,7 @@ What a file turned out to be is kept in ``index``, its prepared pixels in ``pixe
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +15,8 @@ from svertka.config import MIN_IMAGES_PER_CLASS, RunConfig
 from svertka.data.decode import decoding
 from svertka.data.files import list_files
 from svertka.data.fingerprint import fingerprint
-from svertka.data.index import Known, ScanIndex, Stamp, stamp
-from svertka.data.listing import Entry, Listing, natural_key
+from svertka.data.index import CachedScan, ScanIndex, Stamp, stamp
+from svertka.data.listing import Listing, natural_key
 from svertka.data.pillow import quiet_pillow
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.preprocess import apply_to_image
@@ -27,6 +27,7 @@ from svertka.util.runtime import compute_threads
 _REMEMBER_EVERY = 64
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_FACTS = [field.name for field in fields(CachedScan) if field.name not in ("reason", "detail")]
 _TRANSIENT_REASONS = frozenset({"unreadable"})  # permissions change without the file's stamp
 
 
@@ -95,10 +96,10 @@ def _check_class_names(names: set[str]) -> None:
 
 def _examine(
     listing: Listing, index: ScanIndex, store: PixelStore | None, max_pixels: int, threads: int, on_event: EventSink
-) -> tuple[dict[str, Known], int]:
+) -> tuple[dict[str, CachedScan], int]:
     """Returns what each path is, and how many files had to be decoded for it."""
     remembered = index.recall()
-    known: dict[str, Known] = {}
+    known: dict[str, CachedScan] = {}
     unknown: list[tuple[str, Stamp | None]] = []
     for entry in listing.entries:
         now = stamp(listing.root / entry.path)
@@ -109,9 +110,9 @@ def _examine(
             unknown.append((entry.path, now))
     on_event(Advanced(len(known)))
 
-    learnt: list[tuple[str, Stamp, Known]] = []
+    learnt: list[tuple[str, Stamp, CachedScan]] = []
 
-    def examine(item: tuple[str, Stamp | None]) -> tuple[str, Stamp | None, Known]:
+    def examine(item: tuple[str, Stamp | None]) -> tuple[str, Stamp | None, CachedScan]:
         return *item, _look_at(listing.root / item[0], store, max_pixels)
 
     try:
@@ -141,7 +142,7 @@ def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item], threads
             yield under_way.popleft().result()
 
 
-def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
+def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> CachedScan:
     """Decodes one file; the pixels are gone when this returns."""
     try:
         with decoding(file, max_pixels=max_pixels) as decoded:
@@ -149,7 +150,7 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
             # Deep samples become pixels by the range that the whole set will decide, so they are prepared when asked.
             if store is not None and decoded.samples is None and digests.pixels not in store:
                 store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
-            return Known(
+            return CachedScan(
                 width_px=decoded.width_px,
                 height_px=decoded.height_px,
                 mode=decoded.mode,
@@ -161,10 +162,10 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> Known:
                 span=None if decoded.samples is None else decoded.samples.span,
             )
     except ImageRejected as rejected:
-        return Known(reason=rejected.reason, detail=rejected.detail)
+        return CachedScan(reason=rejected.reason, detail=rejected.detail)
 
 
-def _catalog(listing: Listing, known: dict[str, Known], decoded: int) -> Catalog:
+def _catalog(listing: Listing, known: dict[str, CachedScan], decoded: int) -> Catalog:
     class_names = tuple(sorted({entry.label for entry in listing.entries}, key=natural_key))
     number = {name: label for label, name in enumerate(class_names)}
     records, rejected = [], list(listing.rejected)
@@ -173,7 +174,8 @@ def _catalog(listing: Listing, known: dict[str, Known], decoded: int) -> Catalog
         if found.reason:
             rejected.append(Rejection(path=entry.path, reason=found.reason, detail=found.detail))
         else:
-            records.append(_record(entry, number[entry.label], found))
+            label, facts = number[entry.label], {name: getattr(found, name) for name in _FACTS}
+            records.append(ImageRecord(path=entry.path, label=label, split=entry.split, group=entry.group, **facts))
     rejected.sort(key=lambda rejection: natural_key(rejection.path))
     return Catalog(
         root=listing.root,
@@ -183,24 +185,6 @@ def _catalog(listing: Listing, known: dict[str, Known], decoded: int) -> Catalog
         rejected=tuple(rejected),
         notices=(*listing.notices, *_rejection_notice(rejected, len(records))),
         decoded=decoded,
-    )
-
-
-def _record(entry: Entry, label: int, found: Known) -> ImageRecord:
-    return ImageRecord(
-        path=entry.path,
-        label=label,
-        split=entry.split,
-        group=entry.group,
-        width_px=found.width_px,
-        height_px=found.height_px,
-        mode=found.mode,
-        pixel_hash=found.pixel_hash,
-        perceptual_hash=found.perceptual_hash,
-        detail_hash=found.detail_hash,
-        sketch=found.sketch,
-        notes=found.notes,
-        span=found.span,
     )
 
 
