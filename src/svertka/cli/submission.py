@@ -24,7 +24,7 @@ from svertka.cli.output import (
 )
 from svertka.cli.progress import counted
 from svertka.data.competition import is_test_image, plain
-from svertka.data.finder import ways_to_name
+from svertka.data.image_table import ways_to_name
 from svertka.data.rows import as_number, read_table
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
 

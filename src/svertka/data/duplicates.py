@@ -1,4 +1,4 @@
-"""Which records show the same image: exactly, or nearly (re-encoded, scaled, brightened).
+"""Which records show the same image: exactly, or nearly (re-encoded, scaled, brightened); and leaks across a split.
 
 Near means both: the 64-bit difference hashes differ in few bits, and so do the 256-bit detail hashes (see
 ``fingerprint``). Images without enough structure to be told apart (flat, or a plain gradient: nearly all bits of the
@@ -6,12 +6,14 @@ difference hash alike) are never near: otherwise one chain would tie all of them
 of at most ``SMALL_PX`` are compared for equality only.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.schema import ImageRecord
+from svertka.schema import Catalog, ImageRecord, Leak, SplitName
 
 SMALL_PX = 32
 """Up to this shorter side, one cell of the detail hash is two pixels at most, and what looks alike need not be the
@@ -19,6 +21,7 @@ same: among MNIST's digits, 5,000 of them, 18,931 pairs would count as one image
 DETAIL_BITS = 32  # of 256; the valley between same and look-alike, see ``fingerprint``
 _MIN_BITS_EITHER_WAY = 6  # of 64
 _CHUNK_PAIRS = 1_000_000  # 8 MB of XORs at once
+_STRICTNESS: dict[SplitName, int] = {"train": 0, "val": 1, "test": 2}
 
 
 def exact_pairs(records: Sequence[ImageRecord]) -> list[tuple[int, int]]:
@@ -76,3 +79,65 @@ def _close_rows(hashes: NDArray[np.uint64], max_bits: int) -> Iterator[tuple[NDA
         i, j = np.nonzero(distance <= max_bits)
         after = i < j
         yield i[after] + start, j[after] + start
+
+
+def find_leaks(
+    records: Sequence[ImageRecord],
+    parts: dict[SplitName, list[int]],
+    exact: list[tuple[int, int]],
+    near: list[tuple[int, int]],
+    altered: list[tuple[int, int]],
+    groups: Sequence[str | None],
+) -> tuple[Leak, ...]:
+    """Lists each image that has its like in a stricter part (train < val < test), once for each such part.
+
+    ``path_a`` is the image in the laxer part (the one that ``drop_leaks`` takes out), ``path_b`` its like. Exact
+    copies are named before near ones, these before altered ones, and these before groups; an image's leak is listed by
+    its strongest kind.
+    """
+    part_of = {index: name for name, indices in parts.items() for index in indices}
+    found: dict[tuple[int, SplitName], Leak] = {}
+
+    def note(kind: Literal["exact", "near", "altered", "group"], alike: list[int], others: list[int]) -> None:
+        first_of_each_part = {part_of[index]: index for index in reversed(others)}
+        for a in alike:
+            for part_b, b in first_of_each_part.items():
+                if _STRICTNESS[part_of[a]] < _STRICTNESS[part_b] and (a, part_b) not in found:
+                    found[a, part_b] = Leak(
+                        kind=kind, path_a=records[a].path, where_a=part_of[a], path_b=records[b].path, where_b=part_b
+                    )
+
+    copies: dict[str, list[int]] = defaultdict(list)
+    for index in sorted({index for pair in (*exact, *near, *altered) for index in pair}):
+        copies[records[index].pixel_hash].append(index)
+    for same in copies.values():
+        note("exact", same, same)
+    kinds: tuple[tuple[Literal["near", "altered"], list[tuple[int, int]]], ...] = (("near", near), ("altered", altered))
+    for kind, pairs in kinds:
+        for a, b in pairs:
+            ones, others = copies[records[a].pixel_hash], copies[records[b].pixel_hash]
+            note(kind, ones, others)
+            note(kind, others, ones)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        if group is not None:
+            members[group].append(index)
+    for together in members.values():
+        note("group", together, together)
+    return tuple(found.values())
+
+
+def find_conflicts(catalog: Catalog, exact: list[tuple[int, int]]) -> tuple[Leak, ...]:
+    """Lists pairs of the same image under two labels; ``where_a`` and ``where_b`` are the classes."""
+    records, names = catalog.records, catalog.class_names
+    return tuple(
+        Leak(
+            kind="label conflict",
+            path_a=records[a].path,
+            where_a=names[records[a].label],
+            path_b=records[b].path,
+            where_b=names[records[b].label],
+        )
+        for a, b in exact
+        if records[a].label != records[b].label
+    )

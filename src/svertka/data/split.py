@@ -1,6 +1,6 @@
 """Who trains, who chooses and who judges: stratified, and nothing that belongs together is torn apart.
 
-Images that share a group or show the same thing (see ``duplicates``) form a unit; units are dealt, never images.
+Images that share a group or show the same thing (see ``duplicates``) form a unit; units are assigned, never images.
 A split that the user brought is kept as it is; what leaks across it is listed, and taken out only on request.
 """
 
@@ -11,9 +11,8 @@ from pathlib import PurePosixPath
 
 from svertka.config import RunConfig
 from svertka.data.altered import MOST, altered_pairs
-from svertka.data.deal import deal
-from svertka.data.duplicates import SMALL_PX, comparable, exact_pairs, is_small, near_pairs
-from svertka.data.leaks import find_conflicts, find_leaks
+from svertka.data.duplicates import SMALL_PX, comparable, exact_pairs, find_conflicts, find_leaks, is_small, near_pairs
+from svertka.data.folds import stratified_group_assign
 from svertka.data.names import suggest_groups
 from svertka.errors import ConfigError, DataError
 from svertka.schema import SPLIT_NAMES, Catalog, ImageRecord, Notice, Split, SplitName
@@ -24,7 +23,7 @@ _LARGE_UNIT = 0.2  # of all images: such a unit decides the split by itself, so 
 
 
 def make_split(catalog: Catalog, config: RunConfig) -> Split:
-    """Deals the records into train, val and test, or completes and checks the split that the user brought.
+    """Assigns the records to train, val and test, or completes and checks the split that the user brought.
 
     The same catalog and seed give the same split, whatever the order in which the file system lists files.
 
@@ -61,7 +60,7 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
 
 
 def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
-    """Deals the records into train and val alone, for a caller who keeps the test images to himself.
+    """Assigns the records to train and val alone, for a caller who keeps the test images to himself.
 
     Args:
         catalog: whose records carry their groups.
@@ -74,7 +73,7 @@ def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
     groups = [record.group for record in catalog.records]
     exact, near, altered = _pairs(catalog.records, config)
     units = _units(len(catalog.records), [*exact, *near, *altered, *_neighbours(groups)])
-    parts = deal(catalog, units, {"val": fraction} if fraction else {}, config.seed)
+    parts = stratified_group_assign(catalog, units, {"val": fraction} if fraction else {}, config.seed)
     _check_classes(catalog, {name: tuple(parts[name]) for name in parts})
     return Split(
         train=tuple(parts["train"]),
@@ -154,7 +153,7 @@ def _unit_of_each(units: list[list[int]], count: int) -> tuple[int, ...]:
 
 def _make(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
     shares: dict[SplitName, float] = {"test": config.test_fraction, "val": config.val_fraction}
-    return deal(catalog, units, shares, config.seed)
+    return stratified_group_assign(catalog, units, shares, config.seed)
 
 
 def _complete(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
@@ -170,7 +169,7 @@ def _complete(catalog: Catalog, units: list[list[int]], config: RunConfig) -> di
         return parts
     pool = set(parts["train"])
     inside = [kept for unit in units if (kept := [index for index in unit if index in pool])]
-    return parts | deal(catalog, inside, shares, config.seed)
+    return parts | stratified_group_assign(catalog, inside, shares, config.seed)
 
 
 def _check_classes(catalog: Catalog, parts: dict[SplitName, tuple[int, ...]]) -> None:
