@@ -172,8 +172,8 @@ CASES = [
     Case("bomb.png", write(huge_png(60_000, 60_000)), "too_large", "3600.0 megapixels"),
     Case("folder.jpg", lambda path: path.mkdir(), "unreadable", "a folder with the name of an image"),
     Case("dangling.jpg", lambda path: path.symlink_to(path.parent / "gone.jpg"), "unreadable", "a link to a file"),
-    Case("loop.jpg", lambda path: path.symlink_to(path), "unreadable", "cannot find it"),
-    Case("pipe.jpg", lambda path: os.mkfifo(path), "unreadable", "no regular file"),
+    Case("loop.jpg", lambda path: path.symlink_to(path), "unreadable", "cannot read it"),
+    Case("pipe.jpg", lambda path: os.mkfifo(path), "unreadable", "it is a FIFO; expected a regular file"),
     Case("all_nan.tif", deep([np.nan], np.float32), "unsupported", "no sample is a finite number"),
     # --- read ---
     Case("plain.png", save("RGB", RED), pixel=RED, mode="RGB"),
@@ -271,7 +271,7 @@ def test_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop root, who runs many a container
+    monkeypatch.setattr(os, "open", refuse)  # chmod would not stop root, who runs many a container
     with pytest.raises(ImageRejected, match="no permission") as caught:
         decode(path)
     assert caught.value.reason == "unreadable"

@@ -12,9 +12,8 @@ from PIL import Image
 
 from svertka.data import decode as decode_module
 from svertka.data.decode import decode
-from svertka.data.decoding_limits import cost_of_opening
+from svertka.data.decoding_limits import ByteBudget, cost_of_opening
 from svertka.data.formats import identify
-from svertka.data.memory import ByteBudget
 from svertka.errors import ImageRejected
 
 
@@ -135,10 +134,10 @@ _TOGETHER = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from svertka.data import decode, memory, scan
+from svertka.data import decode, decoding_limits, scan
 from PIL import Image
 blocks = Image.core.get_block_size()
-decode.BUDGET = memory.ByteBudget(8 * 18_490_000)
+decode.BUDGET = decoding_limits.ByteBudget(8 * 18_490_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ThreadPoolExecutor(4) as pool:
     for known in pool.map(lambda _: scan._look_at(Path(sys.argv[1]), None, 10**8), range(4)):

@@ -13,7 +13,6 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 =============== ========================================================================================
 """
 
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,16 +24,25 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.data.decoding_limits import check_cost, check_speed, cost_of_opening, halve
+from svertka.data.decoding_limits import (
+    BUDGET,
+    BYTES_PER_PIXEL,
+    DEEP_COLOUR_BYTES,
+    LARGE_BYTES,
+    check_cost,
+    check_speed,
+    cost_of_opening,
+    halve,
+)
 from svertka.data.failures import failed, unknown
 from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
 from svertka.data.jpeg import Scans, read_scans, without_end_marker
-from svertka.data.memory import BUDGET, BYTES_PER_PIXEL, DEEP_COLOUR_BYTES, LARGE_BYTES
 from svertka.data.pillow import large_blocks, quiet_pillow
 from svertka.data.preprocess import apply_to_image
 from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
 from svertka.errors import ImageRejected, one_line
 from svertka.schema import Preprocess, ValueRange
+from svertka.util.atomic_files import open_regular
 
 DEFAULT_MAX_PIXELS = 100_000_000
 # Part of every cache key: raise its number when the pixels of any kind of file change.
@@ -152,40 +160,29 @@ def header_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
     """The open file, with whatever goes wrong in reading it as a rejection: decoders raise what they like."""
-    _check_file(path)
     try:
-        with path.open("rb") as stream, quiet_pillow(max_pixels):
+        with open_regular(path) as stream, quiet_pillow(max_pixels):
+            if not stream.seek(0, 2):
+                raise ImageRejected("empty", "the file has zero bytes")
             yield stream
     except ImageRejected:
         raise
-    except PermissionError as error:
-        raise ImageRejected("unreadable", f"no permission to read it ({error.strerror})") from error
     except MemoryError as error:
         raise ImageRejected("too_large", "its pixels do not fit into memory") from error
     except OSError as error:
-        raise ImageRejected("unreadable", f"the system cannot read it ({error.strerror or error})") from error
+        raise ImageRejected("unreadable", _why_unreadable(path, error)) from error
     except Exception as error:
         raise ImageRejected("damaged", f"it cannot be decoded ({one_line(error, 200)})") from error
 
 
-def _check_file(path: Path) -> None:
-    """Looks before opening: opening a FIFO would wait for ever."""
-    try:
-        found = path.stat()
-    except FileNotFoundError as error:
-        what = "a link to a file that does not exist" if path.is_symlink() else "the file does not exist"
-        raise ImageRejected("unreadable", what) from error
-    except (OSError, ValueError) as error:
-        raise ImageRejected("unreadable", f"the system cannot find it ({error})") from error
-    if stat.S_ISDIR(found.st_mode):
-        named = path.suffix.lower() in READABLE_SUFFIXES
-        raise ImageRejected(
-            "unreadable", f"a folder {'with the name of an image' if named else 'that cannot be listed'}"
-        )
-    if not stat.S_ISREG(found.st_mode):
-        raise ImageRejected("unreadable", "no regular file (a pipe, socket or device)")
-    if found.st_size == 0:
-        raise ImageRejected("empty", "the file has zero bytes")
+def _why_unreadable(path: Path, error: OSError) -> str:
+    if path.is_dir():
+        is_named = path.suffix.lower() in READABLE_SUFFIXES
+        return "a folder with the name of an image" if is_named else "a folder that cannot be listed"
+    if isinstance(error, FileNotFoundError):
+        return "a link to a file that does not exist" if path.is_symlink() else "the file does not exist"
+    what = "no permission to read it" if isinstance(error, PermissionError) else "the system cannot read it"
+    return f"{what} ({error.strerror or error})"
 
 
 def _decode_stream(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from svertka.util.atomic_files import open_regular
+
 # Files with these names are meant to be images: what is wrong with them is told one by one.
 READABLE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .j2k .avif "
@@ -188,9 +190,7 @@ def is_image(path: Path) -> bool:
     if suffix in IMAGE_SUFFIXES:
         return True
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             found = identify(stream, suffix)
             stream.seek(0)
             head = stream.read(_HEAD_BYTES)
