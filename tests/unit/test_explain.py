@@ -15,6 +15,7 @@ from report_runs import INSIGHT
 from svertka.config import Augment, FineTune
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
+from svertka.engine.geometry import ReceptiveField
 from svertka.errors import BundleError, ConfigError
 from svertka.explain import sanity
 from svertka.explain.anatomy import dissect
@@ -23,9 +24,9 @@ from svertka.explain.insight import choose_examples, explain_image
 from svertka.explain.occlusion import covered_probability, occlude, occlusion_map
 from svertka.explain.opened_bundle import open_network
 from svertka.explain.patches import level_of, shown_stages, top_patches
+from svertka.explain.receptive_field import MapField
 from svertka.explain.shortcuts import clear_pairs, probe_shortcuts, verdict
 from svertka.onnx_graph.edit import rewired
-from svertka.onnx_graph.receptive_field import ReceptiveField
 from svertka.schema import (
     Catalog,
     Estimate,
@@ -250,12 +251,13 @@ def test_receptive_fields_are_what_changes_a_number(plain):
 def test_receptive_fields_by_hand(plain):
     # The stem, 7 × 7 at step 2; its pooling, 7 + 2·2 = 11; then four 3 × 3 convolutions a stage: 11 + 4·2·4 = 43,
     # 43 + 2·4 + 3·2·8 = 99 and so on to the 435 px that ResNet-18 is known for (Araujo and others 2019, Distill).
-    assert [field.size_px[0] for field in plain.anatomy.fields] == [7, 43, 99, 211, 435]
-    assert [field.step_px[0] for field in plain.anatomy.fields] == [2, 4, 8, 16, 32]
+    assert [field.rows.size_px for field in plain.anatomy.fields] == [7, 43, 99, 211, 435]
+    assert [field.rows.stride_px for field in plain.anatomy.fields] == [2, 4, 8, 16, 32]
 
 
 def test_a_window_stays_within_the_image():
-    assert ReceptiveField((9, 9), (4, 4), (-3, -3)).window(0, 15, 64) == (0, 57, 6, 64)
+    field = ReceptiveField(size_px=9, stride_px=4, start_px=-3)
+    assert MapField(field, field).window(0, 15, 64) == (0, 57, 6, 64)
 
 
 def test_rewired_graph_gives_other_tensors_and_other_weights(plain, images):

@@ -187,6 +187,12 @@ class ReceptiveField:
             self.start_px - padding * self.stride_px,
         )
 
+    def within(self, number: int, length_px: int) -> Pair:
+        """First pixel, and the one behind the last, that a number sees of an input of this length; at least one."""
+        start = self.start_px + self.stride_px * number
+        first = min(max(0, start), length_px - 1)
+        return first, max(first + 1, min(length_px, start + self.size_px))
+
 
 def receptive_field(layers: Iterable[tuple[int, ...]]) -> ReceptiveField:
     """The receptive field after a stack of convolutions and poolings.

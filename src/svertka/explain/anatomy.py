@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import BundleError
+from svertka.explain.receptive_field import MapField, receptive_fields
 from svertka.features.linear_head import LinearHead
 from svertka.inference.onnxruntime_session import FEATURES
 from svertka.onnx_graph.graph import Graph, Node
 from svertka.onnx_graph.reader import read
-from svertka.onnx_graph.receptive_field import ReceptiveField, receptive_fields
 
 # Operators that only reshape or join what is pooled already.
 _LAYOUT = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat"})
@@ -46,7 +46,7 @@ class Anatomy:
 
     stages: tuple[tuple[str, ...], ...]
     networks: int
-    fields: tuple[ReceptiveField | None, ...]
+    fields: tuple[MapField | None, ...]
     head: LinearHead
     temperature: float
     first_filters_OCKL: NDArray[np.float32] | None

@@ -85,7 +85,7 @@ def _patch(network: OpenedBundle, look: Look, stage: int, channel: int, path: st
 def field_side(network: OpenedBundle, stage: int) -> int:
     """Side in pixels of what one number of a stage sees, were the image endless; 0 means the whole image."""
     field = network.anatomy.fields[stage]
-    return 0 if field is None else max(field.size_px)
+    return 0 if field is None else field.side_px
 
 
 def most_active(look: Look, stage: int, count: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from svertka.model_summary.summary import describe
 if TYPE_CHECKING:
     from torch import nn
 
-    from svertka.model_summary.trace import TracedLayer
+    from svertka.model_summary.trace import LayerCall
 
 _SHORT = {
     "BatchNorm2d": "BN", "BatchNormAct2d": "BN", "LayerNorm": "LN", "LayerNorm2d": "LN", "TowerNorm": "LRN",
@@ -61,7 +61,7 @@ class Sketch:
     dense: set[str]
 
 
-def sketch(network: "nn.Module", steps: Sequence["TracedLayer"]) -> Sketch:
+def sketch(network: "nn.Module", steps: Sequence["LayerCall"]) -> Sketch:
     """Joins layers to boxes and leaves out repetitions."""
     blocks = _blocks(network)
     nodes = _fuse(steps, [_block_of(step.name, blocks) for step in steps])
@@ -92,7 +92,7 @@ def _block_of(name: str, blocks: set[str]) -> str:
 # --- layers to boxes -----------------------------------------------------------------------------------------------
 
 
-def _fuse(steps: Sequence["TracedLayer"], blocks: Sequence[str]) -> list[LayerBox]:
+def _fuse(steps: Sequence["LayerCall"], blocks: Sequence[str]) -> list[LayerBox]:
     """A layer takes along the normalisation and activation around it, where nobody else reads what is between."""
     readers: dict[int, int] = {}
     for step in steps:
@@ -124,7 +124,7 @@ def _fuse(steps: Sequence["TracedLayer"], blocks: Sequence[str]) -> list[LayerBo
     return nodes
 
 
-def _kind(step: "TracedLayer") -> str:
+def _kind(step: "LayerCall") -> str:
     if step.kind in ("Add", "Concat"):
         return "join"
     if step.module is None:
@@ -137,7 +137,7 @@ def _kind(step: "TracedLayer") -> str:
     return "linear" if name in ("Linear", "RadialBasis") else "other"
 
 
-def _text(step: "TracedLayer") -> str:
+def _text(step: "LayerCall") -> str:
     name = step.kind
     text = _SHORT.get(name, name)
     if step.module is None:

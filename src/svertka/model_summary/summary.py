@@ -15,7 +15,7 @@ from svertka.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-    from svertka.model_summary.trace import TracedLayer
+    from svertka.model_summary.trace import LayerCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def card(network: "nn.Module", name: str, input_CHW: tuple[int, int, int]) -> Ca
     return Card(name, input_CHW, tuple(rows))
 
 
-def _stray_parameters(network: "nn.Module", steps: Sequence["TracedLayer"]) -> dict[str, list[Any]]:
+def _stray_parameters(network: "nn.Module", steps: Sequence["LayerCall"]) -> dict[str, list[Any]]:
     """Parameters that belong to no layer but to a module with layers in it, such as ConvNeXt's scale."""
     layers = {id(step.module) for step in steps}
     owners = {name: list(module.parameters(recurse=False)) for name, module in network.named_modules()

@@ -28,7 +28,7 @@ _JOINS = {"add": "Add", "add_": "Add", "cat": "Concat", "mul": "Multiply", "mul_
 
 
 @dataclass(slots=True)
-class TracedLayer:
+class LayerCall:
     """One layer's work, or one operation between layers; filled while the image goes through."""
 
     name: str
@@ -48,7 +48,7 @@ class TracedLayer:
     """What one output pixel sees, were the image endless; None means the whole image."""
 
 
-def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[TracedLayer]:
+def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[LayerCall]:
     """Notes every layer's work, in the order of computation.
 
     Args:
@@ -99,9 +99,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.steps: list[TracedLayer] = []
+        self.steps: list[LayerCall] = []
         self.places: list[tuple[str, nn.Module]] = []
-        self._call: TracedLayer | None = None  # of the layer in which we are
+        self._call: LayerCall | None = None  # of the layer in which we are
         self._makers: dict[int, tuple[Tensor, int, ReceptiveField | None]] = {}  # kept alive, so that ids stay theirs
 
     def born(self, tensor: Tensor, maker: int, seen: ReceptiveField | None) -> None:
@@ -143,7 +143,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_layer or self._call is None:
             shown = type(module).__name__ if is_layer else _JOINS.get(kind, kind.strip("_"))
             place = name if is_layer else ".".join(filter(None, (name, shown.lower())))
-            self.steps.append(TracedLayer(place, module if is_layer else None, shown))
+            self.steps.append(LayerCall(place, module if is_layer else None, shown))
             if is_layer:
                 self._call = self.steps[-1]
         number = len(self.steps) - 1
