@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from svertka.messages import LANGUAGES, quoted, sentences, shortened, shown
+from svertka.messages import LANGUAGES, Translator, sentences, shortened, shown
 from svertka.schema import Notice
 
 CLEARS, REVERSES, BREAKS, BYTES = "\x1b[2J\x1b]0;owned\x07", "\u202egnp.exe\u2066", "a\nsvertka: all is well", "\udcff"
@@ -45,7 +45,7 @@ def test_what_acts_is_written_out_and_the_rest_stays(name, written):
 def test_endless_words_are_cut(tiny_bundle, tmp_path):
     assert shortened(f"a {'7' * 5000}, b") == f"a {'7' * 100}…{'7' * 49}, b"
     assert shortened("x" * 299) == "x" * 299
-    assert len(quoted("y" * 5000)) == 153
+    assert len(Translator("en").quoted("y" * 5000)) == 153
     (tmp_path / "t.csv").write_text(f"path,label\n{'7' * 5000},a\n")
     code, out, err = svertka("evaluate", tiny_bundle.directory, tmp_path / "t.csv")
     assert (code, out) == (2, "")
@@ -57,7 +57,7 @@ def test_names_in_sentences_are_written_out(language):
     notice = Notice("class_without_images", {"folder": HOSTILE + BREAKS})
     listed = Notice("labels_like_missing", {"names": [HOSTILE, BREAKS]})
     columns = Notice("table_columns", {"table": "t.csv", "columns": {"path": HOSTILE}})
-    said = sentences(notice, listed, columns, language=language) + quoted(BREAKS, language)
+    said = sentences(notice, listed, columns, language=language) + Translator(language).quoted(BREAKS)
     assert not ACTING.search(said)
     assert "\n" not in said
     assert "\\u001b[2J" in said

@@ -11,7 +11,7 @@ from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import Progress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError, did_you_mean
-from svertka.messages import sentences, text, word
+from svertka.messages import sentences, text
 from svertka.messages.translator import Translator
 from svertka.schema import Advice, Estimate, FeatureScore, Size
 
@@ -52,33 +52,34 @@ def advise(given: dict[str, Any], config_file: str, format: str) -> None:
 
 def lines(advice: Advice, language: str = "en") -> Iterator[str]:
     """The advice as a person reads it in a terminal."""
-    tr, points = Translator(language), text("unit.points", language)
-    yield from _matrix(advice, language)
+    tr = Translator(language)
+    points = tr("unit.points")
+    yield from _matrix(advice, tr)
     yield ""
-    yield text("advice.strategy", language, strategy=word("strategy", advice.strategy, language), name=advice.strategy)
-    yield from (sentences(reason, language=language) for reason in advice.reasons)
+    yield tr("advice.strategy", strategy=tr.known("strategy", advice.strategy), name=advice.strategy)
+    yield from map(tr.sentences, advice.reasons)
     yield ""
-    yield text("advice.numbers", language)
-    names = [text("advice.tap", language, number=number) for number in range(1, len(advice.taps) + 1)]
+    yield tr("advice.numbers")
+    names = [tr("advice.tap", number=number) for number in range(1, len(advice.taps) + 1)]
     rows = dict(zip(names, advice.taps, strict=True))
-    rows |= {text("advice.whole", language): advice.whole, text("advice.random", language): advice.random}
+    rows |= {tr("advice.whole"): advice.whole, tr("advice.random"): advice.random}
     width = max(map(len, rows))
-    head = (text("advice.probe", language), text("advice.neighbours", language))
-    yield f"  {'':<{width}}  {text('advice.width', language):>9}  {head[0]:<22}  {head[1]}"
+    head = (tr("advice.probe"), tr("advice.neighbours"))
+    yield f"  {'':<{width}}  {tr('advice.width'):>9}  {head[0]:<22}  {head[1]}"
     yield from (f"  {name:<{width}}  {_scores(score, tr)}" for name, score in rows.items())
     yield ""
-    yield text("advice.gain", language, interval=tr.points(advice.gain, points), share=100 * advice.errors_removed)
-    yield text("advice.late", language, interval=tr.points(advice.late, points))
+    yield tr("advice.gain", interval=tr.points(advice.gain, points), share=100 * advice.errors_removed)
+    yield tr("advice.late", interval=tr.points(advice.late, points))
 
 
-def _matrix(advice: Advice, language: str) -> Iterator[str]:
+def _matrix(advice: Advice, tr: Translator) -> Iterator[str]:
     """The matrix with the data's own cell marked; between little and much stands a column of its own."""
     from svertka.model_selection.advisor import strategies_of
 
-    header = ["", *(word("amount", size, language) for size in _SIZES)]
+    header = ["", *(tr.known("amount", size) for size in _SIZES)]
     table = [header]
     for similarity in ("similar", "different"):
-        row = [word("advice", similarity, language)]
+        row = [tr.known("advice", similarity)]
         for size in _SIZES:
             name = strategies_of(size, similarity)[0]
             here = (size, similarity) == (advice.size, advice.similarity)

@@ -21,7 +21,7 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.features.ood import ood_notice as ood_notice
-from svertka.messages import quoted, shortened, shown, shown_of, text
+from svertka.messages import shortened, shown, text
 from svertka.messages.translator import Translator, has_width
 from svertka.report.alerts import SHOWN, by_weight
 from svertka.runs.folder import METRICS, PREDICTIONS, config_fields
@@ -185,12 +185,12 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
         yield phrase("more_below", n=len(warnings) - SHOWN)
     yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
     if evaluation.positive:
-        yield phrase("to_find", name=quoted(evaluation.positive, spoken())) + "\n"
+        yield phrase("to_find", name=Translator(spoken()).quoted(evaluation.positive)) + "\n"
     yield from _table(evaluation)
     rest = [*warnings[SHOWN:], *told[len(warnings) :]]
     yield from ([""] if rest or catalog.rejected else [])
     yield from map(_told, rest)
-    files = shown_of(len(catalog.rejected), _REJECTS_SHOWN)
+    files = Translator(spoken()).shown_of(len(catalog.rejected), _REJECTS_SHOWN)
     for rejection in catalog.rejected[:files]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > files:

@@ -22,7 +22,7 @@ from svertka.evaluate.uncertainty import (
     ranking_intervals,
     skewed_mean,
 )
-from svertka.messages import listing
+from svertka.messages import Translator
 from svertka.schema import ClassScores, Conformal, Estimate, Evaluation, Notice, Predictions
 from svertka.util.from_dict import from_dict
 
@@ -133,7 +133,7 @@ def class_to_find(wanted: str, class_names: Sequence[str], labels_N: NDArray[np.
     """
     if wanted and wanted not in class_names:
         raise ConfigError(
-            f"positive is {wanted!r}; expected the class to be found, one of {listing(class_names)}."
+            f"positive is {wanted!r}; expected the class to be found, one of {Translator('en').listing(class_names)}."
             f"{did_you_mean(wanted, class_names)}"
         )
     if len(class_names) != 2:

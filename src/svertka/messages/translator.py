@@ -1,13 +1,16 @@
-"""How the report speaks: sentences of the catalogue, and numbers as the language writes them."""
+"""How svertka speaks: sentences of the catalogue, and numbers as the language writes them."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from svertka.messages import Whole, count, decimal, listing, quoted, sentences, shown_of, text, word
+from svertka.messages.catalogue import NARROW_SPACE, catalogue, find, plural_form
+from svertka.messages.shown import shortened, shown
 from svertka.schema import Estimate, Notice
 
-_NARROW_SPACE = "\u202f"
+_MINUS = "\u2212"
+_NAMES_SHOWN = 5
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Metrics that are shares of images or differences between shares; the others are written as plain decimals.
@@ -24,46 +27,86 @@ _NO_WIDTH = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Writes sentences and numbers in one language. Call it with a key of the catalogue.
-
-    Attributes:
-        language: ``"en"`` or ``"ru"``.
-        whole: lists are written whole, however long: in a document that may travel without the others.
-    """
+    """Writes sentences and numbers in one language. Call it with a key of the catalogue."""
 
     language: str
+    """``"en"`` or ``"ru"``."""
     whole: bool = False
+    """Lists are written whole, however long: in a document that may travel without the others."""
 
-    def __call__(self, key: str, **values: object) -> str:
-        """Returns a sentence of the catalogue."""
-        return text(key, self.language, **self._uncut(values))
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Returns the sentence of a key such as ``"headline.interval"``, filled with values for its placeholders.
 
-    def known(self, prefix: str, code: str, otherwise: str | None = None) -> str:
-        """Returns the catalogue's words for a code such as ``"hand over"``, or else the code itself."""
-        return word(prefix, code, self.language, otherwise)
+        Raises:
+            KeyError: the key, the language or a placeholder's value is unknown; close matches are named.
+        """
+        entry = find(key, self.language)
+        if not isinstance(entry, str):
+            names = values.get("names")
+            number = values.get("n", len(names) if isinstance(names, list) else None)
+            if not isinstance(number, int):
+                raise KeyError(f"message {key!r} has plural forms and needs a whole number n; received n={number!r}.")
+            entry = entry[plural_form(number, self.language)]
+        try:
+            return _Writer(self).vformat(entry, (), values)
+        except KeyError as missing:
+            raise KeyError(f"message {key!r} needs a value for {missing}; received {sorted(values)}.") from None
+
+    def known(self, table: str, code: str, otherwise: str | None = None) -> str:
+        """Returns a table's words for a code such as ``"hand over"``, or else the code itself.
+
+        Args:
+            table: ``"step"`` stands for the keys ``step.…``.
+            code: spaces and dashes in it are underscores in the catalogue.
+            otherwise: returned for an unknown code.
+        """
+        key = f"{table}.{code.replace(' ', '_').replace('-', '_')}"
+        if key in catalogue(self.language):
+            return self(key)
+        return code if otherwise is None else otherwise
 
     def sentences(self, *notices: Notice) -> str:
-        """Writes what notices say, one after the other."""
-        return sentences(
-            *(replace(notice, values=self._uncut(notice.values)) for notice in notices), language=self.language
-        )
+        """What notices say, one after the other. One of another version, with other values, is told by its code."""
+        return " ".join(map(self._sentence, notices))
 
-    def _uncut(self, values: Mapping[str, object]) -> dict[str, object]:
-        return {
-            name: Whole(value) if self.whole and isinstance(value, list) else value for name, value in values.items()
-        }
+    def _sentence(self, notice: Notice) -> str:
+        try:
+            return self(f"notice.{notice.code}.body", **notice.values)
+        except KeyError:
+            return f"[{notice.code.replace('_', ' ')}]"
 
     def shown_of(self, n: int, most: int) -> int:
-        """How many of ``n`` rows a table shows that is cut after ``most``."""
-        return n if self.whole else shown_of(n, most)
+        """How many of ``n`` things a list shows that is cut after ``most``: "and 1 more" is no shorter than the one."""
+        return n if self.whole or n <= most + 1 else most
+
+    def quoted(self, name: str) -> str:
+        """Puts a name into the language's quotation marks."""
+        name = shortened(shown(name))
+        return f"«{name}»" if self.language == "ru" else f"“{name}”"
+
+    def listing(self, names: Sequence[str]) -> str:
+        """Joins names: “a”, “b” and “c”; of many, the first five and how many more there are."""
+        quoted = [self.quoted(name) for name in names[: self.shown_of(len(names), _NAMES_SHOWN)]]
+        if len(names) > len(quoted):
+            return self("names.more", first=", ".join(quoted), n=len(names) - len(quoted))
+        if len(quoted) < 2:
+            return "".join(quoted)
+        return self("names.and", first=", ".join(quoted[:-1]), last=quoted[-1])
 
     def count(self, number: int) -> str:
-        """Writes a whole number."""
-        return count(number, self.language)
+        """Writes a whole number by thousands: 1,672 and 12,500 in English, 1672 and 12 500 in Russian."""
+        if self.language == "ru":
+            return str(number) if abs(number) < 10_000 else f"{number:,}".replace(",", NARROW_SPACE)
+        return f"{number:,}"
+
+    def formatted(self, number: float, specification: str) -> str:
+        """Formats a number as Python does, with the language's decimal sign and a true minus."""
+        written = format(number, specification).replace("-", _MINUS)
+        return written.replace(".", ",") if self.language == "ru" else written
 
     def decimal(self, value: float, digits: int = 3) -> str:
         """Writes a number with so many decimals; a dash where there is none."""
-        return decimal(value, f".{digits}f", self.language) if math.isfinite(value) else "–"
+        return self.formatted(value, f".{digits}f") if math.isfinite(value) else "–"
 
     def rate(self, value: float) -> str:
         """Writes a learning rate by two digits and its order of magnitude: 8 × 10⁻⁴, 1.2 × 10⁻³."""
@@ -74,7 +117,7 @@ class Translator:
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Writes a share of 0..1 as a percentage."""
-        return f"{self.decimal(100 * share, digits)}{_NARROW_SPACE}%" if math.isfinite(share) else "–"
+        return f"{self.decimal(100 * share, digits)}{NARROW_SPACE}%" if math.isfinite(share) else "–"
 
     def metric(self, name: str, value: float) -> str:
         """Writes a metric's value as befits it: a percentage or a decimal."""
@@ -102,7 +145,7 @@ class Translator:
     def points(self, difference: Estimate, unit: str = "") -> str:
         """Writes a difference of two shares in percentage points, with its sign: +1.2 (−0.4 to +2.8, n = 90)."""
         value, low, high = (
-            decimal(100 * end, "+.1f", self.language) for end in (difference.value, difference.low, difference.high)
+            self.formatted(100 * end, "+.1f") for end in (difference.value, difference.low, difference.high)
         )
         known = self("interval.range", low=low, high=high)
         interval = known if has_width(difference) else self.sameness("difference", difference)
@@ -136,14 +179,6 @@ class Translator:
             return self("unit.megabytes", value=self.decimal(megabytes, 0))
         return self("unit.gigabytes", value=self.decimal(megabytes / 1000, 1))
 
-    def quoted(self, name: str) -> str:
-        """Puts a class name into the language's quotation marks."""
-        return quoted(name, self.language)
-
-    def listing(self, names: Sequence[str]) -> str:
-        """Joins names in quotation marks: a, b and c."""
-        return listing(names, self.language, len(names)) if self.whole else listing(names, self.language)
-
 
 def has_width(estimate: Estimate) -> bool:
     """Whether a figure was measured and its interval tells anything: of no width it would feign certainty."""
@@ -162,3 +197,27 @@ def _sameness(name: str, value: float) -> str:
     if name not in _SHARES or _NO_WIDTH < value < 1 - _NO_WIDTH:
         return "same"
     return "perfect" if value >= 1 - _NO_WIDTH else "nothing"
+
+
+class _Writer(string.Formatter):
+    """Fills placeholders; how a value is written is decided by its type and the placeholder's specification."""
+
+    def __init__(self, tr: Translator) -> None:
+        self._tr = tr
+
+    def format_field(self, value: object, specification: str) -> str:
+        """Writes one value."""
+        match value:
+            case list():
+                return self._tr.listing(value)
+            case dict():
+                pairs = ((self._tr.known(specification, key), item) for key, item in value.items())
+                return ", ".join(f"{shown(name)}: {self._item(item)}" for name, item in pairs)
+            case int() if not specification:
+                return self._tr.count(value)
+            case int() | float():
+                return self._tr.formatted(value, specification)
+        return self._tr.known(specification, str(value)) if specification else shown(str(value))
+
+    def _item(self, value: object) -> str:
+        return self._tr.quoted(value) if isinstance(value, str) else self.format_field(value, "")
