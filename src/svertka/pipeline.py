@@ -57,7 +57,7 @@ from svertka.schema import (
 )
 from svertka.training.ensemble import Ensemble
 from svertka.training.job import TrainingJob
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 from svertka.util import runtime
 from svertka.util.atomic_files import write_text
 

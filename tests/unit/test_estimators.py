@@ -360,7 +360,7 @@ def test_heavier_images_pull_the_probe_their_way(arrays):
 
 
 def test_weights_decide_how_often_an_image_is_drawn():
-    from svertka.training.loop import epoch_batches
+    from svertka.training.step import epoch_batches
 
     labels = np.array([0] * 30 + [1] * 10)
     weights = np.where(np.arange(40) < 5, 1.0, 0.01)

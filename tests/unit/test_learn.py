@@ -14,7 +14,7 @@ from svertka.schema import Notice, Predictions, Split, ignore_events
 from svertka.training.budget_plan import BudgetDecision, BudgetPlan, allowed
 from svertka.training.job import TrainingJob
 from svertka.training.strategies import make_strategy
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 
 ASKED = make_strategy("lp-ft", FineTune(max_epochs=16, min_epochs=4), 3)
 PLAN = BudgetPlan(

@@ -18,13 +18,15 @@ from svertka.config.fine_tuning import AUGMENTS
 from svertka.errors import ConfigError, DataError, TrainingError
 from svertka.messages import sentences
 from svertka.schema import Advanced, EpochEnded, Notice, Preprocess
-from svertka.training import augmentation, checkpoint, loop
+from svertka.training import augmentation, checkpoint, loop, step
 from svertka.training.bf16_gradients import check_precision
 from svertka.training.budget import Allowance, Course
 from svertka.training.classifier import eval_modules, parameter_groups, set_mode
+from svertka.training.measure import measure_steps
 from svertka.training.phase_state import open_phase
 from svertka.training.strategies import make_strategy
-from svertka.training.task import Progress, Task
+from svertka.training.task import Task
+from svertka.training.training_state import TrainingState, read_state
 from svertka.training.tta import mean_over_views, measure_flips
 
 
@@ -57,7 +59,7 @@ def test_training_lowers_the_loss_and_leaves_frozen_statistics_alone(task, tmp_p
 def test_a_step_is_measured_on_a_copy(task):
     model = classifier(task)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    (seconds,) = loop.measure_steps(model, task)
+    (seconds,) = measure_steps(model, task)
     assert seconds > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -160,14 +162,14 @@ def test_training_that_diverges_says_so(task, tmp_path):
 def test_training_that_diverges_later_keeps_what_was_good_and_says_so(task, tmp_path, monkeypatch):
     longer = with_settings(task, max_epochs=3)
     steps = math.ceil(len(task.train) / longer.strategy.settings.batch_size)
-    real, calls, heard = loop.gradients, [], []
+    real, calls, heard = step.gradients, [], []
 
     def gradients(*arguments):
         calls.append(1)
         loss, size = real(*arguments)
         return (math.nan if len(calls) > steps + 1 else loss), size
 
-    monkeypatch.setattr(loop, "gradients", gradients)
+    monkeypatch.setattr(step, "gradients", gradients)
     history = loop.train(classifier(longer), longer, tmp_path, heard.append)
     assert len(history) == 1
     (notice,) = [event for event in heard if isinstance(event, Notice)]
@@ -180,8 +182,8 @@ def test_training_that_diverges_later_keeps_what_was_good_and_says_so(task, tmp_
 )
 def test_stopping_early_waits_for_half_time(task, epoch, best, finished):
     longer = with_settings(task, max_epochs=20, patience=6)
-    progress = Progress(epoch=epoch, best_epoch=best, course=Course(0, 0.0, 20 * longer.steps))
-    assert loop._finished(progress, longer) == finished
+    progress = TrainingState(epoch=epoch, best_epoch=best, course=Course(0, 0.0, 20 * longer.steps))
+    assert loop.phase_is_over(progress, longer) == finished
 
 
 def test_the_fitted_loss_is_blind_to_how_sure_a_network_says_it_is():
@@ -200,7 +202,7 @@ def test_the_best_epoch_may_be_the_one_of_least_fitted_loss(task, tmp_path):
         one = with_settings(task, max_epochs=2, epochs_by=epochs_by)
         model = copy.deepcopy(classifier(one))
         loop.train(model, one, tmp_path / epochs_by)
-        by[epochs_by] = loop._read(tmp_path / epochs_by, task)[1]
+        by[epochs_by] = read_state(tmp_path / epochs_by, task)[1]
     assert by["log_loss"].best_loss == min(row.val_loss for row in by["log_loss"].history)
     assert by["fitted_log_loss"].best_loss < by["log_loss"].best_loss
 
@@ -246,7 +248,7 @@ def test_balanced_sampling_draws_rare_classes_as_often(task):
     source = task.train.rows(np.array([0] + [1, 3, 5, 7, 9, 11, 13] * 4))
     balanced = replace(with_settings(task, balance="sampling"), train=source)
     session = open_phase(classifier(task), classifier(task), balanced, 0, {})
-    drawn = [rows for epoch in range(20) for rows, _ in loop.epoch_batches(session, balanced, epoch)]
+    drawn = [rows for epoch in range(20) for rows, _ in step.epoch_batches(session, balanced, epoch)]
     assert 0.4 < (source.labels[np.concatenate(drawn)] == 0).mean() < 0.6
 
 
@@ -342,7 +344,7 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
     monkeypatch.setattr("svertka.training.budget.monotonic", stopped)
     with pytest.raises(KeyboardInterrupt):
         loop.train(copy.deepcopy(classifier(longer)), longer, tmp_path / "stopped", stopped.hear)
-    kept = loop._read(tmp_path / "stopped", task)[1]
+    kept = read_state(tmp_path / "stopped", task)[1]
     assert kept.course.end < 30 * 4
     steady = Clock(0.0)
     monkeypatch.setattr("svertka.training.budget.monotonic", steady)
@@ -356,7 +358,7 @@ def test_short_epochs_take_the_images_in_turn(task):
     short = with_settings(task, epoch_images=12)
     session = open_phase(classifier(short), classifier(short), short, 0, {})
     assert (short.parts, short.steps) == (3, 2)
-    drawn = [np.concatenate([rows for rows, _ in loop.epoch_batches(session, short, epoch)]) for epoch in range(6)]
+    drawn = [np.concatenate([rows for rows, _ in step.epoch_batches(session, short, epoch)]) for epoch in range(6)]
     assert [len(rows) for rows in drawn] == [12, 12, 8] * 2
     for start in (0, 3):
         assert sorted(np.concatenate(drawn[start : start + 3])) == list(range(32))
@@ -399,7 +401,7 @@ def write_old_state(path, tensors, facts):
 
 def test_what_an_older_version_knew_of_its_training_reads_back(task, tmp_path):
     write_old_state(tmp_path / "last.safetensors", {"x": torch.zeros(2)}, OLD_FACTS)
-    tensors, progress = loop._read(tmp_path, task)
+    tensors, progress = read_state(tmp_path, task)
     assert torch.equal(tensors["x"], torch.zeros(2))
     assert (progress.epoch, progress.step, progress.best_epoch, len(progress.history)) == (7, 0, 6, 7)
     assert progress.best_loss == min(row.selection_loss for row in progress.history) == OLD_FACTS["best_loss"]
@@ -438,4 +440,4 @@ def test_training_that_an_older_version_began_ends_in_the_same_bits(task, tmp_pa
 def test_training_state_that_is_not_understood_is_told_in_one_line(task, tmp_path, changes):
     checkpoint.save_state(tmp_path / "last.safetensors", {"x": torch.zeros(2)}, OLD_FACTS | changes)
     with pytest.raises(DataError, match=r"^checkpoint .*last\.safetensors cannot be read \(.*training starts again\.$"):
-        loop._read(tmp_path, task)
+        read_state(tmp_path, task)

@@ -48,7 +48,7 @@ from svertka.schema import (
 )
 from svertka.training.job import LEARNT, TrainingJob
 from svertka.training.probe import cross_validated
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 from svertka.util import runtime
 
 WORTH_KEEPING = 32

@@ -14,7 +14,7 @@ from svertka.training import ensemble, finetune
 from svertka.training.ensemble import Ensemble
 from svertka.training.job import TrainingJob
 from svertka.training.probe import ProbeClassifier, train_probe
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 
 _ENDINGS = ("stopped_early", "pace_slower", "pace_quicker")
 """Notices of how training ended: they say what became of the time, so they stand beside what the plan said."""

@@ -26,7 +26,7 @@ from svertka.schema import Event, EventSink, Notice, Predictions, TrainingPlanne
 from svertka.training import finetune
 from svertka.training.job import TrainingJob, cut_table
 from svertka.training.probe import train_probe
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 
 if TYPE_CHECKING:
     import onnx

@@ -28,7 +28,7 @@ from svertka.training.budget_plan import BudgetDecision
 from svertka.training.job import TrainingJob
 from svertka.training.probe import ProbeClassifier
 from svertka.training.strategies import Strategy, describe, make_strategy
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 from svertka.training.tta import mean_over_views
 from svertka.util import runtime
 from svertka.util.atomic_files import write_json
@@ -125,11 +125,11 @@ def _plan_inputs(job: TrainingJob, probe: ProbeClassifier, asked: Strategy, netw
 
     def step_s(strategy: Strategy, within_s: float) -> tuple[float, ...]:
         runtime.import_torch()
-        from svertka.training import loop
+        from svertka.training.measure import measure_steps
 
         if not models:
             models.append(_classifier(job, probe, strategy))
-        return loop.measure_steps(models[0], _task(job, strategy), within_s=within_s)
+        return measure_steps(models[0], _task(job, strategy), within_s=within_s)
 
     def forward() -> float:
         from svertka.training.bf16_gradients import wants_bf16

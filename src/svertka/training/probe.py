@@ -18,7 +18,7 @@ from svertka.features.linear_probe import Probe, fit_probe
 from svertka.features.probe_ensemble import fit_folds, joined
 from svertka.schema import Predictions
 from svertka.training.job import TrainingJob
-from svertka.training.trained import TrainedClassifier
+from svertka.training.trained_classifier import TrainedClassifier
 
 if TYPE_CHECKING:
     import onnx

@@ -1,4 +1,4 @@
-"""What is trained on what (``Task``), and where training stands (``Progress``). No torch."""
+"""What is trained on what."""
 
 import math
 from dataclasses import dataclass
@@ -6,35 +6,8 @@ from dataclasses import dataclass
 from svertka.backbones.load import Backbone
 from svertka.data.loader import ImageSource
 from svertka.features.feature_table import FeatureTable
-from svertka.schema import EpochRow
-from svertka.training.budget import Allowance, Course
+from svertka.training.budget import Allowance
 from svertka.training.strategies import Strategy
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where training stands: all that a checkpoint holds besides tensors.
-
-    Epochs count through all phases; ``phase_start`` is how many were done when the running phase began. ``elapsed`` is
-    the time that all sessions took, ``course`` how the running phase is spread over its steps, ``early`` whether a
-    phase ended because validation got no better.
-    """
-
-    phase: int = 0
-    phase_start: int = 0
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    seen: int = 0
-    seconds: float = 0.0
-    micro_batch: int = 0
-    best_epoch: int = 0
-    best_loss: float = math.inf
-    history: tuple[EpochRow, ...] = ()
-    elapsed: float = 0.0
-    steps_done: int = 0
-    course: Course | None = None
-    early: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
