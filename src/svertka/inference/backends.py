@@ -7,13 +7,13 @@ ONNX Runtime is the quicker one for most networks. Where nearly all the work lie
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from svertka.errors import GraphError, ShapeError, SvertkaError, one_line
-from svertka.inference.onnxruntime_session import BATCH, batch_size, open_session, run_in_batches
+from svertka.inference.onnxruntime_session import BATCH, in_batches, open_session, run_in_batches
 from svertka.util import runtime
 
 if TYPE_CHECKING:
@@ -77,12 +77,13 @@ def run_twin(twin: "Twin", images_NSSC: NDArray[np.uint8], outputs: Sequence[str
     Raises:
         GraphError: it fails on them.
     """
-    n = len(images_NSSC)
-    some = images_NSSC if n else np.zeros((1, *images_NSSC.shape[1:]), np.uint8)  # for the sizes of the outputs
-    step = batch_size(images_NSSC.shape[1])
+
+    def call(some_NSSC: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        found = twin(some_NSSC, outputs)
+        return [found[name] for name in outputs]
+
     with as_graph_error(f"fails on an input of {list(images_NSSC.shape)}"):
-        parts = [twin(some[start : start + step], outputs) for start in range(0, len(some), step)]
-    return tuple(np.concatenate([part[name] for part in parts])[:n] for name in outputs)
+        return in_batches(call, images_NSSC)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """ONNX Runtime, opened in one way everywhere: the same threads, the same batches, so the same numbers."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,12 +92,14 @@ def run_in_batches(
             f"Images are {images_NSSC.dtype} {list(images_NSSC.shape)}; expected uint8 {expected}. "
             "Prepare them with svertka.data.preprocess."
         )
-    if not len(images_NSSC):
-        sizes = {output.name: output.shape[1:] for output in session.get_outputs()}
-        return tuple(np.empty((0, *sizes[name]), np.float32) for name in outputs)
-    step = batch_size(images_NSSC.shape[1])
-    parts = [
-        run(session, outputs, {IMAGE: np.ascontiguousarray(images_NSSC[start : start + step])})
-        for start in range(0, len(images_NSSC), step)
-    ]
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return in_batches(lambda some: run(session, outputs, {IMAGE: np.ascontiguousarray(some)}), images_NSSC)
+
+
+def in_batches(
+    call: Callable[[NDArray[np.uint8]], Iterable[NDArray[Any]]], images_NSSC: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], ...]:
+    """The arrays that an engine's calls give for ``batch_size`` images at a time, joined."""
+    n, step = len(images_NSSC), batch_size(images_NSSC.shape[1])
+    some = images_NSSC if n else np.zeros((1, *images_NSSC.shape[1:]), np.uint8)  # for the sizes of the outputs
+    parts = [call(some[start : start + step]) for start in range(0, len(some), step)]
+    return tuple(np.concatenate(arrays)[:n] for arrays in zip(*parts, strict=True))

@@ -147,12 +147,12 @@ STANDARD: Final[Mapping[str, Operator]] = {
 }
 """By ONNX name."""
 
-_IS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "a whole number": ("a whole number", lambda value: isinstance(value, int)),
-    "whole numbers": ("whole numbers", lambda value: _is_tuple_of(value, int)),
-    "a number": ("a number", lambda value: isinstance(value, float)),
-    "numbers": ("numbers", lambda value: _is_tuple_of(value, float)),
-    "a tensor": ("a tensor", lambda value: isinstance(value, np.ndarray)),
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "a whole number": lambda value: isinstance(value, int),
+    "whole numbers": lambda value: _is_tuple_of(value, int),
+    "a number": lambda value: isinstance(value, float),
+    "numbers": lambda value: _is_tuple_of(value, float),
+    "a tensor": lambda value: isinstance(value, np.ndarray),
 }
 
 
@@ -258,18 +258,13 @@ def _check_attributes(node: Node, listed: str, operator_set: int) -> None:
         if name in _ALLOWED:
             expected, fits = " or ".join(map(repr, _ALLOWED[name])), value in _ALLOWED[name]
         else:
-            expected, test = _IS["a number" if (node.op, name) == ("Pad", "value") else _KINDS[name]]
-            fits = test(value)
+            expected = "a number" if (node.op, name) == ("Pad", "value") else _KINDS[name]
+            fits = _IS[expected](value)
         if not fits:
             raise GraphError(
-                f"Node {node.name!r}, a {node.op}, has {name} = {_short(value)}; the NumPy twin expects {expected}. "
+                f"Node {node.name!r}, a {node.op}, has {name} = {value!r:.60}; the NumPy twin expects {expected}. "
                 "Run this model with ONNX Runtime."
             )
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]} …"
 
 
 def _letters(inputs: str) -> tuple[str, int, bool]:

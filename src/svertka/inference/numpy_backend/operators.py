@@ -240,9 +240,14 @@ def _gelu(node: Node, x: Array) -> Array:
     return _activated(x, ("gelu", ()))
 
 
-def _activation(name: str, **parameters: float) -> Operator:
-    """One of ``kernels.activations`` as an operator: its attributes, with what they are where they are left out."""
-    return lambda node, x: _activated(x, (name, tuple(node.get(key, value) for key, value in parameters.items())))
+ACTIVATIONS: dict[str, Callable[[Node], Activation]] = {
+    "HardSigmoid": lambda node: ("hard_sigmoid", (node.get("alpha", 0.2), node.get("beta", 0.5))),
+    "HardSwish": lambda node: ("hard_swish", ()),
+    "LeakyRelu": lambda node: ("leaky_relu", (node.get("alpha", 0.01),)),
+    "Sigmoid": lambda node: ("sigmoid", ()),
+    "Tanh": lambda node: ("tanh", ()),
+}
+"""ONNX's operators that are activations for floats whatever their attributes."""
 
 
 def _act(node: Node, x: Array) -> Array:
@@ -278,14 +283,10 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": _elementwise(np.matmul),
     # activations
     "Relu": _elementwise(lambda x: np.maximum(x, 0)),
-    "LeakyRelu": _activation("leaky_relu", alpha=0.01),
     "PRelu": _elementwise(lambda x, slope: np.where(x > 0, x, slope * x)),
     "Elu": lambda node, x: np.where(x > 0, x, np.float32(node.get("alpha", 1.0)) * np.expm1(np.minimum(x, 0))),
     "Clip": _clip,
-    "Sigmoid": _activation("sigmoid"),
-    "HardSigmoid": _activation("hard_sigmoid", alpha=0.2, beta=0.5),
-    "HardSwish": _activation("hard_swish"),
-    "Tanh": _elementwise(np.tanh),
+    **{op: lambda node, x: _activated(x, ACTIVATIONS[node.op](node)) for op in ACTIVATIONS},
     "Erf": _elementwise(erf),
     "Gelu": _gelu,
     "Softplus": _elementwise(lambda x: np.logaddexp(x, np.float32(0))),

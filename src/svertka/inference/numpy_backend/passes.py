@@ -21,7 +21,7 @@ import numpy as np
 
 from svertka.errors import GraphError
 from svertka.inference.numpy_backend.kernels.activations import Activation
-from svertka.inference.numpy_backend.operators import batch_norm_as_affine, check_evaluation
+from svertka.inference.numpy_backend.operators import ACTIVATIONS, batch_norm_as_affine, check_evaluation
 from svertka.inference.numpy_backend.shape_inference import Folding, fold_sizes
 from svertka.inference.numpy_backend.shape_rules import budget
 from svertka.onnx_graph.graph import Array, Graph, Node, needed
@@ -39,9 +39,17 @@ def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
     """
     graph = checked(needed(graph, outputs))
     graph = needed(fold_sizes(fold_constants(graph)), graph.outputs)
-    for one_pass in (_drop_identities, _normal_forms, _find_silu, _find_gelu, _merge_padding, _fold_batch_norm):
-        graph = one_pass(graph)
-    for one_pass in (_fuse_bias, _fuse_activations, _fuse_residuals, _fuse_activations, _fuse_input_affine):
+    forms = (
+        _drop_identities,
+        _name_activations,
+        _name_linear,
+        _find_silu,
+        _find_gelu,
+        _merge_padding,
+        _fold_batch_norm,
+    )
+    fusions = (_fuse_bias, _fuse_activations, _fuse_residuals, _fuse_activations, _fuse_input_affine)
+    for one_pass in forms + fusions:
         graph = one_pass(graph)
     return needed(graph, graph.outputs)
 
@@ -103,17 +111,21 @@ class _Editor:
         return replace(self.graph, nodes=tuple(nodes), constants=self.constants)
 
 
-def _each_node(visit: Callable[[_Editor, Node], None]) -> Callable[[Graph], Graph]:
-    """A pass that looks at the nodes in order and edits around each."""
+def _each(*ops: str) -> Callable[[Callable[[_Editor, Node], None]], Callable[[Graph], Graph]]:
+    """Makes a pass of a function: it looks at the nodes with some operators, in order, and edits around each."""
 
-    def run(graph: Graph) -> Graph:
-        editor = _Editor(graph)
-        for node in graph.nodes:
-            if node.outputs[0] not in editor.gone:
-                visit(editor, editor.makers[node.outputs[0]])
-        return editor.done()
+    def as_pass(visit: Callable[[_Editor, Node], None]) -> Callable[[Graph], Graph]:
+        def run(graph: Graph) -> Graph:
+            editor = _Editor(graph)
+            for node in graph.nodes:
+                name = node.outputs[0]
+                if name not in editor.gone and editor.makers[name].op in ops:
+                    visit(editor, editor.makers[name])
+            return editor.done()
 
-    return run
+        return run
+
+    return as_pass
 
 
 def _drop_identities(graph: Graph) -> Graph:
@@ -141,60 +153,47 @@ def _check_evaluation(node: Node, constants: Mapping[str, Array]) -> None:
     check_evaluation(node, constants.get(ratio), constants.get(mode))
 
 
-def _activation_of(editor: _Editor, node: Node) -> Activation | None:
-    """What an ONNX operator is as an activation, if it is one with constant parameters."""
-    match node.op:
-        case "Relu":
-            return "relu", ()
-        case "LeakyRelu":
-            return "leaky_relu", (node.get("alpha", 0.01),)
-        case "Tanh" | "Sigmoid":
-            return node.op.lower(), ()
-        case "HardSigmoid":
-            return "hard_sigmoid", (node.get("alpha", 0.2), node.get("beta", 0.5))
-        case "HardSwish":
-            return "hard_swish", ()
-        case "Gelu" if node.get("approximate", "none") == "none":
-            return "gelu", ()
-        case "Clip":
-            bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
-            for place, name in enumerate(node.inputs[1:]):
-                value = editor.scalar(name) if name else bounds[place]
-                if value is None or (name and editor.constants[name].dtype == np.float64):
-                    return None
-                bounds[place] = value
-            return "clip", tuple(bounds)
-    return None
+@_each("Clip", "Gelu", "Relu", *ACTIVATIONS)
+def _name_activations(editor: _Editor, node: Node) -> None:
+    """Activations with constant parameters become Act."""
+    if node.op == "Clip":
+        parameters = [node.get("min", -np.inf), node.get("max", np.inf)]
+        for place, name in enumerate(node.inputs[1:]):
+            value = editor.scalar(name) if name else parameters[place]
+            if value is None or (name and editor.constants[name].dtype == np.float64):
+                return
+            parameters[place] = value
+        activation: Activation = ("clip", tuple(parameters))
+    elif node.op == "Gelu" and node.get("approximate", "none") != "none":
+        return
+    else:
+        activation = ACTIVATIONS[node.op](node) if node.op in ACTIVATIONS else (node.op.lower(), ())
+    editor.put(Node("Act", node.name, node.inputs[:1], node.outputs, {"activation": activation}), [node])
 
 
-@_each_node
-def _normal_forms(editor: _Editor, node: Node) -> None:
-    """Gemm and MatMul with constant weights become Linear, activations become Act, a lone BatchNorm Affine."""
-    if activation := _activation_of(editor, node):
-        editor.put(Node("Act", node.name, node.inputs[:1], node.outputs, {"activation": activation}), [node])
-    elif node.op in ("MatMul", "Gemm"):
-        weight = editor.constant(node.inputs[1])
-        if weight is None or weight.ndim != 2 or weight.dtype != np.float32 or node.get("transA", 0):
-            return
-        if node.get("alpha", 1.0) != 1 or node.get("beta", 1.0) != 1:
-            return
-        notes = {"rows": 1} if node.op == "Gemm" else {}
-        weight = weight.T if node.get("transB", 0) else weight
-        bias = editor.constant(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(weight.shape[1], np.float32)
-        if bias is None or bias.shape not in ((weight.shape[1],), (1, weight.shape[1])):
-            return
-        names = (
-            editor.add_constant(f"{node.outputs[0]}.weight", weight),
-            editor.add_constant(f"{node.outputs[0]}.bias", bias.reshape(-1)),
-        )
-        editor.put(Node("Linear", node.name, (node.inputs[0], *names), node.outputs, notes), [node])
+@_each("MatMul", "Gemm")
+def _name_linear(editor: _Editor, node: Node) -> None:
+    """Gemm and MatMul with constant weights become Linear."""
+    weight = editor.constant(node.inputs[1])
+    if weight is None or weight.ndim != 2 or weight.dtype != np.float32 or node.get("transA", 0):
+        return
+    if node.get("alpha", 1.0) != 1 or node.get("beta", 1.0) != 1:
+        return
+    weight = weight.T if node.get("transB", 0) else weight
+    bias = editor.constant(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(weight.shape[1], np.float32)
+    if bias is None or bias.shape not in ((weight.shape[1],), (1, weight.shape[1])):
+        return
+    names = (
+        editor.add_constant(f"{node.outputs[0]}.weight", weight),
+        editor.add_constant(f"{node.outputs[0]}.bias", bias.reshape(-1)),
+    )
+    notes = {"rows": 1} if node.op == "Gemm" else {}
+    editor.put(Node("Linear", node.name, (node.inputs[0], *names), node.outputs, notes), [node])
 
 
-@_each_node
+@_each("Mul")
 def _find_silu(editor: _Editor, node: Node) -> None:
     """X · sigmoid(x), and x · hard_sigmoid(x) with ONNX's own slope of HardSwish."""
-    if node.op != "Mul":
-        return
     for x, gate in (node.inputs, node.inputs[::-1]):
         maker = editor.maker(gate, "Act")
         if maker is None or maker.inputs[0] != x:
@@ -207,11 +206,9 @@ def _find_silu(editor: _Editor, node: Node) -> None:
             return
 
 
-@_each_node
+@_each("Mul")
 def _find_gelu(editor: _Editor, node: Node) -> None:
     """0.5 · (x · (1 + erf(x / √2))), as the TorchScript exporter spells it."""
-    if node.op != "Mul":
-        return
     for product, half in (node.inputs, node.inputs[::-1]):
         mul = editor.maker(product, "Mul") if editor.scalar(half) == 0.5 else None
         for x, plus_one in (mul.inputs, mul.inputs[::-1]) if mul else ():
@@ -228,10 +225,10 @@ def _find_gelu(editor: _Editor, node: Node) -> None:
                 return
 
 
-@_each_node
+@_each("Conv")
 def _merge_padding(editor: _Editor, node: Node) -> None:
     """A Pad with zeros before a convolution is part of it."""
-    pad = editor.maker(node.inputs[0], "Pad") if node.op == "Conv" else None
+    pad = editor.maker(node.inputs[0], "Pad")
     if pad is None or pad.get("mode", "constant") != "constant" or len(pad.inputs) > 3:
         return
     amounts = pad.get("pads", None) if len(pad.inputs) < 2 else editor.constant(pad.inputs[1])
@@ -247,11 +244,9 @@ def _merge_padding(editor: _Editor, node: Node) -> None:
     editor.put(replace(merged, inputs=(pad.inputs[0], *node.inputs[1:])), [pad, node])
 
 
-@_each_node
+@_each("BatchNormalization")
 def _fold_batch_norm(editor: _Editor, node: Node) -> None:
     """Into the convolution before it (Jacob et al. 2017, section 3.2), else into a product and a sum."""
-    if node.op != "BatchNormalization":
-        return
     parameters = [editor.constant(name) for name in node.inputs[1:]]
     if any(value is None for value in parameters):
         return
@@ -274,11 +269,9 @@ def _fold_batch_norm(editor: _Editor, node: Node) -> None:
     editor.put(replace(conv, inputs=inputs, outputs=node.outputs), [conv, node])
 
 
-@_each_node
+@_each("Add")
 def _fuse_bias(editor: _Editor, node: Node) -> None:
     """A constant vector that is added after Linear is its bias."""
-    if node.op != "Add":
-        return
     for result, added in (node.inputs, node.inputs[::-1]):
         linear, vector = editor.maker(result, "Linear"), editor.constant(added)
         if linear and vector is not None and vector.shape == editor.constants[linear.inputs[2]].shape:
@@ -287,23 +280,21 @@ def _fuse_bias(editor: _Editor, node: Node) -> None:
             return
 
 
-@_each_node
+@_each("Act")
 def _fuse_activations(editor: _Editor, node: Node) -> None:
-    if node.op != "Act":
-        return
     maker = editor.maker(node.inputs[0], "Conv", "Linear", "Affine")
     if maker and "activation" not in maker.attributes:
         fused = maker.with_attributes(activation=node.attributes["activation"])
         editor.put(replace(fused, outputs=node.outputs), [maker, node])
 
 
-@_each_node
+@_each("Add")
 def _fuse_residuals(editor: _Editor, node: Node) -> None:
     """The addition of a shortcut joins the convolution whose result comes last, where the shortcut is ready.
 
     Sizes aren't known here: ``shapes.sized`` takes out again what has to be broadcast.
     """
-    if node.op != "Add" or any(name in editor.constants for name in node.inputs) or len(set(node.inputs)) < 2:
+    if any(name in editor.constants for name in node.inputs) or len(set(node.inputs)) < 2:
         return
     first, last = sorted(node.inputs, key=lambda name: editor.order.get(name, -1))
     conv = editor.maker(last, "Conv")
@@ -317,11 +308,9 @@ def _fuse_residuals(editor: _Editor, node: Node) -> None:
         editor.put(replace(fused, inputs=(*conv.inputs[:2], bias, first), outputs=node.outputs), [conv, node])
 
 
-@_each_node
+@_each("Conv")
 def _fuse_input_affine(editor: _Editor, node: Node) -> None:
     """BatchNorm and ReLU before a 1×1 convolution (DenseNet) work on the block that it is about to read."""
-    if node.op != "Conv" or "pre" in node.attributes:
-        return
     weight = editor.constant(node.inputs[1])
     affine = editor.maker(node.inputs[0], "Affine")
     if affine is None or weight is None or weight.shape[2:] != (1, 1) or any(node.get("pads", ())):
