@@ -19,22 +19,19 @@ SMALL_HW = 32, 32  # such an image, where none is named
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """A published top-1 accuracy.
-
-    Attributes:
-        top1_percent: of the validation set, or of the test set where there is one.
-        kind: whose weights: ``"torchvision"``'s, which anybody can load, the ``"paper"``'s, or what its ``"authors"``
-            published beside it.
-        weights: their name; for a paper, how it measured.
-        data: what was classified.
-        source: where the figure stands.
-    """
+    """A published top-1 accuracy."""
 
     top1_percent: float
+    """Of the validation set, or of the test set where there is one."""
     kind: Literal["torchvision", "paper", "authors"]
+    """Whose weights: ``"torchvision"``'s, which anybody can load, the ``"paper"``'s, or what its ``"authors"``
+    published beside it."""
     weights: str
+    """Their name; for a paper, how it measured."""
     data: str
+    """What was classified."""
     source: str
+    """Where the figure stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +48,28 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """One network by name.
-
-    Attributes:
-        name: as the command line takes it.
-        title: as people write it.
-        paper: of its family.
-        depth: weighted layers on the longest way from image to logits.
-        parameters: trained ones, with the paper's classes and channels; as published.
-        input_CHW: what it was designed for.
-        classes: what it was designed for.
-        builder: ``module:function`` in this room, and its keywords.
-        accuracy: published figures, the ones for public weights first.
-        note: what sets this variant apart.
-    """
+    """One network by name."""
 
     name: str
+    """As the command line takes it."""
     title: str
+    """As people write it."""
     paper: Paper
     depth: int
+    """Weighted layers on the longest way from image to logits."""
     parameters: int
+    """Trained ones, with the paper's classes and channels; as published."""
     input_CHW: tuple[int, int, int] = (3, 224, 224)
+    """What it was designed for."""
     classes: int = 1000
+    """What it was designed for."""
     builder: str
+    """``module:function`` in this room, and its keywords."""
     keywords: Mapping[str, Any] = field(default_factory=dict)
     accuracy: tuple[Accuracy, ...] = ()
+    """Published figures, the ones for public weights first."""
     note: str = ""
+    """What sets this variant apart."""
 
     @property
     def in_torchvision(self) -> bool:

@@ -43,25 +43,21 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backbone:
-    """A pretrained network, ready to give features or to be trained on.
-
-    Attributes:
-        name: as it was asked for.
-        module: normalised images [N, 3, S, S] to features [N, D].
-        stages: input to output; together they own every parameter of ``module.body``.
-        widths: features from each tap, early to late; they add up to D.
-        preprocess: what the weights expect.
-        source: of the weights, with their licence.
-        weights_hash: names the weights in caches.
-    """
+    """A pretrained network, ready to give features or to be trained on."""
 
     name: str
     module: FeatureNet
+    """Normalised images [N, 3, S, S] to features [N, D]."""
     stages: tuple[Stage, ...]
+    """Input to output; together they own every parameter of ``module.body``."""
     widths: tuple[int, ...]
+    """Features from each tap, early to late; they add up to D."""
     preprocess: Preprocess
+    """What the weights expect."""
     source: Source
+    """Of the weights, with their licence."""
     weights_hash: str
+    """Names the weights in caches."""
 
 
 def load_backbone(

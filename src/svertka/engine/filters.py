@@ -30,17 +30,14 @@ _TILE, _TILE_ROWS = 256, 128
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Filter:
-    """A named kernel.
-
-    Attributes:
-        name: as the command line knows it.
-        kernel: [K, L], float64.
-        shows: what it brings out, in a few words.
-    """
+    """A named kernel."""
 
     name: str
+    """As the command line knows it."""
     kernel: Array
+    """[K, L], float64."""
     shows: str
+    """What it brings out, in a few words."""
 
 
 # --- the bank -----------------------------------------------------------------------------------------------------
@@ -288,23 +285,19 @@ def _is_fast(length: int) -> bool:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arithmetic:
-    """How one output pixel comes about.
-
-    Attributes:
-        rows: of the input that the window covers, from, to (exclusive); negative in the padding.
-        columns: the same across.
-        window: [K, L] pixels, padding included.
-        kernel: [K, L] as laid on the window.
-        products: window × kernel.
-        total: their sum.
-    """
+    """How one output pixel comes about."""
 
     rows: Pair
+    """Of the input that the window covers, from, to (exclusive); negative in the padding."""
     columns: Pair
     window: Array
+    """[K, L] pixels, padding included."""
     kernel: Array
+    """[K, L] as laid on the window."""
     products: Array
+    """Window × kernel."""
     total: float
+    """Their sum."""
 
 
 def explain(

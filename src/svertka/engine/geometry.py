@@ -59,19 +59,16 @@ def pair(value: int | Sequence[int], name: str, at_least: int) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A kernel's size and its steps over a plane.
-
-    Attributes:
-        kernel: rows and columns (K, L).
-        stride: pixels from one output to the next.
-        dilation: pixels from one kernel element to the next.
-        pads: rows added above and below, columns added left and right.
-    """
+    """A kernel's size and its steps over a plane."""
 
     kernel: Pair
+    """Rows and columns (K, L)."""
     stride: Pair = (1, 1)
+    """Pixels from one output to the next."""
     dilation: Pair = (1, 1)
+    """Pixels from one kernel element to the next."""
     pads: tuple[Pair, Pair] = NO_PADS
+    """Rows added above and below, columns added left and right."""
 
     @classmethod
     def of(

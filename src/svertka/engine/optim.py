@@ -40,18 +40,15 @@ class SGD:
     """Stochastic gradient descent with momentum, plain or Nesterov's.
 
     Source: Sutskever, Martens, Dahl, Hinton, ICML 2013; in torch's form, where the rate multiplies the velocity.
-
-    Attributes:
-        rate: learning rate.
-        momentum: share of the velocity that a step keeps.
-        nesterov: look ahead by one step of momentum.
-        weight_decay: added to the gradient, times the parameter.
     """
 
     rate: float
     momentum: float = 0.0
+    """Share of the velocity that a step keeps."""
     nesterov: bool = False
+    """Look ahead by one step of momentum."""
     weight_decay: float = 0.0
+    """Added to the gradient, times the parameter."""
 
     def __post_init__(self) -> None:
         _check(self.rate, self.weight_decay, momentum=self.momentum)
@@ -83,20 +80,17 @@ class Adam:
     """Adam.
 
     Source: Kingma, Ba, ICLR 2015, algorithm 1.
-
-    Attributes:
-        rate: learning rate.
-        beta1: share of the mean that a step keeps.
-        beta2: share of the mean square that a step keeps.
-        epsilon: added to the root of the mean square.
-        weight_decay: added to the gradient, times the parameter.
     """
 
     rate: float = 1e-3
     beta1: float = 0.9
+    """Share of the mean that a step keeps."""
     beta2: float = 0.999
+    """Share of the mean square that a step keeps."""
     epsilon: float = 1e-8
+    """Added to the root of the mean square."""
     weight_decay: float = 0.0
+    """Added to the gradient, times the parameter."""
 
     def __post_init__(self) -> None:
         _check(self.rate, self.weight_decay, beta1=self.beta1, beta2=self.beta2)

@@ -42,27 +42,23 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train.
-
-    Attributes:
-        epochs: at most.
-        batch: images a step; a last incomplete batch counts too.
-        optimiser: SGD or Adam.
-        schedule: of the learning rate over all steps.
-        objective: cross-entropy if not given.
-        augment: changes the images of each batch.
-        patience: epochs without a lower validation loss after which to stop; 0 never stops.
-        seed: of order, dropout and augmentation.
-    """
+    """How to train."""
 
     epochs: int
+    """At most."""
     batch: int = 64
+    """Images a step; a last incomplete batch counts too."""
     optimiser: Optimiser = field(default_factory=Adam)
     schedule: Schedule = constant
+    """Of the learning rate over all steps."""
     objective: Objective = cross_entropy
+    """Cross-entropy if not given."""
     augment: Augment | None = None
+    """Changes the images of each batch."""
     patience: int = 0
+    """Epochs without a lower validation loss after which to stop; 0 never stops."""
     seed: int = 0
+    """Of order, dropout and augmentation."""
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch", 1), ("patience", 0), ("seed", 0)):

@@ -26,31 +26,25 @@ BATCH = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DegradationEpoch:
-    """One epoch of one network.
-
-    Attributes:
-        network: ``"plain-56"`` and the like.
-        kind: ``"plain"`` or ``"residual"``.
-        depth: layers with weights.
-        epoch: from 1.
-        seconds: of training.
-        train_loss: mean over the epoch, while the network was learning.
-        train_wrong: training images it got wrong, likewise.
-        train_n: training images.
-        held_out_wrong: images it never learns from and gets wrong at the epoch's end.
-        held_out_n: such images.
-    """
+    """One epoch of one network."""
 
     network: str
+    """``"plain-56"`` and the like."""
     kind: str
     depth: int
     epoch: int
+    """From 1."""
     seconds: float
+    """Of training."""
     train_loss: float
+    """Mean over the epoch, while the network was learning."""
     train_wrong: int
+    """Training images it got wrong, likewise."""
     train_n: int
     held_out_wrong: int
+    """Images it never learns from and gets wrong at the epoch's end."""
     held_out_n: int
+    """Such images."""
 
     @property
     def train_error(self) -> Estimate:

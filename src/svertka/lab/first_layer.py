@@ -27,50 +27,43 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class FirstLayer:
-    """A network's first convolution.
-
-    Attributes:
-        network: its name, to stand in a sentence.
-        layer: name of the convolution.
-        kernels_OCKL: with BatchNorm folded in, where it follows.
-        biases_O: likewise.
-        preprocess: from files to the network's pixels.
-        see: these pixels [S, S, 3] to the convolution's input [C, S, S], without padding.
-    """
+    """A network's first convolution."""
 
     network: str
+    """Its name, to stand in a sentence."""
     layer: str
     kernels_OCKL: F32
+    """With BatchNorm folded in, where it follows."""
     biases_O: F32
+    """Likewise."""
     preprocess: Preprocess
+    """From files to the network's pixels."""
     see: Callable[[Pixels], F32]
+    """These pixels [S, S, 3] to the convolution's input [C, S, S], without padding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterPatch:
-    """A place in an image, and how strongly one filter answers to it.
-
-    Attributes:
-        filter: from 1.
-        rank: 1 for the strongest answer.
-        answer: of the convolution with its BatchNorm, before the activation.
-        deviations: the same in standard deviations from the filter's mean answer over all patches.
-        image: number in the order of the images, from 1.
-        row: of the patch's upper edge, in the network's pixels.
-        column: of its left edge.
-        colour_share: of the filter: how much of its squared norm tells colours apart (the rest is equal in all).
-        even_share: how much is the same all over the patch: it answers to light or colour itself, not to a change.
-    """
+    """A place in an image, and how strongly one filter answers to it."""
 
     filter: int
+    """From 1."""
     rank: int
+    """1 for the strongest answer."""
     answer: float
+    """Of the convolution with its BatchNorm, before the activation."""
     deviations: float
+    """The same in standard deviations from the filter's mean answer over all patches."""
     image: int
+    """Number in the order of the images, from 1."""
     row: int
+    """Of the patch's upper edge, in the network's pixels."""
     column: int
+    """Of its left edge."""
     colour_share: float
+    """Of the filter: how much of its squared norm tells colours apart (the rest is equal in all)."""
     even_share: float
+    """How much is the same all over the patch: it answers to light or colour itself, not to a change."""
 
 
 # --- where filters come from -------------------------------------------------------------------------------------

@@ -50,29 +50,22 @@ KINDS = ("plain", "residual")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerGradient:
-    """Norms of the gradient of the mean loss of one batch, at one layer of one network.
-
-    Attributes:
-        setting: name of one.
-        kind: ``"plain"`` or ``"residual"``.
-        depth: layers with weights in the network.
-        steps: of training that went before.
-        loss: of the batch.
-        layer: from 1 at the input to ``depth``.
-        name: of the layer's module.
-        at_output: norm of the gradient with respect to the layer's output.
-        at_weights: norm of the gradient with respect to its weights.
-    """
+    """Norms of the gradient of the mean loss of one batch, at one layer of one network."""
 
     setting: str
     kind: str
     depth: int
+    """Layers with weights in the network."""
     steps: int
+    """Of training that went before."""
     loss: float
     layer: int
+    """From 1 at the input to ``depth``."""
     name: str
     at_output: float
+    """Norm of the gradient with respect to the layer's output."""
     at_weights: float
+    """Norm of the gradient with respect to its weights."""
 
 
 def parse_depths(text: str) -> tuple[int, ...]:

@@ -37,29 +37,22 @@ it is 0.86 and 0.82. Between the papers of VGG and ResNet it is a factor of ten 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lap:
-    """One epoch of one network.
-
-    Attributes:
-        network: by name.
-        parameters: trained ones, as built here.
-        epoch: from 1.
-        epoch_s: seconds of training in this epoch.
-        elapsed_s: seconds of training until its end; judging isn't counted.
-        train_loss: mean over the epoch.
-        right: held-out images it gets right at the epoch's end.
-        held_out_n: held-out images.
-        peak_memory_mb: of the network's process so far (Python, torch and the images included).
-    """
+    """One epoch of one network."""
 
     network: str
     parameters: int
     epoch: int
     epoch_s: float
+    """Seconds of training in this epoch."""
     elapsed_s: float
+    """Seconds of training until its end; judging isn't counted."""
     train_loss: float
+    """Mean over the epoch."""
     right: int
+    """Held-out images it gets right at the epoch's end."""
     held_out_n: int
     peak_memory_mb: float
+    """Of the network's process so far (Python, torch and the images included)."""
 
     @property
     def accuracy(self) -> Estimate:
@@ -198,23 +191,18 @@ def _lap(name: str, parameters: int, epoch: Epoch, elapsed_s: float) -> Lap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One network's race.
-
-    Attributes:
-        network: by name.
-        parameters: trained ones.
-        epoch_s: median over its epochs.
-        accuracy: at the end.
-        to_target_s: training time until the end of the first epoch with that accuracy; None if it was never reached.
-        peak_memory_mb: of its process.
-    """
+    """One network's race."""
 
     network: str
     parameters: int
     epoch_s: float
+    """Median over its epochs."""
     accuracy: Estimate
+    """At the end."""
     to_target_s: float | None
+    """Training time until the end of the first epoch with that accuracy; None if it was never reached."""
     peak_memory_mb: float
+    """Of its process."""
 
 
 def common_target(laps: Sequence[Lap]) -> float:

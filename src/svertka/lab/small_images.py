@@ -24,23 +24,19 @@ _CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Images:
-    """Square images to learn from, and others that judge.
-
-    Attributes:
-        name: what they are, to stand in a sentence.
-        class_names: by label.
-        train: uint8 [N, S, S, C].
-        train_labels: int64 [N].
-        held_out: uint8 [M, S, S, C]; nothing is learnt from them.
-        held_out_labels: int64 [M].
-    """
+    """Square images to learn from, and others that judge."""
 
     name: str
+    """What they are, to stand in a sentence."""
     class_names: tuple[str, ...]
     train: NDArray[np.uint8]
+    """Uint8 [N, S, S, C]."""
     train_labels: NDArray[np.int64]
+    """Int64 [N]."""
     held_out: NDArray[np.uint8]
+    """Uint8 [M, S, S, C]; nothing is learnt from them."""
     held_out_labels: NDArray[np.int64]
+    """Int64 [M]."""
 
     @property
     def side_px(self) -> int:

@@ -27,21 +27,17 @@ sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=1e-4)  # He et
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSettings:
-    """How a network is trained: the rate rises over the first tenth of all steps, then falls to zero as a cosine.
-
-    Attributes:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        optimiser: makes one from parameters; its rate is the highest.
-        shift_px: training images are moved by up to this much each way (0: not at all).
-        seed: of order and shifts.
-    """
+    """How a network is trained: the rate rises over the first tenth of all steps, then falls to zero as a cosine."""
 
     epochs: int
+    """Passes over the training images."""
     batch_size: int = 64
     optimiser: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] = adam
+    """Makes one from parameters; its rate is the highest."""
     shift_px: int = 0
+    """Training images are moved by up to this much each way (0: not at all)."""
     seed: int = 0
+    """Of order and shifts."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -50,25 +46,22 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        epoch: from 1.
-        seconds: of training alone, without judging.
-        train_loss: mean over the epoch, while the network was learning.
-        train_wrong: training images it got wrong, likewise.
-        train_n: images behind these two.
-        held_out_wrong: images it never learns from and gets wrong at the epoch's end.
-        held_out_n: such images.
-    """
+    """What one epoch came to."""
 
     epoch: int
+    """From 1."""
     seconds: float
+    """Of training alone, without judging."""
     train_loss: float
+    """Mean over the epoch, while the network was learning."""
     train_wrong: int
+    """Training images it got wrong, likewise."""
     train_n: int
+    """Images behind these two."""
     held_out_wrong: int
+    """Images it never learns from and gets wrong at the epoch's end."""
     held_out_n: int
+    """Such images."""
 
 
 def cifar_net(kind: str, depth: int, images: Images, seed: int, *, batch_norm: bool = True) -> ResNet:

@@ -17,35 +17,23 @@ _MIN_RUNS, _SECONDS = 5, 2.0  # of timing one network
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What one image takes here.
-
-    Attributes:
-        latency_ms: median of a forward pass of one image.
-        memory_mib: what the process grew by at most, weights included; 0 where the system doesn't tell.
-        threads: for compute.
-    """
+    """What one image takes here."""
 
     latency_ms: float
+    """Median of a forward pass of one image."""
     memory_mib: float
+    """What the process grew by at most, weights included; 0 where the system doesn't tell."""
     threads: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparedNetwork:
-    """One network of a comparison.
-
-    Attributes:
-        architecture: its facts.
-        input_CHW: of one image.
-        small_images: whether it has the stem for small images.
-        parameters: trained ones.
-        multiply_adds: for one image.
-        measured: time and memory here.
-    """
+    """One network of a comparison."""
 
     architecture: Architecture
     input_CHW: tuple[int, int, int]
     small_images: bool = False
+    """Whether it has the stem for small images."""
     parameters: int
     multiply_adds: int
     measured: Measured | None = None
