@@ -7,7 +7,7 @@ saved with a checkpoint. Parameters change in place.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,62 +21,82 @@ Schedule = Callable[[float], float]
 """The factor of the learning rate once this share of all steps (0 to 1) is done."""
 
 
-class Optimiser(Protocol):
-    """Anything that can begin and then step."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimiser:
+    """What SGD and Adam share: they begin, and then step.
 
-    @property
-    def rate(self) -> float:
-        """The learning rate, before a schedule."""
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    rate: float
+    """Learning rate, before a schedule."""
+    weight_decay: float = 0.0
+    """Added to the gradient, times the parameter."""
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "weight_decay"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} is {value}; expected a finite number of at least 0.")
+        for name in ("momentum", "beta1", "beta2"):
+            if hasattr(self, name) and not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0 and below 1.")
 
     def begin(self, parameters: Mapping[str, Parameter]) -> State:
         """The state before the first step."""
+        return {"step": np.zeros(1, np.int64)} | {
+            f"{kind}.{name}": np.zeros_like(each.value) for kind in self._gathers for name, each in parameters.items()
+        }
 
-    def step(self, parameters: Mapping[str, Parameter], state: State, factor: float) -> None:
+    def step(self, parameters: Mapping[str, Parameter], state: State, factor: float = 1.0) -> None:
         """Changes parameters and state by the gradients; ``factor`` is the schedule's."""
+        state["step"] += 1
+        for name, parameter in parameters.items():
+            gradient = parameter.gradient
+            if self.weight_decay:
+                gradient = gradient + self.weight_decay * parameter.value
+            gathered = [state[f"{kind}.{name}"] for kind in self._gathers]
+            parameter.value -= self._change(gradient, self.rate * factor, int(state["step"][0]), *gathered)
+
+    _gathers: ClassVar[tuple[str, ...]]
+    """What is gathered of each parameter."""
+
+    def _change(self, gradient: Array, rate: float, count: int, *gathered: Array) -> Array:
+        """What to take off a parameter in step number ``count``; changes what is gathered."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SGD:
+class SGD(Optimiser):
     """Stochastic gradient descent with momentum, plain or Nesterov's.
 
     Source: Sutskever, Martens, Dahl, Hinton, ICML 2013; in torch's form, where the rate multiplies the velocity.
     """
 
-    rate: float
     momentum: float = 0.0
     """Share of the velocity that a step keeps."""
     nesterov: bool = False
     """Look ahead by one step of momentum."""
-    weight_decay: float = 0.0
-    """Added to the gradient, times the parameter."""
+
+    _gathers = ("velocity",)
 
     def __post_init__(self) -> None:
-        _check(self.rate, self.weight_decay, momentum=self.momentum)
+        Optimiser.__post_init__(self)
         if self.nesterov and not self.momentum:
             raise ConfigError(f"nesterov needs momentum above 0, received {self.momentum}.")
 
-    def begin(self, parameters: Mapping[str, Parameter]) -> State:
-        """See ``Optimiser``."""
-        return _zeros(parameters, "velocity")
-
-    def step(self, parameters: Mapping[str, Parameter], state: State, factor: float = 1.0) -> None:
-        """See ``Optimiser``."""
-        state["step"] += 1
-        rate = self.rate * factor
-        for name, parameter in parameters.items():
-            gradient = parameter.gradient
-            if self.weight_decay:
-                gradient = gradient + self.weight_decay * parameter.value
-            if self.momentum:
-                velocity = state[f"velocity.{name}"]
-                velocity *= self.momentum
-                velocity += gradient
-                gradient = gradient + self.momentum * velocity if self.nesterov else velocity
-            parameter.value -= rate * gradient
+    def _change(self, gradient: Array, rate: float, count: int, *gathered: Array) -> Array:
+        if self.momentum:
+            (velocity,) = gathered
+            velocity *= self.momentum
+            velocity += gradient
+            gradient = gradient + self.momentum * velocity if self.nesterov else velocity
+        return rate * gradient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adam:
+class Adam(Optimiser):
     """Adam.
 
     Source: Kingma, Ba, ICLR 2015, algorithm 1.
@@ -89,31 +109,18 @@ class Adam:
     """Share of the mean square that a step keeps."""
     epsilon: float = 1e-8
     """Added to the root of the mean square."""
-    weight_decay: float = 0.0
-    """Added to the gradient, times the parameter."""
 
-    def __post_init__(self) -> None:
-        _check(self.rate, self.weight_decay, beta1=self.beta1, beta2=self.beta2)
+    _gathers = ("mean", "square")
 
-    def begin(self, parameters: Mapping[str, Parameter]) -> State:
-        """See ``Optimiser``."""
-        return _zeros(parameters, "mean", "square")
-
-    def step(self, parameters: Mapping[str, Parameter], state: State, factor: float = 1.0) -> None:
-        """See ``Optimiser``."""
-        state["step"] += 1
-        count = int(state["step"][0])
-        step_size = self.rate * factor / (1 - self.beta1**count)
-        root_scale = 1 / math.sqrt(1 - self.beta2**count)
-        for name, parameter in parameters.items():
-            gradient, mean, square = parameter.gradient, state[f"mean.{name}"], state[f"square.{name}"]
-            if self.weight_decay:
-                gradient = gradient + self.weight_decay * parameter.value
-            mean *= self.beta1
-            mean += (1 - self.beta1) * gradient
-            square *= self.beta2
-            square += (1 - self.beta2) * gradient * gradient
-            parameter.value -= step_size * mean / (np.sqrt(square) * root_scale + self.epsilon)
+    def _change(self, gradient: Array, rate: float, count: int, *gathered: Array) -> Array:
+        mean, square = gathered
+        mean *= self.beta1
+        mean += (1 - self.beta1) * gradient
+        square *= self.beta2
+        square += (1 - self.beta2) * gradient * gradient
+        step_size, root_scale = rate / (1 - self.beta1**count), 1 / math.sqrt(1 - self.beta2**count)
+        change: Array = step_size * mean / (np.sqrt(square) * root_scale + self.epsilon)
+        return change
 
 
 def constant(done: float) -> float:
@@ -134,17 +141,3 @@ class Cosine:
             return max(done, 0.01 * self.warm_up) / self.warm_up
         after = (done - self.warm_up) / (1 - self.warm_up)
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, after)))
-
-
-def _zeros(parameters: Mapping[str, Parameter], *kinds: str) -> State:
-    state = {f"{kind}.{name}": np.zeros_like(p.value) for kind in kinds for name, p in parameters.items()}
-    return state | {"step": np.zeros(1, np.int64)}
-
-
-def _check(rate: float, weight_decay: float, **shares: float) -> None:
-    for name, value in (("rate", rate), ("weight_decay", weight_decay)):
-        if not (math.isfinite(value) and value >= 0):
-            raise ConfigError(f"{name} is {value}; expected a finite number of at least 0.")
-    for name, value in shares.items():
-        if not 0 <= value < 1:
-            raise ConfigError(f"{name} is {value}; expected at least 0 and below 1.")

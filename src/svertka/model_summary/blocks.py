@@ -157,7 +157,7 @@ def _text(step: "LayerCall") -> str:
 
 def _fold(nodes: list[LayerBox]) -> Sketch:
     """Shows a block once where equal ones stand in a row."""
-    runs = list(_runs(nodes))
+    runs = list(runs_of_blocks(nodes))
     shown: dict[int, int] = {-1: -1}
     kept: list[LayerBox] = []
     repeats: dict[str, int] = {}
@@ -192,7 +192,7 @@ def _fold(nodes: list[LayerBox]) -> Sketch:
     return Sketch(kept, repeats, dense)
 
 
-def _runs(nodes: Sequence[LayerBox]) -> Iterator[list[int]]:
+def runs_of_blocks(nodes: Sequence[LayerBox]) -> Iterator[list[int]]:
     """Numbers of neighbours in the same block; a box of no block stands alone."""
     run: list[int] = []
     for number, node in enumerate(nodes):

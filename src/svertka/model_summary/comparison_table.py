@@ -5,8 +5,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from svertka.architectures.registry import RETRAINED, SMALL_HW, Accuracy, Architecture, find
 from svertka.errors import ConfigError, SvertkaError
@@ -178,20 +178,11 @@ def write_comparison(entries: Sequence[ComparedNetwork], format: str) -> str:
         header[5:5] = ["ms here", "MiB here"]
     rows = [_cells(entry, timed) for entry in entries]
     text = write_table(header, rows, format, right={1, 2, 3, 4, 5, 6, 7} if timed else {1, 2, 3, 4, 5})
-    sources: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.accuracy:
-            sources.setdefault(entry.accuracy.source, []).append(entry.architecture.title)
-    unusual: dict[str, list[str]] = {}
-    for entry in entries:
-        if not entry.as_published:
-            unusual.setdefault(_input(entry), []).append(entry.architecture.title)
-    lines = [
-        f"Input of {what} ({', '.join(names)}); nobody has published accuracies for it."
-        for what, names in unusual.items()
-    ]
+    unusual = _titles((_input(entry), entry) for entry in entries if not entry.as_published)
+    lines = [f"Input of {what} ({names}); nobody has published accuracies for it." for what, names in unusual.items()]
     lines += [text, ""]
-    lines += [*(f"Source of the top-1 of {', '.join(names)}: {source}." for source, names in sources.items())]
+    sources = _titles((entry.accuracy.source, entry) for entry in entries if entry.accuracy)
+    lines += [f"Source of the top-1 of {names}: {source}." for source, names in sources.items()]
     newer = [
         f"{entry.architecture.title} {RETRAINED[entry.architecture.name]:.1f}"
         for entry in entries
@@ -200,17 +191,22 @@ def write_comparison(entries: Sequence[ComparedNetwork], format: str) -> str:
     if newer:
         lines.append(f"'train' loads newer weights of torchvision, of a longer recipe: {', '.join(newer)}.")
     if timed:
-        lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {_threads(entries)}.")
+        threads = next(entry.measured.threads for entry in entries if entry.measured)
+        lines.append(f"Time and memory: one image in float32, torch as it comes, threads: {threads}.")
     return "\n".join(lines).rstrip()
+
+
+def _titles(pairs: Iterable[tuple[str, ComparedNetwork]]) -> dict[str, str]:
+    """Titles of the networks by what they share, with commas."""
+    found: dict[str, list[str]] = {}
+    for shared, entry in pairs:
+        found.setdefault(shared, []).append(entry.architecture.title)
+    return {shared: ", ".join(titles) for shared, titles in found.items()}
 
 
 def _input(entry: ComparedNetwork) -> str:
     stem = ", stem for small images" if entry.small_images and entry.architecture.has_small_form else ""
     return f"{by_times(entry.input_CHW)}{stem}"
-
-
-def _threads(entries: Sequence[ComparedNetwork]) -> int:
-    return next(entry.measured.threads for entry in entries if entry.measured)
 
 
 def _cells(entry: ComparedNetwork, timed: bool) -> list[str]:
@@ -228,9 +224,8 @@ def _cells(entry: ComparedNetwork, timed: bool) -> list[str]:
 
 def whose(accuracy: Accuracy) -> str:
     """Whose weights, by name; of a paper's figure, how it was measured."""
-    if accuracy.kind == "torchvision":
-        return f"torchvision {accuracy.weights}"
-    return f"{accuracy.kind}'s: {accuracy.weights}" if accuracy.kind == "paper" else f"authors': {accuracy.weights}"
+    owner = {"torchvision": "torchvision", "paper": "paper's:", "authors": "authors':"}[accuracy.kind]
+    return f"{owner} {accuracy.weights}"
 
 
 def _record(entry: ComparedNetwork) -> dict[str, object]:
@@ -249,6 +244,4 @@ def _record(entry: ComparedNetwork) -> dict[str, object]:
         "source": accuracy.source if accuracy else None,
         "brought": architecture.paper.brought,
     }
-    if measured:
-        record |= {"latency_ms": measured.latency_ms, "memory_mib": measured.memory_mib, "threads": measured.threads}
-    return record
+    return record | (asdict(measured) if measured else {})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from svertka.model_summary.blocks import LayerBox, Sketch, sketch
+from svertka.model_summary.blocks import LayerBox, Sketch, runs_of_blocks, sketch
 from svertka.model_summary.summary import by_times, card
 from svertka.viz.drawing import INK, MUTED, PAPER, Box, Drawing, Path_, Shape, Words, text_width
 
@@ -90,7 +90,7 @@ def _lay_out(found: Sketch) -> tuple[list[_Place], list[_Panel], list[tuple[floa
     panels: list[_Panel] = []
     heads: list[tuple[float, str]] = []
     column, side, x, y, right = -1, None, _MARGIN + _PAD + _WIDTH / 2, _TOP, 0.0
-    for unit in _units(found.nodes):
+    for unit in runs_of_blocks(found.nodes):
         last = found.nodes[unit[-1]].output
         now = last[1:] if len(last) == 3 and last[1] > 1 else ()
         if side is None or now != side:
@@ -114,16 +114,6 @@ def _lay_out(found: Sketch) -> tuple[list[_Place], list[_Panel], list[tuple[floa
         right = max(right, edge)
         y += _GAP
     return places, panels, heads
-
-
-def _units(nodes: Sequence[LayerBox]) -> list[list[int]]:
-    units: list[list[int]] = []
-    for number, node in enumerate(nodes):
-        if units and node.block and nodes[units[-1][-1]].block == node.block:
-            units[-1].append(number)
-        else:
-            units.append([number])
-    return units
 
 
 def _lanes(nodes: Sequence[LayerBox], unit: list[int]) -> tuple[dict[int, int], dict[int, int]]:
@@ -176,12 +166,11 @@ def _box(node: LayerBox, place: _Place) -> list[Shape]:
     fill, stroke = _COLOURS[node.kind]
     lines = [" · ".join(node.before), node.text, " · ".join(node.after)]
     if node.kind == "join":
-        text = " · ".join([node.text, *node.after])
-        width = max(34.0, text_width(text, 13) + 22)
+        width = _width(node)
         left = place.x - width / 2
         return [
             Box(x=left, y=place.y, width=width, height=place.height, fill=fill, stroke=stroke, radius=13),
-            Words(x=place.x, y=place.middle + 4.5, text=text, size=13, anchor="middle", bold=True),
+            Words(x=place.x, y=place.middle + 4.5, text=_join_text(node), size=13, anchor="middle", bold=True),
         ]
     shapes: list[Shape] = [
         Box(x=place.x - _WIDTH / 2, y=place.y, width=_WIDTH, height=place.height, fill=fill, stroke=stroke)
@@ -263,7 +252,7 @@ def _beside(
     """A way round: out to the right of what it passes, down, and in from the right; or over to a lane at the side."""
     panel = panel_of.get(number)
     inside = panel is not None and maker in panel.members
-    end = (_edge(found.nodes[number], here), here.middle)
+    end = (here.x + _width(found.nodes[number]) / 2, here.middle)
     if inside and there.lane:  # from a lane at the side into a join
         points = ((there.x, there.bottom), (there.x, here.middle), end)
         return [Path_(points=points, stroke=_SHORTCUT, arrow=True)]
@@ -286,11 +275,12 @@ def _beside(
     return [Path_(points=((start_x, start_y), (x, start_y), (x, here.middle), end), stroke=_SHORTCUT, arrow=True)]
 
 
-def _edge(node: LayerBox, place: _Place) -> float:
-    """The right edge of a box."""
-    if node.kind != "join":
-        return place.x + _WIDTH / 2
-    return place.x + max(34.0, text_width(" · ".join([node.text, *node.after]), 13) + 22) / 2
+def _join_text(node: LayerBox) -> str:
+    return " · ".join([node.text, *node.after])
+
+
+def _width(node: LayerBox) -> float:
+    return max(34.0, text_width(_join_text(node), 13) + 22) if node.kind == "join" else _WIDTH
 
 
 def _shape(node: LayerBox) -> str:

@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from svertka.architectures.registry import ARCHITECTURES, find
+from svertka.architectures.registry import ARCHITECTURES, Architecture, find
 from svertka.model_summary.comparison_table import compare, write_comparison
 from svertka.model_summary.diagram import draw
 from svertka.model_summary.figures import accuracy_picture, timeline
 from svertka.model_summary.summary import by_times, card, write_card, write_table
 from svertka.viz.drawing import save
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COMPARED = ("lenet5", "alexnet", "vgg16", "vgg19", "resnet50", "resnet152", "densenet121", "mobilenet_v2",
             "efficientnet_lite0", "efficientnet_lite2", "convnext_tiny")  # fmt: skip
@@ -47,25 +51,25 @@ def _networks() -> str:
 
 
 def _card(name: str) -> str:
+    architecture, network = _without_memory(name)
+    return write_card(card(network, architecture.title, architecture.input_CHW), "md")
+
+
+def _without_memory(name: str) -> "tuple[Architecture, nn.Module]":
     import torch
 
     architecture = find(name)
     with torch.device("meta"):
-        network = architecture.build()
-    return write_card(card(network, architecture.title, architecture.input_CHW), "md")
+        return architecture, architecture.build()
 
 
 def _pictures(folder: Path) -> None:
-    import torch
-
     folder.mkdir(exist_ok=True)
     entries = compare(COMPARED)
     save(accuracy_picture(entries), folder / "accuracy.svg")
     save(timeline(entries), folder / "timeline.svg")
     for name in DRAWN:
-        architecture = find(name)
-        with torch.device("meta"):
-            network = architecture.build()
+        architecture, network = _without_memory(name)
         save(draw(network, architecture.title, architecture.input_CHW), folder / f"{name}.svg")
 
 

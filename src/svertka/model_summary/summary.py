@@ -6,7 +6,7 @@ The formats need no torch; ``card`` imports it when it looks at a network.
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -208,15 +208,14 @@ def write_table(
     Raises:
         ConfigError: there is no such format.
     """
-    writers: Mapping[str, Callable[[], list[str]]] = {
-        "table": lambda: _aligned(header, rows, right, rule_before_last),
-        "md": lambda: _markdown(header, rows, right),
-    }
-    if format not in writers:
+    if format == "md":
+        title, table = [f"### {line}" for line in heading[:1]] + ["", *heading[1:], ""], _markdown(header, rows, right)
+    elif format == "table":
+        title, table = [*heading, ""], _aligned(header, rows, right, rule_before_last)
+    else:
         known = ("table", "csv", "md", "json")
         raise ConfigError(f"format is {format!r}; expected {', '.join(known)}.{did_you_mean(format, known)}")
-    title = [f"### {heading[0]}", "", *heading[1:], ""] if format == "md" and heading else [*heading, ""]
-    return "\n".join([*(title if heading else []), *writers[format]()])
+    return "\n".join([*(title if heading else []), *table])
 
 
 def _aligned(
