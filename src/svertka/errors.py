@@ -19,7 +19,7 @@ prints it as one line and exits with code 2.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SvertkaError(Exception):
@@ -87,6 +87,11 @@ class MissingExtraError(SvertkaError, ImportError):
 def one_line(error: BaseException, most: int = 300) -> str:
     """What an error says, on one line, without a full stop at its end; its kind where it says nothing."""
     return (" ".join(str(error).split()) or type(error).__name__)[:most].removesuffix(".")
+
+
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

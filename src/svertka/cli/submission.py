@@ -26,11 +26,10 @@ from svertka.cli.progress import counted
 from svertka.data.competition import is_test_image, plain
 from svertka.data.image_table import ways_to_name
 from svertka.data.rows import as_number, read_table
-from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean
+from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean, first_of
 
 LABELS = "labels"
 _POSITIVE = {"1": "0", "true": "false", "yes": "no", "positive": "negative"}
-_NAMED = 5  # in a message; of the rest it says how many
 
 Cells = Callable[[NDArray[np.float32]], list[str]]
 
@@ -112,7 +111,8 @@ def submit(
         if result.out_of_distribution:
             unlike.append(image.name)
     if broken:
-        raise DataError(f"{_listed(broken, 'image')} cannot be read, so their rows would be missing. Replace them.")
+        count = f"{len(broken)} image{'s' if len(broken) > 1 else ''}"
+        raise DataError(f"{count}: {first_of(broken)} cannot be read, so their rows would be missing. Replace them.")
     with written_whole(Path(out)) if out else standard_output() as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(sample.header)
@@ -168,14 +168,14 @@ def find_images(sample: Sample, index: "_Index") -> list[Input]:
     if missing:
         raise DataError(
             f"{len(missing)} of {len(found)} ids of {sample.path.name} have no image among the {len(index)} that were "
-            f"named: {_listed(missing)}. Name the folder of the competition's test images."
+            f"named: {first_of(missing)}. Name the folder of the competition's test images."
         )
     several = [(name, images) for name, images in zip(sample.ids, found, strict=True) if len(images) > 1]
     if several:
         name, images = several[0]
         raise DataError(
             f"{len(several)} of {len(found)} ids of {sample.path.name} have several images; {name}: "
-            f"{_listed([image.name for image in images])}. Name the folder of the competition's test images alone."
+            f"{first_of([image.name for image in images])}. Name the folder of the competition's test images alone."
         )
     return [images[0] for images in found]
 
@@ -224,7 +224,7 @@ def choose_cells(sample: Sample, class_names: Sequence[str], wanted: str) -> tup
     wanted = next((name for name in class_names if as_number(name) == as_number(wanted)), wanted)
     if wanted not in class_names:
         raise ConfigError(
-            f"--wanted is {wanted!r}; expected {LABELS}, or one of the model's classes: {_listed(class_names)}."
+            f"--wanted is {wanted!r}; expected {LABELS}, or one of the model's classes: {first_of(class_names)}."
             f"{did_you_mean(wanted, [LABELS, *class_names])}"
         )
     place = class_names.index(wanted)
@@ -241,7 +241,7 @@ def _as_shown(sample: Sample, column: str, class_names: Sequence[str]) -> str:
     if not all(_is_probability(value) for value in held):
         raise ConfigError(
             f"{sample.path.name} has {strange[0]!r} in the column {column!r}; the model knows the classes "
-            f"{_listed(class_names)}.{did_you_mean(strange[0], class_names)} Was it trained on this competition?"
+            f"{first_of(class_names)}.{did_you_mean(strange[0], class_names)} Was it trained on this competition?"
         )
     by_name = {plain(name): name for name in class_names}
     if plain(column) in by_name:
@@ -253,7 +253,7 @@ def _as_shown(sample: Sample, column: str, class_names: Sequence[str]) -> str:
                 return by_name[yes]
     raise ConfigError(
         f"{sample.path.name} wants one probability in the column {column!r}, but not plainly of which class; the model "
-        f"knows {_listed(class_names)}. Say it with --wanted CLASS."
+        f"knows {first_of(class_names)}. Say it with --wanted CLASS."
     )
 
 
@@ -284,18 +284,11 @@ def _a_column_each(sample: Sample, class_names: Sequence[str]) -> tuple[Cells, s
     strange = [column for column in sample.asked if column not in places]
     left = [name for place, name in enumerate(class_names) if place not in places.values()]
     if strange or left:
-        parts = [f"columns that are no class of the model: {_listed(strange)}"] if strange else []
-        parts += [f"classes of the model without a column: {_listed(left)}"] if left else []
+        parts = [f"columns that are no class of the model: {first_of(strange)}"] if strange else []
+        parts += [f"classes of the model without a column: {first_of(left)}"] if left else []
         hint = did_you_mean(strange[0], left) if strange else ""
         raise ConfigError(
             f"{sample.path.name} doesn't fit the model; {'; '.join(parts)}.{hint} Was it trained on this competition?"
         )
     order = [places[column] for column in sample.asked]
     return lambda p_K: [f"{p:.7g}" for p in p_K[order].tolist()], "one column of probabilities a class"
-
-
-def _listed(names: Sequence[str], what: str = "") -> str:
-    """The first names, and how many more there are."""
-    count = f"{len(names)} {what}{'s' if len(names) > 1 else ''}: " if what else ""
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return count + ", ".join(names[:_NAMED]) + rest

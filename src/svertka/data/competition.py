@@ -19,7 +19,6 @@ class Competition:
     """What a competition's folder holds beside its images.
 
     Attributes:
-        sample: the sample submission.
         train: the table of training images; None where class folders teach.
     """
 

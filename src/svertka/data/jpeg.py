@@ -29,8 +29,6 @@ class Scans:
     """The scans of a JPEG, as far as they were counted.
 
     Attributes:
-        count: of scans.
-        components: of the frame.
         progressive: whether the coefficients come in several passes.
         unsent: of each component, the lowest bit still to come of each coefficient (0: all are there).
     """

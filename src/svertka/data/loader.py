@@ -21,10 +21,8 @@ class ImageSource:
     """Some of a catalog's images, as the network wants them.
 
     Attributes:
-        store: gives prepared pixels.
         files: absolute paths.
         hashes: pixel hashes, one a file.
-        labels: int64 [N].
         max_pixels: larger images are refused, as in the scan.
         weights: how much each image counts in learning [N], None where all count alike.
     """

@@ -48,7 +48,6 @@ class PixelStore:
     """Prepared pixels by ``ImageRecord.pixel_hash``. Threads and processes may share one folder.
 
     Attributes:
-        preprocess: how they were prepared.
         damaged: entries met so far that were not what was written.
     """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from svertka.data.competition import plain
 from svertka.data.encodings import Text, read_text
 from svertka.data.formats import READABLE_SUFFIXES
-from svertka.errors import ConfigError, DataError, did_you_mean
+from svertka.errors import ConfigError, DataError, did_you_mean, first_of
 from svertka.schema import Notice
 from svertka.util.atomic_files import read_file
 
@@ -43,7 +43,6 @@ class Table:
     """A table as it lies in a file.
 
     Attributes:
-        name: of the file.
         header: names of the columns, without spaces around them.
         rows: cells by the row's number as a spreadsheet shows it: from 1, the header and empty rows counted.
         notices: what had to be guessed.
@@ -199,7 +198,7 @@ def with_named_class(table: Table, places: Sequence[int], why: str, advice: str)
         cells = [cell_of(row, place) for place in places]
         if sorted(map(_as_bit, cells)) != [0] * (len(cells) - 1) + [1]:
             raise DataError(
-                f"row {number} of {table.name} has {_listed(cells)} in the columns {_listed(names)} {why}; expected "
+                f"row {number} of {table.name} has {first_of(cells, 8)} in the columns {first_of(names, 8)} {why}; expected "
                 "one 1 and otherwise 0, for one class an image. Images of several classes at once cannot be learnt; "
                 f"{advice}, or drop such rows."
             )
@@ -221,10 +220,6 @@ def _as_bit(cell: str) -> int:
     """0 or 1 as they are written: 1, 1.0; 2 for everything else."""
     match = re.fullmatch(r"\+?0*([01])(?:\.0*)?", cell)
     return int(match[1]) if match else 2
-
-
-def _listed(cells: Sequence[str]) -> str:
-    return ", ".join(cells[:8]) + (f" and {len(cells) - 8} more" if len(cells) > 8 else "")
 
 
 # --- numbers as labels -------------------------------------------------------------------------------------------

@@ -48,13 +48,9 @@ class ScoredPredictions:
     """What the metrics need of predictions, worked out once.
 
     Attributes:
-        labels_N: true labels.
-        predicted_N: predicted labels.
-        num_classes: K.
         calibrated: loss and confidence with the temperature.
         uncalibrated: the same without.
         ranked: labels of the classes that are ranked against the rest: all; of two only the one to be found.
-        rankings: one for each of these.
     """
 
     labels_N: NDArray[np.int64]

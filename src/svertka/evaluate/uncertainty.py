@@ -105,7 +105,6 @@ class Area:
     """An area under a curve of one class against the rest.
 
     Attributes:
-        value: the area.
         influence_N: of each image, summing to 0.
         bias: by which it is too large on average.
     """

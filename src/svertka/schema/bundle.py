@@ -36,7 +36,6 @@ class Novelty:
     """From which distance on an image is unlike the training images; see ``features.ood``.
 
     Attributes:
-        threshold: larger distances are flagged.
         quantiles: of the validation images' distances, 0 to 100 %, in equal steps.
         n: validation images behind both.
     """
@@ -59,12 +58,10 @@ class Bundle:
     """A model as it is handed over: a folder with ``model.onnx``, ``weights.safetensors`` and ``manifest.json``.
 
     Attributes:
-        directory: the folder.
         class_names: order of the probabilities.
         preprocess: how files become the graph's uint8 input.
         temperature: already inside the graph.
         parity: measured when it was written.
-        manifest: the whole parsed manifest.
         conformal: when to say "unsure"; None where there were too few validation images, and in older bundles.
         novelty: which distances are far; None where the graph gives none.
         engine: ``"onnx"`` or ``"numpy"``, whichever runs it more quickly; see ``inference.backends``.

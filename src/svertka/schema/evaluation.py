@@ -15,7 +15,6 @@ class Predictions:
 
     Attributes:
         logits_NK: before temperature and softmax, float32.
-        labels_N: true labels, int64.
         paths: one a row.
         class_names: one a column.
     """
@@ -34,10 +33,8 @@ class LabelDoubt:
     """A label that looks wrong; see ``evaluate.doubts``.
 
     Attributes:
-        path: of the image.
         label: its class as it was given.
         likely: the class that the image looks like to a classifier that has not learnt from it.
-        probability: of that class.
         own: probability of the given class.
     """
 
@@ -98,7 +95,6 @@ class Abstention:
     """How sets of possible classes did on the test images. A set of one class, the predicted one, is an answer.
 
     Attributes:
-        target: of the coverage.
         coverage: share of images whose set holds the true class.
         per_class: the same of each class.
         answered: share of images with an answer; the others are "unsure".
@@ -124,19 +120,15 @@ class Evaluation:
     """Every figure with its interval.
 
     Attributes:
-        n: images judged.
         class_names: order of the confusion matrix.
         temperature: that logits are divided by before softmax; fitted on validation, 1.0 if not fitted.
         metrics: name to estimate: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``roc_auc`` (one against the
             rest, macro mean), ``average_precision`` (the same), ``log_loss``, ``log_loss_uncalibrated``,
             ``calibration_error`` (root mean square over bins, less what luck explains),
             ``calibration_error_uncalibrated``.
-        per_class: one entry a class.
         confusion_KK: rows true, columns predicted.
         roc: one curve a class (two classes: one, for the class to be found).
-        precision_recall: likewise.
-        reliability: before and after temperature scaling.
-        reliability_uncalibrated: likewise.
+        reliability: with temperature scaling.
         baselines: the same metric names for ``"majority class"`` and, where there is one, ``"probe"``.
         notices: what limits these figures (a class without images, few images …).
         abstention: how often "unsure" would have been said, and what it is worth; None without thresholds.

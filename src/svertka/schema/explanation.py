@@ -14,8 +14,6 @@ class AttributionMap:
     """Which places of an image speak for a class.
 
     Attributes:
-        method: how it was found.
-        label: the class.
         rows: a square map over the image, row by row; above 0 where a place speaks for the class, below 0 against.
             Its unit is the logit for Grad-CAM (the map's mean is the logit) and the loss of log-odds for occlusion.
         left: occlusion: the probability of the class that is left where covering one square hurts most.
@@ -89,11 +87,8 @@ class SanityCheck:
     """Rank correlation of explanations of the network and of the same with weights shuffled; low is good.
 
     Attributes:
-        method: of explaining.
         shuffled: the head's weights, or all.
         correlation: Spearman's, mean over images.
-        standard_error: of that mean.
-        n: images.
         passed: the explanation depends on what was learnt.
     """
 
@@ -137,10 +132,8 @@ class Insight:
 
     Attributes:
         preprocess: of its images; boxes and maps refer to them.
-        examples: some test images, explained.
         patches: what channels respond to; empty where the network's features are no means of maps.
         feature_map: None with too few images.
-        sanity: of the explanations.
         shortcuts: probes that must not succeed.
     """
 

@@ -22,12 +22,9 @@ DeepMode = Literal["I;16", "I", "F", "RGB;16"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValueRange:
-    """What becomes black and what white in every image of a mode of deep samples.
+    """What of a mode's samples becomes black (``low`` and less) and what white (``high`` and more).
 
     Attributes:
-        mode: of the samples.
-        low: this and less becomes black.
-        high: this and more becomes white.
         window: it was chosen to cut samples off, so that images leave it is nothing to tell.
     """
 
@@ -55,15 +52,13 @@ class Preprocess:
     ``(pixel / 255 - mean) / std`` per channel.
 
     Attributes:
-        size_px: side of the square input.
         resize: ``"squash"`` scales both sides, ``"crop"`` scales the shorter side and cuts out the centre, ``"pad"``
             scales the longer side and fills the rest with the mean colour. Squash is the default because it cuts
             nothing off: a defect at the edge stays visible, and the network learns the changed aspect ratio.
         crop_pct: of ``"crop"``, as published with ImageNet weights: the shorter side is scaled to
             ``floor(size_px / crop_pct)`` first, as timm does it. 1.0 cuts out the largest square.
         interpolation: Pillow's filter by name, with antialiasing.
-        mean: per channel, for pixels in 0..1.
-        std: per channel, for pixels in 0..1.
+        mean: per channel, for pixels in 0..1, as ``std``.
         ranges: how samples deeper than 8 bits come to 8, at most one a mode; what has none is scaled image by image.
     """
 
@@ -111,9 +106,7 @@ class ValueSpan:
     """What the samples of an image deeper than 8 bits span.
 
     Attributes:
-        mode: of the samples.
         low: the smallest one that is a finite number.
-        high: the largest.
         declared: what the file says is black and white, None where it says nothing.
     """
 
@@ -132,8 +125,7 @@ class ImageRecord:
         label: index into ``Catalog.class_names``.
         split: the split that the user's folders or table name, if any.
         group: images of one group (patient, module, scene) must stay on one side of the split.
-        width_px: after EXIF orientation.
-        height_px: after EXIF orientation.
+        width_px: after EXIF orientation, as ``height_px``.
         mode: Pillow's mode of the stored file (``"L"``, ``"RGB"``, ``"I;16"`` …).
         pixel_hash: hex digest of the decoded RGB pixels (or the deep samples) and their size: equal hash, equal image.
         perceptual_hash: 64-bit difference hash; near duplicates differ in few bits.
@@ -174,7 +166,6 @@ class Notice:
     Attributes:
         code: stable; the sentence is ``notice.<code>.body`` of the catalogue.
         values: what fills the sentence, as plain JSON values: numbers, text, lists and dictionaries of these.
-        level: how loud it is.
     """
 
     code: str
@@ -188,10 +179,8 @@ class Catalog:
 
     Attributes:
         root: the folder that record paths are relative to (absolute path).
-        layout: how classes were found.
         class_names: sorted; a record's label indexes them.
         records: usable images, in a stable order (natural order of the path).
-        rejected: files that could not be used.
         notices: what the user should know (class missing in a split, links skipped …).
         decoded: how many files this scan had to decode (0 when nothing changed since the last one).
         ranges: that samples deeper than 8 bits are scaled by, once they are decided (see ``data.ranges``).
@@ -240,7 +229,7 @@ class Split:
         train: records that parameters are fitted to.
         val: records that choices are made on (epoch, strategy, temperature).
         test: records that are judged once.
-        seed: of the draw.
+        seed: that decided which records go where.
         origin: ``"made"`` by svertka, ``"brought"`` by the user, ``"completed"`` where a missing part was made.
         leaks: pairs that stand on two sides (only in splits that the user brought).
         conflicts: the same image under two labels.

@@ -24,20 +24,12 @@ class RunRecord:
     """All that a report shows: records only, no live objects.
 
     Attributes:
-        name: of the run folder.
         command: the exact command line.
         started: ISO 8601 with time zone.
-        config: as stored.
-        catalog: what was scanned.
-        split: who trains and judges.
         history: learning curve, empty for a probe alone.
         phases: what trained when, empty likewise.
-        decision: which strategy was kept and why.
-        evaluation: on the test images.
-        test: predictions on the test images.
         order: of files against labels; None where it cannot be measured (too few images).
         parity: of the bundle; None where it could not be written.
-        costs: time and memory a step.
         sources: weights and data with licences.
         versions: package to version, and the machine.
         notices: what the user should know, loudest first.

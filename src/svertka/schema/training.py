@@ -36,7 +36,6 @@ class PhaseRow:
         name: its code: ``"head"``, ``"partial"`` or ``"fine-tune"`` (all stages).
         epochs: of the phase, at most.
         part: a stage, or ``"head"``.
-        parameters: in it.
         learning_rate: at its peak; 0: frozen.
         batch_norm: ``"frozen"`` normalises by stored statistics, ``"batch"`` by the batch's; ``"none"`` has none.
         computed: ``"once"``: its outputs are remembered, or in ``"each step"``.
@@ -80,13 +79,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeatureScore:
-    """How well some frozen features tell the classes apart: cross-validated accuracy.
-
-    Attributes:
-        width: number of features.
-        probe: of a linear probe.
-        neighbours: of the nearest neighbours.
-    """
+    """How well some frozen features tell the classes apart: cross-validated accuracy."""
 
     width: int
     probe: Estimate
@@ -98,9 +91,7 @@ class Advice:
     """A cell of the matrix (how much data, how similar to what the network has learnt), and what follows from it.
 
     Attributes:
-        size: of the data.
         similarity: of the images to what the network has learnt.
-        strategy: that the cell names.
         rivals: what it is worth racing it against, the likeliest first.
         reasons: two sentences, evidence and conclusion.
         images: to learn from, test images not counted.
@@ -146,16 +137,12 @@ class LeaderboardRow:
 
     Attributes:
         name: of the candidate, unique in its comparison.
-        backbone: by name.
-        strategy: by name.
         folds: that it was judged on, in order; the rest was not run.
         accuracy: over all images of those folds; None where nothing was run.
         log_loss: likewise, in nats.
         seconds: a fold, wall time, features not counted; 0 where nothing was run.
         epochs: fewest and most of its folds; (0, 0) for what has no epochs.
-        versus_cheapest: None for the cheapest itself and where nothing was run.
-        versus_best: None for the best itself and where nothing was run.
-        error: why it failed, if it did.
+        versus_cheapest: None for the cheapest itself and where nothing was run; ``versus_best`` likewise.
     """
 
     name: str
@@ -179,10 +166,7 @@ class Comparison:
         standings: best first; what was not run comes last.
         images: to learn from and to judge, by folds.
         set_aside: test images, which nobody has looked at.
-        folds: how many.
         seed: of split, folds and learning.
-        minutes: budget.
-        seconds: used.
         complete: whether every candidate was judged on every fold.
     """
 
