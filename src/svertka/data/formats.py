@@ -60,16 +60,8 @@ _METAFILE = Format("a Windows metafile, a drawing without pixels", advice="expor
 _TARGA = Format("Targa", "TGA")
 
 
-def _video(name: str) -> Format:
-    return Format(f"a video ({name})", is_image=False)
-
-
-def _audio(name: str) -> Format:
-    return Format(f"a sound file ({name})", is_image=False)
-
-
-def _archive(name: str) -> Format:
-    return Format(f"an archive ({name})", is_image=False)
+def _no_image(name: str) -> Format:
+    return Format(name, is_image=False)
 
 
 # Offset, bytes, format; the first that fits.
@@ -135,26 +127,26 @@ _SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GRIB", Format("GRIB, weather data")),
     (0, b"BUFR", Format("BUFR, weather data")),
     (0, b"\x89HDF\r\n\x1a\n", Format("HDF5")),
-    (0, b"%PDF", Format("a PDF document", is_image=False)),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("an OLE document (Office, FlashPix …)", is_image=False)),
-    (0, b"\0\0\x01\xba", _video("MPEG")),
-    (0, b"\0\0\x01\xb3", _video("MPEG")),
-    (0, b"\x1a\x45\xdf\xa3", _video("Matroska or WebM")),
-    (0, b"FLV\x01", _video("FLV")),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("WMV")),
-    (0, b"OggS", _audio("Ogg")),
-    (0, b"fLaC", _audio("FLAC")),
-    (0, b"ID3", _audio("MP3")),
-    (0, b"PK\x03\x04", _archive("ZIP, or what is packed so: Office, Krita …")),
-    (0, b"\x1f\x8b\x08", _archive("gzip")),
-    (0, b"BZh", _archive("bzip2")),
-    (0, b"\xfd7zXZ\0", _archive("xz")),
-    (0, b"7z\xbc\xaf\x27\x1c", _archive("7-Zip")),
-    (0, b"Rar!\x1a\x07", _archive("RAR")),
-    (257, b"ustar", _archive("tar")),
-    (0, b"SQLite format 3\0", Format("an SQLite database", is_image=False)),
-    (0, b"\x7fELF", Format("a program", is_image=False)),
-    (1, b"NUMPY", Format("a NumPy array", is_image=False)),
+    (0, b"%PDF", _no_image("a PDF document")),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _no_image("an OLE document (Office, FlashPix …)")),
+    (0, b"\0\0\x01\xba", _no_image("a video (MPEG)")),
+    (0, b"\0\0\x01\xb3", _no_image("a video (MPEG)")),
+    (0, b"\x1a\x45\xdf\xa3", _no_image("a video (Matroska or WebM)")),
+    (0, b"FLV\x01", _no_image("a video (FLV)")),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _no_image("a video (WMV)")),
+    (0, b"OggS", _no_image("a sound file (Ogg)")),
+    (0, b"fLaC", _no_image("a sound file (FLAC)")),
+    (0, b"ID3", _no_image("a sound file (MP3)")),
+    (0, b"PK\x03\x04", _no_image("an archive (ZIP, or what is packed so: Office, Krita …)")),
+    (0, b"\x1f\x8b\x08", _no_image("an archive (gzip)")),
+    (0, b"BZh", _no_image("an archive (bzip2)")),
+    (0, b"\xfd7zXZ\0", _no_image("an archive (xz)")),
+    (0, b"7z\xbc\xaf\x27\x1c", _no_image("an archive (7-Zip)")),
+    (0, b"Rar!\x1a\x07", _no_image("an archive (RAR)")),
+    (257, b"ustar", _no_image("an archive (tar)")),
+    (0, b"SQLite format 3\0", _no_image("an SQLite database")),
+    (0, b"\x7fELF", _no_image("a program")),
+    (1, b"NUMPY", _no_image("a NumPy array")),
 )  # fmt: skip
 
 
@@ -171,7 +163,9 @@ def identify(stream: BinaryIO, suffix: str = "") -> Format | None:
         if head.startswith(magic, offset):
             return RAW if found is TIFF and suffix in RAW_SUFFIXES else found
     if head.startswith(b"RIFF"):
-        return {b"WEBP": WEBP, b"AVI ": _video("AVI"), b"WAVE": _audio("WAV")}.get(head[8:12])
+        return {b"WEBP": WEBP, b"AVI ": _no_image("a video (AVI)"), b"WAVE": _no_image("a sound file (WAV)")}.get(
+            head[8:12]
+        )
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if _is_targa(head) and (suffix in _TARGA_SUFFIXES or _has_targa_footer(stream)):
@@ -223,7 +217,7 @@ def _iso_media(head: bytes) -> Format:
         return HEIF
     if b"crx " in brands:
         return RAW
-    return _video("MP4, MOV or 3GP")
+    return _no_image("a video (MP4, MOV or 3GP)")
 
 
 def _is_svg(head: bytes) -> bool:

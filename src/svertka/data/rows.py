@@ -198,9 +198,9 @@ def with_named_class(table: Table, places: Sequence[int], why: str, advice: str)
         cells = [cell_of(row, place) for place in places]
         if sorted(map(_as_bit, cells)) != [0] * (len(cells) - 1) + [1]:
             raise DataError(
-                f"row {number} of {table.name} has {first_of(cells, 8)} in the columns {first_of(names, 8)} {why}; expected "
-                "one 1 and otherwise 0, for one class an image. Images of several classes at once cannot be learnt; "
-                f"{advice}, or drop such rows."
+                f"row {number} of {table.name} has {first_of(cells, 8)} in the columns {first_of(names, 8)} {why}; "
+                "expected one 1 and otherwise 0, for one class an image. Images of several classes at once cannot be "
+                f"learnt; {advice}, or drop such rows."
             )
         rows[number] = [*row, *[""] * (len(table.header) - len(row)), names[list(map(_as_bit, cells)).index(1)]]
     return replace(table, header=[*table.header, ONE_HOT], rows=rows)

@@ -177,28 +177,20 @@ def _catalog(listing: Listing, known: dict[str, CachedScan], decoded: int) -> Ca
             label, facts = number[entry.label], {name: getattr(found, name) for name in _FACTS}
             records.append(ImageRecord(path=entry.path, label=label, split=entry.split, group=entry.group, **facts))
     rejected.sort(key=lambda rejection: natural_key(rejection.path))
+    notices = list(listing.notices)
+    if rejected:
+        reasons = dict(sorted(Counter(rejection.reason for rejection in rejected).items()))
+        counts = {"rejected": len(rejected), "files": len(rejected) + len(records), "reasons": reasons}
+        notices.append(Notice("files_rejected", counts, level="warning"))
     return Catalog(
         root=listing.root,
         layout=listing.layout,
         class_names=class_names,
         records=tuple(records),
         rejected=tuple(rejected),
-        notices=(*listing.notices, *_rejection_notice(rejected, len(records))),
+        notices=tuple(notices),
         decoded=decoded,
     )
-
-
-def _rejection_notice(rejected: list[Rejection], usable: int) -> list[Notice]:
-    if not rejected:
-        return []
-    reasons = dict(sorted(Counter(rejection.reason for rejection in rejected).items()))
-    return [
-        Notice(
-            "files_rejected",
-            {"rejected": len(rejected), "files": len(rejected) + usable, "reasons": reasons},
-            level="warning",
-        )
-    ]
 
 
 def _check_usable(catalog: Catalog, for_training: bool) -> None:

@@ -7,6 +7,7 @@ A split that the user brought is kept as it is; what leaks across it is listed, 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from svertka.config import RunConfig
@@ -31,13 +32,11 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
         ConfigError: ``group_regex`` is no pattern or matches nothing.
         DataError: the brought split has no training images, or a class has none to learn from.
     """
-    groups = groups_of(catalog.records, config)
-    exact, near, altered = _pairs(catalog.records, config)
-    units = _units(len(catalog.records), [*exact, *near, *altered, *_neighbours(groups)])
+    alike = _find_alike(catalog.records, groups_of(catalog.records, config), config)
     brought = any(record.split for record in catalog.records)
-    parts = _complete(catalog, units, config) if brought else _make(catalog, units, config)
     missing = brought and not all(any(record.split == name for record in catalog.records) for name in SPLIT_NAMES)
-    leaks = find_leaks(catalog.records, parts, exact, near, altered, groups) if brought else ()
+    parts = _complete(catalog, alike.units, config)
+    leaks = find_leaks(catalog.records, parts, alike.exact, alike.near, alike.altered, alike.groups) if brought else ()
     dropped: set[int] = set()
     if config.drop_leaks:
         number = {record.path: index for index, record in enumerate(catalog.records)}
@@ -45,17 +44,15 @@ def make_split(catalog: Catalog, config: RunConfig) -> Split:
     kept = {name: tuple(sorted(set(parts[name]) - dropped)) for name in SPLIT_NAMES}
     _check_classes(catalog, kept)
     return Split(
-        train=kept["train"],
-        val=kept["val"],
-        test=kept["test"],
+        **kept,
         seed=config.seed,
         origin="made" if not brought else "completed" if missing else "brought",
         leaks=leaks,
-        conflicts=find_conflicts(catalog, exact),
+        conflicts=find_conflicts(catalog, alike.exact),
         dropped=tuple(sorted(dropped)),
-        grouped=any(group is not None for group in groups),
-        units=_unit_of_each(units, len(catalog.records)),
-        notices=tuple(_notices(catalog, kept, units, exact, near, altered, groups)),
+        grouped=any(group is not None for group in alike.groups),
+        units=alike.unit_of_each,
+        notices=tuple(_notices(catalog, kept, alike)),
     )
 
 
@@ -70,27 +67,47 @@ def hold_out(catalog: Catalog, fraction: float, config: RunConfig) -> Split:
     Raises:
         DataError: a class has no image left to learn from, or nothing could be held out.
     """
-    groups = [record.group for record in catalog.records]
-    exact, near, altered = _pairs(catalog.records, config)
-    units = _units(len(catalog.records), [*exact, *near, *altered, *_neighbours(groups)])
-    parts = stratified_group_assign(catalog, units, {"val": fraction} if fraction else {}, config.seed)
-    _check_classes(catalog, {name: tuple(parts[name]) for name in parts})
+    alike = _find_alike(catalog.records, [record.group for record in catalog.records], config)
+    shares: dict[SplitName, float] = {"val": fraction} if fraction else {}
+    assigned = stratified_group_assign(catalog, alike.units, shares, config.seed)
+    parts = {name: tuple(indices) for name, indices in assigned.items()}
+    _check_classes(catalog, parts)
     return Split(
-        train=tuple(parts["train"]),
-        val=tuple(parts.get("val", ())),
+        train=parts["train"],
+        val=parts.get("val", ()),
         test=(),
         seed=config.seed,
-        grouped=any(group is not None for group in groups),
-        units=_unit_of_each(units, len(catalog.records)),
+        grouped=any(group is not None for group in alike.groups),
+        units=alike.unit_of_each,
     )
 
 
-def _pairs(records: Sequence[ImageRecord], config: RunConfig) -> tuple[Pairs, Pairs, Pairs]:
-    """Exact copies, near ones, and altered ones that are neither."""
-    near = near_pairs(records, config.near_duplicate_bits)
-    known = set(near)
-    altered = [pair for pair in altered_pairs(records, comparable(records)) if pair not in known]
-    return exact_pairs(records), near, altered
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Which records belong together: of one group, exact copies, near ones, and altered ones that are neither.
+
+    ``units`` are the records that hang together by any of these.
+    """
+
+    groups: Sequence[str | None]
+    exact: Pairs
+    near: Pairs
+    altered: Pairs
+    units: list[list[int]]
+
+    @property
+    def unit_of_each(self) -> tuple[int, ...]:
+        """Number of each record's unit."""
+        numbers = {index: number for number, unit in enumerate(self.units) for index in unit}
+        return tuple(numbers[index] for index in range(len(numbers)))
+
+
+def _find_alike(records: Sequence[ImageRecord], groups: Sequence[str | None], config: RunConfig) -> _Alike:
+    exact, near = exact_pairs(records), near_pairs(records, config.near_duplicate_bits)
+    altered = sorted(set(altered_pairs(records, comparable(records))) - set(near))
+    first: dict[str, int] = {}
+    neighbours = [(first.setdefault(group, index), index) for index, group in enumerate(groups) if group is not None]
+    return _Alike(groups, exact, near, altered, _units(len(records), [*exact, *near, *altered, *neighbours]))
 
 
 def groups_of(records: Sequence[ImageRecord], config: RunConfig) -> list[str | None]:
@@ -119,12 +136,6 @@ def groups_of(records: Sequence[ImageRecord], config: RunConfig) -> list[str | N
     return [group or record.group for group, record in zip(captured, records, strict=True)]
 
 
-def _neighbours(groups: Sequence[str | None]) -> list[tuple[int, int]]:
-    """One pair for each record and the first of its group."""
-    first: dict[str, int] = {}
-    return [(first.setdefault(group, index), index) for index, group in enumerate(groups) if group is not None]
-
-
 def _units(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Connected components (union-find with path halving)."""
     parent = list(range(count))
@@ -143,21 +154,8 @@ def _units(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return list(members.values())
 
 
-def _unit_of_each(units: list[list[int]], count: int) -> tuple[int, ...]:
-    numbers = [0] * count
-    for number, unit in enumerate(units):
-        for index in unit:
-            numbers[index] = number
-    return tuple(numbers)
-
-
-def _make(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
-    shares: dict[SplitName, float] = {"test": config.test_fraction, "val": config.val_fraction}
-    return stratified_group_assign(catalog, units, shares, config.seed)
-
-
 def _complete(catalog: Catalog, units: list[list[int]], config: RunConfig) -> dict[SplitName, list[int]]:
-    """Keeps the user's parts and carves missing ones from train, by their fraction of what train holds."""
+    """Keeps the user's parts, if any, and carves missing ones from train, by their fraction of what train holds."""
     parts: dict[SplitName, list[int]] = {name: [] for name in SPLIT_NAMES}
     for index, record in enumerate(catalog.records):
         parts[record.split or "train"].append(index)
@@ -192,11 +190,7 @@ def _check_classes(catalog: Catalog, parts: dict[SplitName, tuple[int, ...]]) ->
 def _notices(
     catalog: Catalog,
     parts: dict[SplitName, tuple[int, ...]],
-    units: list[list[int]],
-    exact: Pairs,
-    near: Pairs,
-    altered: Pairs,
-    groups: Sequence[str | None],
+    alike: _Alike,
 ) -> list[Notice]:
     notices = []
     labels = catalog.labels()
@@ -205,18 +199,17 @@ def _notices(
         absent = [name for label, name in enumerate(catalog.class_names) if label not in present]
         if absent:
             notices.append(Notice("class_missing_in_part", {"part": part, "names": absent}, level="warning"))
-    if exact or near or altered:
-        torn = sum(bool(labels[a] != labels[b]) for a, b in (*near, *altered))
-        notices.append(
-            Notice("duplicates", {"exact": len(exact), "near": len(near), "altered": len(altered), "torn": torn})
-        )
+    found = {"exact": len(alike.exact), "near": len(alike.near), "altered": len(alike.altered)}
+    if any(found.values()):
+        torn = sum(bool(labels[a] != labels[b]) for a, b in (*alike.near, *alike.altered))
+        notices.append(Notice("duplicates", found | {"torn": torn}))
     if len(catalog.records) > MOST:
         notices.append(Notice("altered_not_searched", {"n": len(catalog.records), "most": MOST}))
-    if not any(groups) and (suggested := suggest_groups(catalog.records)):
+    if not any(alike.groups) and (suggested := suggest_groups(catalog.records)):
         notices.append(suggested)
     if small := sum(map(is_small, catalog.records)):
         notices.append(Notice("small_images", {"n": small, "px": SMALL_PX}))
-    largest = max(map(len, units))
+    largest = max(map(len, alike.units))
     if largest > _LARGE_UNIT * len(catalog.records) and largest > 2:
         notices.append(Notice("large_unit", {"largest": largest, "images": len(catalog.records)}, level="warning"))
     unsplit = sum(record.split is None for record in catalog.records)
