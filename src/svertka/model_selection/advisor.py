@@ -95,25 +95,16 @@ def advise(
     known, fits = removed >= SIMILAR and gain.worth_it, -late.mean <= late.standard_error
     similarity: Similarity = "similar" if known and fits else "different"
     strategy, *rivals = strategies_of(size, similarity)
-    evidence = Notice(
-        "advice_evidence",
-        {
-            "n": int(counts_K.sum()),
-            "smallest": int(counts_K.min()),
-            "size": size,
-            "similarity": similarity,
-            "pretrained": 100 * float(whole.probe_N.mean()),
-            "random": 100 * float(base.probe_N.mean()),
-            "best": 100 * float(best.probe_N.mean()),
-            "last": 100 * float(taps[-1].probe_N.mean()),
-        },
-    )
     return Advice(
         size=size,
         similarity=similarity,
         strategy=strategy,
         rivals=tuple(rivals),
-        reasons=(evidence, *_why_different(base, removed, late, known=known, fits=fits), CELLS[size, similarity][1]),
+        reasons=(
+            _evidence(counts_K, size, similarity, (whole, base, best, taps[-1])),
+            *_why_different(base, removed, late, known=known, fits=fits),
+            CELLS[size, similarity][1],
+        ),
         images=int(counts_K.sum()),
         smallest_class=int(counts_K.min()),
         taps=tuple(map(_score, taps)),
@@ -122,6 +113,26 @@ def advise(
         gain=gain.estimate,
         errors_removed=removed,
         late=late.estimate,
+    )
+
+
+def _evidence(
+    counts_K: NDArray[np.int64], size: Size, similarity: Similarity, scores: tuple[SeparabilityScore, ...]
+) -> Notice:
+    """What was counted and measured; ``scores`` of all features, of random ones, of the best tap and of the last."""
+    whole, random, best, last = (100 * float(score.probe_N.mean()) for score in scores)
+    return Notice(
+        "advice_evidence",
+        {
+            "n": int(counts_K.sum()),
+            "smallest": int(counts_K.min()),
+            "size": size,
+            "similarity": similarity,
+            "pretrained": whole,
+            "random": random,
+            "best": best,
+            "last": last,
+        },
     )
 
 
