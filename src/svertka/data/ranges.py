@@ -125,14 +125,37 @@ def _doubted(found: Sequence[_Deep], known: ValueRange) -> list[Notice]:
     notes = [(path, doubts(span, known)) for path, span in found]
     lost = any("lost_in_range" in codes for _, codes in notes)
 
-    def about(paths: list[str]) -> dict[str, object]:
-        return {"n": len(paths), "images": len(found), "mode": known.mode, "first": paths[0], "part": part}
-
     if known.window or any(span.declared == (known.low, known.high) for _, span in found):
         return told(notes)
     if small and len(large) <= max(1, _FEW * len(found)) and len(large) < len(small):
-        return [Notice("value_range_outliers", about(large) | {"high": known.high}, level="warning")]
+        return [
+            Notice(
+                "value_range_outliers",
+                {
+                    "n": len(large),
+                    "images": len(found),
+                    "mode": known.mode,
+                    "first": large[0],
+                    "part": part,
+                    "high": known.high,
+                },
+                level="warning",
+            )
+        ]
     if small and (lost or len(small) > _FEW * len(found)):
-        ends = {"low": known.low, "high": known.high}
-        return [Notice("value_range_mixed", about(small) | ends, level="warning")]
+        return [
+            Notice(
+                "value_range_mixed",
+                {
+                    "n": len(small),
+                    "images": len(found),
+                    "mode": known.mode,
+                    "first": small[0],
+                    "part": part,
+                    "low": known.low,
+                    "high": known.high,
+                },
+                level="warning",
+            )
+        ]
     return told(notes)
