@@ -1,7 +1,7 @@
 """A torch backbone becomes an ONNX graph. This file is torch by nature: import it only where a network is exported.
 
 The exporter is the TorchScript one (``dynamo=False``): EfficientNet-Lite0 takes it 2 s, where the newer exporter
-takes 27 s and needs another package; ``graph.fold_shape_arithmetic`` makes the result just as fast to run.
+takes 27 s and needs another package; ``simplify.fold_shape_arithmetic`` makes the result just as fast to run.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
         The features graph: N is free, everything else fixed; checked by onnx and against torch at other N.
 
     Raises:
-        BundleError: ONNX has no operator for a part of it, it is more than a bundle may hold (see ``limits``), or ONNX
+        BundleError: ONNX has no operator for a part of it, it is more than a bundle may hold (``check_graph``), or ONNX
             Runtime and torch disagree on random images.
     """
     import onnx

@@ -116,8 +116,8 @@ def load_bundle(path: Path | str) -> Bundle:
     Raises:
         NotFoundError: there is no such folder.
         BundleError: a file is missing or damaged, the format is newer than this svertka, the preprocessing doesn't
-            match its hash, or the model is more than a classifier needs (see ``limits``). Cost: hashing all files and
-            working out all sizes, about 50 ms.
+            match its hash, or the model is more than a classifier needs (see ``check_graph``). Cost: hashing all files
+            and working out all sizes, about 50 ms.
     """
     return open_bundle(path)[0]
 
@@ -179,7 +179,7 @@ def read_checked(bundle: Bundle, name: str, *, keep: bool = True) -> bytes:
 
 
 def _check_model(bundle: Bundle, content: bytes) -> None:
-    """Whether the graph is one that may be run (see ``limits``), and gives what the manifest says."""
+    """Whether the graph is one that may be run (see ``check_graph``), and gives what the manifest says."""
     path, classes = bundle.directory / MODEL, len(bundle.class_names)
     sizes = check_graph(content, bundle.preprocess.size_px, str(path))
     given = {name: list(shape[1:]) for name, shape in sizes.items()}

@@ -27,7 +27,7 @@ LARGEST_ALLOWED = 1e-2
 _TIE = 1e-5  # two classes whose reference probabilities are this close are a tie: either label is right
 
 Head = Mapping[str, NDArray[np.float32]]
-"""``mean`` [D], ``weight`` [K, D] and ``temperature`` [] as ``graph.attach_head`` writes them."""
+"""``mean`` [D], ``weight`` [K, D] and ``temperature`` [] as ``classifier_graph.attach_head`` writes them."""
 
 
 def rounding_bound(head: Head, x_ND: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -86,7 +86,7 @@ def _head(graph: Graph) -> LinearHead:
 
 
 def _networks(producers: Mapping[str, Node]) -> list[str]:
-    """Names of the features of each network, as ``graph.join_features`` joins them."""
+    """Names of the features of each network, as ``classifier_graph.join_features`` joins them."""
     node = producers[FEATURES]
     joined = node.op == "Concat" and all(name.endswith(f"/{FEATURES}") for name in node.inputs)
     return list(node.inputs) if joined else [FEATURES]

@@ -72,7 +72,7 @@ def open_twin(graph: bytes, threads: int = 1) -> "Twin":
 
 
 def run_twin(twin: "Twin", images_NSSC: NDArray[np.uint8], outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
-    """Runs images through a twin, ``batch_size`` at a time, as ``session.run_in_batches`` does.
+    """Runs images through a twin, ``batch_size`` at a time, as ``run_in_batches`` does.
 
     Raises:
         GraphError: it fails on them.

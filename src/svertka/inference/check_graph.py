@@ -59,9 +59,9 @@ def check_graph(content: bytes, side: int, name: str = "model.onnx") -> Mapping[
         Sizes of the graph's outputs for one image.
 
     Raises:
-        BundleError: it is no plain ONNX model (see ``protobuf``), takes something else than images, has an operator
-            that isn't known, a circle, too many nodes, sizes that don't fit or aren't known, or needs too much memory
-            or arithmetic.
+        BundleError: it is no plain ONNX model (see ``self_contained``), takes something else than images, has an
+            operator that isn't known, a circle, too many nodes, sizes that don't fit or aren't known, or needs too much
+            memory or arithmetic.
     """
     check_self_contained(content, name)
     try:

@@ -46,7 +46,7 @@ def open_session(graph: bytes, threads: int = 0) -> "onnxruntime.InferenceSessio
     options.log_severity_level = 4  # nothing on standard error: what matters arrives as an exception
     # Threads that wait for work sleep instead of spinning: the same processors decode the next images meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # what ``protobuf`` has looked through
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what ``self_contained`` has looked through
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises many kinds, which share no other base

@@ -11,9 +11,8 @@ import numpy as np
 from svertka.errors import GraphError, NotFoundError
 from svertka.onnx_graph.graph import Array, Graph, Node, Port, check_order
 from svertka.onnx_graph.protobuf import fields, varint
+from svertka.onnx_graph.self_contained import EXTERNAL, STANDARD_DOMAINS
 
-_STANDARD_DOMAINS = {"", "ai.onnx"}
-_EXTERNAL = 1
 # TensorProto.DataType, the kinds that convolutional networks hold.
 _DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8"}
 _PIECE = 1 << 22  # numbers
@@ -123,7 +122,7 @@ class _Reader:
     def _operator_set(self, model: Message) -> int:
         """The version of the ONNX standard that the operators are meant by; files of before it was noted mean 1."""
         imports = [_message(value) for value in model.get(8, [])]
-        versions = [_integers(each[2])[-1] for each in imports if 2 in each and _text(each, 1) in _STANDARD_DOMAINS]
+        versions = [_integers(each[2])[-1] for each in imports if 2 in each and _text(each, 1) in STANDARD_DOMAINS]
         version = max(versions, default=1)
         if not OLDEST_SET <= version <= NEWEST_SET:
             expected = f"{OLDEST_SET} or later" if version < OLDEST_SET else f"at most {NEWEST_SET}"
@@ -155,7 +154,7 @@ class _Reader:
         node = _message(content)
         inputs, outputs = (tuple(map(_name, node.get(number, []))) for number in (1, 2))
         op, name, domain = _text(node, 4), _text(node, 3) or (outputs[0] if outputs else ""), _text(node, 7)
-        if domain not in _STANDARD_DOMAINS:
+        if domain not in STANDARD_DOMAINS:
             raise GraphError(f"{self.name}: node {name!r} is {op} of {domain!r}; expected the ONNX standard alone.")
         return Node(op, name, inputs, outputs, dict(self._attribute(value) for value in node.get(5, [])))
 
@@ -195,7 +194,7 @@ class _Reader:
         name, shape, dtype = _text(tensor, 8), _integers(tensor.get(1, [])), dtype_of(tensor[2][-1])
         if min(shape, default=0) < 0:
             raise GraphError(f"{self.name}: the tensor {name!r} has sizes {list(shape)}.")
-        if tensor.get(14, [0])[-1] == _EXTERNAL:
+        if tensor.get(14, [0])[-1] == EXTERNAL:
             return name, self._external(tensor, dtype).reshape(shape)
         if 9 in tensor:
             raw = np.frombuffer(tensor[9][-1], dtype.newbyteorder("<"))

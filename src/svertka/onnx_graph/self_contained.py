@@ -17,8 +17,10 @@ from typing import Any
 from svertka.errors import BundleError
 from svertka.onnx_graph.protobuf import BYTES, FIXED32, FIXED64, VARINT, typed_fields
 
-_STANDARD_DOMAINS = {"", "ai.onnx"}
-_EXTERNAL = 1  # TensorProto.DataLocation
+STANDARD_DOMAINS = {"", "ai.onnx"}
+EXTERNAL = 1
+"""A tensor's data location, ``TensorProto.DataLocation``: another file."""
+
 _WIRE_TYPES = {
     **{"int": (VARINT,), "data location": (VARINT,), "float": (FIXED32,)},
     **{"ints": (VARINT, BYTES), "floats": (FIXED32, BYTES), "doubles": (FIXED64, BYTES)},
@@ -100,7 +102,7 @@ def check_self_contained(model: bytes, name: str = "model.onnx") -> None:
         raise BundleError(f"{name} is no ONNX model: it holds no graph.")
     if walk.external:
         raise BundleError(f"{name} keeps weights in other files; expected all of them inside. It was not opened.")
-    domains = sorted(f"{domain!r:.80}" for domain in walk.domains - _STANDARD_DOMAINS)
+    domains = sorted(f"{domain!r:.80}" for domain in walk.domains - STANDARD_DOMAINS)
     if domains:
         raise BundleError(
             f"{name} asks for operators from {', '.join(domains[:5])}; expected the ONNX standard alone. "
@@ -143,7 +145,7 @@ class _Walk:
             elif holds in _TEXTS and not isinstance(value, int):
                 self._text(value, holds)
             elif holds == "data location":
-                self.external = self.external or value == _EXTERNAL
+                self.external = self.external or value == EXTERNAL
 
     def _message(self, value: Any, kind: str, holds: str, depth: int) -> None:
         self.graphs += holds == "graph"

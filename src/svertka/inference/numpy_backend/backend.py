@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike
 
 from svertka.engine.fast.threads import Team
 from svertka.errors import GraphError, NotFoundError, ShapeError, did_you_mean
+from svertka.inference.numpy_backend.arguments import window_of
 from svertka.inference.numpy_backend.execution_plan import make_plan
+from svertka.inference.numpy_backend.kernels.convolution import costs
 from svertka.inference.numpy_backend.passes import optimise
 from svertka.inference.numpy_backend.program import Program
+from svertka.inference.numpy_backend.shape_inference import sized
 from svertka.inference.numpy_backend.shape_rules import Sizes
-from svertka.inference.numpy_backend.winograd_saving import work_left
 from svertka.onnx_graph.graph import F32, Array, Graph
 from svertka.onnx_graph.reader import read
 
@@ -103,8 +105,26 @@ class Twin:
         return self._program(np.broadcast_to(np.zeros((), self.graph.inputs[0].dtype), shape), self.graph.outputs[:1])
 
     def work_left(self, shape: tuple[int, ...]) -> float:
-        """What Winograd's method leaves of the cost of the convolutions (0 to 1), for inputs of one size."""
-        return work_left(self.graph, Sizes(shape, self.graph.inputs[0].dtype))
+        """Cost of the convolutions by the quickest method each, as a share of the cost by plain windows.
+
+        Returns:
+            From 0 to 1, for inputs of one size: about 0.3 for VGG at 224 px, 0.5 for ResNet-18, 0.8 for ResNet-50, 1
+            without 3×3 convolutions.
+
+        Raises:
+            ShapeError: sizes don't fit each other.
+        """
+        port = self.graph.inputs[0]
+        graph, sizes, constants = sized(self.graph, {port.name: Sizes(shape, port.dtype)})
+        quickest = plain = 0.0
+        for node in graph.nodes:
+            if node.op == "Conv" and node.inputs[1] in constants:
+                weight = constants[node.inputs[1]].shape
+                window = window_of(node, weight[2:], sizes[node.inputs[0]].shape[2:])
+                cost = costs(weight, window, sizes[node.outputs[0]].shape, workers=1)
+                quickest += cost[0] if node.get("group", 1) > 1 else min(cost.values())
+                plain += cost[0]
+        return quickest / plain if plain else 1.0
 
     def _checked(self, x: Array) -> Array:
         port = self.graph.inputs[0]

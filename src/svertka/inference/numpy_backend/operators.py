@@ -41,7 +41,7 @@ def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None
         most: bytes that one result may take, unless an input takes as many; by default as for few images.
 
     Returns:
-        Its outputs, of the types and sizes that ``rules`` gives them.
+        Its outputs, of the types and sizes that ``shape_rules`` gives them.
 
     Raises:
         ShapeError: sizes don't fit each other.

@@ -292,7 +292,7 @@ def _fuse_activations(editor: _Editor, node: Node) -> None:
 def _fuse_residuals(editor: _Editor, node: Node) -> None:
     """The addition of a shortcut joins the convolution whose result comes last, where the shortcut is ready.
 
-    Sizes aren't known here: ``shapes.sized`` takes out again what has to be broadcast.
+    Sizes aren't known here: ``shape_inference.sized`` takes out again what has to be broadcast.
     """
     if any(name in editor.constants for name in node.inputs) or len(set(node.inputs)) < 2:
         return

@@ -13,7 +13,7 @@ from svertka.onnx_graph.graph import Array
 Activation = tuple[str, tuple[float, ...]]
 """Name and parameters, as ``passes`` notes it on a node."""
 
-InPlace = Callable[[Array], None]
+InPlace = Callable[[Array], object]
 
 
 def in_place(activation: Activation | None) -> InPlace | None:
@@ -25,11 +25,7 @@ def in_place(activation: Activation | None) -> InPlace | None:
 
 
 def _clip(low: np.float32, high: np.float32) -> InPlace:
-    return lambda y: _assign(np.clip(y, low, high, out=y))
-
-
-def _assign(_: Array) -> None:
-    """The result already is where it belongs."""
+    return lambda y: np.clip(y, low, high, out=y)
 
 
 def _relu() -> InPlace:
@@ -37,14 +33,12 @@ def _relu() -> InPlace:
 
 
 def _leaky_relu(slope: np.float32) -> InPlace:
-    def run(y: Array) -> None:
-        np.maximum(y, y * slope, out=y) if slope <= 1 else np.minimum(y, y * slope, out=y)
-
-    return run
+    larger = np.maximum if slope <= 1 else np.minimum
+    return lambda y: larger(y, y * slope, out=y)
 
 
 def _tanh() -> InPlace:
-    return lambda y: _assign(np.tanh(y, out=y))
+    return lambda y: np.tanh(y, out=y)
 
 
 def _sigmoid() -> InPlace:
