@@ -172,7 +172,7 @@ def test_predict_says_which_images_are_unlike(bundle, photos, tmp_path, capsys, 
     assert told_of["grey.png"] == ("yes", "100.0")
     assert told_of["red.png"][0] == "no"
     assert list(rows["red.png"])[-3:] == ["unlike_training", "distance_percentile", "error"]
-    assert "1 image is unlike the training images (" in capsys.readouterr().err
+    assert "1 image is out of distribution, unlike the training images (" in capsys.readouterr().err
 
 
 def test_a_bundle_of_format_1_predicts_as_before(tiny_bundle, photos, tmp_path, capsys):
