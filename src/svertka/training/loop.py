@@ -186,8 +186,8 @@ class _Run:
 
     def tell_divergence(self) -> None:
         """Says that the loss ceased to be a finite number."""
-        values = {"epoch": self.state.epoch + 1, "kept": self.state.best_epoch}
-        self.on_event(Notice("diverged", values, level="warning"))
+        state = self.state
+        self.on_event(Notice("diverged", {"epoch": state.epoch + 1, "kept": state.best_epoch}, level="warning"))
 
     def tell_pace(self) -> None:
         """Says what training did otherwise than planned."""
