@@ -18,6 +18,7 @@ from svertka.config import RunConfig
 from svertka.data.files import list_files
 from svertka.data.folds import make_folds
 from svertka.data.listing import Listing
+from svertka.data.loader import ImageSource
 from svertka.data.pixels import cache_dir
 from svertka.data.scan import scan
 from svertka.data.sizes import longer_sides, natural_size
@@ -348,11 +349,15 @@ def remember(chosen: TrainedClassifier, experiment: Experiment) -> tuple[Neighbo
     return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
 
 
+def checked_images(source: ImageSource) -> ImageSource:
+    """Some images at even distances, on which a bundle's two engines are compared."""
+    return source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
+
+
 def hand_over(selection: Selection, result: TestResult, experiment: Experiment, directory: Path) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
     chosen, engine, catalog = selection.chosen, experiment.engine, experiment.catalog
-    source = experiment.sources["test"]
-    checked = source.rows(np.linspace(0, len(source) - 1, min(CHECKED_IMAGES, len(source))).astype(np.int64))
+    checked = checked_images(experiment.sources["test"])
     reference = Predictions(
         logits_NK=chosen.reference(checked),
         labels_N=checked.labels,

@@ -9,7 +9,7 @@ from PIL import Image
 from test_main import svertka
 
 from svertka.cli.lab import experiment
-from svertka.cli.progress import Progress
+from svertka.cli.progress import TerminalProgress
 from svertka.errors import ConfigError, NotFoundError
 
 
@@ -74,7 +74,7 @@ def test_interrupted_experiments_keep_what_they_had(tmp_path, capsys):
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as stopped:
-        experiment.collect(measure(), tmp_path / "rows.csv", Progress())
+        experiment.collect(measure(), tmp_path / "rows.csv", TerminalProgress())
     assert stopped.value.code == 130
     assert "2 rows" in capsys.readouterr().err
     assert [row["value"] for row in rows(tmp_path / "rows.csv")] == ["1", "2"]

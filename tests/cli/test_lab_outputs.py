@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 from test_main import svertka
 
-from svertka.cli.lab import experiment, outputs
+from svertka.cli import output
+from svertka.cli.lab import experiment
 from svertka.cli.lab.conv import conv
 from svertka.cli.lab.feature_maps import feature_maps
 from svertka.cli.lab.filters import filters
 from svertka.cli.lab.first_layer import first_layer
 from svertka.cli.models import models
-from svertka.cli.progress import Progress
+from svertka.cli.progress import TerminalProgress
 from svertka.engine.network import write_arrays
 from svertka.errors import ConfigError
 
@@ -118,7 +119,7 @@ class Row:
 def test_an_experiment_replaces_its_own_table_only(here):
     drawn, csv = experiment.files("out", "lab.svg", Row, [""])
     assert (drawn.name, csv.name) == ("lab.svg", "lab.csv") and not drawn.parent.exists()
-    experiment.collect([Row(1, 0.5)], csv, Progress())
+    experiment.collect([Row(1, 0.5)], csv, TerminalProgress())
     assert experiment.files("out", "lab.svg", Row, [""]) == (drawn, csv)
     with pytest.raises(ConfigError, match=r"lab\.csv is one of the inputs"):
         experiment.files("out", "lab.svg", Row, ["out/lab.csv"])
@@ -140,7 +141,7 @@ def test_an_experiment_that_measures_nothing_keeps_the_table_of_the_last_one(her
         yield
 
     with pytest.raises(SystemExit):
-        experiment.collect(stopped(), here / "lab.csv", Progress())
+        experiment.collect(stopped(), here / "lab.csv", TerminalProgress())
     assert (here / "lab.csv").read_text() == "epoch,error\n1,0.5\n"
     assert "nothing was measured" in capsys.readouterr().err
 
@@ -175,10 +176,10 @@ def test_scratch_keeps_what_is_not_its_own(here, name):
 def test_weights_of_either_network_of_the_lab_may_go(here):
     for build in (scratch.lenet.lenet5, scratch.lenet.lenet5_1998):
         build(0).save(here / "weights.safetensors")
-        assert outputs.may_write(here / "weights.safetensors", ours=scratch._are_weights)
+        assert output.may_write(here / "weights.safetensors", ours=scratch._are_weights)
     (here / "weights.safetensors").write_bytes(b"no weights")
     with pytest.raises(ConfigError):
-        outputs.may_write(here / "weights.safetensors", ours=scratch._are_weights)
+        output.may_write(here / "weights.safetensors", ours=scratch._are_weights)
 
 
 def test_a_folder_is_no_name_for_a_file_and_an_empty_file_holds_nothing(here):

@@ -260,7 +260,7 @@ def test_help_is_a_verb_too(arguments):
 
 def test_a_step_that_does_not_count_says_that_it_is_alive(monkeypatch, capsys):
     monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.06)
-    with progress.Progress() as sink:
+    with progress.TerminalProgress() as sink:
         sink(StepStarted("learn"))
         time.sleep(0.5)
         sink(StepEnded(StepCost(step="learn", seconds=0.5, peak_memory_mb=1.0), "done"))

@@ -131,7 +131,7 @@ def test_a_job_that_breaks_leaves_the_old_file(bundle, inside, tmp_path, monkeyp
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("svertka.cli.predict.predict_files", broken)
+    monkeypatch.setattr("svertka.cli.answers.predict_files", broken)
     with pytest.raises(KeyboardInterrupt):
         predict(bundle, ["."], str(out))
     assert out.read_text() == YESTERDAY

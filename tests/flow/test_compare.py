@@ -93,7 +93,7 @@ def test_folds_of_a_configuration_are_for_train_alone(place, monkeypatch):
     (place / "folds.toml").write_text(SETTINGS.replace("threads", "folds = 5\nthreads"))
     monkeypatch.setattr("svertka.model_selection.compare.compare", race)
     with pytest.raises(SystemExit):
-        verb({"data": str(place / "photos"), "out": str(place / "plain")}, str(place / "folds.toml"), "probe", "", 2)
+        verb(str(place / "photos"), "probe", folds=2, out=str(place / "plain"), config_file=str(place / "folds.toml"))
     assert [config.folds for config in seen] == [0]
 
 

@@ -152,7 +152,7 @@ def test_one_number_is_one_class_however_it_is_written(tmp_path: Path) -> None:
 
 def test_svertkas_own_tables_read_back_whatever_bytes_name_the_files(tmp_path: Path) -> None:
     """Names of files need not be text: those of Windows-1251 on a disk that speaks UTF-8, for instance."""
-    from svertka.cli.output import excel_rows, written_whole
+    from svertka.cli.output import excel_rows, table_to
     from svertka.evaluate.predictions import load_predictions, save_predictions
     from svertka.runs.folder import load_catalog, load_split, save_catalog, save_split
     from svertka.schema import Catalog, ImageRecord, Predictions, Rejection, Split
@@ -188,7 +188,7 @@ def test_svertkas_own_tables_read_back_whatever_bytes_name_the_files(tmp_path: P
     write_table(tmp_path / "answers.csv", ("path", "label", "confidence", "error"), [(n, "x", "1", "") for n in names])
     assert [row["path"] for row in read_own(tmp_path / "answers.csv")] == names
     assert found(tmp_path / "answers.csv") == names
-    with written_whole(tmp_path / "excel.csv") as stream:
+    with table_to(str(tmp_path / "excel.csv")) as stream:
         write = excel_rows(stream)
         for row in (("path", "label", "confidence", "error"), *((name, "x", "1", "") for name in names)):
             write(row)

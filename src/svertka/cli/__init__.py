@@ -1,6 +1,6 @@
-"""The front door: help is answered from the table below, without importing what the verbs need.
+"""The front door: the one list of verbs. ``svertka --help`` is answered from it, without importing what verbs need.
 
-``main`` holds the verbs and their options, one file each their work; experiments live under ``lab``.
+``main`` finds a verb by its name: ``train`` is ``train.train`` with its options, ``lab conv`` is ``lab.conv.conv``.
 """
 
 import sys
@@ -23,6 +23,22 @@ VERBS = {
     },
 }
 """Every verb with the one line that says what it does, in the order of ``svertka --help``."""
+
+KAGGLE = {
+    "download": "Download and unpack a competition's files; nothing is overwritten.",
+    "submit": "Send a submission.",
+}
+LAB = {
+    "conv": "Convolve an image with one kernel: the sizes, and how one pixel comes about.",
+    "filters": "Draw an image through every named kernel.",
+    "feature-maps": "Draw 32 feature maps of an image: from random and from trained first-layer filters.",
+    "scratch": "Train LeNet-5 on handwritten digits in NumPy alone.",
+    "trace": "Show the arithmetic of one number inside your own trained network.",
+    "gradients": "Measure the gradient at each layer of plain and residual nets: does it vanish?",
+    "degradation": "Train plain and residual nets of 20 and 56 layers: does the deeper one learn worse?",
+    "race": "Train networks on the same small images: time, accuracy and memory of each.",
+    "first-layer": "Draw a network's first filters beside the patches they answer to most.",
+}
 
 
 def main() -> None:

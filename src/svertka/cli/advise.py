@@ -4,11 +4,14 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, get_args
+
+import typer
 
 from svertka.cli.extras import need_training
+from svertka.cli.options import Backbone, Config, Data, GroupColumn, GroupRegex, Language, ThreadsOfRun, given
 from svertka.cli.output import PLAIN_SPACES
-from svertka.cli.progress import Progress
+from svertka.cli.progress import TerminalProgress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError, did_you_mean
 from svertka.messages import sentences, text
@@ -16,28 +19,30 @@ from svertka.messages.translator import Translator
 from svertka.schema import Advice, Estimate, FeatureScore, Size
 
 _FORMATS = ("text", "json")
-_SIZES: tuple[Size, ...] = ("little", "between", "much")
+_SIZES: tuple[Size, ...] = get_args(Size)
 
 
-def advise(given: dict[str, Any], config_file: str, format: str) -> None:
-    """Prints the advice.
-
-    Args:
-        given: fields of the configuration that stand on the command line.
-        config_file: TOML file with further fields; the command line wins.
-        format: ``text`` or ``json``.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def advise(
+    data: Data,
+    backbone: Backbone = "",
+    group_column: GroupColumn = "",
+    group_regex: GroupRegex = "",
+    seed: Annotated[int | None, typer.Option(help="Of split and folds [default: 0].")] = None,
+    threads: ThreadsOfRun = None,
+    language: Language = "",
+    config_file: Config = "",
+    format: Annotated[str, typer.Option(help=f"{' or '.join(_FORMATS)}.")] = "text",
+) -> None:
+    """Prints the advice."""
+    options = given(locals())
     if format not in _FORMATS:
         raise ConfigError(f"format is {format!r}; expected {' or '.join(_FORMATS)}.{did_you_mean(format, _FORMATS)}")
     need_training()
-    config = make_config(given, config_file, verb="advise")
+    config = make_config(options, config_file, verb="advise")
     from svertka.model_selection.advise import advise as measure
 
     started = time.monotonic()
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         advice = measure(config, progress)
     if format == "json":
         reasons = [sentences(reason, language=config.language) for reason in advice.reasons]

@@ -5,11 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import typer
 
 from svertka.cli.extras import need_training
+from svertka.cli.options import Config, Data, GroupColumn, GroupRegex, ThreadsOfRun, given
 from svertka.cli.output import PLAIN_SPACES
-from svertka.cli.progress import Progress
+from svertka.cli.progress import TerminalProgress
 from svertka.cli.train import make_config
 from svertka.errors import ConfigError
 from svertka.messages.translator import Translator
@@ -22,21 +25,26 @@ _VOICE = Translator("en")
 TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
 
 
-def compare(given: dict[str, Any], config_file: str, strategies: str, backbones: str, folds: int) -> None:
-    """Compares, prints how the contenders stand, and leaves a folder with the figures.
-
-    Args:
-        given: fields of the configuration that stand on the command line.
-        config_file: TOML file with further fields; the command line wins.
-        strategies: names with commas between, or ``all``.
-        backbones: names with commas between.
-        folds: how many.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def compare(
+    data: Data,
+    strategies: Annotated[
+        str, typer.Option(help="all, or names: probe,lp-ft [default: all; of several backbones: probe].")
+    ] = "",
+    backbones: Annotated[str, typer.Option(help="Networks by name: a,b,c [default: efficientnet_lite0].")] = "",
+    folds: Annotated[int, typer.Option(help="Every image but the test images is judged once.")] = 5,
+    minutes: Annotated[float | None, typer.Option(help="Budget for learning [default: 30].")] = None,
+    out: Annotated[str, typer.Option(help="Folder for table, figures and picture [default: runs/<name>-<n>].")] = "",
+    group_column: GroupColumn = "",
+    group_regex: GroupRegex = "",
+    seed: Annotated[int | None, typer.Option(help="Of split, folds and learning [default: 0].")] = None,
+    threads: ThreadsOfRun = None,
+    config_file: Config = "",
+) -> None:
+    """Compares, prints how the contenders stand, and leaves a folder with the figures."""
+    options = given(locals())
+    del options["folds"]  # of the comparison, not of each contender
     need_training()
-    config = make_config(given, config_file, verb="compare", minutes=MINUTES)
+    config = make_config(options, config_file, verb="compare", minutes=MINUTES)
     if folds < 2:
         raise ConfigError(f"folds is {folds}; expected 2 or more.")
     from svertka.data.files import list_files
@@ -54,7 +62,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
         save(comparison, folder, Path(config.data).name)
 
     stopped = False
-    with Progress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
+    with TerminalProgress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
         try:
             keep(race(replace(config, out="", folds=0), contenders, folds, Path(work), _told(progress), keep))
         except KeyboardInterrupt:
@@ -67,7 +75,7 @@ def compare(given: dict[str, Any], config_file: str, strategies: str, backbones:
         sys.exit(130)
 
 
-def _told(progress: Progress) -> EventSink:
+def _told(progress: TerminalProgress) -> EventSink:
     """Passes on what is worth a line; the epochs of dozens of runs are not."""
     from svertka.messages import sentences
     from svertka.schema import EpochEnded

@@ -6,8 +6,12 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from svertka.cli.extras import need_training
+from svertka.cli.options import Language, Threads
 from svertka.cli.output import spoken
 from svertka.cli.train import run, tell
 from svertka.config import RunConfig
@@ -22,7 +26,12 @@ ABOUT = (
 )
 
 
-def demo(out: str, minutes: float, threads: int) -> None:
+def demo(
+    out: Annotated[str, typer.Option(help="Run folder [default: runs/demo-<n>].")] = "",
+    minutes: Annotated[float, typer.Option(help="Budget for learning.")] = 4.0,
+    threads: Threads = 0,
+    language: Language = "",
+) -> None:
     """Trains on the solar cells and says what to try next.
 
     Raises:

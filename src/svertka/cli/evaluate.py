@@ -3,15 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from svertka import evaluate as judging
 from svertka.bundle.bundle import training_hashes, was_trained_on
-from svertka.bundle.predictor import Predictor, open_predictor, predict_files
+from svertka.bundle.predictor import Predictor, open_predictor
+from svertka.cli.answers import Answers
+from svertka.cli.inputs import Input
+from svertka.cli.options import Bundle as Model
+from svertka.cli.options import Language, Threads
 from svertka.cli.output import begins, in_words, may_write, phrase, spoken
-from svertka.cli.progress import Progress, counted
+from svertka.cli.progress import TerminalProgress
 from svertka.config import RunConfig
 from svertka.data.ranges import misread, outside
 from svertka.data.rows import as_number
@@ -20,7 +26,7 @@ from svertka.data.split import groups_of
 from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
-from svertka.features.ood import ood_notice as ood_notice
+from svertka.features.ood import ood_notice
 from svertka.messages import shortened, shown, text
 from svertka.messages.translator import Translator, has_width
 from svertka.report.alerts import SHOWN, by_weight
@@ -41,17 +47,20 @@ _REJECTS_SHOWN = 5
 
 
 def evaluate(
-    model: str, data: str, out: str | None = None, config_file: str = "", threads: int = 0, positive: str = ""
+    model: Model,
+    data: Annotated[str, typer.Argument(help="Labelled folder or table.")],
+    out: Annotated[str, typer.Option(help="Folder for metrics.json and predictions.csv.")] = "",
+    config_file: Annotated[
+        str, typer.Option("--config", help="TOML file: label_column, images and the like of a table.")
+    ] = "",
+    positive: Annotated[str, typer.Option(help="Of two classes the one to be found [default: the bundle's].")] = "",
+    threads: Threads = 0,
+    language: Language = "",
 ) -> int:
     """Prints every figure with its interval; writes ``metrics.json`` and ``predictions.csv`` into ``out``.
 
-    Args:
-        model: a bundle folder or a run folder.
-        data: a folder with one folder a class, or a table; where it has a test part, that part alone is judged.
-        out: a folder for the results, made where it doesn't exist; None writes nothing.
-        config_file: TOML file with fields of ``RunConfig`` that say how to read the data; "" means none.
-        threads: 0 means all processors.
-        positive: of two classes the one to be found; empty: the configuration's, else the bundle's, else the rarer.
+    Where the data have a test part, that part alone is judged. The class to be found is the one given, else the
+    configuration's, else the bundle's, else the rarer.
 
     Returns:
         The exit code, 0.
@@ -62,21 +71,14 @@ def evaluate(
         DataError: no image can be read.
         BundleError: the bundle is damaged.
     """
-    folder = None if out is None else Path(out)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; expected a folder for {METRICS} and {PREDICTIONS}.")
-    if folder is not None and any((folder / name).exists() for name in ("config.toml", "manifest.json")):
-        raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
-    if folder is not None:
-        may_write(folder / METRICS, [data], _are_metrics)
-        may_write(folder / PREDICTIONS, [data], begins(PREDICTION_COLUMNS))
+    folder = _folder(out, data) if out else None
     predictor = open_predictor(model, threads)
     bundle = predictor.bundle
     fields = config_fields(Path(config_file)) if config_file else {}
     config = RunConfig(**(fields | {"data": data, "threads": threads}))
     wanted = positive or config.positive or str(bundle.manifest.get("positive", ""))
     class_to_find(wanted, bundle.class_names, np.zeros(0, np.int64))  # a wrong name ends here
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         progress(StepStarted("scan"))
         scanned = scan(data, config=config, for_training=False, on_event=progress)
     catalog = _as_bundle_spells(scanned, bundle.class_names)
@@ -100,6 +102,18 @@ def evaluate(
         judging.save_predictions(predictions, folder / PREDICTIONS, bundle.temperature)
         print("\n" + phrase("written", path=f"{folder}: {METRICS}, {PREDICTIONS}"))
     return 0
+
+
+def _folder(out: str, data: str) -> Path:
+    """The folder of the results, if nothing of the user's would be lost by writing there."""
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; expected a folder for {METRICS} and {PREDICTIONS}.")
+    if any((folder / name).exists() for name in ("config.toml", "manifest.json")):
+        raise ConfigError(f"{folder} is a run or a bundle, whose own figures would be overwritten; name another --out.")
+    may_write(folder / METRICS, [data], _are_metrics)
+    may_write(folder / PREDICTIONS, [data], begins(PREDICTION_COLUMNS))
+    return folder
 
 
 def _are_metrics(path: Path) -> bool:
@@ -152,20 +166,20 @@ def _groups(records: Sequence[ImageRecord], config: RunConfig) -> NDArray[np.int
 def _predict(
     predictor: Predictor, catalog: Catalog, records: Sequence[ImageRecord], max_pixels: int
 ) -> tuple[Predictions, list[Notice]]:
-    """What the bundle says of labelled images, and how many of them are unlike those of training."""
+    """What the bundle says of labelled images, and how many of them are out of distribution."""
     names, novelty = predictor.bundle.class_names, predictor.bundle.novelty
-    found = predict_files(predictor, (catalog.file(record) for record in records), max_pixels=max_pixels)
-    results = list(counted("predict", len(records), found))
-    failed = [result for result in results if result.logits_K is None]
+    inputs = [Input(record.path, catalog.file(record)) for record in records]
+    results = [result for _, result in Answers(predictor, inputs, max_pixels)]
+    failed = [result for result in results if result.error]
     if failed:
         raise DataError(f"{failed[0].path} could be read a moment ago, but not now ({failed[0].error}). Try again.")
-    distances_N = np.array([result.distance for result in results])
     predictions = Predictions(
         logits_NK=np.stack([result.logits_K for result in results if result.logits_K is not None]),
         labels_N=np.array([names.index(catalog.class_names[record.label]) for record in records], dtype=np.int64),
         paths=tuple(record.path for record in records),
         class_names=names,
     )
+    distances_N = np.array([result.distance for result in results])
     return predictions, [ood_notice(novelty, distances_N)] if novelty else []
 
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from svertka.cli.inputs import find_inputs
+from svertka.cli.options import Bundle, Language, Paths, TableConfig, Threads
 from svertka.cli.output import phrase, say, say_samples, speak
 from svertka.data import decode
 from svertka.errors import ConfigError, ImageRejected, NotFoundError
@@ -22,17 +26,14 @@ _GRID = 56
 
 
 def explain(
-    bundle: str, paths: Sequence[str], out: str, language: str = "en", threads: int = 0, config_file: str = ""
+    bundle: Bundle,
+    paths: Paths,
+    out: Annotated[str, typer.Option(help="Folder for the page and its pictures.")] = "explained",
+    language: Language = "",
+    threads: Threads = 0,
+    config_file: TableConfig = "",
 ) -> int:
     """Writes ``index.html`` and a PNG of every picture.
-
-    Args:
-        bundle: a bundle folder or a run folder.
-        paths: files, folders, quoted globs, or tables with a column of paths.
-        out: a folder; it is made if its parent is there.
-        language: of the page.
-        threads: 0 means all processors.
-        config_file: TOML file that says how to read tables; "" means none.
 
     Returns:
         The exit code: 0 if at least one image was explained, 2 if none could be read.
@@ -72,7 +73,7 @@ def explain(
         filters_OCKL=network.anatomy.first_filters_OCKL,
         networks=network.anatomy.networks,
         skipped=skipped,
-        language=language,
+        language=language or "en",
     )
     for each in found:
         p_K = each.explanation.probabilities

@@ -12,20 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from svertka.data.unzip import unzip
 from svertka.errors import ConfigError, MissingExtraError, NotFoundError, RemoteError
 
 _PAGE = "https://www.kaggle.com/competitions"
 
+Competition = Annotated[str, typer.Argument(help="Its name, as in its address.")]
 
-def download(competition: str, out: str = "") -> None:
+
+def download(
+    competition: Competition,
+    out: Annotated[str, typer.Option(help="A new folder [default: the competition's name].")] = "",
+) -> None:
     """Downloads and unpacks a competition's files. A download that was cut off goes on where it stopped.
-
-    Args:
-        competition: its name or address.
-        out: a new folder; "" means one of the competition's name.
 
     Raises:
         ConfigError: no credentials, or the folder is there already.
@@ -49,13 +52,12 @@ def download(competition: str, out: str = "") -> None:
     print(f"Next: svertka train {folder}")
 
 
-def submit(competition: str, file: str, message: str) -> None:
-    """Sends a submission, such as ``svertka predict --sample-submission`` writes.
-
-    Args:
-        competition: its name or address.
-        file: the CSV.
-        message: shown beside it in the list of submissions.
+def submit(
+    competition: Competition,
+    file: Annotated[str, typer.Argument(help="What predict --sample-submission wrote.")],
+    message: Annotated[str, typer.Option(help="Shown beside it in the list of submissions.")] = "made with svertka",
+) -> None:
+    """Sends a submission.
 
     Raises:
         NotFoundError: there is no such file.

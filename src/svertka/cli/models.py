@@ -2,11 +2,13 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from svertka.architectures.registry import ARCHITECTURES, SMALL_HW
 from svertka.cli.extras import need_training
-from svertka.cli.lab.outputs import may_write
+from svertka.cli.output import may_write
 from svertka.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,22 +17,21 @@ if TYPE_CHECKING:
 _MOST = 1 << 16  # channels or pixels: sizes of larger maps overflow
 
 
-def models(names: list[str], format: str, input_: str, small: bool, diagram: str, measure: bool, out: str) -> None:
-    """Prints the list, a card, or (after ``compare``) a comparison.
-
-    Args:
-        names: nothing, one network, or ``compare`` and some.
-        format: ``table``, ``csv``, ``md`` or ``json``.
-        input_: ``C,H,W`` of one image; empty for what the network was designed for.
-        small: with the stem for small images, and such images unless ``input_`` names others.
-        diagram: SVG or PNG file to draw one network into.
-        measure: time and memory here, of a comparison.
-        out: folder for the pictures of a comparison.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
-    names = [name.removeprefix("svertka:") for name in names]
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="A network, or: compare NAME NAME …")] = None,
+    format: Annotated[str, typer.Option(help="table, csv, md or json.")] = "table",
+    input_: Annotated[
+        str, typer.Option("--input", help="Channels,height,width, or one side [default: as published].")
+    ] = "",
+    small: Annotated[
+        bool, typer.Option("--small", help="With the stem for images of 28 to 64 px; shown at 32.")
+    ] = False,
+    diagram: Annotated[str, typer.Option(help="SVG or PNG file to draw the network into.")] = "",
+    measure: Annotated[bool, typer.Option("--measure", help="Compare time and memory here.")] = False,
+    out: Annotated[str, typer.Option(help="Folder for the pictures of a comparison.")] = "",
+) -> None:
+    """Prints the list, a card, or (after ``compare``) a comparison."""
+    names = [name.removeprefix("svertka:") for name in names or []]
     comparing = names[:1] == ["compare"]
     if not comparing and (measure or out):
         raise ConfigError("--measure and --out belong to a comparison: svertka models compare NAME NAME …")

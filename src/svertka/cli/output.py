@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -26,7 +27,15 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
-def may_write(path: Path, reads: Iterable[str | Path], ours: Callable[[Path], bool]) -> Path:
+def drawn(path: Path) -> bool:
+    """Whether svertka drew this picture, as its mark inside says."""
+    from svertka.viz.drawing import MARKS
+
+    head = read_head(path, 4096)  # where the mark stands
+    return any(mark in head for mark in MARKS)
+
+
+def may_write(path: Path, reads: Iterable[str | Path] = (), ours: Callable[[Path], bool] = drawn) -> Path:
     """The path, if nothing of the user's would be lost by writing there. Called before anything is computed.
 
     Args:
@@ -50,6 +59,31 @@ def may_write(path: Path, reads: Iterable[str | Path], ours: Callable[[Path], bo
             f"{path} exists and isn't an earlier result of this command, so it is kept; name another place, or move it."
         )
     return path
+
+
+def picture_to(out: str, reads: Iterable[str | Path]) -> Path:
+    """Where one PNG goes; see ``may_write``.
+
+    Raises:
+        ConfigError: the name doesn't end in .png, or the file must stay.
+        NotFoundError: its folder doesn't exist.
+    """
+    path = Path(out).expanduser()
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"the picture's name is {out}; expected one that ends in .png.")
+    if not path.parent.is_dir():
+        raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
+    return may_write(path, reads)
+
+
+def table_of(kind: type[Any]) -> Callable[[Path], bool]:
+    """A test whether a file is a table of these records: its first line has their fields."""
+    header = ",".join(field.name for field in fields(kind)).encode()
+
+    def tells(path: Path) -> bool:
+        return read_head(path, len(header) + 2).splitlines()[:1] == [header]
+
+    return tells
 
 
 def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
@@ -82,12 +116,6 @@ def _for_excel(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def say_unlike(names: Sequence[str]) -> None:
-    """A line about images that are unlike the training images, if there are any."""
-    if names:
-        say(phrase("unlike", n=len(names), first=shown(names[0])))
-
-
 def say_samples(notes: Iterable[tuple[str, Sequence[str]]]) -> None:
     """A line about each doubt on how deep samples were read, if there are any.
 
@@ -118,27 +146,20 @@ def as_it_is(stream: Any) -> Any:
 
 
 @contextmanager
-def standard_output() -> Iterator[TextIO]:
-    """Standard output, able to write any file name.
+def table_to(out: str) -> Iterator[TextIO]:
+    """A stream, able to write any file name: the file ``out``, which appears only once it is complete.
+
+    Args:
+        out: the file; "" means standard output, where rows appear as they come.
 
     Raises:
-        ConfigError: whoever called has closed it.
+        ConfigError: standard output is asked for, but whoever called has closed it.
+        NotFoundError: the file's folder isn't there.
     """
-    stream = as_it_is(sys.stdout)
-    if stream is None:
-        raise ConfigError("standard output is closed, so nobody would see the answers; name a file with --out.")
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8", errors=ENCODING_ERRORS)
-    yield stream
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name only once it is complete.
-
-    Raises:
-        NotFoundError: its folder isn't there.
-    """
+    if not out:
+        yield _standard_output()
+        return
+    path = Path(out)
     if not path.parent.is_dir():
         raise NotFoundError(
             f"{path.parent} does not exist; expected a folder to write {path.name} into. Create it first."
@@ -150,6 +171,15 @@ def written_whole(path: Path) -> Iterator[TextIO]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _standard_output() -> TextIO:
+    stream: TextIO | None = as_it_is(sys.stdout)
+    if stream is None:
+        raise ConfigError("standard output is closed, so nobody would see the answers; name a file with --out.")
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8", errors=ENCODING_ERRORS)
+    return stream
 
 
 Language = Literal["en", "ru"]

@@ -27,7 +27,7 @@ SHORT = 50
 _Item = TypeVar("_Item")
 
 
-class Progress:
+class TerminalProgress:
     """An event sink that draws; standard error takes it all, so standard output stays clean."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ def counted(step: str, total: int, items: Iterable[_Item]) -> Iterator[_Item]:
     if total < SHORT:
         yield from items
         return
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         progress(StepStarted(step, total))
         for done, item in enumerate(items, start=1):
             yield item

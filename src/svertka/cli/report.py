@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from svertka.cli.options import Language
 from svertka.cli.output import phrase, speak, spoken
 from svertka.runs import folder as run_folder
 
 
-def report(run: str, language: str = "") -> None:
-    """Builds ``report.html`` from a finished run; writes the model card where there is none.
+def report(run: Annotated[str, typer.Argument(help="Run folder.")], language: Language = "") -> None:
+    """Builds ``report.html`` from a finished run, in the run's language if none is given.
 
-    A card that is there stays: people fill it in by hand.
-
-    Args:
-        run: folder of a run.
-        language: of the report; "" means that of the run.
+    A model card is written where there is none: people fill it in by hand.
 
     Raises:
         NotFoundError: no run, or one that isn't finished.

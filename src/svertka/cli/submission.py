@@ -9,20 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.bundle.predictor import open_predictor, predict_files
+from svertka.bundle.predictor import AUTO, open_predictor
+from svertka.cli.answers import Answers
 from svertka.cli.inputs import Input, find_inputs, table_config
-from svertka.cli.output import (
-    begins,
-    in_words,
-    may_write,
-    phrase,
-    say,
-    say_samples,
-    say_unlike,
-    standard_output,
-    written_whole,
-)
-from svertka.cli.progress import counted
+from svertka.cli.output import begins, in_words, may_write, phrase, say, table_to
 from svertka.data.competition import is_test_image, plain
 from svertka.data.image_table import ways_to_name
 from svertka.data.rows import as_number, read_table
@@ -62,10 +52,10 @@ def submit(
     bundle: str,
     paths: Sequence[str],
     sample_file: str,
-    out: str | None = None,
+    out: str = "",
     wanted: str = "",
     threads: int = 0,
-    engine: str = "auto",
+    engine: str = AUTO,
     config_file: str = "",
 ) -> int:
     """Writes a submission; only images that the sample asks for are read.
@@ -74,7 +64,7 @@ def submit(
         bundle: a bundle folder or a run folder.
         paths: files, folders, globs or tables among which the images are.
         sample_file: the competition's sample submission.
-        out: the CSV to write, complete or not at all; None means standard output.
+        out: the CSV to write, complete or not at all; "" means standard output.
         wanted: ``"labels"``, or the class whose probability a single column wants; "" decides by the sample.
         threads: 0 means all processors.
         engine: see ``open_predictor``.
@@ -99,31 +89,36 @@ def submit(
         may_write(Path(out), [sample_file, *paths, *(one.file for one in inputs)], begins(sample.header))
     cells, said = choose_cells(sample, predictor.bundle.class_names, wanted)
     images = find_images(sample, index)
-    distinct = list(dict.fromkeys(images))
-    answers, unlike, broken, notes = {}, [], [], []
-    found = counted("predict", len(distinct), predict_files(predictor, (one.file for one in distinct)))
-    for image, result in zip(distinct, found, strict=True):
-        if result.probabilities_K is None:
-            broken.append(f"{image.name} ({image.why_not or result.error})")
-            continue
-        answers[image] = cells(result.probabilities_K)
-        notes.append((image.name, result.notes))
-        if result.out_of_distribution:
-            unlike.append(image.name)
-    if broken:
-        count = f"{len(broken)} image{'s' if len(broken) > 1 else ''}"
-        raise DataError(f"{count}: {first_of(broken)} cannot be read, so their rows would be missing. Replace them.")
-    with written_whole(Path(out)) if out else standard_output() as stream:
+    answers = Answers(predictor, list(dict.fromkeys(images)))
+    filled = _fill(answers, cells)
+    with table_to(out) as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(sample.header)
         for written, image in zip(sample.ids, images, strict=True):
-            row = list(answers[image])
+            row = list(filled[image])
             row.insert(sample.id_column, written)
             rows.writerow(row)
     say(phrase("rows_to" if out else "rows", n=len(images), what=said, path=out))
-    say_samples(notes)
-    say_unlike(unlike)
+    answers.say_doubts()
     return 0
+
+
+def _fill(answers: Answers, cells: Cells) -> dict[Input, list[str]]:
+    """The cells of each image.
+
+    Raises:
+        DataError: images cannot be read.
+    """
+    filled, broken = {}, []
+    for image, result in answers:
+        if result.probabilities_K is None:
+            broken.append(f"{image.name} ({image.why_not or result.error})")
+        else:
+            filled[image] = cells(result.probabilities_K)
+    if broken:
+        count = f"{len(broken)} image{'s' if len(broken) > 1 else ''}"
+        raise DataError(f"{count}: {first_of(broken)} cannot be read, so their rows would be missing. Replace them.")
+    return filled
 
 
 def read_sample(path: Path, index: "_Index", encoding: str = "") -> Sample:

@@ -23,8 +23,8 @@ except ImportError:
 
 from svertka.bundle.bundle import load_bundle
 from svertka.config import FineTune, Resize, RunConfig, Scratch, StrategyName
+from svertka.estimators.fitted import Fitted, Loaded, as_predictions, train_on
 from svertka.estimators.image_input import Images, as_images
-from svertka.estimators.trained import Loaded, Trained, as_predictions, train_on
 from svertka.evaluate import fit_conformal, log_probabilities, predicted_labels, probabilities
 from svertka.schema import Bundle, Conformal, Estimate, EventSink, Predictions, ignore_events
 from svertka.util.atomic_files import parse_json, read_file
@@ -126,7 +126,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         holds_out = self._always_holds_out or config.strategy != "probe" or config.folds > 0
         if holds_out and not 0.02 <= self.validation_fraction <= 0.6:
             raise ConfigError(f"validation_fraction is {self.validation_fraction}; expected 0.02 to 0.6 of the images.")
-        self.trained_: Trained | Loaded = train_on(
+        trained = train_on(
             images,
             labels_N,
             tuple(map(str, self.classes_.tolist())),
@@ -137,8 +137,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weights_N=weights_N,
         )
         if sample_weight is not None:
-            self.trained_ = replace(self.trained_, val_rows=tuple(used[list(self.trained_.val_rows)].tolist()))
-        self.strategy_, self.history_ = self.trained_.strategy, self.trained_.history
+            trained = replace(trained, val_rows=tuple(used[list(trained.val_rows)].tolist()))
+        self._keep(trained)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -202,8 +202,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if list(map(str, classes)) != list(bundle.class_names):
             raise BundleError(f"{directory}: {ESTIMATOR} has other classes than the manifest. Save the model again.")
         loaded.classes_ = np.array(classes)
-        loaded.trained_ = Loaded(bundle=bundle, config=RunConfig(data="-", threads=threads))
-        loaded.strategy_, loaded.history_ = "loaded", ()
+        loaded._keep(Loaded.of(bundle, threads))
         loaded._restore(bundle, facts)
         return loaded
 
@@ -213,6 +212,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+    def _keep(self, trained: Fitted) -> None:
+        self.trained_, self.strategy_, self.history_ = trained, trained.strategy, trained.history
 
     def _judge(self, X: Any) -> Predictions:
         check_is_fitted(self)

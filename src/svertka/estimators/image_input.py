@@ -6,7 +6,6 @@ Shapes: N images, H height, W width, S side of the network's input.
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -167,11 +166,6 @@ def warn(notices: Iterable[Notice]) -> None:
     for notice in notices:
         if notice.level == "warning":
             warnings.warn(sentences(notice), UserWarning, stacklevel=3)
-
-
-def named(catalog: Catalog, class_names: tuple[str, ...]) -> Catalog:
-    """The same catalogue with the names of its classes."""
-    return replace(catalog, class_names=class_names)
 
 
 def _record(array: NDArray[np.uint8], label: int, group: str | None) -> ImageRecord:

@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from svertka.config import FineTune, Resize, StrategyName
 from svertka.errors import BundleError, ConfigError, DataError
+from svertka.estimators.fitted import as_predictions
 from svertka.estimators.image_classifier import ImageClassifier, as_plain, group_numbers
 from svertka.estimators.image_input import as_images
-from svertka.estimators.trained import as_predictions
 from svertka.evaluate import evaluate, fit_conformal, probabilities, too_few
 from svertka.evaluate.clusters import clustered_share, roc_auc
 from svertka.evaluate.conformal import is_answer, judge_abstention, possible_classes

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
-from svertka.cli.lab import outputs
+from svertka.cli import output
 from svertka.cli.lab.picture import Tile, as_light, read_image, sheet, size_of
+from svertka.cli.options import ImageFile
 from svertka.engine import filters
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Padding, Window
@@ -17,23 +20,18 @@ from svertka.viz.drawing import save_png
 from svertka.viz.heatmap import diverging, gray
 
 
-def conv(image: str, name: str, stride: int, padding: str, *, flip: bool, at: str, out: str) -> None:
-    """Prints how the output's size comes about, and that of one pixel; draws input, kernel and output.
-
-    Args:
-        image: file.
-        name: of the filter.
-        stride: of the kernel.
-        padding: a number, ``same`` or ``valid``.
-        flip: turn the kernel (true convolution).
-        at: ``ROW,COL`` of an output pixel, or empty.
-        out: PNG to write, or empty.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def conv(
+    image: ImageFile,
+    name: Annotated[str, typer.Option("--filter", help="Kernel by name; svertka lab filters shows all.")] = "sobel_x",
+    stride: Annotated[int, typer.Option(help="Pixels from one output to the next.")] = 1,
+    padding: Annotated[str, typer.Option(help="Pixels of zeros on each side, or same, or valid.")] = "same",
+    flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel: true convolution.")] = False,
+    at: Annotated[str, typer.Option(help="ROW,COL of an output pixel: show its arithmetic.")] = "",
+    out: Annotated[str, typer.Option(help="PNG file to write.")] = "",
+) -> None:
+    """Prints how the output's size comes about, and that of one pixel; draws input, kernel and output."""
     named, pad, place = filters.named(name), _padding(padding), _position(at) if at else None
-    target = outputs.picture(out, [image]) if out else None
+    target = output.picture_to(out, [image]) if out else None
     pixels = read_image(image)
     kernel = named.kernel[::-1, ::-1] if flip else named.kernel
     how = "true convolution (kernel turned)" if flip else "cross-correlation, as in deep learning"

@@ -1,33 +1,28 @@
 """``svertka lab degradation``: does a deeper net learn worse?"""
 
 from svertka.cli.extras import need_training
-from svertka.cli.progress import Progress, duration
+from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.progress import TerminalProgress, duration
 from svertka.util import runtime
 
 _HELD_OUT = 500
 
 
-def degradation(data: str, images: int, epochs: int, seed: int, out: str) -> None:
-    """Trains plain and residual nets of 20 and 56 layers, draws their training errors, and says what they show.
-
-    Args:
-        data: see ``lab.small_images.load_images``.
-        images: to train on; 0 for all.
-        epochs: of each network.
-        seed: of weights, images and order.
-        out: folder.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def degradation(
+    data: SmallImages = "",
+    images: Count = 1000,
+    epochs: Epochs = 12,
+    seed: Seed = 0,
+    out: Folder = "degradation",
+) -> None:
+    """Trains plain and residual nets of 20 and 56 layers, draws their training errors, and says what they show."""
     need_training()
     runtime.setup()
-    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import degradation as lab
     from svertka.viz.drawing import save
 
     drawn, csv = files(out, "degradation.svg", lab.DegradationEpoch, [data])
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         small = load(data, progress).sample(images, _HELD_OUT, seed).halved()
         progress.say(_forecast(lab.estimate_s(small, epochs), len(small.train), epochs))
         rows = collect(lab.measure(small, epochs, seed, progress), csv, progress)

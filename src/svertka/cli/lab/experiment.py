@@ -3,25 +3,32 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from svertka.cli.lab import outputs
-from svertka.cli.progress import Progress
+import typer
+
+from svertka.cli import output
+from svertka.cli.options import seed_option
+from svertka.cli.progress import TerminalProgress
 from svertka.errors import ConfigError, NotFoundError
 from svertka.lab.growing_csv import kept
 from svertka.lab.small_images import DIGITS, Images, load_images
 
 Row = TypeVar("Row")
 
+SmallImages = Annotated[
+    str, typer.Option(help="cifar10, digits, elpv, or a folder [default: CIFAR-10 if fetched, else digits].")
+]
+Count = Annotated[int, typer.Option(help="To train on; 0 for all.")]
+Epochs = Annotated[int, typer.Option(help="Of each network.")]
+Seed = Annotated[int, seed_option("Of weights, images and their order.")]
+Folder = Annotated[str, typer.Option(help="Folder for the picture and the CSV.")]
+
 SOLAR_CELLS = "elpv"
 
 
-def load(data: str, progress: Progress, *, download: bool = False) -> Images:
-    """Small images by name or from a folder; the demo's solar cells have a name too.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def load(data: str, progress: TerminalProgress, *, download: bool = False) -> Images:
+    """Small images by name or from a folder; the demo's solar cells have a name too."""
     if download and data in (DIGITS, SOLAR_CELLS):
         raise ConfigError(f"--download fetches CIFAR-10, but --data is {data!r}; leave one of them out.")
     if data == SOLAR_CELLS:
@@ -66,12 +73,12 @@ def files(out: str, picture: str, kind: type[Any], reads: Iterable[str | Path]) 
     drawn = folder(out) / picture
     reads = list(reads)
     return (
-        outputs.may_write(drawn, reads),
-        outputs.may_write(drawn.with_suffix(".csv"), reads, outputs.table_of(kind)),
+        output.may_write(drawn, reads),
+        output.may_write(drawn.with_suffix(".csv"), reads, output.table_of(kind)),
     )
 
 
-def collect(rows: Iterable[Row], csv: Path, progress: Progress) -> list[Row]:
+def collect(rows: Iterable[Row], csv: Path, progress: TerminalProgress) -> list[Row]:
     """All rows of an experiment, each kept in the CSV as it comes; Ctrl-C leaves those that came, and exits."""
     csv.parent.mkdir(exist_ok=True)
     found: list[Row] = []

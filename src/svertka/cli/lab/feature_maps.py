@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
-from svertka.cli.lab import outputs
+from svertka.cli import output
 from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
+from svertka.cli.options import ImageFile, seed_option
 from svertka.engine.arrays import Array
 from svertka.engine.convolution import conv2d
 from svertka.errors import NotFoundError, WeightsError
@@ -18,19 +21,14 @@ from svertka.viz.heatmap import Pixels, diverging
 _MAPS, _COLUMNS = 32, 8
 
 
-def feature_maps(image: str, weights: str, seed: int, out: str) -> None:
-    """Draws each filter in the corner of its feature map: random ones, then as many trained ones, up to 32.
-
-    Args:
-        image: file.
-        weights: bundle, run folder, ``.safetensors`` or ``.pth``; empty: EfficientNet-Lite0's, trained on ImageNet.
-        seed: of the random filters.
-        out: PNG to write.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
-    target = outputs.picture(out, [image, weights])
+def feature_maps(
+    image: ImageFile,
+    weights: Annotated[str, typer.Option(help="Bundle, run folder or weights file [default: ImageNet's].")] = "",
+    seed: Annotated[int, seed_option("Of the random filters.")] = 0,
+    out: Annotated[str, typer.Option(help="PNG file to write.")] = "feature_maps.png",
+) -> None:
+    """Draws each filter in the corner of its feature map: random ones, then as many trained ones, up to 32."""
+    target = output.picture_to(out, [image, weights])
     pixels = read_image(image)
     rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
     found = _first_filters(weights)

@@ -1,12 +1,15 @@
 """``svertka lab filters``: an image through every kernel of the bank, on one sheet."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image
 
-from svertka.cli.lab import outputs
+from svertka.cli import output
 from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
+from svertka.cli.options import ImageFile
 from svertka.engine import filters as engine
 from svertka.engine.arrays import Array
 from svertka.viz.drawing import save_png
@@ -18,13 +21,9 @@ _SHORTEST_PX = 60
 """A smaller picture is enlarged to this side, or the largest kernel in its corner would cover it."""
 
 
-def filters(image: str, out: str) -> None:
-    """Draws the gallery. Kernels whose numbers sum to 0 are shown on brightness, signed; the others in colour.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
-    target = outputs.picture(out, [image])
+def filters(image: ImageFile, out: Annotated[str, typer.Option(help="PNG file to write.")] = "filters.png") -> None:
+    """Draws the gallery. Kernels whose numbers sum to 0 are shown on brightness, signed; the others in colour."""
+    target = output.picture_to(out, [image])
     pixels = read_image(image)
     small = _scale_down(pixels)  # may be smaller than a kernel: then there is nothing to reflect at the edge
     tiles = []

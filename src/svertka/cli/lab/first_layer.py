@@ -3,15 +3,18 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image
 
 from svertka.cli.extras import need_training
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.lab.experiment import collect, files, tell
+from svertka.cli.lab.experiment import Folder, collect, files, tell
 from svertka.cli.lab.picture import Tile, as_light, sheet
-from svertka.cli.progress import Progress
+from svertka.cli.options import seed_option
+from svertka.cli.progress import TerminalProgress
 from svertka.data.decode import load
 from svertka.errors import DataError, ImageRejected
 from svertka.lab import first_layer as lab
@@ -27,19 +30,14 @@ _BETWEEN = 205  # gray: white patches end somewhere
 _TILE_PX = 42  # side of one patch on the sheet
 
 
-def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> None:
-    """Finds the patches, draws them beside the filters, and says what they show.
-
-    Args:
-        network: a name, or a bundle or run folder.
-        weights: for a name: ``default``, ``none`` or a file.
-        data: images; empty: two photographs that come with scikit-learn.
-        seed: of random weights, and of which images are taken where there are many.
-        out: folder.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def first_layer(
+    network: Annotated[str, typer.Argument(help="Name of a network, or a bundle or run folder.")],
+    weights: Annotated[str, typer.Option(help="default (published), none (random), or a file.")] = "default",
+    data: Annotated[str, typer.Option(help="Images: a folder, file or CSV [default: two photographs].")] = "",
+    seed: Annotated[int, seed_option("Of random weights, and of which 64 images are taken.")] = 0,
+    out: Folder = "first_layer",
+) -> None:
+    """Finds the patches, draws them beside the filters, and says what they show."""
     runtime.setup()
     inputs = find_inputs([data]) if data else []
     drawn, csv = files(
@@ -50,7 +48,7 @@ def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> N
     else:
         need_training()
         first = lab.of_backbone(network, weights, seed)
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         images, about = _read(data, inputs, first, seed, progress)
         patches, count = lab.best_patches(first, images)
         collect(patches, csv, progress)
@@ -64,7 +62,7 @@ def first_layer(network: str, weights: str, data: str, seed: int, out: str) -> N
 
 
 def _read(
-    data: str, inputs: list[Input], first: lab.FirstLayer, seed: int, progress: Progress
+    data: str, inputs: list[Input], first: lab.FirstLayer, seed: int, progress: TerminalProgress
 ) -> tuple[list[Pixels], str]:
     """The network's pixels of each image, and what they are."""
     if not data:

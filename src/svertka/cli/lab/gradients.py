@@ -1,32 +1,31 @@
 """``svertka lab gradients``: does the gradient of a deep network reach its first layers?"""
 
+from typing import Annotated
+
+import typer
+
 from svertka.cli.extras import need_training
-from svertka.cli.progress import Progress
+from svertka.cli.lab.experiment import Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.progress import TerminalProgress
 from svertka.util import runtime
 
 
-def gradients(data: str, depths: str, steps: int, seed: int, out: str) -> None:
-    """Measures gradients by depth, draws them, and says what they show.
-
-    Args:
-        data: see ``lab.small_images.load_images``.
-        depths: numbers with commas.
-        steps: of training before the second measurement.
-        seed: of weights, batch and order.
-        out: folder.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+def gradients(
+    data: SmallImages = "",
+    depths: Annotated[str, typer.Option(help="Layers of the networks: 6 n + 2, with commas.")] = "8,20,56,110",
+    steps: Annotated[int, typer.Option(help="Of training before the second measurement.")] = 40,
+    seed: Seed = 0,
+    out: Folder = "gradients",
+) -> None:
+    """Measures gradients by depth, draws them, and says what they show."""
     need_training()
     runtime.setup()
-    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import gradients as lab
     from svertka.viz.drawing import save
 
     layers = lab.parse_depths(depths)
     drawn, csv = files(out, "gradients.svg", lab.LayerGradient, [data])
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         images = load(data, progress).halved()
         rows = collect(lab.measure(images, layers, steps, seed, progress), csv, progress)
     tell(lab.sentences(rows), save(lab.picture(rows, images.name), drawn), csv)

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from svertka.cli.extras import need_training
-from svertka.cli.progress import Progress
+from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.progress import TerminalProgress
 from svertka.errors import ConfigError
 from svertka.util import runtime
 
@@ -17,50 +20,34 @@ _SHIFT_PX = 2
 
 
 def race(
-    names: Sequence[str],
-    data: str,
-    images: int,
-    epochs: int,
-    target: float | None,
-    seed: int,
-    out: str,
-    *,
-    download: bool,
+    networks: Annotated[list[str], typer.Argument(help="Names; svertka models lists them.")],
+    data: SmallImages = "",
+    images: Count = 1000,
+    epochs: Epochs = 6,
+    target: Annotated[float | None, typer.Option(help="Accuracy to time, such as 0.9 [default: all reach it].")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 (163 MB) and race on it.")] = False,
+    seed: Seed = 0,
+    out: Folder = "race",
 ) -> None:
-    """Trains networks one after another on the same images and tells time, accuracy and memory of each.
-
-    Args:
-        names: of our architectures.
-        data: see ``lab.small_images.load_images``.
-        images: to train on; 0 for all.
-        epochs: of each network.
-        target: accuracy in 0..1 whose time is told; None means the highest that all reached.
-        seed: of weights, images, order and shifts.
-        out: folder.
-        download: fetch CIFAR-10 if it isn't here.
-
-    Raises:
-        SvertkaError: with what is wrong and what to do.
-    """
+    """Trains networks one after another on the same images and tells time, accuracy and memory of each."""
     need_training()
     runtime.setup()
     if target is not None and not 0 < target <= 1:
         raise ConfigError(f"--target is {target:g}; expected an accuracy above 0, at most 1, such as 0.9.")
-    from svertka.cli.lab.experiment import collect, files, load, tell
     from svertka.lab import race as lab
     from svertka.lab.training_loop import TrainingSettings
     from svertka.viz.drawing import save
 
-    entries, recipe = lab.enter(names), TrainingSettings(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
+    entries, recipe = lab.enter(networks), TrainingSettings(epochs=epochs, shift_px=_SHIFT_PX, seed=seed)
     drawn, csv = files(out, "race.svg", lab.Lap, [data])
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         chosen = load(data, progress, download=download).sample(images, _HELD_OUT, seed)
         laps = collect(lab.race(entries, chosen, recipe, progress), csv, progress)
     target = lab.common_target(laps) if target is None else target
     found = lab.results(laps, target)
     trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     sizes = f"{len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}"
-    print(f"{chosen.name}: {sizes}.{lab.told_rates(names)}\n")
+    print(f"{chosen.name}: {sizes}.{lab.told_rates(networks)}\n")
     print(_table(found, target) + "\n")
     guessing = max(Counter(chosen.held_out_labels.tolist()).values()) / len(chosen.held_out)
     tell(

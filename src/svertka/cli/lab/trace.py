@@ -1,11 +1,14 @@
 """``svertka lab trace``: the arithmetic of one number inside a trained network, as text."""
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
+from svertka.cli.options import Bundle, ImageFile
 from svertka.cli.output import say_samples
 from svertka.data import decode
 from svertka.errors import ConfigError, DataError, ImageRejected
@@ -18,14 +21,13 @@ _IN_FULL = 3  # input channels whose window, kernel and products are printed
 _SUMS_SHOWN = 12
 
 
-def trace(bundle: str, image: str, layer: str = "", at: str = "") -> None:
+def trace(
+    bundle: Bundle,
+    image: ImageFile,
+    layer: Annotated[str, typer.Option(help="Name of a layer [default: list them all].")] = "",
+    at: Annotated[str, typer.Option(help="CHANNEL,ROW,COLUMN in its output, or FEATURE.")] = "",
+) -> None:
     """Prints how one number came about, or the layers that there are.
-
-    Args:
-        bundle: a bundle folder or a run folder.
-        image: a file.
-        layer: name of a layer; ``""`` lists them.
-        at: ``"CHANNEL,ROW,COLUMN"`` in the layer's output, or ``"FEATURE"`` of a linear layer.
 
     Raises:
         ConfigError: ``at`` is missing or no list of numbers.

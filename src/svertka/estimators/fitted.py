@@ -6,8 +6,9 @@ The steps are those of ``pipeline.run`` without a test part, which an estimator'
 import shutil
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from svertka.data.pixels import cache_dir
 from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import hold_out
 from svertka.errors import ConfigError
-from svertka.estimators.image_input import Images, catalog_of, is_paths, named, source_of, warn
+from svertka.estimators.image_input import Images, catalog_of, is_paths, source_of, warn
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.features.experiment import Experiment
 from svertka.features.extractor import FeatureExtractor, open_engine, torch_features
@@ -34,7 +35,7 @@ from svertka.features.linear_head import LinearHead
 from svertka.features.linear_probe import fit_probe
 from svertka.inference.onnxruntime_session import FEATURES, open_session, run_in_batches
 from svertka.model_selection.select import learn
-from svertka.pipeline import CHECKED_IMAGES, PACKAGES
+from svertka.pipeline import PACKAGES, checked_images
 from svertka.schema import (
     Bundle,
     Conformal,
@@ -48,7 +49,6 @@ from svertka.schema import (
 )
 from svertka.training.job import LEARNT, TrainingJob
 from svertka.training.probe import cross_validated
-from svertka.training.trained_classifier import TrainedClassifier
 from svertka.util import runtime
 
 WORTH_KEEPING = 32
@@ -56,79 +56,94 @@ WORTH_KEEPING = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
-    """A fine-tuned network.
-
-    Attributes:
-        graph: of the features, a serialised ONNX model.
-        weights: parameters by name, the head's included.
-        reference_NK: the torch network's probabilities of the checked images.
-    """
-
-    graph: bytes
-    weights: dict[str, NDArray[Any]]
-    reference_NK: NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A classifier that has learnt.
-
-    Attributes:
-        config: that it learnt with; opens the frozen backbone again.
-        class_names: one a column.
-        preprocess: of its images.
-        head: on the features.
-        temperature: that logits are divided by before softmax.
-        network: None where the backbone stayed frozen; features then come from the cache.
-        val: predictions on the images that were held out, with folds on all; None where there were none.
-        val_rows: which images these were.
-        checked_NSSC: some prepared images, on which a bundle's engines are compared.
-        strategy: that was kept.
-        history: learning curve, empty for a probe.
-        notices: why it was kept.
-        source: of the pretrained weights.
-        hashes: of the images that it learnt from.
-        data_hash: of all of them.
-    """
+class Fitted(ABC):
+    """A classifier that answers: one that has learnt here, or one from a bundle."""
 
     config: RunConfig
+    """That it learnt with, or is opened with."""
     class_names: tuple[str, ...]
+    """One a column."""
     preprocess: Preprocess
-    head: LinearHead
+    """Of its images."""
     temperature: float
-    network: Network | None
-    val: Predictions | None
-    val_rows: tuple[int, ...]
-    checked_NSSC: NDArray[np.uint8]
-    strategy: str
-    history: tuple[EpochRow, ...]
-    notices: tuple[Notice, ...]
-    source: Source
-    hashes: tuple[str, ...]
-    data_hash: str
+    """That logits are divided by before softmax."""
+    val: Predictions | None = None
+    """Predictions on the images that were held out, with folds on all; None where there are none."""
+    strategy: str = "loaded"
+    """That was kept."""
+    history: tuple[EpochRow, ...] = ()
+    """Learning curve, empty for a probe."""
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         """Logits [N, K], before temperature."""
-        cache = cache_dir()
-        source = source_of(images, self.config, self.preprocess, cache)
-        if self.network is None and len(source) < WORTH_KEEPING:
-            return np.concatenate([self.head.logits(self._engine(batch)) for batch in _prepared(source)])
-        if self.network is None:
-            table = extract(self._engine, source, cache)
-            return np.concatenate([self.head.logits(x_ND) for _, x_ND in table.blocks()])
-        parts = (run_in_batches(self._session, batch, [FEATURES])[0] for batch in _prepared(source))
-        return np.concatenate([self.head.logits(x_ND) for x_ND in parts])
+        source = source_of(images, self.config, self.preprocess, cache_dir())
+        return np.concatenate(list(self._logits(source)))
+
+    @abstractmethod
+    def _logits(self, source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        """Logits of a source's images, in blocks."""
+
+    @abstractmethod
+    def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
+        """Writes the bundle; see ``ImageClassifier.save``."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the open engines, which another process opens for itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTunedNetwork:
+    """A network whose weights have changed."""
+
+    graph: bytes
+    """Of the features, a serialised ONNX model."""
+    weights: dict[str, NDArray[Any]]
+    """Parameters by name, the head's included."""
+    reference_NK: NDArray[np.float64]
+    """The torch network's probabilities of the checked images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Fitted):
+    """A classifier that has learnt; ``config`` opens the frozen backbone again."""
+
+    head: LinearHead
+    """On the features."""
+    network: FineTunedNetwork | None = None
+    """None where the backbone stayed frozen; features then come from the cache."""
+    val_rows: tuple[int, ...] = ()
+    """Which images ``val`` is of."""
+    checked_NSSC: NDArray[np.uint8]
+    """Some prepared images, on which a bundle's engines are compared."""
+    notices: tuple[Notice, ...]
+    """Why the strategy was kept."""
+    source: Source
+    """Of the pretrained weights."""
+    hashes: tuple[str, ...]
+    """Of the images that it learnt from."""
+    data_hash: str
+    """Of all of them."""
+
+    def _logits(self, source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        blocks: Iterator[NDArray[np.float32]]
+        if self.network is not None:
+            blocks = (run_in_batches(self._session, batch, [FEATURES])[0] for batch in _prepared(source))
+        elif len(source) < WORTH_KEEPING:
+            blocks = map(self._engine, _prepared(source))
+        else:
+            blocks = (x_ND for _, x_ND in extract(self._engine, source, cache_dir()).blocks())
+        return map(self.head.logits, blocks)
 
     def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
-        """Writes the bundle; see ``ImageClassifier.save``.
+        """Writes the bundle.
 
         Raises:
             BundleError: its two engines disagree.
         """
         if self.network is None:
             graph, weights = self._engine.graph(), self._engine.weights()
-            weights |= {f"head.{name}": getattr(self.head, name) for name in self.head.__slots__}
+            weights |= {f"head.{name}": value for name, value in asdict(self.head).items()}
             features_ND = torch_features(self._engine.backbone.module, self.preprocess, self.checked_NSSC)
             reference_NK = _probabilities(self.head.logits(features_ND), self.class_names, self.temperature)
         else:
@@ -164,33 +179,26 @@ class Trained:
         assert self.network is not None
         return open_session(self.network.graph, runtime.setup(self.config.threads).threads)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: not the open engines, which another process opens for itself."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_engine", "_session")}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Loaded(Fitted):
     """A classifier from a bundle. It stays in its folder, and is opened when it is first asked."""
 
     bundle: Bundle
-    config: RunConfig
-    val: Predictions | None = None
 
-    @property
-    def temperature(self) -> float:
-        """That logits are divided by before softmax."""
-        return self.bundle.temperature
+    @classmethod
+    def of(cls, bundle: Bundle, threads: int) -> "Loaded":
+        """The classifier of a bundle."""
+        return cls(
+            bundle=bundle,
+            config=RunConfig(data="-", threads=threads),
+            class_names=bundle.class_names,
+            preprocess=bundle.preprocess,
+            temperature=bundle.temperature,
+        )
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """One a column."""
-        return self.bundle.class_names
-
-    def logits(self, images: Images) -> NDArray[np.float32]:
-        """Logits [N, K], before temperature."""
-        source = source_of(images, self.config, self.bundle.preprocess, cache_dir())
-        return np.concatenate([self._predictor.infer(batch)[0] for batch in _prepared(source)])
+    def _logits(self, source: ImageSource) -> Iterator[NDArray[np.float32]]:
+        return (self._predictor.infer(batch)[0] for batch in _prepared(source))
 
     def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
         """Copies the bundle.
@@ -206,10 +214,6 @@ class Loaded:
     @cached_property
     def _predictor(self) -> Predictor:
         return open_predictor(self.bundle, self.config.threads)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: not the open engine."""
-        return {name: value for name, value in self.__dict__.items() if name != "_predictor"}
 
 
 def train_on(
@@ -238,72 +242,75 @@ def train_on(
     Raises:
         SvertkaError: with what is wrong and what to do.
     """
-    clock, cache = time.monotonic(), cache_dir()
+    started, cache = time.monotonic(), cache_dir()
     if config.from_scratch and not config.size_px:
         sides = longer_sides(images) if is_paths(images) else [max(np.asarray(image).shape[:2]) for image in images]
         config = replace(config, size_px=natural_size(sides, SMALL_PX, config.scratch.largest_px))
     engine = open_engine(config, cache, runtime.setup(config.threads).threads, on_event)
     catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
-    catalog = named(catalog, class_names)
+    catalog = replace(catalog, class_names=class_names)
     split = hold_out(catalog, validation_fraction, config)
     experiment = Experiment.of(config, engine, catalog, split, cache, store, weights_N)
-    engine, catalog = experiment.engine, experiment.catalog
-    warn(catalog.notices)
-    sources = experiment.sources
-    checked = sources["train"].rows(_spread(len(split.train), CHECKED_IMAGES))
-    learnt_from = (*split.train, *split.val)
-    common: dict[str, Any] = {
-        "config": config,
-        "class_names": class_names,
-        "preprocess": engine.preprocess,
-        "checked_NSSC": checked.read(np.arange(len(checked))),
-        "source": engine.source,
-        "hashes": tuple(catalog.records[index].pixel_hash for index in learnt_from),
-        "data_hash": catalog.hash,
-    }
-    if not split.val:
-        units_N = np.array(split.units)
-        table = extract(engine, sources["train"], cache, on_event)
-        probe = fit_probe(table, len(class_names), config.seed, units_N)
-        return Trained(
-            head=probe.head,
-            temperature=fit_temperature(*cross_validated(probe, table, experiment.paths("train"), class_names)),
-            network=None,
-            val=None,
-            val_rows=(),
-            strategy="probe",
-            history=(),
-            notices=catalog.notices,
-            **common,
-        )
+    warn(experiment.catalog.notices)
+    return _learn(experiment, started, on_event) if split.val else _probe_alone(experiment, on_event)
+
+
+def _learn(experiment: Experiment, started: float, on_event: EventSink) -> Trained:
+    """Does what the strategy says; validation images decide."""
+    sources, cache = experiment.sources, experiment.cache
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
-        job = TrainingJob(
-            experiment=experiment,
-            tables={part: extract(engine, sources[part], cache, on_event) for part in LEARNT},
-            folder=Path(folder),
-            started=clock,
-        )
+        tables = {part: extract(experiment.engine, sources[part], cache, on_event) for part in LEARNT}
+        job = TrainingJob(experiment=experiment, tables=tables, folder=Path(folder), started=started)
         selection = learn(job, on_event)
         chosen = selection.chosen
-        return Trained(
-            head=chosen.head,
-            temperature=chosen.temperature,
-            network=None if chosen is selection.probe else _network(chosen, checked, class_names),
-            val=chosen.val,
-            val_rows=job.judging,
-            strategy=chosen.strategy,
-            history=chosen.history,
-            notices=(*catalog.notices, *selection.decision.reasons, *selection.notices),
-            **common,
-        )
-
-
-def _network(chosen: TrainedClassifier, checked: ImageSource, class_names: tuple[str, ...]) -> Network:
-    return Network(
-        graph=chosen.graph().SerializeToString(),
-        weights=chosen.weights(),
-        reference_NK=_probabilities(chosen.reference(checked), class_names, chosen.temperature),
+        network = None
+        if chosen is not selection.probe:
+            logits_NK = chosen.reference(checked_images(sources["train"]))
+            network = FineTunedNetwork(
+                graph=chosen.graph().SerializeToString(),
+                weights=chosen.weights(),
+                reference_NK=_probabilities(logits_NK, experiment.catalog.class_names, chosen.temperature),
+            )
+    return Trained(
+        head=chosen.head,
+        temperature=chosen.temperature,
+        network=network,
+        val=chosen.val,
+        val_rows=job.judging,
+        strategy=chosen.strategy,
+        history=chosen.history,
+        notices=(*experiment.catalog.notices, *selection.decision.reasons, *selection.notices),
+        **_facts(experiment),
     )
+
+
+def _probe_alone(experiment: Experiment, on_event: EventSink) -> Trained:
+    """A probe of all images; cross-validation fits its temperature."""
+    names, units_N = experiment.catalog.class_names, np.array(experiment.split.units)
+    table = extract(experiment.engine, experiment.sources["train"], experiment.cache, on_event)
+    probe = fit_probe(table, len(names), experiment.config.seed, units_N)
+    return Trained(
+        head=probe.head,
+        temperature=fit_temperature(*cross_validated(probe, table, experiment.paths("train"), names)),
+        strategy="probe",
+        notices=experiment.catalog.notices,
+        **_facts(experiment),
+    )
+
+
+def _facts(experiment: Experiment) -> dict[str, Any]:
+    """What a classifier keeps of its experiment, whatever has learnt."""
+    catalog, split = experiment.catalog, experiment.split
+    checked = checked_images(experiment.sources["train"])
+    return {
+        "config": experiment.config,
+        "class_names": catalog.class_names,
+        "preprocess": experiment.engine.preprocess,
+        "checked_NSSC": checked.read(np.arange(len(checked))),
+        "source": experiment.engine.source,
+        "hashes": tuple(catalog.records[index].pixel_hash for index in (*split.train, *split.val)),
+        "data_hash": catalog.hash,
+    }
 
 
 def as_predictions(
@@ -326,8 +333,3 @@ def _probabilities(
 
 def _prepared(source: ImageSource) -> Iterator[NDArray[np.uint8]]:
     return (images for _, images in batches(source, np.arange(len(source)), 32))
-
-
-def _spread(n: int, count: int) -> NDArray[np.int64]:
-    """At most ``count`` rows at even distances."""
-    return np.linspace(0, n - 1, min(count, n)).astype(np.int64)
