@@ -1,6 +1,7 @@
 """The package's shape: where things lie, which names they have, and that imports make no circle."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -88,3 +89,34 @@ def test_functions_are_short_enough_to_read(name):
         if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60
     }
     assert not long
+
+
+GUIDE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+LINE = re.compile(r"^(\d+)\. \[`([\w/.]+)`\]\(src/svertka/([\w/.]+)\) `(\w+)`: ", re.MULTILINE)
+
+
+def walks() -> list[list[tuple[str, str]]]:
+    """The numbered walks of the guide: module and function of each line."""
+    found: list[list[tuple[str, str]]] = []
+    for number, shown, path, function in LINE.findall(GUIDE):
+        assert shown == path
+        if number == "1":
+            found.append([])
+        found[-1].append(("svertka." + path.removesuffix(".py").replace("/", "."), function))
+    return found
+
+
+@pytest.mark.parametrize("walk", walks(), ids=["predict", "strategy"])
+def test_each_line_of_a_walk_is_there_and_reached_from_the_lines_above(walk):
+    assert len(walk) == 10
+    reached = {walk[0][0]}
+    for module, function in walk:
+        assert module in reached, f"{module} is imported by no line above"
+        names = {node.name for node in TREES[module].body if isinstance(node, ast.FunctionDef)}
+        assert function in names, f"{module} has no {function}"
+        reached |= imports(module)
+
+
+def test_the_guide_names_every_package_and_no_other():
+    table = set(re.findall(r"`(\w+)/`", GUIDE.partition("## Two walks")[0]))
+    assert table == {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
