@@ -180,8 +180,10 @@ def _catalog(listing: Listing, known: dict[str, CachedScan], decoded: int) -> Ca
     notices = list(listing.notices)
     if rejected:
         reasons = dict(sorted(Counter(rejection.reason for rejection in rejected).items()))
-        counts = {"rejected": len(rejected), "files": len(rejected) + len(records), "reasons": reasons}
-        notices.append(Notice("files_rejected", counts, level="warning"))
+        files = len(rejected) + len(records)
+        notices.append(
+            Notice("files_rejected", {"rejected": len(rejected), "files": files, "reasons": reasons}, level="warning")
+        )
     return Catalog(
         root=listing.root,
         layout=listing.layout,
