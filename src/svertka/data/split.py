@@ -199,10 +199,10 @@ def _notices(
         absent = [name for label, name in enumerate(catalog.class_names) if label not in present]
         if absent:
             notices.append(Notice("class_missing_in_part", {"part": part, "names": absent}, level="warning"))
-    found = {"exact": len(alike.exact), "near": len(alike.near), "altered": len(alike.altered)}
-    if any(found.values()):
+    exact, near, altered = len(alike.exact), len(alike.near), len(alike.altered)
+    if exact or near or altered:
         torn = sum(bool(labels[a] != labels[b]) for a, b in (*alike.near, *alike.altered))
-        notices.append(Notice("duplicates", found | {"torn": torn}))
+        notices.append(Notice("duplicates", {"exact": exact, "near": near, "altered": altered, "torn": torn}))
     if len(catalog.records) > MOST:
         notices.append(Notice("altered_not_searched", {"n": len(catalog.records), "most": MOST}))
     if not any(alike.groups) and (suggested := suggest_groups(catalog.records)):
