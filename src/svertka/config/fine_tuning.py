@@ -22,33 +22,41 @@ class Augment:
     """Random changes of training images, drawn from (seed, epoch, step) or (seed, epoch, image).
 
     In TOML a name of ``AUGMENTS`` may stand in place of the table: ``augment = "strong"``.
-
-    Attributes:
-        mirror: left to right with probability 1/2.
-        upside_down: top to bottom with probability 1/2.
-        alternate: a flip is drawn in the first epoch only and then alternates, so that in two epochs an image is seen
-            both ways (Jordan 2024, arXiv 2404.00498, section 3.6).
-        min_area: a crop keeps at least this share of the area and is scaled back (1.0: no crop).
-        shift: moved by up to this share of the side, what comes in is reflected.
-        rotate_deg: turned by up to so many degrees either way.
-        brightness: factor drawn from 1 ± this.
-        contrast: likewise.
-        trivial: one operation of torchvision's ``TrivialAugmentWide`` an image (arXiv 2103.10158).
-        erase: probability that a rectangle is erased (torchvision's ``RandomErasing``, arXiv 1708.04896).
-        mix: probability that a batch is mixed, by MixUp (arXiv 1710.09412) or CutMix (arXiv 1905.04899) in equal parts.
     """
 
     mirror: bool = False
+    """Left to right with probability 1/2."""
+
     upside_down: bool = False
+    """Top to bottom with probability 1/2."""
+
     alternate: bool = False
+    """A flip is drawn in the first epoch only and then alternates, so that in two epochs an image is seen both ways
+    (Jordan 2024, arXiv 2404.00498, section 3.6)."""
+
     min_area: float = 0.85
+    """A crop keeps at least this share of the area and is scaled back (1.0: no crop)."""
+
     shift: float = 0.0
+    """Moved by up to this share of the side, what comes in is reflected."""
+
     rotate_deg: float = 0.0
+    """Turned by up to so many degrees either way."""
+
     brightness: float = 0.15
+    """Factor drawn from 1 ± this."""
+
     contrast: float = 0.15
+    """Likewise."""
+
     trivial: bool = False
+    """One operation of torchvision's ``TrivialAugmentWide`` an image (arXiv 2103.10158)."""
+
     erase: float = 0.0
+    """Probability that a rectangle is erased (torchvision's ``RandomErasing``, arXiv 1708.04896)."""
+
     mix: float = 0.0
+    """Probability that a batch is mixed, by MixUp (arXiv 1710.09412) or CutMix (arXiv 1905.04899) in equal parts."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_area <= 1:
@@ -91,78 +99,103 @@ class FineTune:
 
     The defaults are tuned for linear probe, then fine-tuning (LP-FT, Kumar et al. 2022, arXiv 2202.10054): all stages
     are thawed and rates grow toward the last; the head, which starts from the probe, learns most gently.
-
-    Attributes:
-        max_epochs: upper bound over all phases that train stages; the time budget may allow fewer.
-        min_epochs: with a budget for fewer (and fewer than ``max_epochs``), an epoch is a part of the images, so that
-            validation has so many to choose among.
-        epoch_images: images of an epoch, taken in turn so that none comes twice before all came once; 0: all.
-        head_epochs: of the phase in which a fresh head learns alone (gradual, two-stage).
-        second_epochs: of two-stage training's second stage.
-        batch_size: images a step.
-        micro_batch: images that go through the network at once, 0 for all of a step's; gradients add up to the step's.
-            Where memory runs out it is halved by itself. Statistics of BatchNorm are those of the part.
-        head_scale: a head that starts from the probe starts with so much of its logits. A probe is sure of every image
-            that it was fitted to, so that at full strength they have nothing left to teach.
-        head_rate: peak learning rate of a head that starts from the probe.
-        fresh_head_rate: of one that starts from zero; two-stage training's second stage has a tenth of it everywhere.
-        stage_rate: peak learning rate of the last stage; where the budget cuts fine-tuning short, a part of it.
-        stage_decay: each stage further from the head learns at this factor of the next one's rate.
-        rates: ``"decay"`` is the two above; ``"ladder"`` rises from 1e-5 at the first stage to 1e-2 at the head, by
-            equal factors; ``"listed"`` takes ``listed_rates``.
-        listed_rates: peak rate of each stage, input to output, then of the head.
-        norm_bias_factor: biases of BatchNorm learn at so many times the rate of their stage.
-        weight_decay: of AdamW, on weights of convolutions and linear layers (not on biases and BatchNorm).
-        warmup: share of a phase's steps in which the rate rises linearly; then it falls as a half cosine to zero.
-        label_smoothing: share of the target spread over all classes.
-        balance: ``"weights"`` makes every class count alike in the loss; ``"sampling"`` draws classes equally often.
-        average_decay: of the exponential moving average of the weights, which is what is judged and kept.
-        clip_norm: a step's gradients are scaled down to this L2 norm over all parameters where theirs is greater
-            (Pascanu et al. 2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are.
-        batch_norm: of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch
-            and updates them. Stages that don't train always keep theirs.
-        precision: of the convolutions' gradients. ``"auto"`` is ``"bf16"`` where the processor has matrix units for
-            it (ResNets and VGG take half to two thirds of the time), ``"float32"`` elsewhere. All else is float32.
-        epochs_by: what the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is
-            told at the temperature that suits best; the plain one is no guide where label smoothing is strong.
-        patience: epochs of a phase without a better one before it stops, counted from its half time at the
-            earliest.
-        measure_flips: try on validation which of the two flips leave the probe's judgement as good as it was, and use
-            those, whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit.
-        average_views: the finished network judges an image and its flips and takes the mean; costs as many passes.
-        average_shifts: it also judges the image moved by a pixel both ways, at half the weight together.
-        augment: random changes of the training images.
     """
 
     max_epochs: int = 24
+    """Upper bound over all phases that train stages; the time budget may allow fewer."""
+
     min_epochs: int = 4
+    """With a budget for fewer (and fewer than ``max_epochs``), an epoch is a part of the images, so that validation
+    has so many to choose among."""
+
     head_epochs: int = 10
+    """Of the phase in which a fresh head learns alone (gradual, two-stage)."""
+
     second_epochs: int = 10
+    """Of two-stage training's second stage."""
+
     epoch_images: int = 0
+    """Images of an epoch, taken in turn so that none comes twice before all came once; 0: all."""
+
     batch_size: int = 32
+    """Images a step."""
+
     micro_batch: int = 0
+    """Images that go through the network at once, 0 for all of a step's; gradients add up to the step's. Where
+    memory runs out it is halved by itself. Statistics of BatchNorm are those of the part."""
+
     head_scale: float = 0.2
+    """A head that starts from the probe starts with so much of its logits. A probe is sure of every image that it
+    was fitted to, so that at full strength they have nothing left to teach."""
+
     head_rate: float = 1e-4
+    """Peak learning rate of a head that starts from the probe."""
+
     fresh_head_rate: float = 1e-3
+    """Of one that starts from zero; two-stage training's second stage has a tenth of it everywhere."""
+
     stage_rate: float = 8e-4
+    """Peak learning rate of the last stage; where the budget cuts fine-tuning short, a part of it."""
+
     stage_decay: float = 0.8
+    """Each stage further from the head learns at this factor of the next one's rate."""
+
     rates: Rates = "decay"
+    """``"decay"`` is the two above; ``"ladder"`` rises from 1e-5 at the first stage to 1e-2 at the head, by equal
+    factors; ``"listed"`` takes ``listed_rates``."""
+
     listed_rates: tuple[float, ...] = ()
+    """Peak rate of each stage, input to output, then of the head."""
+
     norm_bias_factor: float = 1.0
+    """Biases of BatchNorm learn at so many times the rate of their stage."""
+
     weight_decay: float = 0.02
+    """Of AdamW, on weights of convolutions and linear layers (not on biases and BatchNorm)."""
+
     warmup: float = 0.1
+    """Share of a phase's steps in which the rate rises linearly; then it falls as a half cosine to zero."""
+
     label_smoothing: float = 0.1
+    """Share of the target spread over all classes."""
+
     balance: Literal["none", "weights", "sampling"] = "none"
+    """``"weights"`` makes every class count alike in the loss; ``"sampling"`` draws classes equally often."""
+
     average_decay: float = 0.98
+    """Of the exponential moving average of the weights, which is what is judged and kept."""
+
     clip_norm: float = 1.0
+    """A step's gradients are scaled down to this L2 norm over all parameters where theirs is greater (Pascanu et al.
+    2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are."""
+
     batch_norm: BatchNormMode = "frozen"
+    """Of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and
+    updates them. Stages that don't train always keep theirs."""
+
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Of the convolutions' gradients. ``"auto"`` is ``"bf16"`` where the processor has matrix units for it (ResNets
+    and VGG take half to two thirds of the time), ``"float32"`` elsewhere. All else is float32."""
+
     epochs_by: Literal["log_loss", "fitted_log_loss"] = "log_loss"
+    """What the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is told at the
+    temperature that suits best; the plain one is no guide where label smoothing is strong."""
+
     patience: int = 6
+    """Epochs of a phase without a better one before it stops, counted from its half time at the earliest."""
+
     measure_flips: bool = True
+    """Try on validation which of the two flips leave the probe's judgement as good as it was, and use those,
+    whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit."""
+
     average_views: bool = True
+    """The finished network judges an image and its flips and takes the mean; costs as many passes."""
+
     average_shifts: bool = False
+    """It also judges the image moved by a pixel both ways, at half the weight together."""
+
     augment: Augment = Augment()
+    """Random changes of the training images."""
 
     def __post_init__(self) -> None:
         for name in ("min_epochs", "max_epochs", "head_epochs", "second_epochs", "batch_size", "patience"):

@@ -65,77 +65,103 @@ def strategy_name(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder.
-
-    Attributes:
-        data: a folder of images or a CSV/TSV table; as the other paths, ``str`` or ``Path``.
-        out: the run folder; empty means ``runs/<name of data>-<n>``.
-        backbone: by name, see ``backbones``.
-        weights: ``"default"``, ``"none"``, a torchvision weights name, or a file.
-        strategy: see ``training.strategies``. ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on
-            validation; with random weights it is ``"scratch"``.
-        folds: the mean of so many classifiers, each taught without one fold of the training and validation images and
-            judged on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so
-            many times as long to train and to predict.
-        minutes: budget for the run, of which training takes what reading, judging and explaining leave.
-        seed: of split, order and augmentation.
-        size_px: side of the network's input; 0 means the backbone's own, from scratch the images'.
-        resize: see ``Preprocess``.
-        crop_pct: of ``resize = "crop"``, see ``Preprocess``.
-        test_fraction: of the images, when svertka makes the split.
-        val_fraction: of the images, when svertka makes the split.
-        images: folder of the images of a table; empty means beside the table.
-        path_column: of a table; empty means found by name. The same for the three below.
-        label_column: the class.
-        group_column: images with equal value stay on one side.
-        split_column: train, val or test.
-        encoding: of a table, as Python names it, such as ``"cp1251"``; empty means found.
-        min_images: classes with fewer different images are left out; 0 leaves none out.
-        group_regex: over the file name; the first group that it captures (or the whole match) is the group.
-        positive: of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average
-            precision and sensitivity are its own; empty means the rarer. With more classes each is judged.
-        drop_leaks: take leaked images out of training.
-        max_megapixels: larger images are rejected by their header.
-        value_range: what is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft
-            tissue in CT; empty means that the images decide it, see ``data.ranges``.
-        near_duplicate_bits: perceptual hashes that differ in at most so many bits are near duplicates; images of at
-            most 32 px are compared for equality only.
-        threads: for compute; 0, or more than the processors that this process may use, means one for each of them.
-        language: of the report.
-        finetune: how pretrained weights are trained further; a table ``[finetune]`` in TOML.
-        scratch: how random weights are trained; a table ``[scratch]``.
-    """
+    """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder."""
 
     data: str
+    """A folder of images or a CSV/TSV table; as the other paths, ``str`` or ``Path``."""
+
     out: str = ""
+    """The run folder; empty means ``runs/<name of data>-<n>``."""
+
     backbone: str = "efficientnet_lite0"
+    """By name, see ``backbones``."""
+
     weights: str = "default"
+    """``"default"``, ``"none"``, a torchvision weights name, or a file."""
+
     strategy: StrategyName = "auto"
+    """See ``training.strategies``. ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on
+    validation; with random weights it is ``"scratch"``."""
+
     folds: int = 0
+    """The mean of so many classifiers, each taught without one fold of the training and validation images and judged
+    on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so many times
+    as long to train and to predict."""
+
     minutes: float = 10.0
+    """Budget for the run, of which training takes what reading, judging and explaining leave."""
+
     seed: int = 0
+    """Of split, order and augmentation."""
+
     size_px: int = 0
+    """Side of the network's input; 0 means the backbone's own, from scratch the images'."""
+
     resize: Resize = "squash"
+    """See ``Preprocess``."""
+
     crop_pct: float = 1.0
+    """Of ``resize = "crop"``, see ``Preprocess``."""
+
     test_fraction: float = 0.2
+    """Of the images, when svertka makes the split."""
+
     val_fraction: float = 0.15
+    """Of the images, when svertka makes the split."""
+
     images: str = ""
+    """Folder of the images of a table; empty means beside the table."""
+
     path_column: str = ""
+    """Of a table; empty means found by name. The same for the three below."""
+
     label_column: str = ""
+    """The class."""
+
     group_column: str = ""
+    """Images with equal value stay on one side."""
+
     split_column: str = ""
+    """Train, val or test."""
+
     encoding: str = ""
+    """Of a table, as Python names it, such as ``"cp1251"``; empty means found."""
+
     min_images: int = 0
+    """Classes with fewer different images are left out; 0 leaves none out."""
+
     group_regex: str = ""
+    """Over the file name; the first group that it captures (or the whole match) is the group."""
+
     positive: str = ""
+    """Of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average
+    precision and sensitivity are its own; empty means the rarer. With more classes each is judged."""
+
     drop_leaks: bool = False
+    """Take leaked images out of training."""
+
     max_megapixels: float = 100.0
+    """Larger images are rejected by their header."""
+
     value_range: tuple[float, ...] = ()
+    """What is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft tissue in CT;
+    empty means that the images decide it, see ``data.ranges``."""
+
     near_duplicate_bits: int = 3
+    """Perceptual hashes that differ in at most so many bits are near duplicates; images of at most 32 px are
+    compared for equality only."""
+
     threads: int = 0
+    """For compute; 0, or more than the processors that this process may use, means one for each of them."""
+
     language: Literal["en", "ru"] = "en"
+    """Of the report."""
+
     finetune: FineTune = field(default_factory=FineTune)
+    """How pretrained weights are trained further; a table ``[finetune]`` in TOML."""
+
     scratch: Scratch = field(default_factory=Scratch)
+    """How random weights are trained; a table ``[scratch]``."""
 
     def __post_init__(self) -> None:
         for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
