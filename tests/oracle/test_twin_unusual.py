@@ -182,7 +182,7 @@ def test_activations_of_integers_are_refused(op):
         helper.make_node(op, ["i"], ["r"], name="act"),
         helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT),
     ]
-    with pytest.raises(GraphError, match=r"'act' applies (relu|clip) to int64 numbers; expected floats"):
+    with pytest.raises(GraphError, match=r"'act', a Act, applies (relu|clip) to int64 numbers; expected floats"):
         Twin.from_onnx(model_of(nodes, ["N", 4]))(numbers(2, 4))
 
 

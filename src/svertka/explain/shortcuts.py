@@ -12,9 +12,10 @@ classes apart better than chance, which is no cause for alarm.
 Shapes: N images, S side in pixels, D features, K classes.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def probe_shortcuts(
         seed: of the choice of images and of the probes.
     """
     parts = [_Part.of(catalog, split, name, sources[name], seed) for name in _PARTS]
-    codes = _Codes()
+    codes: dict[str, int] = defaultdict(count().__next__)  # a number for each word, in the order in which they come
     makers: tuple[Callable[[_Part], Columns], ...] = (
         lambda part: _borders(part.source),
         lambda part: np.array([_size(r.width_px, r.height_px) for r in part.records], np.float64),
@@ -96,10 +97,9 @@ class _Part:
 
     @classmethod
     def of(cls, catalog: Catalog, split: Split, name: SplitName, source: ImageSource, seed: int) -> "_Part":
-        count = len(source)
-        rows = np.arange(count)
-        if count > MOST:
-            rows = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+        rows = np.arange(len(source))
+        if len(source) > MOST:
+            rows = np.sort(np.random.default_rng(seed).permutation(len(source))[:MOST])
         indices = np.array(split.of(name), np.int64)[rows]
         units_N = np.array(split.units, np.int64)[indices] if split.units else indices
         return cls([catalog.records[index] for index in indices], units_N, source.rows(rows))
@@ -128,15 +128,7 @@ def _size(width_px: int, height_px: int) -> tuple[float, ...]:
     return width_px, height_px, width_px / height_px, width_px * height_px
 
 
-class _Codes(dict[str, int]):
-    """Numbers for words, in the order in which they come."""
-
-    def __missing__(self, word: str) -> int:
-        self[word] = len(self)
-        return self[word]
-
-
-def _file(file: Path, record: ImageRecord, codes: _Codes) -> tuple[float, ...]:
+def _file(file: Path, record: ImageRecord, codes: Mapping[str, int]) -> tuple[float, ...]:
     """Size in bytes, bytes a pixel, kind, and what the camera has noted."""
     try:
         size = file.stat().st_size

@@ -35,6 +35,11 @@ class Node:
         """An attribute, or what the standard says where it is left out."""
         return self.attributes.get(name, default)
 
+    def error(self, what: str, *, elsewhere: bool = False) -> GraphError:
+        """An error that names the node and says what it does; ``elsewhere``: ONNX Runtime may run it."""
+        advice = " Run this model with ONNX Runtime." if elsewhere else ""
+        return GraphError(f"Node {self.name!r}, a {self.op}, {what}.{advice}")
+
     def with_attributes(self, **more: Any) -> "Node":
         """The same node with attributes added or replaced."""
         return replace(self, attributes={**self.attributes, **more})
@@ -98,15 +103,15 @@ def check_order(graph: Graph) -> None:
     for node in graph.nodes:
         for name in node.inputs:
             if name and name not in made:
-                raise GraphError(
-                    f"Node {node.name!r}, a {node.op}, reads {name!r}, which no node before it makes; expected nodes "
-                    "in an order in which they can run, without cycles."
+                raise node.error(
+                    f"reads {name!r}, which no node before it makes; expected nodes in an order in which they can run, "
+                    "without cycles"
                 )
         if not any(node.outputs):
-            raise GraphError(f"Node {node.name!r}, a {node.op}, makes nothing.")
+            raise node.error("makes nothing")
         for name in filter(None, node.outputs):
             if name in made:
-                raise GraphError(f"Node {node.name!r}, a {node.op}, makes {name!r} a second time.")
+                raise node.error(f"makes {name!r} a second time")
             made.add(name)
     if not graph.outputs or len(set(graph.outputs)) < len(graph.outputs):
         raise GraphError(f"The graph has the outputs {graph.outputs!r:.200}; expected one or more, each once.")

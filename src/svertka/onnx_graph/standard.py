@@ -212,7 +212,7 @@ def result_type(node: Node, dtypes: list[Dtype | None]) -> Dtype:
             return _declared_type(node)
     data = dtypes[1] if node.op == "Where" else dtypes[0]
     if data is None:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, lacks its first input.")
+        raise node.error("lacks its first input")
     return data
 
 
@@ -238,22 +238,20 @@ def _operator(node: Node, operator_set: int) -> Operator:
         )
     operator = STANDARD[node.op]
     if (first := min(operator.versions)) > operator_set:
-        raise GraphError(
-            f"Node {node.name!r} is a {node.op} in operator set {operator_set}; the operator begins with {first}."
-        )
+        raise node.error(f"is of operator set {operator_set}; the operator begins with {first}")
     return operator
 
 
 def _check_attributes(node: Node, listed: str, operator_set: int) -> None:
     known = {name.rstrip("!") for name in listed.split()}
     if missing := {name[:-1] for name in listed.split() if name.endswith("!")} - node.attributes.keys():
-        raise GraphError(f"Node {node.name!r}, a {node.op}, lacks the attribute {min(missing)!r}.")
+        raise node.error(f"lacks the attribute {min(missing)!r}")
     for name, value in node.attributes.items():
         if name not in known:
-            raise GraphError(
-                f"Node {node.name!r}, a {node.op}, has the attribute {name!r}, which the NumPy twin doesn't know in "
-                f"operator set {operator_set}; expected {' or '.join(sorted(known)) or 'none'}. Run this model with "
-                "ONNX Runtime."
+            raise node.error(
+                f"has the attribute {name!r}, which the NumPy twin doesn't know in operator set {operator_set}; "
+                f"expected {' or '.join(sorted(known)) or 'none'}",
+                elsewhere=True,
             )
         if name in _ALLOWED:
             expected, fits = " or ".join(map(repr, _ALLOWED[name])), value in _ALLOWED[name]
@@ -261,10 +259,7 @@ def _check_attributes(node: Node, listed: str, operator_set: int) -> None:
             expected = "a number" if (node.op, name) == ("Pad", "value") else _KINDS[name]
             fits = _IS[expected](value)
         if not fits:
-            raise GraphError(
-                f"Node {node.name!r}, a {node.op}, has {name} = {value!r:.60}; the NumPy twin expects {expected}. "
-                "Run this model with ONNX Runtime."
-            )
+            raise node.error(f"has {name} = {value!r:.60}; the NumPy twin expects {expected}", elsewhere=True)
 
 
 def _letters(inputs: str) -> tuple[str, int, bool]:
@@ -280,27 +275,23 @@ def _check_inputs(node: Node, inputs: str) -> Node:
     while given and not given[-1]:
         given.pop()
     if not all(given[:fewest]) or len(given) < fewest or (more and not all(given)):
-        raise GraphError(f"Node {node.name!r}, a {node.op}, has {len(given)} inputs; expected at least {fewest}.")
+        raise node.error(f"has {len(given)} inputs; expected at least {fewest}")
     if len(given) > len(letters) and not more:
-        raise GraphError(
-            f"Node {node.name!r}, a {node.op}, has {len(given)} inputs; the NumPy twin expects at most {len(letters)}. "
-            "Run this model with ONNX Runtime."
-        )
+        expected = f"the NumPy twin expects at most {len(letters)}"
+        raise node.error(f"has {len(given)} inputs; {expected}", elsewhere=True)
     return replace(node, inputs=tuple(given))
 
 
 def _check_outputs(node: Node, operator: Operator, used: Mapping[str, int]) -> Node:
     """The node without outputs that the twin doesn't compute and nobody reads."""
     if not node.outputs or not node.outputs[0]:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, has no first output.")
+        raise node.error("has no first output")
     if not operator.outputs:
         return node
     more = [name for name in node.outputs[operator.outputs :] if name]
     if unknown := [name for name in more if name in used or node.op == "BatchNormalization"]:
-        raise GraphError(
-            f"Node {node.name!r}, a {node.op}, gives {unknown[0]!r} beside its result, which the NumPy twin doesn't "
-            "compute. Run this model with ONNX Runtime."
-        )
+        what = f"gives {unknown[0]!r} beside its result, which the NumPy twin doesn't compute"
+        raise node.error(what, elsewhere=True)
     return replace(node, outputs=node.outputs[: operator.outputs])
 
 
@@ -313,15 +304,10 @@ def _check_types(node: Node, operator: Operator, inputs: str, types: Mapping[str
         dtype, letter = types[name], letters[min(place, len(letters) - 1)]
         expected = {"x": operator.types, "n": _NUMBERS, "i": _INDICES, "b": _BOOL}[letter]
         if dtype.name not in expected:
-            raise GraphError(
-                f"Node {node.name!r} applies {node.op} to {dtype} numbers ({name!r}); the NumPy twin expects "
-                f"{' or '.join(sorted(expected))}. Run this model with ONNX Runtime."
-            )
+            known = " or ".join(sorted(expected))
+            raise node.error(f"takes {dtype} numbers ({name!r}); the NumPy twin expects {known}", elsewhere=True)
         if letter == "x":
             if data is not None and dtype != data:
-                raise GraphError(
-                    f"Node {node.name!r}, a {node.op}, takes {data} and {dtype} numbers; expected one type. "
-                    "Insert a Cast."
-                )
+                raise node.error(f"takes {data} and {dtype} numbers; expected one type. Insert a Cast")
             data = dtype
     return result_type(node, [types.get(name) if name else None for name in node.inputs])

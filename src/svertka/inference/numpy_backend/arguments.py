@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from svertka.engine.geometry import Pair, Window
-from svertka.errors import GraphError, ShapeError
+from svertka.errors import ShapeError
 from svertka.onnx_graph.graph import Array, Node
 
 Shape = tuple[int, ...]
@@ -235,7 +235,7 @@ def window_of(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> Window
         ShapeError: the kernel is larger than the padded map.
     """
     if len(kernel) != 2 or len(sizes) != 2:
-        raise GraphError(f"Node {node.name!r} is a {node.op} over {len(kernel)} axes; expected 2 (rows and columns).")
+        raise node.error(f"goes over {len(kernel)} axes; expected 2 (rows and columns)")
     strides, dilations, (rows, columns) = steps_and_pads(node, kernel, sizes)
     return Window(_pair(kernel), _pair(strides), _pair(dilations), (_pair(rows), _pair(columns)))
 

@@ -256,7 +256,7 @@ class _Planner:
 
     def _weights(self, node: Node) -> tuple[F32, F32]:
         if any(name and name not in self.constants for name in node.inputs[1:3]):
-            raise GraphError(f"Node {node.name!r}, a {node.op}, computes its weights; expected constant ones.")
+            raise node.error("computes its weights; expected constant ones")
         weight = self.constants[node.inputs[1]]
         has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
         out_channels = weight.shape[0] if node.op == "Conv" else weight.shape[1]
@@ -307,10 +307,7 @@ class _Planner:
         if node.op == "Act":
             activation = node.attributes["activation"]
             if sizes.dtype.kind != "f":
-                raise GraphError(
-                    f"Node {node.name!r} applies {activation[0]} to {sizes.dtype} numbers; expected floats. "
-                    "Run this model with ONNX Runtime."
-                )
+                raise node.error(f"applies {activation[0]} to {sizes.dtype} numbers; expected floats", elsewhere=True)
             self._compute(node, elementwise.activation_alone(activation, self.workers), inputs, order)
         elif node.op == "Affine":
             rank = len(sizes.shape)

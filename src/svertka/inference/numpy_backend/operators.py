@@ -48,7 +48,7 @@ def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None
         GraphError: it cannot be computed: numbers are outside of what the operator is defined for, or too many.
     """
     if node.op not in OPERATORS:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, works on constants alone; expected what is computed.")
+        raise node.error("works on constants alone; expected what is computed")
     given = [None if x is None else Sizes(x.shape, x.dtype) for x in inputs]
     expected = sizes_of(node, given, inputs, budget() if most is None else most)
     try:
@@ -57,11 +57,11 @@ def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None
     except GraphError:
         raise
     except (ValueError, TypeError, ArithmeticError, LookupError, MemoryError) as error:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, cannot be computed: {str(error).rstrip('.')}.") from None
+        raise node.error(f"cannot be computed: {str(error).rstrip('.')}") from None
     values = result if isinstance(result, tuple | list) else (result,)
     found = [np.asarray(value, sizes.dtype) for value, sizes in zip(values, expected, strict=True)]
     if [value.shape for value in found] != [sizes.shape for sizes in expected]:
-        raise GraphError(f"Node {node.name!r}, a {node.op}, gave {[x.shape for x in found]}; expected {expected}.")
+        raise node.error(f"gave {[x.shape for x in found]}; expected {expected}")
     return found
 
 
@@ -214,7 +214,7 @@ def _dropout(node: Node, x: Array, ratio: Array | None = None, training: Array |
 def check_evaluation(node: Node, ratio: Array | None, training: Array | None) -> None:
     """Raises GraphError for a Dropout that leaves out numbers at random; by default it does so with half of them."""
     if training is not None and training.any() and (ratio is None or ratio.any()):
-        raise GraphError(f"Node {node.name!r}, a Dropout, is in training mode; expected a network for evaluation.")
+        raise node.error("is in training mode; expected a network for evaluation")
 
 
 def _clip(node: Node, x: Array, low: Array | None = None, high: Array | None = None) -> Array:

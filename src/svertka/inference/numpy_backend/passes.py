@@ -19,7 +19,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from svertka.errors import GraphError
 from svertka.inference.numpy_backend.kernels.activations import Activation
 from svertka.inference.numpy_backend.operators import ACTIVATIONS, batch_norm_as_affine, check_evaluation
 from svertka.inference.numpy_backend.shape_inference import Folding, fold_sizes
@@ -147,9 +146,7 @@ def _check_evaluation(node: Node, constants: Mapping[str, Array]) -> None:
     """Raises GraphError for a Dropout that leaves out numbers at random, or may."""
     ratio, mode = [*node.inputs[1:], "", ""][:2]
     if any(name and name not in constants for name in (ratio, mode)):
-        raise GraphError(
-            f"Node {node.name!r}, a Dropout, computes whether it is in training mode; expected a constant."
-        )
+        raise node.error("computes whether it is in training mode; expected a constant")
     check_evaluation(node, constants.get(ratio), constants.get(mode))
 
 

@@ -120,9 +120,10 @@ def numbers_of(node: Node, values: Values, place: int) -> Array | None:
     if place >= len(node.inputs) or not node.inputs[place]:
         return None
     if values[place] is None:
-        raise GraphError(
-            f"Node {node.name!r}, a {node.op}, takes sizes from the numbers of {node.inputs[place]!r}; expected "
-            "constants, or what follows from the input's sizes. Run this model with ONNX Runtime."
+        raise node.error(
+            f"takes sizes from the numbers of {node.inputs[place]!r}; expected constants, or what follows from the "
+            "input's sizes",
+            elsewhere=True,
         )
     return values[place]
 
