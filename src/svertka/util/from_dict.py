@@ -10,7 +10,13 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 
 Record = TypeVar("Record")
 
-_ACCEPTED: dict[Any, type] = {bool: bool, int: Integral, float: Real, str: str, Path: str}
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (Integral,),
+    float: (Real,),
+    str: (str,),
+    Path: (str, Path),
+}
 
 
 def from_dict(kind: type[Record], value: Any, name: str | None = None) -> Record:
