@@ -409,9 +409,9 @@ def test_confusion_finding_names_the_most_frequent_mistake(run):
     assert confusion.finding == (
         "The most frequent mistake: 10 of 60 images of “cat” are taken for “dog” (16.7\u202f%)."
     )
-    assert [[(cell.count, cell.percent, cell.kind) for cell in cells] for _, _, cells in confusion.rows] == [
-        [("50", 83, "right"), ("10", 17, "wrong")],
-        [("5", 12, "wrong"), ("35", 88, "right")],
+    assert [[(cell.n, cell.percent, cell.kind) for cell in cells] for _, _, cells in confusion.rows] == [
+        [(50, 83, "right"), (10, 17, "wrong")],
+        [(5, 12, "wrong"), (35, 88, "right")],
     ]
     assert make_confusion(EN, replace(evaluation, confusion_KK=((60, 0), (0, 0)))).finding == (
         "No test image is named wrongly."

@@ -10,12 +10,11 @@ import re
 from pathlib import Path
 
 from svertka.messages.translator import Translator
-from svertka.report.abstention import make_abstention
 from svertka.report.alerts import make_alerts
 from svertka.report.appendix import make_methods
 from svertka.report.dataset import class_counts
 from svertka.report.mistakes import surest_mistakes
-from svertka.report.results import make_class_table, make_confusion, positive_class
+from svertka.report.results import make_abstention, make_class_table, make_confusion, positive_class
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.schema import RunRecord
 from svertka.util.version import __version__

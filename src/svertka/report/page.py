@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from svertka.messages.translator import Translator
-from svertka.report.abstention import make_abstention
 from svertka.report.alerts import folded, make_alerts
 from svertka.report.appendix import costs_finding, make_commands, make_config_rows, make_methods, unused_table
 from svertka.report.charts import learning_charts, precision_recall_chart, reliability_charts, roc_chart
@@ -11,7 +10,7 @@ from svertka.report.dataset import make_data_section
 from svertka.report.headline import make_headline
 from svertka.report.mistakes import make_mistakes
 from svertka.report.phases import make_phases
-from svertka.report.results import make_class_table, make_confusion, metric_glosses
+from svertka.report.results import make_abstention, make_class_table, make_confusion, metric_glosses
 from svertka.report.seeing import make_seeing
 from svertka.report.templating import file_bytes, make_environment, minute
 from svertka.schema import RunRecord

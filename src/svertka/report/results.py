@@ -1,8 +1,9 @@
-"""What the model can and cannot do: confusion, classes, all metrics."""
+"""What the model can and cannot do: confusion, classes, when it says "unsure", all metrics."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from svertka.messages.translator import Translator
 from svertka.schema import ClassScores, Estimate, Evaluation
@@ -32,19 +33,22 @@ def positive_class(evaluation: Evaluation) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One cell of the matrix: count, share of its row, and full words.
+    """One cell of the matrix."""
 
-    Attributes:
-        kind: ``right``, ``wrong`` or ``zero``.
-        tone: of its colour, which decides the colour of its text: empty, ``deep`` or ``deeper``.
-    """
+    n: int
+    share: float
+    """Of its row."""
+    kind: Literal["right", "wrong", "zero"]
 
-    count: str
-    share: str
-    percent: int
-    kind: str
-    tone: str
-    title: str
+    @property
+    def percent(self) -> int:
+        """The share, as a whole number."""
+        return round(100 * self.share)
+
+    @property
+    def tone(self) -> str:
+        """Of its colour, which decides the colour of its text: empty, ``deep`` or ``deeper``."""
+        return tone(self.kind, self.percent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,10 +56,11 @@ class Confusion:
     """The confusion matrix, or for many classes only its most frequent mistakes (then ``rows`` is empty)."""
 
     finding: str
-    names: tuple[str, ...]
-    rows: tuple[tuple[str, int, tuple[Cell, ...]], ...]
-    with_shares: bool
-    pairs: tuple[tuple[str, str, str, str], ...]
+    rows: Sequence[tuple[str, int, Sequence[Cell]]] = ()
+    """True class, its images, a cell for each answer."""
+    with_shares: bool = False
+    pairs: Sequence[tuple[str, str, int, float]] = ()
+    """True class, answer, images, share of the true class."""
 
 
 def make_confusion(tr: Translator, evaluation: Evaluation) -> Confusion:
@@ -63,42 +68,23 @@ def make_confusion(tr: Translator, evaluation: Evaluation) -> Confusion:
     names, matrix = evaluation.class_names, evaluation.confusion_KK
     sums = [sum(row) for row in matrix]
     mistakes = sorted(
-        ((count, true, said) for true, row in enumerate(matrix) for said, count in enumerate(row) if true != said),
+        ((n, true, said) for true, row in enumerate(matrix) for said, n in enumerate(row) if n and true != said),
         key=lambda mistake: (-mistake[0], mistake[1], mistake[2]),
     )
-    mistakes = [mistake for mistake in mistakes if mistake[0] > 0]
-    with_shares = len(names) <= _SHARES_IN_CELLS
-    whole = len(names) <= MATRIX_CLASSES
-    return Confusion(
-        finding=_confusion_finding(tr, names, sums, mistakes),
-        names=names,
-        rows=tuple(
-            (names[true], sums[true], tuple(_cell(tr, names, sums, true, said, n) for said, n in enumerate(row)))
-            for true, row in enumerate(matrix)
-        )
-        if whole
-        else (),
-        with_shares=with_shares,
-        pairs=()
-        if whole
-        else tuple(
-            (names[true], names[said], tr.count(count), tr.percent(count / sums[true]))
-            for count, true, said in mistakes[:_PAIRS_SHOWN]
-        ),
-    )
+    finding = _confusion_finding(tr, names, sums, mistakes)
+    if len(names) > MATRIX_CLASSES:
+        pairs = [(names[true], names[said], n, n / sums[true]) for n, true, said in mistakes[:_PAIRS_SHOWN]]
+        return Confusion(finding=finding, pairs=pairs)
 
+    def cell(true: int, said: int, n: int) -> Cell:
+        kind: Literal["right", "wrong", "zero"] = "zero" if not n else "right" if true == said else "wrong"
+        return Cell(n=n, share=n / sums[true] if sums[true] else 0.0, kind=kind)
 
-def _cell(tr: Translator, names: Sequence[str], sums: Sequence[int], true: int, said: int, count: int) -> Cell:
-    share = count / sums[true] if sums[true] else 0.0
-    kind = "zero" if not count else "right" if true == said else "wrong"
-    return Cell(
-        count=tr.count(count),
-        share=tr.percent(share, 0),
-        percent=round(100 * share),
-        kind=kind,
-        tone=tone(kind, round(100 * share)),
-        title=tr("confusion.cell", n=count, true=names[true], said=names[said], share=tr.percent(share)),
-    )
+    rows = [
+        (names[true], sums[true], [cell(true, said, n) for said, n in enumerate(row)])
+        for true, row in enumerate(matrix)
+    ]
+    return Confusion(finding=finding, rows=rows, with_shares=len(names) <= _SHARES_IN_CELLS)
 
 
 def tone(kind: str, percent: int) -> str:
@@ -209,6 +195,61 @@ def _class_finding(tr: Translator, scores: Sequence[ClassScores]) -> str:
         strong_value=strong_value,
         strong_n=strong.support,
     )
+
+
+# --- unsure -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AbstentionTable:
+    """The part about "unsure"."""
+
+    finding: str
+    """What came of it."""
+    target: str
+    """The coverage that is promised."""
+    rows: Sequence[tuple[str, int, str, int, Score]]
+    """Name, validation images, the least probability with which the class is possible (a dash where that isn't known),
+    test images, the coverage measured on these.
+    """
+    left_out: int
+    """Classes that are not shown."""
+
+
+def make_abstention(tr: Translator, evaluation: Evaluation) -> AbstentionTable | None:
+    """Builds the part about "unsure"; None where the model has no thresholds."""
+    found = evaluation.abstention
+    if found is None:
+        return None
+    finding = (
+        tr(
+            "abstention.finding",
+            answered=tr.percent(found.answered.value),
+            answered_evidence=tr.evidence("accuracy", found.answered),
+            accuracy=tr.percent(found.accuracy.value),
+            accuracy_evidence=tr.evidence("accuracy", found.accuracy),
+        )
+        if found.accuracy.n
+        else tr("abstention.silent")
+    )
+    if found.empty:
+        finding += " " + tr("abstention.empty", n=found.empty, target=tr.percent(found.target, 0))
+    levels = [_level(tr, threshold) for threshold in found.thresholds] or ["–"] * len(found.counts)
+    classes = list(zip(evaluation.class_names, found.counts, levels, found.per_class, strict=True))
+    most = tr.shown_of(len(classes), CLASS_ROWS_SHOWN)
+    shown = [(tr("abstention.all"), sum(found.counts), "", found.coverage), *classes[:most]]
+    return AbstentionTable(
+        finding=finding,
+        target=tr.percent(found.target, 0),
+        rows=[(name, chosen, level, estimate.n, make_score(tr, estimate)) for name, chosen, level, estimate in shown],
+        left_out=len(classes) - most,
+    )
+
+
+def _level(tr: Translator, threshold: float) -> str:
+    """The least probability with which a class is possible, with as many decimals as tell it from 100 %."""
+    digits = 1 if threshold <= 0 else min(6, max(1, math.ceil(-math.log10(100 * threshold))))
+    return tr.percent(1 - threshold, digits)
 
 
 # --- all metrics ------------------------------------------------------------------------------------------------
