@@ -85,7 +85,7 @@ def test_with_few_images_the_largest_distance_is_the_limit():
 def test_percentile_counts_the_validation_images_that_are_nearer():
     novelty = Novelty(threshold=0.9, quantiles=tuple(np.linspace(0.2, 1.2, 101)), n=500)
     assert [novelty.percentile(d) for d in (0.0, 0.2, 0.7, 5.0)] == pytest.approx([0, 0, 50, 100])
-    assert [novelty.is_unlike(d) for d in (0.9, 0.91)] == [False, True]
+    assert [novelty.is_out_of_distribution(d) for d in (0.9, 0.91)] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from svertka.errors import BundleError
 from svertka.inference.check_graph import check_graph
 from svertka.inference.onnxruntime_session import FEATURES, IMAGE, open_session, run_in_batches
-from svertka.inference.simplify import OPSET, Feed, fold_shape_arithmetic, share_initializers
+from svertka.inference.simplify import OPSET, Batch, fold_shape_arithmetic, share_initializers
 from svertka.schema import Preprocess
 from svertka.util.runtime import interrupts_wait
 
@@ -56,12 +56,12 @@ def export_features(module: torch.nn.Module, preprocess: Preprocess) -> "onnx.Mo
     pixels = _FromPixels(module, preprocess).to(device)
     with _as_in_evaluation(pixels):
         model = _trace(pixels, preprocess.size_px, device)
-        feeds: list[Feed] = [{IMAGE: _random_images(n, preprocess.size_px)} for n in _OTHERS]
-        fold_shape_arithmetic(model, feeds)
+        batches: list[Batch] = [{IMAGE: _random_images(n, preprocess.size_px)} for n in _OTHERS]
+        fold_shape_arithmetic(model, batches)
         share_initializers(model)
         onnx.checker.check_model(model)
         check_graph(model.SerializeToString(), preprocess.size_px, "The exported backbone")  # as whoever opens it will
-        _compare(model, pixels, feeds, device)
+        _compare(model, pixels, batches, device)
     return model
 
 
@@ -174,14 +174,14 @@ def _random_images(n: int, size_px: int) -> NDArray[np.uint8]:
 def _compare(
     model: "onnx.ModelProto",
     pixels: torch.nn.Module,
-    feeds: Sequence[Feed],
+    batches: Sequence[Batch],
     device: torch.device,
 ) -> None:
     """Raises BundleError where ONNX Runtime's features aren't torch's."""
     session = open_session(model.SerializeToString(), threads=1)
-    for feed in feeds:
-        expected_ND = pixels(torch.from_numpy(feed[IMAGE]).to(device)).cpu().numpy()
-        (received_ND,) = run_in_batches(session, feed[IMAGE], [FEATURES])
+    for batch in batches:
+        expected_ND = pixels(torch.from_numpy(batch[IMAGE]).to(device)).cpu().numpy()
+        (received_ND,) = run_in_batches(session, batch[IMAGE], [FEATURES])
         if received_ND.shape != expected_ND.shape or expected_ND.ndim != 2:
             raise BundleError(
                 f"The exported backbone gives features of shape {list(received_ND.shape)}, torch "

@@ -206,6 +206,6 @@ def _predicted(
             found,
             distance=far,
             distance_percentile=novelty.percentile(far),
-            out_of_distribution=novelty.is_unlike(far),
+            out_of_distribution=novelty.is_out_of_distribution(far),
         )
     return found

@@ -134,13 +134,13 @@ def explain_image(
     look = network.look(image_SSC)
     p_K = network.probabilities(look.features_D[None])[0]
     best = [int(label) for label in np.argsort(-p_K, kind="stable")[:2]]
-    heats = []
+    maps = []
     if network.stages:
-        heats += [_heat("grad_cam", label, evidence(network, look, label, grid)) for label in best]
+        maps += [_attribution_map("grad_cam", label, evidence(network, look, label, grid)) for label in best]
     if cells or not network.stages:
         covered = occlude(network, look, cells or COARSE)
-        heats += [
-            _heat(
+        maps += [
+            _attribution_map(
                 "occlusion",
                 label,
                 occlusion_map(network, look, covered, label),
@@ -153,11 +153,11 @@ def explain_image(
         why=why,  # type: ignore[arg-type]
         truth=truth,
         probabilities=tuple(float(p) for p in p_K),
-        heats=tuple(heats),
+        heats=tuple(maps),
     )
 
 
-def _heat(method: MethodName, label: int, plane: F32, left: float | None = None) -> AttributionMap:
+def _attribution_map(method: MethodName, label: int, plane: F32, left: float | None = None) -> AttributionMap:
     return AttributionMap(
         method=method,
         label=label,

@@ -87,7 +87,7 @@ class Neighbourhood:
 
 def ood_notice(novelty: Novelty, distances_N: FloatArray) -> Notice:
     """How many of the judged images are flagged; loud where chance (three standard errors) doesn't explain them."""
-    flagged, n = sum(map(novelty.is_unlike, distances_N)), len(distances_N)
+    flagged, n = sum(map(novelty.is_out_of_distribution, distances_N)), len(distances_N)
     expected = max(SHARE, 1 / (novelty.n + 1))  # so often is the next image the farthest of them all
     percent, limit = 100 * flagged / n, round(100 * expected, 1)
     if flagged > n * expected + 3 * math.sqrt(n * expected * (1 - expected)):

@@ -44,7 +44,7 @@ class Novelty:
     quantiles: tuple[float, ...]
     n: int
 
-    def is_unlike(self, distance: float) -> bool:
+    def is_out_of_distribution(self, distance: float) -> bool:
         """Whether a distance is flagged; one at the threshold isn't, whichever engine computed it."""
         return bool(distance > self.threshold + _ENGINES_APART)
 
