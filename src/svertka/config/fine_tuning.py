@@ -5,8 +5,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, get_args, get_origin
 
 from svertka.errors import ConfigError, did_you_mean
 
@@ -25,32 +25,32 @@ class Augment:
     """
 
     mirror: bool = False
-    """Left to right with probability 1/2."""
+    """Flip left to right with probability 1/2."""
 
     upside_down: bool = False
-    """Top to bottom with probability 1/2."""
+    """Flip top to bottom with probability 1/2."""
 
     alternate: bool = False
-    """A flip is drawn in the first epoch only and then alternates, so that in two epochs an image is seen both ways
-    (Jordan 2024, arXiv 2404.00498, section 3.6)."""
+    """Draw a flip in the first epoch only, then alternate, so that in two epochs an image is seen both ways (Jordan
+    2024, arXiv 2404.00498, section 3.6)."""
 
     min_area: float = 0.85
-    """A crop keeps at least this share of the area and is scaled back (1.0: no crop)."""
+    """Random crops keep at least this share of the area and are scaled back. 1.0: no crop."""
 
     shift: float = 0.0
-    """Moved by up to this share of the side, what comes in is reflected."""
+    """Largest shift, as a share of the side. What comes in is reflected."""
 
     rotate_deg: float = 0.0
-    """Turned by up to so many degrees either way."""
+    """Largest rotation either way, in degrees."""
 
     brightness: float = 0.15
-    """Factor drawn from 1 ± this."""
+    """Brightness factor drawn from 1 ± this."""
 
     contrast: float = 0.15
-    """Likewise."""
+    """Contrast factor drawn from 1 ± this."""
 
     trivial: bool = False
-    """One operation of torchvision's ``TrivialAugmentWide`` an image (arXiv 2103.10158)."""
+    """One operation of torchvision's ``TrivialAugmentWide`` for each image (arXiv 2103.10158)."""
 
     erase: float = 0.0
     """Probability that a rectangle is erased (torchvision's ``RandomErasing``, arXiv 1708.04896)."""
@@ -102,97 +102,99 @@ class FineTune:
     """
 
     max_epochs: int = 24
-    """Upper bound over all phases that train stages; the time budget may allow fewer."""
+    """Most epochs over all phases that train stages. The time budget may allow fewer."""
 
     min_epochs: int = 4
-    """With a budget for fewer (and fewer than ``max_epochs``), an epoch is a part of the images, so that validation
-    has so many to choose among."""
+    """Where the time budget allows fewer epochs than this (and than ``max_epochs``), an epoch covers only a part of the
+    images, so that validation still has so many epochs to choose from."""
 
     head_epochs: int = 10
-    """Of the phase in which a fresh head learns alone (gradual, two-stage)."""
+    """Epochs of the phase in which a fresh head learns alone (gradual-unfreezing, two-stage)."""
 
     second_epochs: int = 10
-    """Of two-stage training's second stage."""
+    """Epochs of the second stage of two-stage training."""
 
     epoch_images: int = 0
-    """Images of an epoch, taken in turn so that none comes twice before all came once; 0: all."""
+    """Images in an epoch, taken in turn so that none comes twice before all came once. 0: all."""
 
     batch_size: int = 32
-    """Images a step."""
+    """Images in an optimizer step."""
 
     micro_batch: int = 0
-    """Images that go through the network at once, 0 for all of a step's; gradients add up to the step's. Where
-    memory runs out it is halved by itself. Statistics of BatchNorm are those of the part."""
+    """Images that go through the network at once; their gradients add up to the step's. 0: the whole batch. Halved
+    automatically where memory runs out. BatchNorm's statistics are those of the micro-batch."""
 
     head_scale: float = 0.2
-    """A head that starts from the probe starts with so much of its logits. A probe is sure of every image that it
-    was fitted to, so that at full strength they have nothing left to teach."""
+    """A head that starts from the probe starts with its logits times this. At full strength the probe is so sure of the
+    images it was fitted to that they have nothing left to teach."""
 
     head_rate: float = 1e-4
     """Peak learning rate of a head that starts from the probe."""
 
     fresh_head_rate: float = 1e-3
-    """Of one that starts from zero; two-stage training's second stage has a tenth of it everywhere."""
+    """Peak learning rate of a head that starts from zero. The second stage of two-stage training uses a tenth of it
+    everywhere."""
 
     stage_rate: float = 8e-4
-    """Peak learning rate of the last stage; where the budget cuts fine-tuning short, a part of it."""
+    """Peak learning rate of the last stage. Lower where the time budget cuts fine-tuning short."""
 
     stage_decay: float = 0.8
-    """Each stage further from the head learns at this factor of the next one's rate."""
+    """Discriminative learning rates: each stage further from the head learns at this factor of the next one's rate."""
 
     rates: Rates = "decay"
-    """``"decay"`` is the two above; ``"ladder"`` rises from 1e-5 at the first stage to 1e-2 at the head, by equal
-    factors; ``"listed"`` takes ``listed_rates``."""
+    """``"decay"``: ``stage_rate`` and ``stage_decay``. ``"ladder"``: from 1e-5 at the first stage to 1e-2 at the head,
+    by equal factors. ``"listed"``: ``listed_rates``."""
 
     listed_rates: tuple[float, ...] = ()
-    """Peak rate of each stage, input to output, then of the head."""
+    """Peak learning rate of each stage, input to output, then of the head."""
 
     norm_bias_factor: float = 1.0
-    """Biases of BatchNorm learn at so many times the rate of their stage."""
+    """Biases of BatchNorm learn at this many times the rate of their stage."""
 
     weight_decay: float = 0.02
-    """Of AdamW, on weights of convolutions and linear layers (not on biases and BatchNorm)."""
+    """Weight decay of AdamW, on the weights of convolutions and linear layers (not on biases and BatchNorm)."""
 
     warmup: float = 0.1
-    """Share of a phase's steps in which the rate rises linearly; then it falls as a half cosine to zero."""
+    """Share of a phase's steps in which the learning rate rises linearly; then it falls to zero along half a cosine."""
 
     label_smoothing: float = 0.1
-    """Share of the target spread over all classes."""
+    """Share of the target that is spread over all classes."""
 
     balance: Literal["none", "weights", "sampling"] = "none"
-    """``"weights"`` makes every class count alike in the loss; ``"sampling"`` draws classes equally often."""
+    """Class imbalance: ``"weights"`` weights the loss so that every class counts alike, ``"sampling"`` draws the
+    classes equally often."""
 
     average_decay: float = 0.98
-    """Of the exponential moving average of the weights, which is what is judged and kept."""
+    """Decay of the exponential moving average of the weights. The averaged weights are judged and kept."""
 
     clip_norm: float = 1.0
-    """A step's gradients are scaled down to this L2 norm over all parameters where theirs is greater (Pascanu et al.
-    2013, arXiv 1211.5063, algorithm 1); 0 leaves them as they are."""
+    """Largest L2 norm of a step's gradients; larger ones are scaled down (Pascanu et al. 2013, arXiv 1211.5063,
+    algorithm 1). 0: no clipping."""
 
     batch_norm: BatchNormMode = "frozen"
-    """Of stages that train: ``"frozen"`` keeps the stored statistics; ``"batch"`` normalises by the batch and
-    updates them. Stages that don't train always keep theirs."""
+    """BatchNorm of the stages that train: ``"frozen"`` keeps the stored statistics, ``"batch"`` normalises by the batch
+    and updates them. Frozen stages always keep theirs."""
 
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of the convolutions' gradients. ``"auto"`` is ``"bf16"`` where the processor has matrix units for it (ResNets
-    and VGG take half to two thirds of the time), ``"float32"`` elsewhere. All else is float32."""
+    """Precision of the convolutions' gradients; all else is float32. ``"auto"`` is ``"bf16"`` where the processor has
+    matrix units for it (ResNets and VGG then take half to two thirds of the time), else ``"float32"``."""
 
     epochs_by: Literal["log_loss", "fitted_log_loss"] = "log_loss"
-    """What the best epoch has least of on validation: ``"log_loss"``, or ``"fitted_log_loss"``, which is told at the
-    temperature that suits best; the plain one is no guide where label smoothing is strong."""
+    """What chooses the best epoch on validation: ``"log_loss"``, or ``"fitted_log_loss"``, the log loss at the best
+    temperature. The plain loss misleads where label smoothing is strong."""
 
     patience: int = 6
-    """Epochs of a phase without a better one before it stops, counted from its half time at the earliest."""
+    """Early stopping: a phase ends after so many epochs without a better one, at its half time at the earliest."""
 
     measure_flips: bool = True
-    """Try on validation which of the two flips leave the probe's judgement as good as it was, and use those,
+    """Measure on validation which of the two flips leave the probe's judgement as good as it was, and use those,
     whatever ``augment`` says of them: a flipped cell is a cell, a flipped 3 is no digit."""
 
     average_views: bool = True
-    """The finished network judges an image and its flips and takes the mean; costs as many passes."""
+    """Test-time augmentation: the network judges an image and its flips and takes the mean. Costs one pass a view."""
 
     average_shifts: bool = False
-    """It also judges the image moved by a pixel both ways, at half the weight together."""
+    """Test-time augmentation also by shifts of one pixel both ways, which together count half."""
 
     augment: Augment = Augment()
     """Random changes of the training images."""
@@ -224,8 +226,9 @@ class FineTune:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1.")
         if not 0 <= self.clip_norm < math.inf:
             raise ConfigError(f"clip_norm is {self.clip_norm}; expected a finite norm above 0, or 0 for no clipping.")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
+        for field in fields(FineTune):
+            allowed, name = get_args(field.type), field.name
+            if get_origin(field.type) is Literal and getattr(self, name) not in allowed:
                 wanted = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 hint = did_you_mean(str(getattr(self, name)), allowed)
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {wanted}.{hint}")
@@ -235,24 +238,13 @@ class FineTune:
         return replace(self, max_epochs=epochs)
 
 
-_CHOICES = {
-    "batch_norm": ("frozen", "batch"),
-    "rates": ("decay", "ladder", "listed"),
-    "balance": ("none", "weights", "sampling"),
-    "precision": ("auto", "float32", "bf16"),
-    "epochs_by": ("log_loss", "fitted_log_loss"),
-}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scratch(FineTune):
-    """How random weights are trained: longer, at higher rates, equal over the stages, with the batch's statistics.
-
-    Attributes:
-        largest_px: the input has the size of the images, but no side longer than this.
-    """
+    """How random weights are trained: longer, at higher rates, equal over the stages, with the batch's statistics."""
 
     largest_px: int = 224
+    """The input has the size of the images, but no side longer than this."""
+
     max_epochs: int = 60
     fresh_head_rate: float = 2e-3
     stage_rate: float = 2e-3

@@ -68,74 +68,75 @@ class RunConfig:
     """Everything that decides a run; stored verbatim in ``config.toml`` of the run folder."""
 
     data: str
-    """A folder of images or a CSV/TSV table; as the other paths, ``str`` or ``Path``."""
+    """A folder of images, or a CSV or TSV table. Like the other paths, ``str`` or ``Path``."""
 
     out: str = ""
-    """The run folder; empty means ``runs/<name of data>-<n>``."""
+    """The run folder. Empty: ``runs/<name of data>-<n>``."""
 
     backbone: str = "efficientnet_lite0"
-    """By name, see ``backbones``."""
+    """Name of the network, see ``svertka models``."""
 
     weights: str = "default"
-    """``"default"``, ``"none"``, a torchvision weights name, or a file."""
+    """``"default"``, ``"none"`` (random weights), a torchvision weights name, or a file."""
 
     strategy: StrategyName = "auto"
-    """See ``training.strategies``. ``"auto"`` does the probe, fine-tunes if time allows, keeps the better on
-    validation; with random weights it is ``"scratch"``."""
+    """How the network learns, see ``training.strategies``. ``"auto"`` trains the linear probe, fine-tunes if time
+    allows, and keeps the better of the two on validation; with random weights it is ``"scratch"``."""
 
     folds: int = 0
-    """The mean of so many classifiers, each taught without one fold of the training and validation images and judged
-    on it; 0 means a single one. The mean of probes is a probe again; of trained networks it takes so many times
-    as long to train and to predict."""
+    """Number of folds of a k-fold ensemble, 0 for a single classifier. Each member learns without one fold of the
+    training and validation images and is judged on it. An ensemble of probes is one probe again; an ensemble of
+    networks takes as many times as long to train and to predict."""
 
     minutes: float = 10.0
-    """Budget for the run, of which training takes what reading, judging and explaining leave."""
+    """Time budget of the whole run; training gets what reading, judging and explaining leave."""
 
     seed: int = 0
-    """Of split, order and augmentation."""
+    """Seed of the split, the order of images and augmentation."""
 
     size_px: int = 0
-    """Side of the network's input; 0 means the backbone's own, from scratch the images'."""
+    """Side of the network's input in pixels. 0: the backbone's own; from scratch, the size of the images."""
 
     resize: Resize = "squash"
-    """See ``Preprocess``."""
+    """How images become square, see ``Preprocess``."""
 
     crop_pct: float = 1.0
-    """Of ``resize = "crop"``, see ``Preprocess``."""
+    """Share of the side that a centre crop keeps, for ``resize = "crop"``, see ``Preprocess``."""
 
     test_fraction: float = 0.2
-    """Of the images, when svertka makes the split."""
+    """Share of the images that are set aside for the test, where svertka makes the split."""
 
     val_fraction: float = 0.15
-    """Of the images, when svertka makes the split."""
+    """Share of the images for validation, where svertka makes the split."""
 
     images: str = ""
-    """Folder of the images of a table; empty means beside the table."""
+    """Folder of a table's images. Empty: beside the table."""
 
     path_column: str = ""
-    """Of a table; empty means found by name. The same for the three below."""
+    """Column of a table with the files. Empty: found by its name, as are the three columns below."""
 
     label_column: str = ""
-    """The class."""
+    """Column with the class."""
 
     group_column: str = ""
-    """Images with equal value stay on one side."""
+    """Column with a group such as a patient; images of one group stay on one side of the split."""
 
     split_column: str = ""
-    """Train, val or test."""
+    """Column that says train, val or test."""
 
     encoding: str = ""
-    """Of a table, as Python names it, such as ``"cp1251"``; empty means found."""
+    """Text encoding of a table, as Python names it, such as ``"cp1251"``. Empty: detected."""
 
     min_images: int = 0
-    """Classes with fewer different images are left out; 0 leaves none out."""
+    """Classes with fewer different images are left out. 0: none is left out."""
 
     group_regex: str = ""
-    """Over the file name; the first group that it captures (or the whole match) is the group."""
+    """Regular expression over file names; the first group that it captures, or the whole match, names the image's
+    group."""
 
     positive: str = ""
-    """Of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average
-    precision and sensitivity are its own; empty means the rarer. With more classes each is judged."""
+    """Of two classes the one to be found (the defect, the disease): ROC and precision-recall curves, average precision
+    and sensitivity are of this class. Empty: the rarer class. With more than two classes each is judged."""
 
     drop_leaks: bool = False
     """Take leaked images out of training."""
@@ -144,24 +145,24 @@ class RunConfig:
     """Larger images are rejected by their header."""
 
     value_range: tuple[float, ...] = ()
-    """What is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft tissue in CT;
-    empty means that the images decide it, see ``data.ranges``."""
+    """What is black and what is white in samples deeper than 8 bits, such as ``(-160, 240)`` for soft tissue in CT.
+    Empty: the images decide, see ``data.ranges``."""
 
     near_duplicate_bits: int = 3
-    """Perceptual hashes that differ in at most so many bits are near duplicates; images of at most 32 px are
+    """Images are near duplicates if their perceptual hashes differ in at most so many bits. Images of at most 32 px are
     compared for equality only."""
 
     threads: int = 0
-    """For compute; 0, or more than the processors that this process may use, means one for each of them."""
+    """Threads for computing. 0, or more than the processors that this process may use: one for each of them."""
 
     language: Literal["en", "ru"] = "en"
-    """Of the report."""
+    """Language of the report."""
 
     finetune: FineTune = field(default_factory=FineTune)
     """How pretrained weights are trained further; a table ``[finetune]`` in TOML."""
 
     scratch: Scratch = field(default_factory=Scratch)
-    """How random weights are trained; a table ``[scratch]``."""
+    """How random weights are trained; a table ``[scratch]`` in TOML."""
 
     def __post_init__(self) -> None:
         for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
