@@ -19,7 +19,7 @@ prints it as one line and exits with code 2.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 class SvertkaError(Exception):
@@ -92,6 +92,17 @@ def one_line(error: BaseException, most: int = 300) -> str:
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def check_known(what: str, name: str, known: Collection[str]) -> None:
+    """Refuses a name that nobody knows.
+
+    Raises:
+        ConfigError: it lists what is known.
+    """
+    if name not in known:
+        expected = f"{' or '.join(known)}" if len(known) < 3 else f"one of {', '.join(known)}"
+        raise ConfigError(f"{what} is {name!r}; expected {expected}.{did_you_mean(name, known)}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

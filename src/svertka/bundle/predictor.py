@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.data import decode
-from svertka.errors import ConfigError, ImageRejected, did_you_mean
+from svertka.errors import ConfigError, ImageRejected, check_known
 from svertka.evaluate.conformal import possible_classes
 from svertka.inference.backends import ENGINES, Run, open_graph
 from svertka.inference.onnxruntime_session import batch_size
@@ -102,8 +102,7 @@ def open_predictor(bundle: Bundle | Path | str, threads: int = 0, engine: str = 
     if threads < 0:
         raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
     known = (AUTO, *ENGINES)
-    if engine not in known:
-        raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(known)}.{did_you_mean(engine, known)}")
+    check_known("engine", engine, known)
     threads = runtime.compute_threads(threads)
     bundle, model = open_bundle(bundle)
     run = open_graph(model, bundle.engine if engine == AUTO else engine, threads)

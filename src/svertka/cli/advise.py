@@ -13,7 +13,7 @@ from svertka.cli.options import Backbone, Config, Data, GroupColumn, GroupRegex,
 from svertka.cli.output import PLAIN_SPACES
 from svertka.cli.progress import TerminalProgress
 from svertka.cli.train import make_config
-from svertka.errors import ConfigError, did_you_mean
+from svertka.errors import check_known
 from svertka.messages import sentences, text
 from svertka.messages.translator import Translator
 from svertka.schema import Advice, Estimate, FeatureScore, Size
@@ -35,8 +35,7 @@ def advise(
 ) -> None:
     """Prints the advice."""
     options = given(locals())
-    if format not in _FORMATS:
-        raise ConfigError(f"format is {format!r}; expected {' or '.join(_FORMATS)}.{did_you_mean(format, _FORMATS)}")
+    check_known("format", format, _FORMATS)
     need_training()
     config = make_config(options, config_file, verb="advise")
     from svertka.model_selection.advise import advise as measure

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from svertka.data.ranges import told
-from svertka.errors import ConfigError, NotFoundError, did_you_mean
+from svertka.errors import ConfigError, NotFoundError, check_known
 from svertka.messages import LANGUAGES, sentences, shown, text
 from svertka.schema import Notice
 from svertka.util.atomic_files import read_head
@@ -192,10 +192,8 @@ def speak(language: str) -> str:
     Raises:
         ConfigError: nobody speaks it.
     """
-    if language and language not in LANGUAGES:
-        hint = did_you_mean(language, LANGUAGES)
-        raise ConfigError(f"language is {language!r}; expected {' or '.join(LANGUAGES)}.{hint}")
     if language:
+        check_known("language", language, LANGUAGES)
         _spoken[0] = "ru" if language == "ru" else "en"
     return language
 

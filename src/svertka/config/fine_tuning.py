@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args, get_origin
 
-from svertka.errors import ConfigError, did_you_mean
+from svertka.errors import ConfigError, check_known, did_you_mean
 
 BatchNormMode = Literal["frozen", "batch"]
 Rates = Literal["decay", "ladder", "listed"]
@@ -302,6 +302,7 @@ def recipe(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: there is no such recipe.
     """
-    if name and name not in RECIPES:
-        raise ConfigError(f"recipe is {name!r}; expected one of {', '.join(RECIPES)}.{did_you_mean(name, RECIPES)}")
-    return dict(RECIPES[name]) if name else {}
+    if not name:
+        return {}
+    check_known("recipe", name, RECIPES)
+    return dict(RECIPES[name])

@@ -87,22 +87,14 @@ class MedicalImageClassifier(ImageClassifier):
         threshold_: a probability of the positive class at or above it is called positive.
         conformal_: thresholds behind "unsure", by class; None where a class had too few validation images.
 
+    Parameters that are not listed here are those of ``ImageClassifier``.
+
     Args:
-        strategy: see ``ImageClassifier``.
         positive: the class to be found; it must be named.
         sensitivity: of the operating point, at least this on validation; None takes Youden's index.
         coverage: share of each class's images whose set of possible classes shall hold the true one.
-        backbone: this and the rest: see ``ImageClassifier``.
-        weights: see there.
-        size_px: see there.
-        resize: see there.
-        minutes: see there.
         validation_fraction: held out with every strategy, because the operating point is chosen on these images.
-        folds: see there; the operating point is then chosen on all images, each judged by what had not learnt from it.
-        finetune: see there.
-        threads: see there.
-        random_state: see there.
-        on_event: see there.
+        folds: the operating point is then chosen on all images, each judged by what had not learnt from it.
     """
 
     _always_holds_out = True

@@ -24,7 +24,7 @@ from svertka.engine.fast.blas import one_thread
 from svertka.engine.network import Network, read_arrays
 from svertka.engine.optim import SGD, Adam, Cosine
 from svertka.engine.training import Labelled, Recipe, fit
-from svertka.errors import ConfigError, SvertkaError, did_you_mean
+from svertka.errors import SvertkaError, check_known
 from svertka.evaluate.intervals import share
 from svertka.messages.translator import Translator
 from svertka.util import runtime
@@ -77,10 +77,7 @@ def scratch(
 
     Every tenth training digit is kept for choosing the epoch; the test digits are looked at once, at the end.
     """
-    if network not in _NETWORKS:
-        raise ConfigError(
-            f"network is {network!r}; expected {' or '.join(_NETWORKS)}.{did_you_mean(network, _NETWORKS)}"
-        )
+    check_known("network", network, _NETWORKS)
     chosen = _NETWORKS[network]
     recipe = Recipe(epochs=epochs, schedule=Cosine(), augment=random_affine(), seed=seed, **chosen.recipe)
     folder = Path(out).expanduser()
