@@ -176,10 +176,10 @@ def test_scratch_keeps_what_is_not_its_own(here, name):
 def test_weights_of_either_network_of_the_lab_may_go(here):
     for build in (scratch.lenet.lenet5, scratch.lenet.lenet5_1998):
         build(0).save(here / "weights.safetensors")
-        assert output.may_write(here / "weights.safetensors", ours=scratch._are_weights)
+        assert output.may_write(here / "weights.safetensors", is_result=scratch._are_weights)
     (here / "weights.safetensors").write_bytes(b"no weights")
     with pytest.raises(ConfigError):
-        output.may_write(here / "weights.safetensors", ours=scratch._are_weights)
+        output.may_write(here / "weights.safetensors", is_result=scratch._are_weights)
 
 
 def test_a_folder_is_no_name_for_a_file_and_an_empty_file_holds_nothing(here):

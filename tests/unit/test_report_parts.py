@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_runs import HISTORY, make_run
 
 from svertka.cli import output
-from svertka.cli.train import tell
+from svertka.cli.train import print_result
 from svertka.config import RunConfig
 from svertka.evaluate import FEW_IMAGES, evaluate
 from svertka.messages.translator import Translator
@@ -336,14 +336,14 @@ def test_the_terminal_tells_three_warnings_in_the_language_of_the_run(
     monkeypatch.setattr(output, "_spoken", ["en"])
     config = replace(run.config, out=str(tmp_path), language=language)
     (tmp_path / "report.html").write_text("")
-    tell(replace(everything_wrong(run), config=config))
+    print_result(replace(everything_wrong(run), config=config))
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[0].startswith(first)
     warning = {"en": "Warning: ", "ru": "Предупреждение: "}[language]
     assert sum(line.startswith(warning) for line in lines) == 3
     assert more in lines and not any("bundle" in line for line in lines)  # which isn't there
     (tmp_path / "report.html").unlink()
-    tell(replace(everything_wrong(run), config=config))
+    print_result(replace(everything_wrong(run), config=config))
     assert capsys.readouterr().out.count(warning) == 8  # there is no report to look them up in
 
 
@@ -351,7 +351,7 @@ def test_no_interval_of_no_width_is_written(run, capsys):
     sure = Estimate(1.0, 1.0, 1.0, 40)
     assert EN.points(Estimate(0.012, -0.004, 0.028, 90)) == "+1.2 (−0.4 to +2.8, n\u00a0=\u00a090)"
     assert EN.points(Estimate(0.0, 0.0, 0.0, 40)) == f"+0.0 ({EN('interval.same')}, n\u00a0=\u00a040)"
-    tell(replace(run, evaluation=replace(run.evaluation, metrics=run.evaluation.metrics | {"roc_auc": sure})))
+    print_result(replace(run, evaluation=replace(run.evaluation, metrics=run.evaluation.metrics | {"roc_auc": sure})))
     printed = capsys.readouterr().out
     assert "ROC AUC 1.000 (no interval: ranked without a mistake, n = 40)" in printed
     assert "1.000–1.000" not in printed

@@ -21,7 +21,7 @@ from svertka.schema import Comparison, Estimate, Event, EventSink, LeaderboardRo
 MINUTES = 30.0
 """Budget where neither the command line nor a file names one."""
 
-_VOICE = Translator("en")
+_ENGLISH = Translator("en")
 TABLE, FIGURES, PICTURE = "comparison.csv", "comparison.json", "comparison"
 
 
@@ -64,7 +64,7 @@ def compare(
     stopped = False
     with TerminalProgress() as progress, tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work:
         try:
-            keep(race(replace(config, out="", folds=0), contenders, folds, Path(work), _told(progress), keep))
+            keep(race(replace(config, out="", folds=0), contenders, folds, Path(work), _worth_a_line(progress), keep))
         except KeyboardInterrupt:
             stopped = True
     if kept:
@@ -75,12 +75,12 @@ def compare(
         sys.exit(130)
 
 
-def _told(progress: TerminalProgress) -> EventSink:
+def _worth_a_line(progress: TerminalProgress) -> EventSink:
     """Passes on what is worth a line; the epochs of dozens of runs are not."""
     from svertka.messages import sentences
     from svertka.schema import EpochEnded
 
-    def hear(event: Event) -> None:
+    def pass_on(event: Event) -> None:
         match event:
             case EpochEnded():
                 return
@@ -89,7 +89,7 @@ def _told(progress: TerminalProgress) -> EventSink:
             case _:
                 progress(event)
 
-    return hear
+    return pass_on
 
 
 def save(comparison: Comparison, folder: Path, name: str) -> None:
@@ -173,11 +173,11 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
 def _figures(row: LeaderboardRow) -> tuple[str, str, str, str]:
     if row.accuracy is None or row.log_loss is None:
         return "–", "failed" if row.error else "not run", "–", "–"
-    accuracy, interval = _VOICE.percent(row.accuracy.value), _VOICE.interval("accuracy", row.accuracy)
+    accuracy, interval = _ENGLISH.percent(row.accuracy.value), _ENGLISH.interval("accuracy", row.accuracy)
     return accuracy, interval, f"{row.log_loss.value:.3f}", f"{row.seconds:.1f} s"
 
 
 def _difference(versus: Versus | None) -> str:
     if versus is None:
         return "–"
-    return f"{_VOICE.points(versus.difference)}: {versus.verdict}"
+    return f"{_ENGLISH.points(versus.difference)}: {versus.verdict}"

@@ -13,7 +13,7 @@ import typer
 from svertka.cli.extras import need_training
 from svertka.cli.options import Language, Threads
 from svertka.cli.output import spoken
-from svertka.cli.train import run, tell
+from svertka.cli.train import print_result, run
 from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
 from svertka.errors import MissingExtraError
@@ -43,7 +43,7 @@ def demo(
     print(f"Images: {folder} (links to the installed package)\n", flush=True)
     name = out or str(free_folder())
     record = run(RunConfig(data=str(folder), out=name, minutes=minutes, threads=threads, language=spoken()))
-    tell(record)
+    print_result(record)
     run_path = Path(record.config.out)
     image, bundle = folder / record.test.paths[0], run_path / run_folder.BUNDLE
     print("\nTry next:")

@@ -192,18 +192,18 @@ def _seen_in_training(bundle: Bundle, records: Sequence[ImageRecord]) -> Iterato
 
 def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
     """The result as a person reads it in a terminal: the weightiest warnings, the figures, and all else."""
-    told = by_weight(evaluation.notices)
-    warnings = [notice for notice in told if notice.level == "warning"]
-    yield from map(_told, warnings[:SHOWN])
+    ordered = by_weight(evaluation.notices)
+    warnings = [notice for notice in ordered if notice.level == "warning"]
+    yield from map(_notice_line, warnings[:SHOWN])
     if len(warnings) > SHOWN:
         yield phrase("more_below", n=len(warnings) - SHOWN)
     yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
     if evaluation.positive:
         yield phrase("to_find", name=Translator(spoken()).quoted(evaluation.positive)) + "\n"
     yield from _table(evaluation)
-    rest = [*warnings[SHOWN:], *told[len(warnings) :]]
+    rest = [*warnings[SHOWN:], *ordered[len(warnings) :]]
     yield from ([""] if rest or catalog.rejected else [])
-    yield from map(_told, rest)
+    yield from map(_notice_line, rest)
     files = Translator(spoken()).shown_of(len(catalog.rejected), _REJECTS_SHOWN)
     for rejection in catalog.rejected[:files]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
@@ -211,7 +211,7 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
         yield f"    {phrase('more', n=len(catalog.rejected) - files)}"
 
 
-def _told(notice: Notice) -> str:
+def _notice_line(notice: Notice) -> str:
     return f"{'! ' if notice.level == 'warning' else ''}{in_words(notice)}"
 
 

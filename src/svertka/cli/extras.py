@@ -1,4 +1,4 @@
-"""What a verb needs beyond the base install: checked without importing it, or told when an import fails."""
+"""What a verb needs beyond the base install: checked without importing it, or named when an import fails."""
 
 from importlib.util import find_spec
 

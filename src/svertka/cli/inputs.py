@@ -26,7 +26,7 @@ def find_inputs(arguments: Sequence[str], config_file: str = "") -> list[Input]:
     """Lists the files that arguments mean, in their order; inside a folder or glob in natural order (2 before 10).
 
     A folder is searched through all levels, without hidden files and folders; what is no image there is counted and
-    told. A file that is named itself is taken whatever it is. A table's names are found as ``train`` finds them: beside
+    said. A file that is named itself is taken whatever it is. A table's names are found as ``train`` finds them: beside
     the table or in the usual folders, with or without suffix.
 
     Args:

@@ -2,7 +2,7 @@
 
 Credentials are the package's own business: it looks for them where its documentation says. It may print what it sends,
 these credentials included (its ``VERBOSE``), and addresses that it is sent to are keys themselves; so what it prints
-is thrown away, and of its errors only the kind is told.
+is thrown away, and of its errors only the kind is shown.
 """
 
 import io
@@ -113,14 +113,14 @@ def _kaggle(name: str) -> Iterator[Any]:
 
 def _refusal(error: Exception, name: str) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    told = {
+    reasons = {
         401: "Kaggle doesn't accept the credentials; make new ones at https://www.kaggle.com/settings.",
         403: f"Kaggle refuses {name}: accept its rules at {_PAGE}/{name}/rules, and check the credentials.",
         404: f"Kaggle knows no competition {name!r}; expected its name as in its address, {_PAGE}/NAME.",
         429: "Kaggle has had enough for now (too many requests, or submissions today); try later.",
     }
-    if status in told:
-        return told[status]
+    if status in reasons:
+        return reasons[status]
     if status is not None:
         return f"Kaggle answers with HTTP status {status} on {name}; try again later."
     return f"Kaggle cannot be reached or its answer is not understood ({type(error).__name__}); check the network."

@@ -35,13 +35,13 @@ def drawn(path: Path) -> bool:
     return any(mark in head for mark in MARKS)
 
 
-def may_write(path: Path, reads: Iterable[str | Path] = (), ours: Callable[[Path], bool] = drawn) -> Path:
+def may_write(path: Path, reads: Iterable[str | Path] = (), is_result: Callable[[Path], bool] = drawn) -> Path:
     """The path, if nothing of the user's would be lost by writing there. Called before anything is computed.
 
     Args:
         path: of an output.
         reads: what the verb reads; names of no file are passed over.
-        ours: tells whether svertka wrote an existing file.
+        is_result: whether an existing file is an earlier result of svertka.
 
     Raises:
         ConfigError: it is a folder or a device, a file that is read under whatever name, or one that svertka
@@ -54,7 +54,7 @@ def may_write(path: Path, reads: Iterable[str | Path] = (), ours: Callable[[Path
         raise ConfigError(f"{path} is {what}; expected the name of a file to write.")
     if any(each.exists() and path.samefile(each) for each in (Path(read).expanduser() for read in reads if read)):
         raise ConfigError(f"{path} is one of the inputs and would be overwritten; give --out another name.")
-    if path.stat().st_size and not ours(path):
+    if path.stat().st_size and not is_result(path):
         raise ConfigError(
             f"{path} exists and isn't an earlier result of this command, so it is kept; name another place, or move it."
         )
@@ -126,7 +126,7 @@ def say_samples(notes: Iterable[tuple[str, Sequence[str]]]) -> None:
         say(in_words(notice))
 
 
-class ForPeople:
+class TerminalStream:
     """A stream of the terminal on which names cannot act: see ``messages.shown``. Tables go past it."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -142,7 +142,7 @@ class ForPeople:
 
 def as_it_is(stream: Any) -> Any:
     """The stream that takes everything as it is: for tables, and for what draws on the terminal itself."""
-    return stream.stream if isinstance(stream, ForPeople) else stream
+    return stream.stream if isinstance(stream, TerminalStream) else stream
 
 
 @contextmanager

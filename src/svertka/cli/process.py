@@ -22,9 +22,9 @@ class Stop:
     def __init__(self) -> None:
         self.code = 0
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._hear)
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def _hear(self, number: int, _: object) -> None:
+    def _on_sigterm(self, number: int, _: object) -> None:
         self.code = 128 + number
         raise KeyboardInterrupt
 
@@ -32,7 +32,7 @@ class Stop:
 @contextmanager
 def streams() -> Iterator[None]:
     """Standard streams on which names cannot act, and that stand for themselves even where the caller closed them."""
-    from svertka.cli.output import ForPeople
+    from svertka.cli.output import TerminalStream
 
     while (spare := os.open(os.devnull, os.O_RDWR)) < 3:  # or the next file that is opened would be taken for one
         pass
@@ -43,11 +43,11 @@ def streams() -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show costs no result
-    sys.stdout, sys.stderr = sys.stdout and ForPeople(sys.stdout), ForPeople(sys.stderr)
+    sys.stdout, sys.stderr = sys.stdout and TerminalStream(sys.stdout), TerminalStream(sys.stderr)
     try:
         yield
     finally:
-        if isinstance(sys.stderr, ForPeople):  # unless a reader has gone, and something else keeps that quiet
+        if isinstance(sys.stderr, TerminalStream):  # unless a reader has gone, and something else keeps that quiet
             sys.stdout, sys.stderr = before
 
 

@@ -1,4 +1,4 @@
-"""``svertka train``: options become a ``RunConfig``, the pipeline runs, the result is told."""
+"""``svertka train``: options become a ``RunConfig``, the pipeline runs, the result is printed."""
 
 import shlex
 import sys
@@ -54,7 +54,7 @@ def train(
         config = run_folder.load_config(Path(resume))
     else:
         config = make_config(options, config_file, recipe_name=recipe)
-    tell(run(config, resume))
+    print_result(run(config, resume))
 
 
 def make_config(
@@ -85,7 +85,7 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
             sys.exit(130)
 
 
-def tell(record: RunRecord) -> None:
+def print_result(record: RunRecord) -> None:
     """Prints the headline, the weightiest warnings, and where things are, in the language of the run."""
     speak(record.config.language)
     tr, metrics = Translator(spoken()), record.evaluation.metrics

@@ -1,7 +1,7 @@
 """``svertka lab degradation``: does a deeper net learn worse?"""
 
 from svertka.cli.extras import need_training
-from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, print_findings
 from svertka.cli.progress import TerminalProgress, duration
 from svertka.util import runtime
 
@@ -27,7 +27,7 @@ def degradation(
         progress.say(_forecast(lab.estimate_s(small, epochs), len(small.train), epochs))
         rows = collect(lab.measure(small, epochs, seed, progress), csv, progress)
     print(*lab.differences(rows, small.name))
-    tell(lab.sentences(rows), save(lab.picture(rows, small.name), drawn), csv)
+    print_findings(lab.sentences(rows), save(lab.picture(rows, small.name), drawn), csv)
 
 
 def _forecast(seconds: float, images: int, epochs: int) -> str:

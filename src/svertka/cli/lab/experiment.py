@@ -92,7 +92,7 @@ def collect(rows: Iterable[Row], csv: Path, progress: TerminalProgress) -> list[
     return found
 
 
-def tell(sentences: Iterable[str], *files: Path) -> None:
+def print_findings(sentences: Iterable[str], *files: Path) -> None:
     """Prints what an experiment shows and where it is."""
     print("\n".join(sentences))
     print(f"\nPicture {files[0]}; numbers {', '.join(str(file) for file in files[1:])}")

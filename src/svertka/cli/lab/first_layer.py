@@ -11,7 +11,7 @@ from PIL import Image
 
 from svertka.cli.extras import need_training
 from svertka.cli.inputs import Input, find_inputs
-from svertka.cli.lab.experiment import Folder, collect, files, tell
+from svertka.cli.lab.experiment import Folder, collect, files, print_findings
 from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.options import seed_option
 from svertka.cli.progress import TerminalProgress
@@ -58,7 +58,7 @@ def first_layer(
     heard = lab.loud(first)
     alike = [lab.resemblance(first, number, _seen(first, images, of_filter[number])) for number in heard]
     _draw(first, images, {number: of_filter[number] for number in heard}, network, about, drawn)
-    tell(lab.sentences(first, patches, count, about, alike), drawn, csv)
+    print_findings(lab.sentences(first, patches, count, about, alike), drawn, csv)
 
 
 def _read(

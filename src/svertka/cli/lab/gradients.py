@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from svertka.cli.extras import need_training
-from svertka.cli.lab.experiment import Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.lab.experiment import Folder, Seed, SmallImages, collect, files, load, print_findings
 from svertka.cli.progress import TerminalProgress
 from svertka.util import runtime
 
@@ -28,4 +28,4 @@ def gradients(
     with TerminalProgress() as progress:
         images = load(data, progress).halved()
         rows = collect(lab.measure(images, layers, steps, seed, progress), csv, progress)
-    tell(lab.sentences(rows), save(lab.picture(rows, images.name), drawn), csv)
+    print_findings(lab.sentences(rows), save(lab.picture(rows, images.name), drawn), csv)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svertka.cli.extras import need_training
-from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, tell
+from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, print_findings
 from svertka.cli.progress import TerminalProgress
 from svertka.errors import ConfigError
 from svertka.util import runtime
@@ -50,7 +50,7 @@ def race(
     print(f"{chosen.name}: {sizes}.{lab.told_rates(networks)}\n")
     print(_table(found, target) + "\n")
     guessing = max(Counter(chosen.held_out_labels.tolist()).values()) / len(chosen.held_out)
-    tell(
+    print_findings(
         lab.sentences(found, target, guessing),
         save(lab.picture(laps, target, chosen.name, len(chosen.train)), drawn),
         csv,

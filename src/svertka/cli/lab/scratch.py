@@ -82,7 +82,7 @@ def scratch(
     recipe = Recipe(epochs=epochs, schedule=Cosine(), augment=random_affine(), seed=seed, **chosen.recipe)
     folder = Path(out).expanduser()
     pictures = may_write(folder / "filters.png"), may_write(folder / "mistakes.png")
-    weights = may_write(folder / "weights.safetensors", ours=_are_weights)
+    weights = may_write(folder / "weights.safetensors", is_result=_are_weights)
     digits = load_digits(data or None)
     folder.mkdir(parents=True, exist_ok=True)
     runtime.setup(threads=1)
