@@ -34,7 +34,7 @@ from svertka.model_summary.docs_page import fill, sections
 from svertka.model_summary.figures import accuracy_picture, timeline
 from svertka.model_summary.summary import card, write_card
 from svertka.model_summary.trace import trace
-from svertka.viz.drawing import Disc, Words, save, text_width, to_svg
+from svertka.viz.drawing import Circle, Text, save, text_width, to_svg
 
 # The largest receptive field before pooling over all: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
 # Neural Networks, Distill 2019, appendix (ResNet there strides as in the paper in total: 483, 1027, 1507).
@@ -370,8 +370,8 @@ def test_pictures_show_every_network(tmp_path):
 )
 def test_names_of_networks_do_not_cross_the_edges_of_their_discs(names):
     drawing = accuracy_picture(compare(names))
-    words = {shape.text: shape for shape in drawing.shapes if isinstance(shape, Words)}
-    discs = [shape for shape in drawing.shapes if isinstance(shape, Disc) and shape.title]
+    words = {shape.text: shape for shape in drawing.shapes if isinstance(shape, Text)}
+    discs = [shape for shape in drawing.shapes if isinstance(shape, Circle) and shape.title]
     assert len(discs) == len(names)
     for disc in discs:
         name = words[disc.title.partition(":")[0]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from svertka.model_summary.blocks import LayerBox, Sketch, runs_of_blocks, sketch
 from svertka.model_summary.summary import by_times, card
-from svertka.viz.drawing import INK, MUTED, PAPER, Box, Drawing, Path_, Shape, Words, text_width
+from svertka.viz.drawing import INK, MUTED, PAPER, Drawing, Polyline, Rectangle, Shape, Text, text_width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,10 +71,10 @@ def draw(network: "nn.Module", title: str, input_CHW: tuple[int, int, int]) -> D
     bottom = max([p.bottom for p in panels] + [p.bottom for p in places]) + _MARGIN + 24
     totals = f"input {by_times(input_CHW)} · {known.parameters:,} parameters · {known.multiply_adds:,} multiply-adds"
     shapes: list[Shape] = [
-        Words(x=_MARGIN, y=36, text=title, size=20, bold=True),
-        Words(x=_MARGIN, y=57, size=12, fill=MUTED, text=totals),
+        Text(x=_MARGIN, y=36, text=title, size=20, bold=True),
+        Text(x=_MARGIN, y=57, size=12, fill=MUTED, text=totals),
     ]
-    shapes += [Words(x=x, y=_TOP - 10, text=text, size=13, anchor="middle", bold=True, fill=MUTED) for x, text in heads]
+    shapes += [Text(x=x, y=_TOP - 10, text=text, size=13, anchor="middle", bold=True, fill=MUTED) for x, text in heads]
     shapes += [s for panel in panels for s in _panel(panel, found)]
     shapes += _edges(found, places, panels, by_times(input_CHW))
     shapes += [s for node, place in zip(found.nodes, places, strict=True) for s in _box(node, place)]
@@ -169,18 +169,18 @@ def _box(node: LayerBox, place: _Place) -> list[Shape]:
         width = _width(node)
         left = place.x - width / 2
         return [
-            Box(x=left, y=place.y, width=width, height=place.height, fill=fill, stroke=stroke, radius=13),
-            Words(x=place.x, y=place.middle + 4.5, text=_join_text(node), size=13, anchor="middle", bold=True),
+            Rectangle(x=left, y=place.y, width=width, height=place.height, fill=fill, stroke=stroke, radius=13),
+            Text(x=place.x, y=place.middle + 4.5, text=_join_text(node), size=13, anchor="middle", bold=True),
         ]
     shapes: list[Shape] = [
-        Box(x=place.x - _WIDTH / 2, y=place.y, width=_WIDTH, height=place.height, fill=fill, stroke=stroke)
+        Rectangle(x=place.x - _WIDTH / 2, y=place.y, width=_WIDTH, height=place.height, fill=fill, stroke=stroke)
     ]
     y = place.y + 8 + _LINE / 2 + 4
     for text, is_layer in zip(lines, (False, True, False), strict=True):
         if text:
             size = min(12.5 if is_layer else 11, 12.5 * (_WIDTH - 10) / max(text_width(text, 12.5), 1))
             fill = INK if is_layer else MUTED
-            shapes.append(Words(x=place.x, y=y, text=text, size=size, anchor="middle", bold=is_layer, fill=fill))
+            shapes.append(Text(x=place.x, y=y, text=text, size=size, anchor="middle", bold=is_layer, fill=fill))
             y += _LINE
     return shapes
 
@@ -188,15 +188,15 @@ def _box(node: LayerBox, place: _Place) -> list[Shape]:
 def _panel(panel: _Panel, found: Sketch) -> list[Shape]:
     times = found.repeats.get(panel.name, 1)
     shapes: list[Shape] = [
-        Box(x=panel.left, y=panel.top, width=panel.right - panel.left, height=panel.bottom - panel.top,
+        Rectangle(x=panel.left, y=panel.top, width=panel.right - panel.left, height=panel.bottom - panel.top,
             fill="#f9fafb", stroke="#d1d5db", radius=9),
-        Words(x=panel.left + 10, y=panel.top + 17, text=panel.name, size=11, fill=MUTED),
+        Text(x=panel.left + 10, y=panel.top + 17, text=panel.name, size=11, fill=MUTED),
     ]  # fmt: skip
     if panel.name in found.dense:
-        note = Words(x=panel.right - 8, y=panel.bottom - 7, text="reads all before", size=11, anchor="end", fill=MUTED)
+        note = Text(x=panel.right - 8, y=panel.bottom - 7, text="reads all before", size=11, anchor="end", fill=MUTED)
         shapes.append(note)
     if times > 1:
-        shapes.append(Words(x=panel.right - 10, y=panel.top + 18, text=f"× {times}", size=14, anchor="end", bold=True))
+        shapes.append(Text(x=panel.right - 10, y=panel.top + 18, text=f"× {times}", size=14, anchor="end", bold=True))
     return shapes
 
 
@@ -207,8 +207,8 @@ def _edges(found: Sketch, places: list[_Place], panels: list[_Panel], image: str
         here = places[number]
         for maker in node.inputs:
             if maker < 0:
-                shapes.append(Path_(points=((here.x, here.y - 24), (here.x, here.y)), arrow=True))
-                shapes.append(Words(x=here.x + 7, y=here.y - 10, text=image, size=10.5, fill=MUTED, halo=True))
+                shapes.append(Polyline(points=((here.x, here.y - 24), (here.x, here.y)), arrow=True))
+                shapes.append(Text(x=here.x + 7, y=here.y - 10, text=image, size=10.5, fill=MUTED, halo=True))
                 continue
             label, there = _shape(found.nodes[maker]), places[maker]
             left = panel_of.get(maker)
@@ -217,11 +217,11 @@ def _edges(found: Sketch, places: list[_Place], panels: list[_Panel], image: str
                 label = f"{times} · {label}"
             follows = there.lane == here.lane == 0 and maker == _above(found.nodes, places, number)
             if follows and there.column == here.column:
-                shapes.append(Path_(points=((here.x, there.bottom), (here.x, here.y)), arrow=True))
+                shapes.append(Polyline(points=((here.x, there.bottom), (here.x, here.y)), arrow=True))
                 at = max(there.bottom + 14, here.y - 9) if panel_of.get(maker) is panel_of.get(number) else here.y - 9
                 if panel_of.get(maker) is not panel_of.get(number) and number in panel_of:
                     at = panel_of[number].top - 9
-                shapes.append(Words(x=here.x + 7, y=at, text=label, size=10.5, fill=MUTED, halo=True))
+                shapes.append(Text(x=here.x + 7, y=at, text=label, size=10.5, fill=MUTED, halo=True))
             elif follows:
                 shapes += _to_next_column(there, here, label, panel_of.get(number))
             else:
@@ -240,8 +240,8 @@ def _to_next_column(there: _Place, here: _Place, label: str, panel: _Panel | Non
     high = (panel.top if panel else here.y) - 18
     points = ((there.x, there.bottom), (there.x, low), (left, low), (left, high), (here.x, high), (here.x, here.y))
     return [
-        Path_(points=points, arrow=True),
-        Words(x=here.x + 7, y=high + 13, text=label, size=10.5, fill=MUTED, halo=True),
+        Polyline(points=points, arrow=True),
+        Text(x=here.x + 7, y=high + 13, text=label, size=10.5, fill=MUTED, halo=True),
     ]
 
 
@@ -255,7 +255,7 @@ def _beside(
     end = (here.x + _width(found.nodes[number]) / 2, here.middle)
     if inside and there.lane:  # from a lane at the side into a join
         points = ((there.x, there.bottom), (there.x, here.middle), end)
-        return [Path_(points=points, stroke=_SHORTCUT, arrow=True)]
+        return [Polyline(points=points, stroke=_SHORTCUT, arrow=True)]
     first = places[panel.members[0]] if panel and not inside else None
     if first is not None:
         start_y = first.y - 9
@@ -263,7 +263,9 @@ def _beside(
         start_y = (panel_of[maker].bottom if maker in panel_of and not inside else there.bottom) + 7
     start_x = first.x if first is not None else there.x
     if here.lane:
-        return [Path_(points=((start_x, start_y), (here.x, start_y), (here.x, here.y)), stroke=_SHORTCUT, arrow=True)]
+        return [
+            Polyline(points=((start_x, start_y), (here.x, start_y), (here.x, here.y)), stroke=_SHORTCUT, arrow=True)
+        ]
     if panel:
         x = panel.right - 16
     else:
@@ -272,7 +274,7 @@ def _beside(
         start_x = here.x
         if there.column != here.column and passed:
             start_y = min(p.top for p in passed) - 6
-    return [Path_(points=((start_x, start_y), (x, start_y), (x, here.middle), end), stroke=_SHORTCUT, arrow=True)]
+    return [Polyline(points=((start_x, start_y), (x, start_y), (x, here.middle), end), stroke=_SHORTCUT, arrow=True)]
 
 
 def _join_text(node: LayerBox) -> str:

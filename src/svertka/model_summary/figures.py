@@ -8,7 +8,7 @@ from svertka.errors import NotFoundError
 from svertka.model_summary.comparison_table import ComparedNetwork
 from svertka.model_summary.summary import by_times
 from svertka.viz.axes import Axis, bottom_axis, horizontal_grid
-from svertka.viz.drawing import MUTED, Box, Disc, Drawing, Path_, Shape, Words, save, text_width
+from svertka.viz.drawing import MUTED, Circle, Drawing, Polyline, Rectangle, Shape, Text, save, text_width
 
 COLOURS = {
     "LeNet": "#6b7280", "AlexNet": "#b45309", "VGG": "#be123c", "ResNet": "#1d4ed8", "DenseNet": "#047857",
@@ -48,9 +48,9 @@ def accuracy_picture(entries: Sequence[ComparedNetwork]) -> Drawing:
     left_out = ", ".join(entry.architecture.title for entry in entries if entry not in shown)
     left, top, *_ = _PLOT
     shapes: list[Shape] = [
-        Words(x=left, y=30, text="Accuracy over work", size=18, bold=True),
-        Words(x=left, y=50, text=what, fill=MUTED),
-        Words(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
+        Text(x=left, y=30, text="Accuracy over work", size=18, bold=True),
+        Text(x=left, y=50, text=what, fill=MUTED),
+        Text(x=left, y=68, text=f"No figure on ImageNet: {left_out}." if left_out else "", fill=MUTED),
     ]
     if shown:  # else the axes would be empty
         shapes += _accuracy_plot(shown)
@@ -69,9 +69,9 @@ def _accuracy_plot(shown: Sequence[ComparedNetwork]) -> list[Shape]:
     shapes: list[Shape] = [
         *horizontal_grid(y_axis, [(value, f"{value} %") for value in range(low, high + 1, 5)], left, right, 11),
         *bottom_axis(x_axis, x_ticks, bottom, 11),
-        Words(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"),
-        Disc(x=right - 118, y=bottom + 40, radius=_radius(25e6), fill="#f3f4f6", stroke=MUTED),
-        Words(x=right, y=bottom + 44, text="25 M parameters", size=11, anchor="end", fill=MUTED),
+        Text(x=(left + right) / 2, y=bottom + 44, text="multiply-adds for one image", anchor="middle"),
+        Circle(x=right - 118, y=bottom + 40, radius=_radius(25e6), fill="#f3f4f6", stroke=MUTED),
+        Text(x=right, y=bottom + 44, text="25 M parameters", size=11, anchor="end", fill=MUTED),
     ]
     marks = sorted(shown, key=lambda entry: -entry.parameters)
     discs = [_disc(entry, x_axis, y_axis) for entry in marks]
@@ -83,15 +83,15 @@ def _accuracy_plot(shown: Sequence[ComparedNetwork]) -> list[Shape]:
         how = f" ({entry.accuracy.weights})" if entry.accuracy.kind == "paper" else ""
         text = f"{entry.architecture.title}{how}"
         at = _free_place(disc, discs, text_width(text, 12), taken, _PLOT)
-        shapes.append(Disc(x=disc.x, y=disc.y, radius=2.5, fill=colour))
-        shapes.append(Words(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
+        shapes.append(Circle(x=disc.x, y=disc.y, radius=2.5, fill=colour))
+        shapes.append(Text(x=at[0], y=at[1], text=text, anchor="middle", fill=colour, bold=True, halo=True))
     return shapes
 
 
-def _disc(entry: ComparedNetwork, x_axis: Axis, y_axis: Axis) -> Disc:
+def _disc(entry: ComparedNetwork, x_axis: Axis, y_axis: Axis) -> Circle:
     assert entry.accuracy
     top1, colour = entry.accuracy.top1_percent, _colour(entry)
-    return Disc(
+    return Circle(
         x=x_axis.at(math.log10(entry.multiply_adds)),
         y=y_axis.at(top1),
         radius=_radius(entry.parameters),
@@ -106,7 +106,9 @@ def _radius(parameters: float) -> float:
     return math.sqrt(parameters / 1e6) * 3.2
 
 
-def _free_place(own: Disc, discs: Sequence[Disc], width: float, taken: list[_Rect], room: _Rect) -> tuple[float, float]:
+def _free_place(
+    own: Circle, discs: Sequence[Circle], width: float, taken: list[_Rect], room: _Rect
+) -> tuple[float, float]:
     """The first place in or around a disc where a line of text covers nothing (taken then): its middle, at the base.
 
     It doesn't cross the edge of its own disc, and touches other ones only where there is no other place.
@@ -130,13 +132,13 @@ def _free_place(own: Disc, discs: Sequence[Disc], width: float, taken: list[_Rec
     return (chosen[0] + chosen[2]) / 2, chosen[3] - 3
 
 
-def _crosses(box: _Rect, disc: Disc) -> bool:
+def _crosses(box: _Rect, disc: Circle) -> bool:
     """Whether a disc's edge runs through a box."""
     nearest, furthest = _reach(box, disc)
     return nearest < disc.radius + 1 and furthest > disc.radius - 1
 
 
-def _reach(box: _Rect, disc: Disc) -> tuple[float, float]:
+def _reach(box: _Rect, disc: Circle) -> tuple[float, float]:
     """Distances from a disc's middle to the nearest and to the furthest point of a box."""
     axes = (disc.x, box[0], box[2]), (disc.y, box[1], box[3])
     nearest = math.hypot(*(max(low - at, 0.0, at - high) for at, low, high in axes))
@@ -156,20 +158,20 @@ def timeline(entries: Sequence[ComparedNetwork]) -> Drawing:
     width, height = 920.0, top + step * len(families) + 24
     spine = 92.0
     shapes: list[Shape] = [
-        Words(x=36, y=34, text="What each network brought", size=18, bold=True),
-        Path_(points=((spine, top - 16), (spine, height - 24)), width=2),
+        Text(x=36, y=34, text="What each network brought", size=18, bold=True),
+        Polyline(points=((spine, top - 16), (spine, height - 24)), width=2),
     ]
     for number, (family, members) in enumerate(families.items()):
         paper, y = members[0].architecture.paper, top + step * number
         colour = COLOURS[family]
         shapes += [
-            Words(x=spine - 16, y=y + 14, text=str(paper.year), size=15, anchor="end", bold=True),
-            Disc(x=spine, y=y + 9, radius=6, fill=colour),
-            Box(x=left, y=y - 12, width=width - left - 30, height=step - 18, fill=_tint(colour), radius=8),
-            Words(x=left + 16, y=y + 11, text=", ".join(m.architecture.title for m in members), size=15, bold=True,
+            Text(x=spine - 16, y=y + 14, text=str(paper.year), size=15, anchor="end", bold=True),
+            Circle(x=spine, y=y + 9, radius=6, fill=colour),
+            Rectangle(x=left, y=y - 12, width=width - left - 30, height=step - 18, fill=_tint(colour), radius=8),
+            Text(x=left + 16, y=y + 11, text=", ".join(m.architecture.title for m in members), size=15, bold=True,
                   fill=colour),
-            Words(x=left + 16, y=y + 31, text=paper.brought[0].upper() + paper.brought[1:] + ".", size=13),
-            Words(x=left + 16, y=y + 50, text=_extent(members), size=11.5, fill=MUTED),
+            Text(x=left + 16, y=y + 31, text=paper.brought[0].upper() + paper.brought[1:] + ".", size=13),
+            Text(x=left + 16, y=y + 50, text=_extent(members), size=11.5, fill=MUTED),
         ]  # fmt: skip
     return Drawing(width=width, height=height, title="Timeline of networks", shapes=shapes)
 

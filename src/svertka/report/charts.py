@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from svertka.messages.translator import Translator
 from svertka.schema import Curve, EpochRow, Estimate, Evaluation, ReliabilityBin
 from svertka.viz.axes import Tick, round_ticks
-from svertka.viz.drawing import AMBER, BLUE, GREEN, LINE, MUTED, ORANGE, PINK, Drawing, Path_, inline_svg
+from svertka.viz.drawing import AMBER, BLUE, GREEN, LINE, MUTED, ORANGE, PINK, Drawing, Polyline, inline_svg
 from svertka.viz.line_chart import Dot, Line, Note, Panel, single
 
 # Drawn about as wide as a phone, so that letters keep their size there; a desktop shows two charts side by side.
@@ -33,7 +33,7 @@ class LegendEntry:
     def swatch(self) -> str:
         """The piece of line, as SVG."""
         width = self.line.width or 7
-        stroke = Path_(points=((1, 5), (21, 5)), stroke=self.line.colour, width=width, dash=self.line.dash)
+        stroke = Polyline(points=((1, 5), (21, 5)), stroke=self.line.colour, width=width, dash=self.line.dash)
         return inline_svg(Drawing(width=22, height=10, title="", shapes=[stroke]), "swatch")
 
 

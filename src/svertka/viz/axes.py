@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from svertka.viz.drawing import GRID, LINE, MUTED, Path_, Shape, Words
+from svertka.viz.drawing import GRID, LINE, MUTED, Polyline, Shape, Text
 
 Point = tuple[float, float]
 Tick = tuple[float, str]
@@ -30,25 +30,25 @@ def horizontal_grid(y_axis: Axis, ticks: Sequence[Tick], left: float, right: flo
     """A line across the plot at each tick, and its label to the left."""
     for value, label in ticks:
         y = y_axis.at(value)
-        yield Path_(points=((left, y), (right, y)), stroke=GRID, width=1)
-        yield Words(x=left - 8, y=y + 4, text=label, size=text_px, anchor="end", fill=MUTED)
+        yield Polyline(points=((left, y), (right, y)), stroke=GRID, width=1)
+        yield Text(x=left - 8, y=y + 4, text=label, size=text_px, anchor="end", fill=MUTED)
 
 
 def vertical_grid(x_axis: Axis, ticks: Sequence[Tick], top: float, bottom: float) -> Iterator[Shape]:
     """A line down the plot at each tick, and its label below."""
     for value, label in ticks:
         x = x_axis.at(value)
-        yield Path_(points=((x, top), (x, bottom)), stroke=GRID, width=1)
-        yield Words(x=x, y=bottom + 18, text=label, size=11, anchor="middle", fill=MUTED)
+        yield Polyline(points=((x, top), (x, bottom)), stroke=GRID, width=1)
+        yield Text(x=x, y=bottom + 18, text=label, size=11, anchor="middle", fill=MUTED)
 
 
 def bottom_axis(x_axis: Axis, ticks: Sequence[Tick], bottom: float, text_px: float) -> Iterator[Shape]:
     """A line below the plot, with a short mark and a label at each tick."""
     for value, label in ticks:
         x = x_axis.at(value)
-        yield Path_(points=((x, bottom), (x, bottom + 5)), stroke=LINE, width=1)
-        yield Words(x=x, y=bottom + 18, text=label, size=text_px, anchor="middle", fill=MUTED)
-    yield Path_(points=((x_axis.start_px, bottom), (x_axis.end_px, bottom)), stroke=LINE, width=1)
+        yield Polyline(points=((x, bottom), (x, bottom + 5)), stroke=LINE, width=1)
+        yield Text(x=x, y=bottom + 18, text=label, size=text_px, anchor="middle", fill=MUTED)
+    yield Polyline(points=((x_axis.start_px, bottom), (x_axis.end_px, bottom)), stroke=LINE, width=1)
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:

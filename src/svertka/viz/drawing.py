@@ -30,7 +30,7 @@ _OF_A_PAGE = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Box:
+class Rectangle:
     """A rectangle with round corners; its title shows under a pointer."""
 
     x: float
@@ -44,7 +44,7 @@ class Box:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Disc:
+class Circle:
     """A circle around (x, y)."""
 
     x: float
@@ -56,7 +56,7 @@ class Disc:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Path_:
+class Polyline:
     """Straight lines through points; an arrow points along the last one.
 
     ``dash`` has lengths of strokes and gaps, as in SVG; a PNG shows the line whole.
@@ -70,7 +70,7 @@ class Path_:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
+class Text:
     """One line of text; (x, y) is on its base line."""
 
     x: float
@@ -83,7 +83,7 @@ class Words:
     halo: bool = False
 
 
-Shape = Box | Disc | Path_ | Words
+Shape = Rectangle | Circle | Polyline | Text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,17 +173,17 @@ def _view_box(drawing: Drawing) -> str:
 
 def _svg(shape: Shape) -> str:
     match shape:
-        case Box():
+        case Rectangle():
             return (
                 f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
                 f'rx="{shape.radius:g}" fill="{shape.fill}" stroke="{shape.stroke}">{_title(shape.title)}</rect>'
             )
-        case Disc():
+        case Circle():
             return (
                 f'<circle cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:.1f}" fill="{shape.fill}" '
                 f'stroke="{shape.stroke}">{_title(shape.title)}</circle>'
             )
-        case Path_():
+        case Polyline():
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
             dash = f' stroke-dasharray="{shape.dash}"' if shape.dash else ""
             line = (
@@ -194,7 +194,7 @@ def _svg(shape: Shape) -> str:
                 return line
             tip = " ".join(f"{x:.1f},{y:.1f}" for x, y in _tip(shape))
             return f'{line}<polygon points="{tip}" fill="{shape.stroke}"/>'
-        case Words():
+        case Text():
             weight = ' font-weight="600"' if shape.bold else ""
             halo = f' stroke="{PAPER}" stroke-width="3.5" paint-order="stroke"' if shape.halo else ""
             return (
@@ -207,7 +207,7 @@ def _title(text: str) -> str:
     return f"<title>{escape(text)}</title>" if text else ""
 
 
-def _tip(path: Path_) -> tuple[tuple[float, float], ...]:
+def _tip(path: Polyline) -> tuple[tuple[float, float], ...]:
     """The triangle at the end of a line."""
     (x0, y0), (x1, y1) = path.points[-2:]
     length = max(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5, 1e-9)
@@ -236,19 +236,19 @@ def _paint(pen: "ImageDraw.ImageDraw", shape: Shape, scale: int) -> None:
     from PIL import ImageFont
 
     match shape:
-        case Box():
+        case Rectangle():
             corners = [v * scale for v in (shape.x, shape.y, shape.x + shape.width, shape.y + shape.height)]
             radius = min(shape.radius * scale, (corners[2] - corners[0]) / 2, (corners[3] - corners[1]) / 2)
             pen.rounded_rectangle(corners, radius, fill=shape.fill, outline=_colour(shape.stroke), width=scale)
-        case Disc():
+        case Circle():
             x, y, r = (v * scale for v in (shape.x, shape.y, shape.radius))
             pen.ellipse([x - r, y - r, x + r, y + r], fill=shape.fill, outline=_colour(shape.stroke), width=scale)
-        case Path_():
+        case Polyline():
             points = [(x * scale, y * scale) for x, y in shape.points]
             pen.line(points, fill=shape.stroke, width=round(shape.width * scale), joint="curve")
             if shape.arrow:
                 pen.polygon([(x * scale, y * scale) for x, y in _tip(shape)], fill=shape.stroke)
-        case Words():
+        case Text():
             font = ImageFont.load_default(shape.size * scale)
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
             width, colour = (1.8, PAPER) if shape.halo else (0.02 * shape.size if shape.bold else 0, shape.fill)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from svertka.viz.axes import Axis, Point, Tick, bottom_axis, horizontal_grid, round_ticks, spread, thinned
-from svertka.viz.drawing import INK, MUTED, PAPER, Disc, Drawing, Path_, Shape, Words, text_width
+from svertka.viz.drawing import INK, MUTED, PAPER, Circle, Drawing, Polyline, Shape, Text, text_width
 
 _MARGIN, _LEFT, _ABOVE, _BELOW, _LABEL_PX = 24.0, 62.0, 56.0, 50.0, 13.0
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -95,8 +95,8 @@ def chart(
     names = max((text_width(line.name, 12) for panel in panels for line in panel.lines), default=0.0)
     step_x, step_y = _LEFT + panel_px[0] + names + 22, _ABOVE + panel_px[1] + _BELOW
     top = _MARGIN + 30 + 18 * len(subtitle)
-    shapes: list[Shape] = [Words(x=_MARGIN, y=_MARGIN + 14, text=title, size=19, bold=True)]
-    shapes += [Words(x=_MARGIN, y=_MARGIN + 36 + 18 * n, text=line, fill=MUTED) for n, line in enumerate(subtitle)]
+    shapes: list[Shape] = [Text(x=_MARGIN, y=_MARGIN + 14, text=title, size=19, bold=True)]
+    shapes += [Text(x=_MARGIN, y=_MARGIN + 36 + 18 * n, text=line, fill=MUTED) for n, line in enumerate(subtitle)]
     for number, panel in enumerate(panels):
         left, head = _MARGIN + number % columns * step_x, top + number // columns * step_y
         corner = left + _LEFT, head + _ABOVE
@@ -129,26 +129,26 @@ def _panel(panel: Panel, corner: Point, end: Point, left: float, text_px: float 
     x_axis, y_axis, x_ticks, y_ticks = _axes(panel, [points for _, points in lines], corner, end)
     shapes: list[Shape] = []
     if panel.title:
-        shapes.append(Words(x=left, y=corner[1] - 36, text=panel.title, size=14, bold=True))
+        shapes.append(Text(x=left, y=corner[1] - 36, text=panel.title, size=14, bold=True))
     if y_ticks:
-        shapes.append(Words(x=left, y=corner[1] - 20, text=panel.y_label, size=text_px, fill=MUTED))
+        shapes.append(Text(x=left, y=corner[1] - 20, text=panel.y_label, size=text_px, fill=MUTED))
         shapes += horizontal_grid(y_axis, y_ticks, corner[0], end[0], text_px)
     if x_ticks:
         shapes += bottom_axis(x_axis, x_ticks, end[1], text_px)
         middle = (corner[0] + end[0]) / 2
-        shapes.append(Words(x=middle, y=end[1] + 35, text=panel.x_label, size=text_px, anchor="middle", fill=MUTED))
+        shapes.append(Text(x=middle, y=end[1] + 35, text=panel.x_label, size=text_px, anchor="middle", fill=MUTED))
     named: list[Shape] = []
     for value, words in panel.guides:
         x = x_axis.at(value)
-        shapes.append(Path_(points=((x, corner[1]), (x, end[1])), stroke=MUTED, width=1, dash="2 3"))
-        named.append(Words(x=x + 4, y=corner[1] + 10, text=words, size=11, fill=MUTED, halo=True))
+        shapes.append(Polyline(points=((x, corner[1]), (x, end[1])), stroke=MUTED, width=1, dash="2 3"))
+        named.append(Text(x=x + 4, y=corner[1] + 10, text=words, size=11, fill=MUTED, halo=True))
     if panel.y_target:
         y = y_axis.at(panel.y_target[0])
-        shapes.append(Path_(points=((corner[0], y), (end[0], y)), stroke=INK, width=1))
+        shapes.append(Polyline(points=((corner[0], y), (end[0], y)), stroke=INK, width=1))
         named.append(_beside_line(panel.y_target[1], y, (corner, end), [_places(p, x_axis, y_axis) for _, p in lines]))
     for note in panel.notes:
         x, y = x_axis.at(note.x), y_axis.at(note.y)
-        named.append(Words(x=x, y=y, text=note.text, size=11, anchor=note.anchor, fill=MUTED, halo=True))
+        named.append(Text(x=x, y=y, text=note.text, size=11, anchor=note.anchor, fill=MUTED, halo=True))
     return shapes + _draw_lines(lines, x_axis, y_axis) + named
 
 
@@ -183,7 +183,7 @@ def _places(points: Sequence[Point], x_axis: Axis, y_axis: Axis) -> tuple[Point,
     return tuple((x_axis.at(x), y_axis.at(y)) for x, y in points)
 
 
-def _beside_line(text: str, y: float, room: tuple[Point, Point], lines: Sequence[Sequence[Point]]) -> Words:
+def _beside_line(text: str, y: float, room: tuple[Point, Point], lines: Sequence[Sequence[Point]]) -> Text:
     """The words of a horizontal line: below or above it, left or right, where they cover least of the other lines."""
     (left, _), (right, bottom) = room
     width = text_width(text, 11)
@@ -205,7 +205,7 @@ def _beside_line(text: str, y: float, room: tuple[Point, Point], lines: Sequence
         )
 
     x, baseline, anchor = min(places, key=covered)
-    return Words(x=x, y=baseline, text=text, size=11, anchor=anchor, halo=True)
+    return Text(x=x, y=baseline, text=text, size=11, anchor=anchor, halo=True)
 
 
 def _draw_lines(lines: Sequence[tuple[Line, list[Point]]], x_axis: Axis, y_axis: Axis) -> list[Shape]:
@@ -215,7 +215,7 @@ def _draw_lines(lines: Sequence[tuple[Line, list[Point]]], x_axis: Axis, y_axis:
     for line, points in lines:
         places = thinned(_places(points, x_axis, y_axis), 1.0)
         if places and line.width:
-            shapes.append(Path_(points=places, stroke=line.colour, width=line.width, dash=line.dash))
+            shapes.append(Polyline(points=places, stroke=line.colour, width=line.width, dash=line.dash))
         shapes += _dots(line, points, x_axis, y_axis)
         if places and line.name:
             ends.append((line, places[-1]))
@@ -227,22 +227,22 @@ def _draw_lines(lines: Sequence[tuple[Line, list[Point]]], x_axis: Axis, y_axis:
         place = (x, y - 7) if fits else (x + 7, y + 4)
         anchor: Literal["start", "middle"] = "middle" if fits else "start"
         shapes.append(
-            Words(x=place[0], y=place[1], text=line.name, anchor=anchor, fill=line.colour, bold=True, halo=True)
+            Text(x=place[0], y=place[1], text=line.name, anchor=anchor, fill=line.colour, bold=True, halo=True)
         )
     behind = [(line, y) for line, (x, y) in ends if x == furthest]
     heights = spread([y for _, y in behind], _LABEL_PX, y_axis.end_px + 4, y_axis.start_px - 2)
     for (line, _), y in zip(behind, heights, strict=True):
-        shapes.append(Words(x=furthest + 7, y=y + 4, text=line.name, fill=line.colour, bold=True, halo=True))
+        shapes.append(Text(x=furthest + 7, y=y + 4, text=line.name, fill=line.colour, bold=True, halo=True))
     return shapes
 
 
-def _dots(line: Line, points: Sequence[Point], x_axis: Axis, y_axis: Axis) -> list[Disc]:
+def _dots(line: Line, points: Sequence[Point], x_axis: Axis, y_axis: Axis) -> list[Circle]:
     dots = line.dots
     if isinstance(dots, bool):
         marked = points if dots else points[-1:] if line.name else ()
         dots = [Dot(x=x, y=y, radius=line.width + 0.8) for x, y in marked]
     return [
-        Disc(x=x_axis.at(dot.x), y=y_axis.at(dot.y), radius=dot.radius, fill=line.colour,
+        Circle(x=x_axis.at(dot.x), y=y_axis.at(dot.y), radius=dot.radius, fill=line.colour,
              stroke=PAPER if dot.edge else "none", title=dot.title)
         for dot in dots
     ]  # fmt: skip
