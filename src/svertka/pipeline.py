@@ -25,8 +25,7 @@ from svertka.data.sizes import longer_sides, natural_size
 from svertka.data.split import make_split
 from svertka.errors import ConfigError, SvertkaError
 from svertka.evaluate import class_to_find, evaluate, fit_conformal, probabilities, save_predictions, too_few
-from svertka.evaluate.doubts import doubtful_labels
-from svertka.evaluate.doubts import told as told_doubts
+from svertka.evaluate.doubts import doubtful_labels, doubts_notice
 from svertka.explain.cached import insight_of
 from svertka.explain.insight import looks
 from svertka.features.experiment import Experiment
@@ -255,7 +254,7 @@ def _record(folder: Path, begun: _Begun, experiment: Experiment, selection: Sele
             *experiment.catalog.notices,
             *experiment.split.notices,
             *selection.notices,
-            *([told_doubts(doubts, sum(map(len, seen)))] if doubts else []),
+            *([doubts_notice(doubts, sum(map(len, seen)))] if doubts else []),
             *result.notices,
             *([Notice("resumed")] if begun.resumed else []),
         ),

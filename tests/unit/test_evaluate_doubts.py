@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from svertka.evaluate.doubts import doubtful_labels, told
+from svertka.evaluate.doubts import doubtful_labels, doubts_notice
 from svertka.schema import Predictions
 
 NAMES = ("cat", "dog", "owl")
@@ -41,14 +41,14 @@ def test_wrong_labels_are_found(share: float) -> None:
     assert (doubts[0].label, doubts[0].likely) == (NAMES[labels_N[number]], NAMES[true_N[number]])
     margins = [doubt.probability - doubt.own for doubt in doubts]
     assert margins == sorted(margins, reverse=True) and margins[-1] > 0
-    assert told(doubts, 900).level == "warning" or share == 0.05
+    assert doubts_notice(doubts, 900).level == "warning" or share == 0.05
 
 
 def test_right_labels_are_left_alone() -> None:
     _, labels_N, logits_NK = noisy(0.0)
     doubts = doubtful_labels([said(labels_N, logits_NK)], 1.0)
     assert len(doubts) <= 0.02 * 900
-    assert told(doubts, 900).level == "info"
+    assert doubts_notice(doubts, 900).level == "info"
 
 
 def test_thresholds_by_hand() -> None:

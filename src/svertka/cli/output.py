@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from svertka.data.ranges import told
+from svertka.data.ranges import notices_of
 from svertka.errors import ConfigError, NotFoundError, check_known
 from svertka.messages import LANGUAGES, sentences, shown, text
 from svertka.schema import Notice
@@ -122,7 +122,7 @@ def say_samples(notes: Iterable[tuple[str, Sequence[str]]]) -> None:
     Args:
         notes: of each image, with its name.
     """
-    for notice in told(notes):
+    for notice in notices_of(notes):
         say(in_words(notice))
 
 

@@ -113,12 +113,7 @@ def list_table(file: Path, config: RunConfig | None = None, competition: Competi
     if competition is not None:
         notices.append(Notice("competition", {"table": table.name, "sample": competition.sample.name}))
         table, config = _as_the_sample_says(competition, table, config, notices)
-    columns = {
-        "path": table.column("path", config.path_column),
-        "label": table.column("label", config.label_column),
-        "group": table.column("group", config.group_column),
-        "split": table.column("split", config.split_column),
-    }
+    columns = {role: table.column(role, getattr(config, f"{role}_column")) for role in USUAL_NAMES}
     if columns["path"] is not None and columns["label"] is None:
         table, columns["label"] = _one_hot(table, columns, notices)
     for role in ("path", "label"):
@@ -129,9 +124,8 @@ def list_table(file: Path, config: RunConfig | None = None, competition: Competi
     root = _image_root(file, config)
     find = Finder(root, file.parent, _IMAGE_FOLDERS, with_test_images=competition is None)
     spellings = _read_labels(table, columns["label"], notices)
-    entries: list[Entry] = []
     rejected: list[Rejection] = []
-    first_rows: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for number, row in table.rows.items():
         label = cell_of(row, columns["label"])
         cells = {"path": _raw(row, columns["path"]), "label": spellings.get(label, label)}
@@ -139,18 +133,15 @@ def list_table(file: Path, config: RunConfig | None = None, competition: Competi
         entry = _entry(find, cells, number)
         if isinstance(entry, Rejection):
             rejected.append(entry)
-        elif entry.path not in first_rows:
-            first_rows[entry.path] = entry
-            entries.append(entry)
-        elif contradiction := _contradiction(first_rows[entry.path], entry, number):
+        elif contradiction := _contradiction(entries.setdefault(entry.path, entry), entry, number):
             rejected.append(contradiction)
     if not entries and not rejected:
         raise DataError(f"{table.name} has a header but no rows; expected one row an image.")
-    entries.sort(key=lambda entry: natural_key(entry.path))
+    in_order = tuple(entries[path] for path in sorted(entries, key=natural_key))
     names = {role: table.header[index] for role, index in columns.items() if index is not None}
     used = {role: name for role, name in names.items() if name != ONE_HOT}
     notices = [Notice("table_columns", {"table": table.name, "columns": used}), *table.notices, *notices]
-    return Listing(root=root, layout="table", entries=tuple(entries), rejected=tuple(rejected), notices=tuple(notices))
+    return Listing(root=root, layout="table", entries=in_order, rejected=tuple(rejected), notices=tuple(notices))
 
 
 def list_paths(file: Path, config: RunConfig | None = None) -> tuple[list[tuple[str, Path, str]], tuple[Notice, ...]]:
@@ -217,6 +208,13 @@ def _one_hot(table: Table, columns: dict[str, int | None], notices: list[Notice]
 def _check_or_drop_split(
     table: Table, columns: dict[str, int | None], config: RunConfig, notices: list[Notice]
 ) -> None:
+    """Drops a column that was only guessed and names no part; else stops at a value that is none.
+
+    Leaving those rows out would quietly cost the person a whole part.
+
+    Raises:
+        DataError: it names the value.
+    """
     place = columns["split"]
     assert place is not None
     values = {_known(cell_of(row, place)).casefold() for row in table.rows.values()} - {""}
@@ -224,8 +222,15 @@ def _check_or_drop_split(
         notices.append(Notice("split_column_ignored", {"names": [table.header[place]]}))
         columns["split"] = None
         return
-    labelled = [row for row in table.rows.values() if cell_of(row, columns["label"])]
-    _check_splits(table.name, table.header[place], [_known(cell_of(row, place)) for row in labelled])
+    labelled = [_known(cell_of(row, place)) for row in table.rows.values() if cell_of(row, columns["label"])]
+    unknown = Counter(value for value in labelled if value and value.casefold() not in SPLIT_FOLDERS)
+    if unknown:
+        value, count = unknown.most_common(1)[0]
+        raise DataError(
+            f"column {table.header[place]!r} of {table.name} has {value!r} in {count} of {len(labelled)} rows; "
+            "expected train, val or test, or nothing where svertka is to choose."
+            f"{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it, or rename the column if it is none of splits."
+        )
 
 
 def _read_labels(table: Table, place: int | None, notices: list[Notice]) -> dict[str, str]:
@@ -237,22 +242,6 @@ def _read_labels(table: Table, place: int | None, notices: list[Notice]) -> dict
     if spellings:
         notices.append(Notice("same_numbers", {"names": list(spellings)}))
     return spellings
-
-
-def _check_splits(table: str, name: str, values: list[str]) -> None:
-    """Stops at a split that is none: leaving its rows out would quietly cost the person a whole part.
-
-    Raises:
-        DataError: it names the value.
-    """
-    unknown = Counter(value for value in values if value and value.casefold() not in SPLIT_FOLDERS)
-    if unknown:
-        value, count = unknown.most_common(1)[0]
-        raise DataError(
-            f"column {name!r} of {table} has {value!r} in {count} of {len(values)} rows; expected train, val or "
-            f"test, or nothing where svertka is to choose.{did_you_mean(value.casefold(), SPLIT_FOLDERS)} Correct it, "
-            "or rename the column if it is none of splits."
-        )
 
 
 def _raw(row: list[str], index: int | None) -> str:

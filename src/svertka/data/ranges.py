@@ -1,7 +1,7 @@
 """A set of images decides what is black and what is white in samples deeper than 8 bits: one range for each mode.
 
 It is decided on the images that are learnt from and chosen on. Test images take no part: like any image to come, they
-are scaled by what the others have decided, and told about where they leave it. The range of a mode is
+are scaled by what the others have decided, and notices_of about where they leave it. The range of a mode is
 
 1. ``RunConfig.value_range``, where it is set;
 2. what its images declare, where all of them declare the same;
@@ -10,7 +10,7 @@ are scaled by what the others have decided, and told about where they leave it. 
 4. else, as with Hounsfield units or kelvins, from their smallest sample to their largest.
 
 A dark image of 16 bits and a bright one of 12 look alike; nothing in them tells which they are. So where many images
-keep to a small part of the range, or a few alone make it large, that is told.
+keep to a small part of the range, or a few alone make it large, that is notices_of.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import get_args
 
 from svertka.config import RunConfig
-from svertka.data.samples import TOLD, doubts, range_of
+from svertka.data.samples import NOTICED, doubts, range_of
 from svertka.errors import ConfigError
 from svertka.schema import Catalog, DeepMode, ImageRecord, Notice, ValueRange, ValueSpan
 
@@ -69,21 +69,21 @@ def decide(catalog: Catalog, indices: Sequence[int], config: RunConfig) -> Catal
 
 def outside(records: Sequence[ImageRecord], ranges: Sequence[ValueRange]) -> list[Notice]:
     """What is wrong with scaling images by ranges that others have decided."""
-    return told((path, doubts(span, range_of(span, ranges))) for path, span in _deep(records))
+    return notices_of((path, doubts(span, range_of(span, ranges))) for path, span in _deep(records))
 
 
 def misread(records: Sequence[ImageRecord]) -> list[Notice]:
     """What could not be read as it is stored, whatever the range."""
-    return told((record.path, record.notes) for record in records)
+    return notices_of((record.path, record.notes) for record in records)
 
 
-def told(notes: Iterable[tuple[str, Sequence[str]]]) -> list[Notice]:
+def notices_of(notes: Iterable[tuple[str, Sequence[str]]]) -> list[Notice]:
     """What a person should know of images, from their notes (of ``decode``): one notice a kind, the first image named.
 
     Args:
         notes: of each image, with its path.
     """
-    found: dict[str, list[str]] = {code: [] for code in TOLD}
+    found: dict[str, list[str]] = {code: [] for code in NOTICED}
     for path, codes in notes:
         for code in codes:
             if code in found:
@@ -126,7 +126,7 @@ def _doubted(found: Sequence[_Deep], known: ValueRange) -> list[Notice]:
     lost = any("lost_in_range" in codes for _, codes in notes)
 
     if known.window or any(span.declared == (known.low, known.high) for _, span in found):
-        return told(notes)
+        return notices_of(notes)
     if small and len(large) <= max(1, _FEW * len(found)) and len(large) < len(small):
         return [
             Notice(
@@ -158,4 +158,4 @@ def _doubted(found: Sequence[_Deep], known: ValueRange) -> list[Notice]:
                 level="warning",
             )
         ]
-    return told(notes)
+    return notices_of(notes)

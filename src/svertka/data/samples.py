@@ -33,7 +33,7 @@ _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 COLOUR: DeepMode = "RGB;16"
 """Mode of colours of 16 bits a channel, which Pillow lacks: it keeps their upper 8 bits."""
 
-TOLD = ("clipped_to_range", "lost_in_range", "no_range", "not_finite_replaced", "reduced_to_8bit")
+NOTICED = ("clipped_to_range", "lost_in_range", "no_range", "not_finite_replaced", "reduced_to_8bit")
 """Notes that a person should know of."""
 
 _WHOLE_16_BITS = (0.0, 65535.0)

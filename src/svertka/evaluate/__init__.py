@@ -1,10 +1,4 @@
-"""Judging: predictions in, every figure with its interval out. NumPy only.
-
-``predictions`` saves and reads what a model said; ``metrics`` defines the figures, ``uncertainty`` their
-intervals, ``clusters`` those of shares and DeLong's, ``calibration`` how far confidences can be trusted, ``conformal``
-when to say "unsure", ``operating_point`` when to call a test positive, ``curves`` the lines of a report; ``judgement``
-puts them together.
-"""
+"""Evaluation: from predictions to every figure with its confidence interval. NumPy only."""
 
 from svertka.evaluate.calibration import fit_temperature
 from svertka.evaluate.conformal import fit_conformal, too_few

@@ -46,7 +46,7 @@ def doubtful_labels(unseen: Sequence[Predictions], temperature: float) -> tuple[
     )
 
 
-def told(doubts: Sequence[LabelDoubt], images: int) -> Notice:
+def doubts_notice(doubts: Sequence[LabelDoubt], images: int) -> Notice:
     """How many there are among so many images."""
     share = len(doubts) / images
     return Notice(

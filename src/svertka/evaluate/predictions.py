@@ -6,7 +6,6 @@ torch and without the images.
 
 import csv
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,10 @@ from numpy.typing import NDArray
 
 from svertka.errors import DataError, NotFoundError
 from svertka.schema import Predictions
-from svertka.util.atomic_files import read_file
+from svertka.util.atomic_files import read_file, write_table
 
 COLUMNS = ("path", "label", "predicted", "confidence")
 _PROBABILITY, _LOGIT = "p:", "logit:"
-_ENCODING = "utf-8"
-# File names that are no valid Unicode travel as surrogates; the file system's own rule writes their true bytes.
-_ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
 def check(predictions: Predictions) -> None:
@@ -128,22 +124,20 @@ def save_predictions(predictions: Predictions, path_csv: Path | str, temperature
     names = predictions.class_names
     probabilities_NK = probabilities(predictions, temperature)
     predicted_N = predicted_labels(predictions)
-    with Path(path_csv).open("w", encoding=_ENCODING, errors=_ENCODING_ERRORS, newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)])
-        for row, path in enumerate(predictions.paths):
-            predicted = int(predicted_N[row])
-            writer.writerow(
-                [
-                    path,
-                    names[int(predictions.labels_N[row])],
-                    names[predicted],
-                    figure(probabilities_NK[row, predicted]),
-                    *map(figure, probabilities_NK[row].tolist()),
-                    # str of a float32 is the shortest text that reads back as the same float32.
-                    *map(str, predictions.logits_NK[row].astype(np.float32)),
-                ]
-            )
+    header = [*COLUMNS, *(_PROBABILITY + name for name in names), *(_LOGIT + name for name in names)]
+    rows = (
+        [
+            path,
+            names[int(predictions.labels_N[row])],
+            names[int(predicted_N[row])],
+            figure(probabilities_NK[row, predicted_N[row]]),
+            *map(figure, probabilities_NK[row].tolist()),
+            # str of a float32 is the shortest text that reads back as the same float32.
+            *map(str, predictions.logits_NK[row].astype(np.float32)),
+        ]
+        for row, path in enumerate(predictions.paths)
+    )
+    write_table(Path(path_csv), header, rows)
 
 
 def load_predictions(path_csv: Path | str) -> Predictions:
@@ -154,7 +148,7 @@ def load_predictions(path_csv: Path | str) -> Predictions:
         DataError: it is no file of predictions, or a row is damaged (the message names the row).
     """
     try:
-        text = read_file(path_csv).decode(_ENCODING, _ENCODING_ERRORS)
+        text = read_file(path_csv).decode("utf-8", "surrogateescape")
         header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     except FileNotFoundError:
         raise NotFoundError(f"{path_csv} does not exist; expected the predictions.csv of a run folder.") from None
