@@ -77,11 +77,15 @@ def predict(
     if out:
         may_write(Path(out), [*paths, *(one.file for one in inputs)], begins(_COLUMNS))
     answers = Answers(predictor, inputs)
-    if not _write_table(out, predictor.bundle, answers, top_k, excel=excel):
-        return 0
-    say(phrase("predicted_to" if out else "predicted", n=answers.read, files=len(inputs), path=out))
-    if answers.read < len(inputs):
-        say(phrase("unread", n=len(inputs) - answers.read))
+    whole = _write_table(out, predictor.bundle, answers, top_k, excel=excel)
+    return _say_count(answers, len(inputs), out) if whole else 0
+
+
+def _say_count(answers: Answers, files: int, out: str) -> int:
+    """Says how many files were read and what is doubtful about them; returns the exit code."""
+    say(phrase("predicted_to" if out else "predicted", n=answers.read, files=files, path=out))
+    if answers.read < files:
+        say(phrase("unread", n=files - answers.read))
     answers.say_doubts()
     return 0 if answers.read else 2
 
