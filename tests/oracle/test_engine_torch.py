@@ -96,14 +96,19 @@ def test_winograd_in_float32_is_as_exact_as_it_says(monkeypatch):
 
 @few
 @given(convolutions(), st.sampled_from(["reflect", "replicate", "circular"]))
-def test_border_modes_of_filters(drawn, mode):
-    x, w, _, options = drawn
-    plane, kernel = x[0, 0], w[0, 0]
-    padding = tuple(min(pad, length - 1) for pad, length in zip(options["padding"], plane.shape, strict=True))
-    around = (padding[1], padding[1], padding[0], padding[0])
-    padded = F.pad(torch.from_numpy(plane)[None, None], around, mode=mode)
-    expected = F.conv2d(padded, torch.from_numpy(kernel)[None, None], stride=options["stride"])[0, 0]
-    equal(filters.correlate(plane, kernel, stride=options["stride"], padding=padding, padding_mode=mode), expected)
+def test_conv2d_border_modes(drawn, mode):
+    x, w, b, options = drawn
+    padding = tuple(min(pad, length - 1) for pad, length in zip(options.pop("padding"), x.shape[2:], strict=True))
+
+    def operation(x, w, b):
+        around = (padding[1], padding[1], padding[0], padding[0])
+        return F.conv2d(F.pad(x, around, mode=mode), w, b, **options)
+
+    y, dy, gradients = torch_side(operation, x, w, b)
+    equal(convolution.conv2d(x, w, b, padding=padding, padding_mode=mode, **options), y)
+    backward = convolution.conv2d_backward(dy, x, w, padding=padding, padding_mode=mode, **options)
+    for mine, theirs in zip(backward, gradients, strict=True):
+        equal(mine, theirs)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -130,13 +135,13 @@ def poolings(draw):
 
 
 @few
-@given(poolings())
-def test_max_pool2d(drawn):
+@given(poolings(), st.tuples(st.integers(1, 2), st.integers(1, 2)))
+def test_max_pool2d(drawn, dilation):
     x, options = drawn
-    y, dy, (dx,) = torch_side(lambda x: F.max_pool2d(x, *options.values()), x)
-    mine = pooling.max_pool2d(x, **options)
+    y, dy, (dx,) = torch_side(lambda x: F.max_pool2d(x, *options.values(), dilation=dilation), x)
+    mine = pooling.max_pool2d(x, **options, dilation=dilation)
     equal(mine, y)
-    equal(pooling.max_pool2d_backward(dy, x, mine, **options), dx)
+    equal(pooling.max_pool2d_backward(dy, x, mine, **options, dilation=dilation), dx)
 
 
 @few

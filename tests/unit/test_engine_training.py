@@ -86,6 +86,31 @@ def test_early_stop_keeps_the_best_epoch():
     assert judge(network, wrong)[0] == pytest.approx(best.val_loss)
 
 
+@pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), Adam(rate=0.005)], ids=["SGD", "Adam"])
+def test_resuming_gives_the_same_numbers_as_never_stopping(tmp_path, optimiser):
+    def recipe(epochs):
+        return Recipe(epochs=epochs, batch=16, optimiser=optimiser, augment=random_affine(), seed=3)
+
+    class Stopped(Exception):
+        pass
+
+    def stop_in_the_third_epoch(event):
+        if isinstance(event, Advanced) and event.done > 2 * 50 + 20:
+            raise Stopped
+
+    straight, resumed = small(), small()
+    train, val, file = bars(50), bars(20, seed=1), tmp_path / "checkpoint.safetensors"
+    whole = fit(straight, train, val, recipe(4))
+    with pytest.raises(Stopped):
+        fit(resumed, train, val, recipe(4), checkpoint=file, on_event=stop_in_the_third_epoch)
+    resumed = small(seed=9)
+    parts = fit(resumed, train, val, recipe(4), checkpoint=file)
+    assert [row.train_loss for row in parts] == [row.train_loss for row in whole]
+    assert [row.val_loss for row in parts] == [row.val_loss for row in whole]
+    for name, array in straight.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], array, err_msg=name)
+
+
 def test_saving_and_loading(tmp_path):
     network, other = small(), small(seed=1)
     network.save(tmp_path / "w.safetensors")
@@ -207,3 +232,10 @@ def test_random_affine_moves_a_little_and_can_do_nothing():
 def test_errors_say_what_is_wrong(call, error, said):
     with pytest.raises(error, match=said):
         call()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    file = tmp_path / "c.safetensors"
+    fit(small(), bars(10), bars(4), Recipe(epochs=1), checkpoint=file)
+    with pytest.raises(WeightsError, match="no checkpoint of this network and optimiser"):
+        fit(small(), bars(10), bars(4), Recipe(epochs=1, optimiser=SGD(rate=0.1, momentum=0.9)), checkpoint=file)

@@ -16,7 +16,8 @@ from svertka.engine.arrays import Array, floats, same_shape
 from svertka.engine.fast import paths
 from svertka.engine.fast.sums import channel_sums
 from svertka.engine.fast.threads import runs, share, total
-from svertka.engine.geometry import Padding
+from svertka.engine.geometry import Padding, PaddingMode
+from svertka.engine.padding import pad, pad_gradient
 
 
 class ConvGradients(NamedTuple):
@@ -36,6 +37,7 @@ def conv2d(
     padding: Padding = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
 ) -> Array:
     """Cross-correlates a batch with O kernels.
 
@@ -44,10 +46,11 @@ def conv2d(
         w_OCKL: kernels, with C/groups channels.
         b_O: added to each output channel.
         stride: pixels from one output to the next; a number, or two for rows and columns.
-        padding: zeros added on every side; a number, two, ``"valid"`` (none) or ``"same"`` (with stride 1 the output
+        padding: pixels added on every side; a number, two, ``"valid"`` (none) or ``"same"`` (with stride 1 the output
             is as large as the input).
         dilation: pixels from one kernel element to the next.
         groups: each group of output channels sees its own group of input channels.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
 
     Returns:
         Shape [N, O, P, Q]; float32 or float64 by NumPy's promotion of the inputs.
@@ -56,11 +59,11 @@ def conv2d(
         ShapeError: sizes or channels don't fit, or an argument is out of range.
     """
     x, w = floats(x=(x_NCHW, 4), w=(w_OCKL, 4))
-    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups, padding_mode)
     b = None if b_O is None else _bias(b_O, len(w), x.dtype)
     if len(x) == 0:
         return np.empty((0, len(w), *plan.output), x.dtype)
-    y = paths.forward(x, w, plan)
+    y = paths.forward(pad(x, plan.border, plan.mode), w, plan)
     if b is not None:
         _add_bias(y, b)
     return y
@@ -75,6 +78,7 @@ def conv2d_backward(
     padding: Padding = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
     input_gradient: bool = True,
 ) -> ConvGradients:
     """Gradients of ``conv2d`` with the same arguments; ``dy_NOPQ`` is that of its output.
@@ -85,12 +89,12 @@ def conv2d_backward(
         ShapeError: as forward, or the gradient has another shape than the output.
     """
     dy, x, w = floats(dy=(dy_NOPQ, 4), x=(x_NCHW, 4), w=(w_OCKL, 4))
-    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups, padding_mode)
     same_shape("dy", dy, (len(x), len(w), *plan.output))
     if len(x) == 0:
         return ConvGradients(np.zeros_like(x) if input_gradient else None, np.zeros_like(w), np.zeros(len(w), w.dtype))
-    dx = paths.input_gradient(dy, w, plan) if input_gradient else None
-    dw = paths.weight_gradient(dy, x, w.shape, plan)
+    dx = pad_gradient(paths.input_gradient(dy, w, plan), plan.border, plan.mode) if input_gradient else None
+    dw = paths.weight_gradient(dy, pad(x, plan.border, plan.mode), w.shape, plan)
     return ConvGradients(dx, dw, _bias_gradient(dy))
 
 

@@ -10,13 +10,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from svertka.engine.arrays import Array, floats, is_finite
-from svertka.engine.geometry import Padding, PaddingMode, Pair, Window
+from svertka.engine.geometry import Padding, PaddingMode, Pair, Window, check_mode
 from svertka.engine.padding import Pads, pad
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 
@@ -182,10 +181,7 @@ def _prepared(
     plane_HW: Array, kernel_KL: Array, stride: int | Sequence[int], padding: Padding, padding_mode: PaddingMode
 ) -> tuple[Array, Window, Pads]:
     """The padded plane, how the kernel moves over it, and the pads; checked: at least one window fits."""
-    known = get_args(PaddingMode)
-    if padding_mode not in known:
-        close = did_you_mean(padding_mode, known)
-        raise ShapeError(f"padding_mode is {padding_mode!r}; expected one of {', '.join(known)}.{close}")
+    check_mode(padding_mode)
     pads, window = Window.of(kernel_KL.shape, 1, padding).pads, Window.of(kernel_KL.shape, stride)
     padded = pad(plane_HW[None, None], pads, padding_mode)[0, 0]
     window.output_size(padded.shape)

@@ -6,9 +6,9 @@ Shapes: H/W rows and columns in, P/Q out, K/L kernel.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from svertka.errors import ShapeError
+from svertka.errors import ShapeError, did_you_mean
 
 Pair = tuple[int, int]
 Padding = int | Sequence[int] | Literal["same", "valid"]
@@ -204,3 +204,10 @@ def receptive_field(layers: Iterable[tuple[int, ...]]) -> ReceptiveField:
     for layer in layers:
         field = field.through(*layer)
     return field
+
+
+def check_mode(mode: str) -> None:
+    """Raises ShapeError unless ``mode`` names a way to pad."""
+    known = get_args(PaddingMode)
+    if mode not in known:
+        raise ShapeError(f"padding_mode is {mode!r}; expected one of {', '.join(known)}.{did_you_mean(mode, known)}")

@@ -1,4 +1,4 @@
-"""Adding a border to a batch of planes, and taking it off.
+"""Adding a border to a batch of planes, and taking gradients back through it.
 
 Shapes: N batch, C channels, H/W rows and columns before padding.
 """
@@ -75,3 +75,19 @@ def sources(size: tuple[int, ...], pads: Pads, mode: PaddingMode) -> tuple[NDArr
             )
         found.append(np.pad(np.arange(length), (before, after), mode=_NUMPY_MODES[mode]))  # type: ignore[call-overload]
     return found[0], found[1]
+
+
+def pad_gradient(dy_padded: Array, pads: Pads, mode: PaddingMode) -> Array:
+    """Gradient of ``pad``: what reached a copied pixel is added to the pixel that it copies."""
+    if mode == "zeros" or pads == NO_PADS:
+        return inside(dy_padded, pads)
+    (top, bottom), (left, right) = pads
+    H, W = dy_padded.shape[2] - top - bottom, dy_padded.shape[3] - left - right
+    rows, columns = sources((H, W), pads, mode)
+    tall = dy_padded[:, :, top : top + H].copy(order="K")
+    for position in (*range(top), *range(top + H, len(rows))):
+        tall[:, :, rows[position]] += dy_padded[:, :, position]
+    dx = tall[:, :, :, left : left + W].copy(order="K")
+    for position in (*range(left), *range(left + W, len(columns))):
+        dx[:, :, :, columns[position]] += tall[:, :, :, position]
+    return dx

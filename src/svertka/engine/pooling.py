@@ -29,6 +29,7 @@ def max_pool2d(
     kernel: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
 ) -> Array:
     """The largest value of each window; NaN where it holds a NaN. Padding never wins.
 
@@ -37,6 +38,7 @@ def max_pool2d(
         kernel: rows and columns of a window.
         stride: from one window to the next; the kernel's size if not given.
         padding: at most half of the kernel.
+        dilation: pixels from one kernel element to the next.
 
     Returns:
         Shape [N, C, P, Q].
@@ -45,7 +47,7 @@ def max_pool2d(
         ShapeError: the kernel is larger than the padded input, or an argument is out of range.
     """
     (x,) = floats(x=(x_NCHW, 4))
-    window, _, taps = _plan(kernel, stride, padding, x.shape[2:])
+    window, _, taps = _plan(kernel, stride, padding, dilation, x.shape[2:])
     first, *others = _seen(pad(x, window.pads, value=-np.inf), taps)
     y = first.copy(order="K")
     for here in others:
@@ -60,6 +62,7 @@ def max_pool2d_backward(
     kernel: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
 ) -> Array:
     """Gradient of ``max_pool2d``, whose input was ``x`` and whose output ``y``.
 
@@ -69,7 +72,7 @@ def max_pool2d_backward(
         ShapeError: as forward, or a shape differs from the output's.
     """
     dy, x, y = floats(dy=(dy_NCPQ, 4), x=(x_NCHW, 4), y=(y_NCPQ, 4))
-    window, output, taps = _plan(kernel, stride, padding, x.shape[2:])
+    window, output, taps = _plan(kernel, stride, padding, dilation, x.shape[2:])
     same_shape("dy", dy, (*x.shape[:2], *output))
     same_shape("y", y, dy.shape)
     padded = pad(x, window.pads, value=-np.inf)
@@ -105,7 +108,7 @@ def avg_pool2d(
         ShapeError: the kernel is larger than the padded input, or an argument is out of range.
     """
     (x,) = floats(x=(x_NCHW, 4))
-    window, _, taps = _plan(kernel, stride, padding, x.shape[2:])
+    window, _, taps = _plan(kernel, stride, padding, 1, x.shape[2:])
     y = _window_sums(x, window, taps)
     y *= 1 / (window.kernel[0] * window.kernel[1])
     return y
@@ -124,7 +127,7 @@ def avg_pool2d_backward(
         ShapeError: as forward, or the gradient has another shape than the output.
     """
     (dy,) = floats(dy=(dy_NCPQ, 4))
-    window, output, taps = _plan(kernel, stride, padding, pair(size, "size", 1))
+    window, output, taps = _plan(kernel, stride, padding, 1, pair(size, "size", 1))
     same_shape("dy", dy, (*dy.shape[:2], *output))
     return _spread(dy * (1 / (window.kernel[0] * window.kernel[1])), pair(size, "size", 1), window, taps)
 
@@ -143,7 +146,7 @@ def subsample2d(x_NCHW: ArrayLike, coefficient_C: ArrayLike, bias_C: ArrayLike, 
     x, coefficient, bias = floats(x=(x_NCHW, 4), coefficient=(coefficient_C, 1), bias=(bias_C, 1))
     for name, array in (("coefficient", coefficient), ("bias", bias)):
         same_shape(name, array, (x.shape[1],))
-    window, _, taps = _plan(kernel, kernel, 0, x.shape[2:])
+    window, _, taps = _plan(kernel, kernel, 0, 1, x.shape[2:])
     return _window_sums(x, window, taps) * coefficient[:, None, None] + bias[:, None, None]
 
 
@@ -156,7 +159,7 @@ def subsample2d_backward(
         ShapeError: as forward, or the gradient has another shape than the output.
     """
     dy, x, coefficient = floats(dy=(dy_NCPQ, 4), x=(x_NCHW, 4), coefficient=(coefficient_C, 1))
-    window, _, taps = _plan(kernel, kernel, 0, x.shape[2:])
+    window, _, taps = _plan(kernel, kernel, 0, 1, x.shape[2:])
     sums = _window_sums(x, window, taps)
     same_shape("dy", dy, sums.shape)
     dx = _spread(dy * coefficient[:, None, None], x.shape[2:], window, taps)
@@ -172,10 +175,11 @@ def _plan(
     kernel: int | Sequence[int],
     stride: int | Sequence[int] | None,
     padding: int | Sequence[int],
+    dilation: int | Sequence[int],
     size: Pair,
 ) -> tuple[Window, Pair, Taps]:
     """The checked window over a plane of ``size``, the output's rows and columns, and the taps."""
-    window = Window.of(kernel, kernel if stride is None else stride, pair(padding, "padding", 0))
+    window = Window.of(kernel, kernel if stride is None else stride, pair(padding, "padding", 0), dilation)
     if any(2 * pads[0] > length for pads, length in zip(window.pads, window.kernel, strict=True)):
         raise ShapeError(
             f"padding is {padding} for a pooling kernel of {kernel}; expected at most half of the kernel, or a window "

@@ -1,8 +1,12 @@
-"""The training loop: epochs over shuffled batches, validation after each, early stop."""
+"""The training loop: epochs over shuffled batches, validation after each, early stop, exact resume.
+
+Everything random comes from (seed, epoch), so a run that was stopped goes on as if it hadn't been.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,9 @@ from numpy.typing import NDArray
 
 from svertka.engine.arrays import Array
 from svertka.engine.dense import Loss, cross_entropy
-from svertka.engine.network import Network
+from svertka.engine.network import Network, read_arrays, write_arrays
 from svertka.engine.optim import Adam, Optimiser, Schedule, constant
-from svertka.errors import ConfigError, DataError
+from svertka.errors import ConfigError, DataError, WeightsError
 from svertka.schema import Advanced, EpochEnded, EpochRow, EventSink, StepStarted, ignore_events
 
 Objective = Callable[[Array, NDArray[Any]], Loss]
@@ -66,8 +70,24 @@ class Recipe:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least {least}.")
 
 
+@dataclass
+class _Progress:
+    """What a checkpoint holds beside the network and the optimiser's state."""
+
+    history: list[EpochRow] = field(default_factory=list)
+    best_loss: float = np.inf
+    best_epoch: int = 0
+    best: dict[str, Array] = field(default_factory=dict)
+
+
 def fit(
-    network: Network, train: Labelled, val: Labelled, recipe: Recipe, on_event: EventSink = ignore_events
+    network: Network,
+    train: Labelled,
+    val: Labelled,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    on_event: EventSink = ignore_events,
 ) -> tuple[EpochRow, ...]:
     """Trains a network in place; at the end it holds the weights of the epoch with the lowest validation loss.
 
@@ -76,25 +96,29 @@ def fit(
         train: what it learns from.
         val: what chooses the epoch; never trained on.
         recipe: how.
+        checkpoint: a file that is written after each epoch. If it is there, training goes on from it, to the same
+            numbers as without the interruption.
         on_event: hears of progress.
 
     Returns:
         The learning curve.
 
     Raises:
+        WeightsError: the checkpoint is damaged or of another network.
         DataError: the loss is no longer a finite number.
     """
-    state = recipe.optimiser.begin(network.parameters())
-    history: list[EpochRow] = []
-    best_loss, best_epoch, best_weights = np.inf, 0, network.state()
+    parameters = network.parameters()
+    state, progress = recipe.optimiser.begin(parameters), _Progress()
+    if checkpoint is not None and checkpoint.exists():
+        _restore(checkpoint, network, state, progress)
     on_event(StepStarted("train", recipe.epochs * len(train)))
-    for epoch in range(1, recipe.epochs + 1):
-        if recipe.patience and epoch - 1 - best_epoch >= recipe.patience:
+    for epoch in range(len(progress.history) + 1, recipe.epochs + 1):
+        if recipe.patience and epoch - 1 - progress.best_epoch >= recipe.patience:
             break
         started = time.perf_counter()
         train_loss, rate = _one_epoch(network, train, recipe, state, epoch, on_event)
         val_loss, val_accuracy = judge(network, val, recipe.objective)
-        if not np.isfinite(val_loss):
+        if not np.isfinite(val_loss):  # before it is kept
             raise DataError(
                 f"The loss is {val_loss} in epoch {epoch} on the validation images; train with a lower rate than "
                 f"{recipe.optimiser.rate}."
@@ -108,12 +132,14 @@ def fit(
             learning_rate=rate,
             seconds=time.perf_counter() - started,
         )
-        history.append(row)
-        if best := val_loss < best_loss:
-            best_loss, best_epoch, best_weights = val_loss, epoch, network.state()
+        progress.history.append(row)
+        if best := val_loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch, progress.best = val_loss, epoch, network.state()
+        if checkpoint is not None:
+            _keep(checkpoint, network, state, progress)
         on_event(EpochEnded(row, recipe.epochs, best))
-    network.load_state(best_weights)
-    return tuple(history)
+    network.load_state(progress.best)
+    return tuple(progress.history)
 
 
 def judge(network: Network, data: Labelled, objective: Objective = cross_entropy) -> tuple[float, float]:
@@ -147,3 +173,35 @@ def _one_epoch(
         total += loss.value * len(rows)
         on_event(Advanced(before + done + len(rows)))
     return total / len(train), recipe.optimiser.rate * factor
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+_CURVE = ("epoch", "train_loss", "val_loss", "val_accuracy", "learning_rate", "seconds")
+
+
+def _keep(path: Path, network: Network, state: dict[str, Array], progress: _Progress) -> None:
+    curve = np.array([[getattr(row, name) for name in _CURVE] for row in progress.history], np.float64)
+    arrays = {"curve": curve, "best": np.array([progress.best_loss, progress.best_epoch])}
+    for kind, part in (("network", network.state()), ("optimiser", state), ("best", progress.best)):
+        arrays |= {f"{kind}/{name}": array for name, array in part.items()}
+    write_arrays(path, arrays)
+
+
+def _restore(path: Path, network: Network, state: dict[str, Array], progress: _Progress) -> None:
+    arrays = read_arrays(path)
+
+    def part(kind: str) -> dict[str, Array]:
+        return {name.removeprefix(f"{kind}/"): array for name, array in arrays.items() if name.startswith(f"{kind}/")}
+
+    moments = part("optimiser")
+    if "curve" not in arrays or moments.keys() != state.keys():
+        raise WeightsError(f"{path} is no checkpoint of this network and optimiser; remove it to begin anew.")
+    network.load_state(part("network"))
+    for name, array in moments.items():
+        state[name][...] = array
+    progress.best = part("best")
+    progress.best_loss, progress.best_epoch = float(arrays["best"][0]), int(arrays["best"][1])
+    for epoch, *figures in arrays["curve"].tolist():
+        numbers = dict(zip(_CURVE[1:], figures, strict=True))
+        progress.history.append(EpochRow(phase="train", epoch=int(epoch), **numbers))

@@ -15,7 +15,7 @@ import numpy as np
 from svertka.engine.arrays import Array, is_finite
 from svertka.engine.fast import batch_last, channels_last, depthwise, winograd
 from svertka.engine.fast.threads import share_copy
-from svertka.engine.geometry import NO_PADS, Padding, Pair, Window, remembered
+from svertka.engine.geometry import NO_PADS, Padding, PaddingMode, Pair, Window, check_mode, remembered
 from svertka.engine.padding import Pads, fill_border, inside
 from svertka.errors import ShapeError
 
@@ -28,9 +28,12 @@ class ConvolutionPlan:
     """A checked convolution."""
 
     window: Window
-    """Of the kernel over the padded plane."""
     pads: Pads
     """Of zeros, written when the input is laid out for a path."""
+    border: Pads
+    """Pads of the other modes, put around the input beforehand."""
+    mode: PaddingMode
+    """Of the border."""
     groups: int
     size: Pair
     """Of the input, rows and columns."""
@@ -50,6 +53,7 @@ def plan_convolution(
     padding: Padding,
     dilation: int | Sequence[int],
     groups: int,
+    mode: PaddingMode,
 ) -> ConvolutionPlan:
     """Checks the sizes of a convolution.
 
@@ -67,7 +71,12 @@ def plan_convolution(
             f"x channels = kernel channels × groups, and kernels to be divisible by groups."
         )
     window, size = Window.of(w_shape[2:], stride, padding, dilation), (x_shape[2], x_shape[3])
-    return ConvolutionPlan(replace(window, pads=NO_PADS), window.pads, groups, size, window.output_size(size))
+    check_mode(mode)
+    output = window.output_size(size)
+    bare = replace(window, pads=NO_PADS)
+    if mode == "zeros":
+        return ConvolutionPlan(bare, window.pads, NO_PADS, mode, groups, size, output)
+    return ConvolutionPlan(bare, NO_PADS, window.pads, mode, groups, window.padded_size(size), output)
 
 
 # --- choosing and running a path ----------------------------------------------------------------------------------
@@ -117,7 +126,7 @@ def _as_NCHW(array: Array, axes: tuple[int, ...]) -> Array:
 
 
 def forward(x_NCHW: Array, w_OCKL: Array, plan: ConvolutionPlan) -> Array:
-    """The convolution, [N, O, P, Q]."""
+    """The convolution, [N, O, P, Q]; a border other than zeros is there already."""
     path = _path(w_OCKL.shape, plan, x_NCHW, w_OCKL)
     if path is None:
         return _in_groups(plan, lambda c, o, alone: forward(x_NCHW[:, c], w_OCKL[o], alone), w_OCKL.shape, 1)
