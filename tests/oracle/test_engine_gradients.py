@@ -8,7 +8,6 @@ from svertka.engine.lenet import digit_codes, lenet5, lenet5_1998
 from svertka.engine.network import Network, Sequential
 
 STEP = 1e-6
-rng = np.random.default_rng(0)
 
 
 def build(name):
@@ -22,6 +21,7 @@ def build(name):
         "average pool": lambda: L.AvgPool2d(3, 2, 1),
         "subsample": lambda: L.Subsample2d(2, r),
         "batch norm": lambda: L.BatchNorm2d(2),
+        "response norm": lambda: L.LocalResponseNorm(3, alpha=0.5),
         "dropout": lambda: L.Dropout(0.4),
         **{name: lambda name=name: L.Activation(name) for name in L._ACTIVATIONS},
         "linear": lambda: Sequential(L.Flatten(), L.Linear(60, 4, r)),
@@ -31,13 +31,14 @@ def build(name):
 
 NAMES = [
     *("conv", "conv, groups, no bias", "table conv", "max pool", "max pool, overlapping", "average pool"),
-    *("subsample", "batch norm", "dropout", *L._ACTIVATIONS),
+    *("subsample", "batch norm", "response norm", "dropout", *L._ACTIVATIONS),
     *("linear", "radial"),
 ]
 
 
 def check(layer, x, tolerance=1e-6):
     """Compares each parameter's and the input's gradient of Σ weights · output, along three random directions."""
+    rng = np.random.default_rng(0)  # of its own: on a kink of relu or max pooling differences say nothing
     network = Network(layer)
     for _, inner in layer.layers():
         inner.needs_input_gradient = True
@@ -66,13 +67,15 @@ def check(layer, x, tolerance=1e-6):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layer(name):
-    check(build(name), rng.normal(size=(3, 2, 5, 6)) * 3)
+    check(build(name), np.random.default_rng(1).normal(size=(3, 2, 5, 6)) * 3)
 
 
 def test_winograd_layer():
-    check(L.Conv2d(16, 16, 3, np.random.default_rng(1), padding=1), rng.normal(size=(6, 16, 9, 10)))
+    check(
+        L.Conv2d(16, 16, 3, np.random.default_rng(1), padding=1), np.random.default_rng(1).normal(size=(6, 16, 9, 10))
+    )
 
 
 @pytest.mark.parametrize(("network", "shape"), [(lenet5(), (2, 1, 28, 28)), (lenet5_1998(), (2, 1, 32, 32))])
 def test_both_lenets_as_a_whole(network, shape):
-    check(network.body, rng.normal(size=shape), tolerance=1e-5)
+    check(network.body, np.random.default_rng(1).normal(size=shape), tolerance=1e-5)

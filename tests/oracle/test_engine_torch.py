@@ -170,6 +170,7 @@ def test_subsample2d_is_a_grouped_convolution_of_equal_weights():
     ("name", "operation"),
     [
         ("relu", F.relu),
+        ("relu6", F.relu6),
         ("tanh", torch.tanh),
         ("scaled_tanh", lambda x: 1.7159 * torch.tanh(2 * x / 3)),
         ("sigmoid", torch.sigmoid),
@@ -292,3 +293,13 @@ def test_true_convolution_and_cross_correlation_against_scipy():
         signal.convolve2d(plane, kernel, mode="full"),
     )
     equal(filters.correlate(plane, kernel, padding="valid"), signal.correlate2d(plane, kernel, mode="valid"))
+
+
+@few
+@given(st.integers(1, 7), st.integers(1, 8))
+def test_local_response_norm(size, channels):
+    x = np.random.default_rng(0).normal(size=(2, channels, 3, 4))
+    options = {"size": size, "alpha": 0.3, "beta": 0.75, "k": 2.0}
+    y, dy, (dx,) = torch_side(lambda x: F.local_response_norm(x, **options), x)
+    equal(normalisation.local_response_norm(x, **options), y)
+    equal(normalisation.local_response_norm_backward(dy, x, **options), dx)

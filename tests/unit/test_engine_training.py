@@ -8,7 +8,7 @@ from svertka.engine import lenet
 from svertka.engine.augment import random_affine
 from svertka.engine.lenet import C3_TABLE, digit_codes
 from svertka.engine.network import Network, Sequential
-from svertka.engine.optim import SGD, Adam, Cosine, constant
+from svertka.engine.optim import SGD, Adam, Cosine, adamw, constant
 from svertka.engine.training import Labelled, Recipe, fit, judge
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
 from svertka.schema import Advanced, EpochEnded, StepStarted
@@ -86,7 +86,7 @@ def test_early_stop_keeps_the_best_epoch():
     assert judge(network, wrong)[0] == pytest.approx(best.val_loss)
 
 
-@pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), Adam(rate=0.005)], ids=["SGD", "Adam"])
+@pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), adamw(0.005)], ids=["SGD", "AdamW"])
 def test_resuming_gives_the_same_numbers_as_never_stopping(tmp_path, optimiser):
     def recipe(epochs):
         return Recipe(epochs=epochs, batch=16, optimiser=optimiser, augment=random_affine(), seed=3)
@@ -157,6 +157,7 @@ def torch_steps(optimiser, gradients):
             ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
         ),
         (Adam(rate=0.1, weight_decay=0.01), ("Adam", {"lr": 0.1, "weight_decay": 0.01})),
+        (adamw(0.1, 0.05), ("AdamW", {"lr": 0.1, "weight_decay": 0.05})),
     ],
 )
 def test_optimisers_step_as_torchs_do(ours, theirs):

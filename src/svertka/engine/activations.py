@@ -1,7 +1,7 @@
 """Activation functions, and their gradients from what they gave: ``…_backward(dy, y)``. Any shape and memory layout."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from svertka.engine.arrays import Array, floats
 
@@ -17,7 +17,22 @@ def relu(x: ArrayLike) -> Array:
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """Passes the gradient where the output is above 0."""
-    dx: Array = (y > 0).astype(dy.dtype)  # numbers times numbers are twice as fast as numbers times booleans
+    return _where(y > 0, dy)
+
+
+def relu6(x: ArrayLike) -> Array:
+    """``min(max(x, 0), 6)``."""
+    y: Array = np.clip(_any(x), 0, 6)
+    return y
+
+
+def relu6_backward(dy: Array, y: Array) -> Array:
+    """Passes the gradient where the output lies inside 0 and 6."""
+    return _where((y > 0) & (y < 6), dy)
+
+
+def _where(inside: NDArray[np.bool_], dy: Array) -> Array:
+    dx: Array = inside.astype(dy.dtype)  # numbers times numbers are twice as fast as numbers times booleans
     dx *= dy
     return dx
 

@@ -266,6 +266,23 @@ class BatchNorm2d(Layer):
         return gradients.x
 
 
+class LocalResponseNorm(Layer):
+    """AlexNet's normalisation over neighbouring channels."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self._how = (size, alpha, beta, k)
+
+    def forward(self, x: Array) -> Array:
+        """[N, C, H, W], same shape."""
+        self._x = x
+        return normalisation.local_response_norm(x, *self._how)
+
+    def backward(self, dy: Array) -> Array:
+        """See ``Layer``."""
+        return normalisation.local_response_norm_backward(dy, self._x, *self._how)
+
+
 class Dropout(Layer):
     """Dropout in training, nothing afterwards."""
 
@@ -288,6 +305,7 @@ class Dropout(Layer):
 
 _ACTIVATIONS = {
     "relu": (activations.relu, activations.relu_backward),
+    "relu6": (activations.relu6, activations.relu6_backward),
     "tanh": (activations.tanh, activations.tanh_backward),
     "scaled_tanh": (activations.scaled_tanh, activations.scaled_tanh_backward),
     "sigmoid": (activations.sigmoid, activations.sigmoid_backward),
@@ -296,7 +314,7 @@ _ACTIVATIONS = {
 
 
 class Activation(Layer):
-    """An activation function by name: relu, tanh, scaled_tanh, sigmoid, softmax."""
+    """An activation function by name: relu, relu6, tanh, scaled_tanh, sigmoid, softmax."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

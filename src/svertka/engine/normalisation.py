@@ -1,4 +1,4 @@
-"""BatchNorm and dropout, forward and backward.
+"""BatchNorm, local response normalisation and dropout, forward and backward.
 
 Shapes: N batch, C channels, H/W rows and columns.
 """
@@ -97,6 +97,53 @@ def batch_norm_backward(
     dx -= standard
     dx *= scale
     return BatchNormGradients(dx, dgamma, dbeta)
+
+
+def local_response_norm(x_NCHW: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """``x / (k + alpha/size · Σ x²)^beta``, the sum over ``size`` neighbouring channels.
+
+    Source: Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.3. As in torch, alpha is divided by the size (in
+    the paper it isn't).
+
+    Raises:
+        ShapeError: ``size`` is below 1.
+    """
+    (x,) = floats(x=(x_NCHW, 4))
+    y: Array = x * _response(x, size, alpha, k) ** -beta
+    return y
+
+
+def local_response_norm_backward(
+    dy_NCHW: ArrayLike, x_NCHW: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Gradient of ``local_response_norm``.
+
+    Raises:
+        ShapeError: shapes differ, or ``size`` is below 1.
+    """
+    dy, x = floats(dy=(dy_NCHW, 4), x=(x_NCHW, 4))
+    same_shape("dy", dy, x.shape)
+    response = _response(x, size, alpha, k)
+    shared = dy * x * response ** (-beta - 1)
+    # A channel counts in the sums of those whose window reaches it: the same window, turned round.
+    dx: Array = dy * response**-beta - (2 * alpha * beta / size) * x * _channel_sums(shared, (size - 1) // 2, size // 2)
+    return dx
+
+
+def _response(x_NCHW: Array, size: int, alpha: float, k: float) -> Array:
+    if size < 1:
+        raise ShapeError(f"size is {size}; expected at least 1 channel.")
+    return k + (alpha / size) * _channel_sums(x_NCHW * x_NCHW, size // 2, (size - 1) // 2)
+
+
+def _channel_sums(x_NCHW: Array, before: int, after: int) -> Array:
+    """Sums over the channels from ``before`` below to ``after`` above each one."""
+    sums = np.zeros_like(x_NCHW)
+    C = x_NCHW.shape[1]
+    for offset in range(-min(before, C - 1), min(after, C - 1) + 1):
+        here, there = slice(max(0, -offset), C - max(0, offset)), slice(max(0, offset), C - max(0, -offset))
+        sums[:, here] += x_NCHW[:, there]
+    return sums
 
 
 def dropout(x: ArrayLike, rate: float, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -33,6 +33,8 @@ class Optimiser:
     """Learning rate, before a schedule."""
     weight_decay: float = 0.0
     """Added to the gradient, times the parameter."""
+    decoupled: bool = False
+    """Weight decay acts beside the gradient, not as part of it (AdamW: Loshchilov, Hutter, ICLR 2019)."""
 
     def __post_init__(self) -> None:
         for name in ("rate", "weight_decay"):
@@ -54,7 +56,9 @@ class Optimiser:
         state["step"] += 1
         for name, parameter in parameters.items():
             gradient = parameter.gradient
-            if self.weight_decay:
+            if self.weight_decay and self.decoupled:
+                parameter.value *= 1 - self.rate * factor * self.weight_decay
+            elif self.weight_decay:
                 gradient = gradient + self.weight_decay * parameter.value
             gathered = [state[f"{kind}.{name}"] for kind in self._gathers]
             parameter.value -= self._change(gradient, self.rate * factor, int(state["step"][0]), *gathered)
@@ -121,6 +125,11 @@ class Adam(Optimiser):
         step_size, root_scale = rate / (1 - self.beta1**count), 1 / math.sqrt(1 - self.beta2**count)
         change: Array = step_size * mean / (np.sqrt(square) * root_scale + self.epsilon)
         return change
+
+
+def adamw(rate: float = 1e-3, weight_decay: float = 0.01) -> Adam:
+    """AdamW: Adam whose weight decay acts beside the gradient."""
+    return Adam(rate=rate, weight_decay=weight_decay, decoupled=True)
 
 
 def constant(done: float) -> float:
