@@ -123,10 +123,9 @@ def load_bundle(path: Path | str) -> Bundle:
 
 
 def open_bundle(bundle: Bundle | Path | str) -> tuple[Bundle, bytes]:
-    """A bundle and its graph, serialised, whose content is the one that was checked: each file is read once.
+    """A bundle and its graph, serialised: what was checked is what is returned, as each file is read once.
 
-    Args:
-        bundle: from ``load_bundle``, or a path as ``load_bundle`` takes it.
+    Takes what ``load_bundle`` takes, or a bundle from it.
 
     Raises:
         NotFoundError: there is no such folder.
@@ -150,10 +149,7 @@ def open_bundle(bundle: Bundle | Path | str) -> tuple[Bundle, bytes]:
 def read_checked(bundle: Bundle, name: str, *, keep: bool = True) -> bytes:
     """The content of one of the bundle's files, if it is what was written.
 
-    Args:
-        bundle: whose file it is.
-        name: of the file.
-        keep: its content; weights are large, and most verbs only want to know that they are whole.
+    It is b"" unless it is to be kept: weights are large, and most verbs only want to know that they are whole.
 
     Raises:
         BundleError: it is missing, or its size or hash isn't the manifest's.

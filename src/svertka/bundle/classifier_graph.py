@@ -30,11 +30,8 @@ _LARGEST_BYTES = 2_000_000_000
 def join_features(graphs: Sequence["onnx.ModelProto"]) -> "onnx.ModelProto":
     """One graph that gives the features of several networks side by side: [N, D1 + D2 + …]. See ``check_joinable``.
 
-    What networks have in common, as stages that neither has trained, is stored once. The features of each are the
-    tensor ``networkN/features``, N from 1.
-
-    Args:
-        graphs: features graphs for images of one size; they aren't changed.
+    The graphs are features graphs for images of one size. What networks have in common, as stages that neither has
+    trained, is stored once. The features of each are the tensor ``networkN/features``, N from 1.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -90,18 +87,10 @@ def attach_head(
     head: LinearHead,
     temperature: float = 1.0,
 ) -> "onnx.ModelProto":
-    """Appends ``logits = head.logits(features)`` and ``probabilities = softmax(logits / temperature)``.
-
-    Args:
-        features: a graph with the output ``features``; it isn't changed.
-        head: on those features.
-        temperature: from calibration; logits are given before it.
-
-    Returns:
-        The classifier graph, checked.
+    """Appends ``logits = head.logits(features)`` and ``probabilities = softmax(logits / temperature)`` to a copy.
 
     Raises:
-        BundleError: the graph has no such output, shapes don't fit, or a number isn't finite.
+        BundleError: the graph has no output ``features`` alone, shapes don't fit, or a number isn't finite.
     """
     outputs = [output.name for output in features.graph.output]
     if outputs != [FEATURES]:
@@ -137,14 +126,9 @@ def head_of(classifier: "onnx.ModelProto") -> dict[str, NDArray[np.float32]]:
 
 
 def attach_distance(classifier: "onnx.ModelProto", known: Neighbourhood) -> "onnx.ModelProto":
-    """Appends ``distance``: of each image's features to the nearest remembered training image, float32 [N].
+    """Appends ``distance`` to a copy: of each image's features to the nearest remembered training image, float32 [N].
 
-    Args:
-        classifier: from ``attach_head``; it isn't changed.
-        known: what ``Neighbourhood.distances`` computes, the graph computes too.
-
-    Returns:
-        The classifier graph, checked.
+    The graph, from ``attach_head``, then computes what ``Neighbourhood.distances`` computes.
 
     Raises:
         BundleError: a number isn't finite.

@@ -53,11 +53,7 @@ def rounding_bound(head: Head, x_ND: NDArray[np.float32]) -> NDArray[np.float64]
 def tolerance(model: bytes, head: Head, images_NSSC: NDArray[np.uint8], threads: int) -> NDArray[np.float64]:
     """What ``compare`` should forgive for each image, [N]: ``rounding_bound``, between the two constants above.
 
-    Args:
-        model: a classifier graph.
-        head: of it; an empty one says nothing.
-        images_NSSC: prepared.
-        threads: for compute.
+    The head is that of the classifier graph; an empty one says nothing.
     """
     if not head or not len(images_NSSC):
         return np.full(len(images_NSSC), LARGEST_DIFFERENCE)

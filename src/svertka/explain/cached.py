@@ -33,13 +33,8 @@ def insight_of(
 ) -> Insight:
     """Explains a classifier on its test images, or remembers what an earlier run saw of the very same one.
 
-    Args:
-        bundle: as it was handed over.
-        experiment: that it was made of.
-        test: predictions on the test images.
-        evaluation: of them.
-        features: of a source's images, where they are known already; None computes some anew.
-        on_event: hears a notice if what was remembered was damaged.
+    ``features`` gives those of a source's images where they are known already; None computes some anew. ``on_event``
+    hears a notice if what was remembered was damaged.
     """
     path = experiment.cache / "insights" / f"{_key(bundle, experiment, test)}.json"
     try:

@@ -21,15 +21,8 @@ def map_features(
     t-SNE rather than principal components alone: those of image features hold brightness and sharpness first, the
     classes rarely. It keeps neighbours; distances between far groups, and their sizes, mean nothing.
 
-    Args:
-        x_ND: features of the test images that ``rows`` names.
-        head: its scale makes features comparable.
-        test: predictions on the test images.
-        rows: which of them.
-        seed: of t-SNE.
-
-    Returns:
-        None with too few images.
+    The features are those of the test images that ``rows`` names; the head's scale makes them comparable. With too few
+    images there is no map.
     """
     if len(rows) < FEWEST:
         return None

@@ -55,15 +55,7 @@ def look_inside(
 ) -> Insight:
     """Explains a trained classifier on its test images; nothing is chosen by what is seen.
 
-    Args:
-        network: the bundle, open.
-        catalog: of all images.
-        split: who trains and judges.
-        sources: prepared images.
-        test: predictions on the test images.
-        evaluation: of them.
-        seed: of every draw.
-        features: of a source's images, where they are known already; None computes some anew.
+    ``features`` gives those of a source's images where they are known already; None computes some anew.
     """
     source = sources["test"]
     few = _spread(len(test), MOST if features is not None else _SLOW)
@@ -122,14 +114,8 @@ def explain_image(
 ) -> Explanation:
     """Maps of the best and the second-best class of one prepared image.
 
-    Args:
-        network: open.
-        image_SSC: prepared.
-        path: its name.
-        why: this image.
-        truth: its class, if known.
-        grid: of the class activation map, a side.
-        cells: of the occlusion map, a side; 0 leaves it out where the class activation map is there.
+    The class activation map has ``grid`` places a side, the occlusion map ``cells``; 0 leaves that out where there is a
+    class activation map.
     """
     look = network.look(image_SSC)
     p_K = network.probabilities(look.features_D[None])[0]

@@ -38,13 +38,8 @@ def top_patches(
 ) -> tuple[StagePatches, ...]:
     """For some stages, the channels that the head weighs most, each with the images that excite it most.
 
-    Args:
-        network: an open one with stages.
-        x_ND: features of some images.
-        read: a row to the prepared image.
-        paths: of the images, one a row.
-        channels: shown a stage.
-        patches: shown a channel.
+    The network must have stages. The rows of features, paths, and what ``read`` gives (prepared images) go together;
+    ``channels`` are shown a stage, ``patches`` a channel.
     """
     looks: dict[int, Look] = {0: network.look(read(0))}
     weight_D = np.abs(network.head.scaled_weight_KD - network.head.scaled_weight_KD.mean(axis=0)).max(axis=0)

@@ -58,15 +58,8 @@ def check_sanity(
 ) -> tuple[SanityCheck, ...]:
     """Compares a method's maps of the trained network with those of the same network with shuffled weights.
 
-    Args:
-        network: the trained one.
-        method: of explaining.
-        images: prepared.
-        labels: the class to explain, one an image.
-        seed: of the shuffling.
-
-    Returns:
-        One record for the head shuffled alone, one for all weights shuffled.
+    For each prepared image its label names the class to explain. There is one record for the head shuffled alone, and
+    one for all weights shuffled.
     """
     asked = [method.ask(network, image) for image in images]
     trained = [method.draw(network, answer, label) for answer, label in zip(asked, labels, strict=True)]

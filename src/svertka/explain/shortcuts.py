@@ -63,14 +63,9 @@ Columns = NDArray[np.float64]
 def probe_shortcuts(
     catalog: Catalog, split: Split, sources: Mapping[SplitName, ImageSource], model: Estimate | None, seed: int
 ) -> tuple[ShortcutProbe, ...]:
-    """Fits and judges every probe.
+    """Fits and judges every probe on prepared images of ``"train"`` and ``"test"``.
 
-    Args:
-        catalog: of all images.
-        split: who trains and judges.
-        sources: prepared images of ``"train"`` and ``"test"``.
-        model: ROC AUC of the model on the test images.
-        seed: of the choice of images and of the probes.
+    ``model`` is the model's ROC AUC on the test images; the seed is that of the choice of images and of the probes.
     """
     parts = [_Part.of(catalog, split, name, sources[name], seed) for name in _PARTS]
     codes: dict[str, int] = defaultdict(count().__next__)  # a number for each word, in the order in which they come
@@ -203,9 +198,7 @@ def _judge(
 def clear_pairs(said: Predictions, units_N: NDArray[np.int64]) -> tuple[ClassPair, ...]:
     """Of three or more classes the pairs that a probe tells apart nearly always, and not by luck; the surest first.
 
-    Args:
-        said: by the probe, of the test images.
-        units_N: images with equal numbers belong together and count as one.
+    Images with equal numbers in ``units_N`` belong together and count as one.
     """
     labels = np.unique(said.labels_N).tolist()
     chances = len(_KINDS) * len(said.class_names) * (len(said.class_names) - 1) // 2

@@ -34,9 +34,7 @@ not make up for opening it in 0.4 s instead of 0.2 (four images a call, two Zen 
 def suitable(graph: bytes, size_px: int) -> str:
     """The engine that is quicker for a graph, by its arithmetic: the same on every machine.
 
-    Args:
-        graph: a serialised ONNX model with one input, uint8 [N, S, S, 3].
-        size_px: S.
+    The graph has one input, uint8 [N, S, S, 3]; S is ``size_px``.
     """
     from svertka.inference.numpy_backend import Twin
 

@@ -28,11 +28,7 @@ def batch_size(side_px: int) -> int:
 
 
 def open_session(graph: bytes, threads: int = 0) -> "onnxruntime.InferenceSession":
-    """Opens a graph on the processor.
-
-    Args:
-        graph: a serialised ONNX model.
-        threads: for compute; 0 means one for each processor that this process may use.
+    """Opens a serialised graph on the processor; 0 threads means one for each processor that this process may use.
 
     Raises:
         BundleError: ONNX Runtime cannot read or run the graph.
@@ -72,15 +68,7 @@ def run(
 def run_in_batches(
     session: "onnxruntime.InferenceSession", images_NSSC: NDArray[np.uint8], outputs: Sequence[str]
 ) -> tuple[NDArray[np.float32], ...]:
-    """Runs images through a graph, ``batch_size`` at a time.
-
-    Args:
-        session: of a features or classifier graph.
-        images_NSSC: prepared RGB images, uint8 [N, S, S, 3].
-        outputs: names of what to return.
-
-    Returns:
-        One array an output, [N, …].
+    """Runs prepared images, uint8 [N, S, S, 3], through a graph, ``batch_size`` at a time: one array [N, …] an output.
 
     Raises:
         BundleError: the images don't fit the graph.

@@ -21,14 +21,7 @@ def output_names(bundle: Bundle) -> tuple[str, ...]:
 
 
 def check_outputs(arrays: Sequence[Array], names: Sequence[str], images: int, classes: int, where: str) -> None:
-    """Refuses outputs that no classifier gives.
-
-    Args:
-        arrays: one an output.
-        names: of ``output_names``.
-        images: N, that were put in.
-        classes: K, of the manifest.
-        where: the bundle's name, for the message.
+    """Refuses outputs, named as in ``output_names``, that no classifier gives for so many images and classes.
 
     Raises:
         BundleError: logits, probabilities or distances aren't float32 of the right shape, or not finite; probabilities

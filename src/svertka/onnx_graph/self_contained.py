@@ -84,11 +84,7 @@ _MOST_BYTES = 32 << 20
 
 
 def check_self_contained(model: bytes, name: str = "model.onnx") -> None:
-    """Refuses a model that is more than one list of operations of the ONNX standard with its weights.
-
-    Args:
-        model: the serialised ``ModelProto``.
-        name: for the message.
+    """Refuses a serialised model that is more than one list of operations of the ONNX standard with its weights.
 
     Raises:
         BundleError: it reads other files, holds branches, loops or functions, or is no ONNX model.

@@ -28,13 +28,7 @@ def integers(values: Array | Sequence[int]) -> list[int]:
 
 
 def axis_of(axis: int, ndim: int, places: int | None = None) -> int:
-    """An axis counted from the front.
-
-    Args:
-        axis: may count from the back.
-        ndim: axes that there are.
-        places: values that ``axis`` may take, where these are not the axes alone.
-    """
+    """An axis of ``ndim``, counted from the front; ``places``: values that it may take, if not the axes alone."""
     places = ndim if places is None else places
     if not -ndim <= axis < places:
         raise ValueError(f"it names axis {axis} of {ndim}")
@@ -133,10 +127,7 @@ def split_sizes(node: Node, length: int, sizes: Array | None) -> list[int]:
 def cuts_of(node: Node, shape: Shape, given: Sequence[Array | None]) -> tuple[slice, ...]:
     """For each axis the places that a Slice takes.
 
-    Args:
-        node: older operator sets have starts, ends and axes as attributes.
-        shape: of what is cut.
-        given: starts, ends, axes and steps; None where left out.
+    ``given`` are starts, ends, axes and steps, None where left out; in older operator sets they are attributes.
     """
     starts, ends, axes, steps = [*given, None, None, None, None][:4]
     begin, end = (integers(node.get(n, ()) if v is None else v) for n, v in (("starts", starts), ("ends", ends)))

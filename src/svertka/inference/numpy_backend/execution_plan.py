@@ -57,13 +57,7 @@ class ExecutionPlan:
 
 
 def make_plan(graph: Graph, inputs: Mapping[str, Sizes], workers: int, packs: dict[str, F32]) -> ExecutionPlan:
-    """Plans an optimised graph for one size of its input.
-
-    Args:
-        graph: from ``passes.optimise``.
-        inputs: sizes of its inputs.
-        workers: threads that share each step.
-        packs: weights in other forms, kept from plan to plan.
+    """Plans a graph from ``passes.optimise`` for one size of its input; ``packs`` keeps weights in other forms.
 
     Raises:
         ShapeError: sizes don't fit each other.

@@ -33,15 +33,9 @@ Operator = Callable[..., Array | Sequence[Array]]
 
 
 def evaluate(node: Node, inputs: Sequence[Array | None], most: int | None = None) -> list[Array]:
-    """Runs one node.
+    """Runs one node on its inputs in order, None where an optional one is left out.
 
-    Args:
-        node: to run.
-        inputs: its inputs in order, None where an optional one is left out.
-        most: bytes that one result may take, unless an input takes as many; by default as for few images.
-
-    Returns:
-        Its outputs, of the types and sizes that ``shape_rules`` gives them.
+    One result may take ``most`` bytes, unless an input takes as many; by default as for few images.
 
     Raises:
         ShapeError: sizes don't fit each other.

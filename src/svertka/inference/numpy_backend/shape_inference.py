@@ -83,12 +83,7 @@ class Folding:
 def sized(graph: Graph, given: Mapping[str, Sizes]) -> tuple[Graph, dict[str, Sizes], dict[str, Array]]:
     """A graph for one size of its input: a shortcut that has to be broadcast leaves the convolution that it had joined.
 
-    Args:
-        graph: from ``passes.optimise``.
-        given: sizes of its inputs.
-
-    Returns:
-        The graph, and what ``infer`` says of it.
+    Takes a graph from ``passes.optimise``; returns it with what ``infer`` says of it.
 
     Raises:
         ShapeError: sizes don't fit each other.

@@ -17,13 +17,7 @@ Pack = Callable[[str, Callable[[], F32]], F32]
 
 
 def convolution(conv: Convolution, node: Node, pack: Pack) -> Kernel:
-    """The kernel for a Conv node.
-
-    Args:
-        conv: its sizes and weights.
-        node: with what passes have noted on it.
-        pack: keeps transformed weights.
-    """
+    """The kernel for a Conv node with what passes have noted on it; ``pack`` keeps transformed weights."""
     weight_OCKL, window = conv.weight_OCKL, conv.window
     if node.get("group", 1) > 1:
         return _grouped(conv, node.attributes["group"])

@@ -12,9 +12,7 @@ from svertka.onnx_graph.graph import Array
 def elementwise(compute: Callable[..., None], workers: int) -> Kernel:
     """A step whose every output needs the inputs at the same place alone.
 
-    Args:
-        compute: takes parts of the inputs, broadcast to each other, and the part of the output that it fills.
-        workers: that share the blocks.
+    ``compute`` takes parts of the inputs, broadcast to each other, and the part of the output that it fills.
     """
 
     def blocks(inputs: Sequence[Array], out: Array) -> list[Piece]:

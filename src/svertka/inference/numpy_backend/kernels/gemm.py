@@ -42,12 +42,7 @@ def rows_by_matrix(
 ) -> Kernel:
     """Rows [..., C] times a matrix: a linear layer, and a 1×1 convolution whose rows are pixels.
 
-    Args:
-        weight_CO: the matrix.
-        bias_O: is added.
-        activation: goes last.
-        workers: that share the rows.
-        pre: factor [C], shift [C] and activation that rows go through before, in scratch memory.
+    ``pre`` is a factor [C], a shift [C] and an activation that rows go through before, in scratch memory.
     """
     channels, out_channels = weight_CO.shape
     block_rows = max(_FEWEST_ROWS, _BLOCK // (channels + out_channels))

@@ -37,15 +37,9 @@ def average_pool(
     counts_padding: bool,
     declared: tuple[int, int],
 ) -> Kernel:
-    """The mean of every window.
+    """The mean of every window; ``counts_padding``: padding counts as zeros, and not at all otherwise.
 
-    Args:
-        window: how the kernel moves.
-        in_shape: [N, C, H, W].
-        out_shape: [N, C, P, Q].
-        workers: that share the rows.
-        counts_padding: whether padding counts as zeros, or not at all.
-        declared: padding after the last row and column that counts; ``window`` may reach further ("ceil mode").
+    ``declared`` is the padding after the last row and column that counts: the window may reach further ("ceil mode").
     """
     counted = [
         _numbers_seen(window, axis, in_shape[2 + axis], out_shape[2 + axis], counts_padding, declared[axis])
