@@ -1,4 +1,4 @@
-"""AlexNet, three times: the two towers of 2012, one tower, and torchvision's. Torch by nature.
+"""AlexNet: the two towers of 2012, the same as one tower, and torchvision's variant. Imports torch.
 
 Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012
 (https://papers.nips.cc/paper/4824), section 3.5 and figure 2.

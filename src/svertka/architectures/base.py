@@ -1,4 +1,4 @@
-"""What all networks of this room share: they say what they take and refuse the rest. Torch by nature."""
+"""The base class of all architectures: what input a network takes, and clear errors for the rest. Imports torch."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

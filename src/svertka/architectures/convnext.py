@@ -1,4 +1,4 @@
-"""ConvNeXt-T, the convolutional answer to transformers. Torch by nature.
+"""ConvNeXt-T, the convolutional answer to transformers. Imports torch.
 
 Liu, Mao, Wu, Feichtenhofer, Darrell, Xie: A ConvNet for the 2020s, CVPR 2022 (arXiv 2201.03545), section 2, figure 4
 and table 9.

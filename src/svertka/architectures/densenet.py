@@ -1,4 +1,4 @@
-"""DenseNet-121 to DenseNet-201. Torch by nature.
+"""DenseNet-121 to DenseNet-201. Imports torch.
 
 Huang, Liu, van der Maaten, Weinberger: Densely Connected Convolutional Networks, CVPR 2017 (arXiv 1608.06993), section
 3 and table 1; memory-saving recomputation after Pleiss et al. 2017 (arXiv 1707.06990).

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 to Lite2, whose ImageNet weights come with packages. Torch by nature.
+"""EfficientNet-Lite0 to Lite2, whose ImageNet weights come with packages. Imports torch.
 
 Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019 (arXiv 1905.11946), table
 1 and section 3.3; the Lite changes: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.

@@ -1,4 +1,4 @@
-"""LeNet-5, twice: as published in 1998, and as it is usually taught. Torch by nature.
+"""LeNet-5 as published in 1998, and as it is usually taught. Imports torch.
 
 LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, Proceedings of the IEEE 86(11),
 1998 (http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf), section II.B and figure 2.

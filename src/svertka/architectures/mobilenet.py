@@ -1,4 +1,4 @@
-"""MobileNetV2, the depthwise step. Torch by nature.
+"""MobileNetV2: inverted residuals with depthwise convolution. Imports torch.
 
 Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018
 (arXiv 1801.04381), section 3 and table 2.

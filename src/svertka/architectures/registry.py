@@ -1,4 +1,4 @@
-"""The networks by name, with the facts that cannot be computed: paper, published accuracy, what each one brought.
+"""The registry of architectures, with their papers, published accuracies, and what each one introduced.
 
 This file needs no torch: a builder is named as text and imported when a network is built.
 """
@@ -64,7 +64,7 @@ class Architecture:
     classes: int = 1000
     """What it was designed for."""
     builder: str
-    """``module:function`` in this room, and its keywords."""
+    """``module:function`` in this package, and its keywords."""
     keywords: Mapping[str, Any] = field(default_factory=dict)
     accuracy: tuple[Accuracy, ...] = ()
     """Published figures, the ones for public weights first."""

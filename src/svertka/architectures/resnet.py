@@ -1,4 +1,4 @@
-"""ResNet-18 to ResNet-152, the CIFAR family, and both without shortcuts. Torch by nature.
+"""ResNet-18 to ResNet-152, the CIFAR family, and both without shortcuts. Imports torch.
 
 He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (arXiv 1512.03385), section 3.3 and
 table 1; for CIFAR-10 section 4.2.

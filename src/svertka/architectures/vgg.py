@@ -1,4 +1,4 @@
-"""VGG-11 to VGG-19 from one table and one block. Torch by nature.
+"""VGG-11 to VGG-19 from one table and one block. Imports torch.
 
 Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015 (arXiv 1409.1556),
 section 2 and table 1.

@@ -1,4 +1,4 @@
-"""Where a network's stages are, and what of each stage becomes a feature. Torch by nature.
+"""Splits a network into stages, and pools the feature maps of each stage into features. Imports torch.
 
 Nothing here knows a network by name: an empty image is sent through once, and the shapes that come out tell.
 """

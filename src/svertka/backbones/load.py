@@ -1,4 +1,4 @@
-"""A name becomes a Backbone: a pretrained network cut into stages, with the preprocessing its weights expect.
+"""Loads a backbone by name: a pretrained network split into stages, with the preprocessing that its weights expect.
 
 Three sources, tried in this order unless the name says which (``svertka:resnet18``, ``torchvision:resnet18``,
 ``timm:resnet18``): our architectures, which take torchvision's weights where it has the same network, and for

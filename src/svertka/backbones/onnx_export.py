@@ -1,4 +1,4 @@
-"""A torch backbone becomes an ONNX graph. This file is torch by nature: import it only where a network is exported.
+"""Exports a torch backbone to an ONNX graph. Imports torch and onnx, so import it only where a network is exported.
 
 The exporter is the TorchScript one (``dynamo=False``): EfficientNet-Lite0 takes it 2 s, where the newer exporter
 takes 27 s and needs another package; ``simplify.fold_shape_arithmetic`` makes the result just as fast to run.

@@ -1,4 +1,4 @@
-"""Where weights come from: a package, a file, or a library's own download. Torch by nature."""
+"""Finds pretrained weights: in an installed package, a file, or by a library's own download. Imports torch."""
 
 import hashlib
 import importlib.util

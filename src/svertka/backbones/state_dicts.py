@@ -1,4 +1,4 @@
-"""State dicts of others become ours: names are mapped here and nowhere else, and loading is strict. Torch by nature."""
+"""Maps state dicts of torchvision and timm to our names; loading is strict. Imports torch."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Prepared uint8 pixels as a network's input. Torch by nature."""
+"""Turns prepared uint8 pixels into a network's input tensor. Imports torch."""
 
 from collections.abc import Callable
 

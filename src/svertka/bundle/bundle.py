@@ -1,4 +1,4 @@
-"""``bundle/``: the model as it is handed over. Nothing here imports torch, and loading runs no code.
+"""Writes, checks and loads a bundle, the folder of a trained classifier. No torch, and loading runs no code.
 
 ==========================  ==================================================================================
 file                        what it holds

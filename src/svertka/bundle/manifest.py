@@ -1,4 +1,4 @@
-"""``manifest.json``: what a bundle says of itself, and every check of that before anything is believed."""
+"""Reads and validates ``manifest.json``, the description of a bundle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields

@@ -1,4 +1,4 @@
-"""How far two engines' probabilities may be apart, and whether they are: the last check before a model is handed over.
+"""Checks that ONNX Runtime and torch give the same probabilities before a model is handed over.
 
 Shapes: N images, D features, K classes.
 """

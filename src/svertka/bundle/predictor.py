@@ -1,4 +1,4 @@
-"""A bundle and image files become probabilities, with decoding running ahead of the network. No torch."""
+"""Predicts image files with a bundle; images are decoded ahead of the network. No torch."""
 
 import itertools
 from collections import deque

@@ -1,4 +1,4 @@
-"""The front door: the one list of verbs. ``svertka --help`` is answered from it, without importing what verbs need.
+"""The list of verbs. ``svertka --help`` is answered from it, without importing what the verbs need.
 
 ``main`` finds a verb by its name: ``train`` is ``train.train`` with its options, ``lab conv`` is ``lab.conv.conv``.
 """

@@ -1,4 +1,4 @@
-"""``svertka advise``: the cell of the matrix, the strategy, the reason, and the numbers behind it."""
+"""``svertka advise``: recommends a strategy for a data set, with the reason and the measurements behind it."""
 
 import json
 import time

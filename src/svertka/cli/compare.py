@@ -1,4 +1,4 @@
-"""``svertka compare``: contenders on the same folds; a table, the figures as files, and a picture."""
+"""``svertka compare``: cross-validates strategies or networks on the same folds; a table, figures and a plot."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""``svertka evaluate``: a bundle is judged on labelled images that it hasn't seen. Needs no torch."""
+"""``svertka evaluate``: evaluates a bundle on labelled images that it hasn't seen. Needs no torch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""``svertka explain``: a bundle and images in, a page with what the network sees in them out. Needs no torch."""
+"""``svertka explain``: a page that shows what a bundle's network looks at in some images. Needs no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path

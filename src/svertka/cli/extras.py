@@ -1,4 +1,4 @@
-"""What a verb needs beyond the base install: checked without importing it, or named when an import fails."""
+"""Optional dependencies of the verbs: checked without importing them, or named when an import fails."""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""Where a setting is that has no option: most are fields of the configuration, and other tools have other names."""
+"""Suggests the setting for an option that doesn't exist, such as those of other tools."""
 
 import json
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Which image files a command line means: files, folders, quoted globs, and tables with a column of paths."""
+"""Resolves the image files of a command line: files, folders, quoted globs, and tables with a column of paths."""
 
 import glob
 from collections import Counter

@@ -1,4 +1,4 @@
-"""``svertka kaggle``: a competition's files come, a submission goes, by the ``kaggle`` package.
+"""``svertka kaggle``: downloads a competition's files and submits predictions, by the ``kaggle`` package.
 
 Credentials are the package's own business: it looks for them where its documentation says. It may print what it sends,
 these credentials included (its ``VERBOSE``), and addresses that it is sent to are keys themselves; so what it prints

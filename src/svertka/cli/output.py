@@ -1,4 +1,4 @@
-"""Where a verb's answers go: a file, whole or absent, or standard output. What is said goes to standard error.
+"""Writes a verb's results to a file, whole or not at all, or to standard output; messages go to standard error.
 
 A file that exists is replaced only if svertka wrote it, and never if it is read: ``may_write`` decides.
 """

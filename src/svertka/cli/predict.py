@@ -1,4 +1,4 @@
-"""``svertka predict``: a bundle and images in, a CSV out. Needs no torch; keeps its imports few to start fast."""
+"""``svertka predict``: predicts image files with a bundle and writes a CSV. No torch; few imports, to start fast."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""What the process of a command does besides its verb: standard streams, SIGTERM, and an error in one line."""
+"""The process of a command: standard streams, SIGTERM, and errors in one line."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A submission that fits: the sample's ids, columns and order, with labels or probabilities as it wants. No torch."""
+"""Writes a submission in the sample's format: its ids, columns and order, labels or probabilities. No torch."""
 
 import csv
 from collections import defaultdict

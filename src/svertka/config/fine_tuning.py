@@ -1,4 +1,4 @@
-"""How a network's weights are trained: every number of it, with its default, as frozen records.
+"""Training settings and presets, as frozen records.
 
 ``training.strategies`` turns these numbers into phases; ``RECIPES`` are named sets of configuration fields.
 """

@@ -1,4 +1,4 @@
-"""Everything that a person may set: a run's configuration and, inside it, how a network's weights are trained.
+"""The configuration of a run: everything that a person may set.
 
 The command line sets the common fields; a TOML file (``--config``) or Python sets any of them.
 """

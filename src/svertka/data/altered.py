@@ -1,4 +1,4 @@
-"""Which images are altered copies of others: flipped, turned, negative, cropped, framed, noisy, and any mix of these.
+"""Finds altered copies of images: flipped, rotated, negative, cropped, framed, noisy, and combinations of these.
 
 Works on sketches (see ``fingerprint``), in two steps. For a few thousand images they cost a small part of a network's
 pass over them; as the cost grows with the square of their number, more than ``MOST`` are not searched.

@@ -1,4 +1,4 @@
-"""A competition's folder as it unpacks: who teaches, which columns are wanted, and which images have no label.
+"""Recognises the folder of a competition: training images, wanted columns, and images without labels.
 
 What makes a folder one is its sample submission. Beside it lies a training table (``train.csv`` …) or, where that is
 missing, a folder ``train`` with one folder a class. Test images are never classes: their labels are what is asked for.

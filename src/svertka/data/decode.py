@@ -1,4 +1,4 @@
-"""One image file to RGB pixels, read rightly, or one clear reason why not. Pillow only; no torch.
+"""Decodes one image file to RGB pixels, or gives one clear reason why not. Pillow only; no torch.
 
 Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``rejected.csv``:
 

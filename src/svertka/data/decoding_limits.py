@@ -1,4 +1,4 @@
-"""What a file may cost to decode, judged by its header: pixels, memory and time; and the memory of all threads.
+"""Limits on pixels, memory and time of decoding, judged by a file's header; one memory budget for all threads.
 
 A file of 200 kB may hold 100 megapixels. The bytes a pixel are peaks of resident memory, measured with Pillow 13: its
 own image (4 bytes in colour, 1 in gray), one more copy where pixels are converted, and what the format's library holds

@@ -1,4 +1,4 @@
-"""Which records show the same image: exactly, or nearly (re-encoded, scaled, brightened); and leaks across a split.
+"""Finds records that show the same image, exactly or nearly (re-encoded, scaled, brightened), and leaks across a split.
 
 Near means both: the 64-bit difference hashes differ in few bits, and so do the 256-bit detail hashes (see
 ``fingerprint``). Images without enough structure to be told apart (flat, or a plain gradient: nearly all bits of the

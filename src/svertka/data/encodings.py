@@ -1,4 +1,4 @@
-"""Bytes of a table to text: by its byte order mark, as UTF-8, or else in the one older encoding that gives words.
+"""Detects the text encoding of a table: byte order mark, UTF-8, or the one older encoding that gives words.
 
 Tables name classes in few, short words, of which statistics of whole texts say little: ``é`` of Windows-1252 is ``й``
 of Windows-1251. So a reading counts as plausible if one language writes all its words: letters of one alphabet,

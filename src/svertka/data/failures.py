@@ -1,4 +1,4 @@
-"""Why a file cannot be decoded, in words that are true of it: readers raise what they like and say little."""
+"""Turns the exceptions of image decoders into accurate reasons."""
 
 import errno
 import re

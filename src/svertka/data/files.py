@@ -1,4 +1,4 @@
-"""Finds out how images and labels are laid out, and lists them. Reads tables and folder names, never pixels.
+"""Recognises how images and labels are laid out in folders or tables, and lists them. Reads no pixels.
 
 ========================= ==========================================================================
 ``root/<class>/…``         class folders; folders below a class belong to it

@@ -1,4 +1,4 @@
-"""Four digests of an image: one names its pixels, two recognise it after re-encoding or scaling, one is a sketch.
+"""Fingerprints of an image: an exact pixel hash, two perceptual hashes, and a low-frequency sketch.
 
 A 64-bit difference hash alone takes look-alikes for duplicates: on 2,624 solar cells, which all share busbars and
 frame, it calls 2,184 pairs near (3 bits) and chains 141 images into one. The detail hash looks at what the shared

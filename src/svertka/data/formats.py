@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says. Nothing is decoded, and Pillow isn't asked.
+"""Detects the format of a file by its first bytes, whatever its name. Nothing is decoded.
 
 A format is read if Pillow reads it without the help of another program (EPS needs Ghostscript, WMF needs Windows).
 Formats with a long signature are known by it alone. Those with a short one or none (BMP, PCX, Targa, SPIDER …) are

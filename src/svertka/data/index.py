@@ -1,4 +1,4 @@
-"""What scans have learnt about files, kept on disk so that an unchanged file is never decoded again.
+"""Caches scan results on disk, so that an unchanged file is never decoded again.
 
 One SQLite file a root and a decoder's settings. A row is trusted only while the file's size, times of change and inode
 are as they were, and only if its SHA-256 is right. Rows are written in small transactions, so what a killed scan has

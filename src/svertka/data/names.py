@@ -1,4 +1,4 @@
-"""Groups that file names suggest: ``module3_cell12.png`` and ``module3_cell13.png`` are probably of one module.
+"""Suggests groups from file names: ``module3_cell12.png`` and ``module3_cell13.png`` are probably of one module.
 
 A word with a number (``patient12``, ``scene-04``), or a number in front of another (``12_0034``), names a group if many
 files share it. Nothing is grouped by it; the pattern is proposed to who knows what the names mean.

@@ -1,4 +1,4 @@
-"""Pillow's global switches, held still while svertka decodes.
+"""Sets Pillow's global switches while svertka decodes.
 
 Pillow judges large images by a global limit and speaks through ``warnings``. svertka has its own limit and its own
 notes, and decodes in threads, where ``warnings.catch_warnings`` is unsafe (its restore in one thread undoes

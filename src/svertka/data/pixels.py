@@ -1,4 +1,4 @@
-"""A disk cache of prepared pixels, so that each image is decoded once in its life.
+"""A disk cache of prepared pixels, so that each image is decoded only once.
 
 Entries are named by the content of the image and by how it was prepared, so moved, renamed and copied files are
 found again, and nothing has to be thrown away when a folder changes. Files are read plainly, not mapped into

@@ -1,4 +1,4 @@
-"""From an image to the square of uint8 pixels that a network takes: the one implementation of ``Preprocess``.
+"""Preprocessing: an image becomes a square of uint8 pixels. The one implementation of ``Preprocess``.
 
 Loader, feature cache, bundle and server all come through here, so training and prediction see the same pixels.
 The filters are Pillow's, with antialiasing. torchvision's uint8 kernels are faster, but round their weights to 16

@@ -1,4 +1,4 @@
-"""A set of images decides what is black and what is white in samples deeper than 8 bits: one range for each mode.
+"""Chooses black and white for samples deeper than 8 bits, one value range for each mode of a set of images.
 
 It is decided on the images that are learnt from and chosen on. Test images take no part: like any image to come, they
 are scaled by what the others have decided, and notices_of about where they leave it. The range of a mode is

@@ -1,4 +1,4 @@
-"""A CSV or TSV file as header and rows: encoding, delimiter and columns are found, one-hot rows get a label."""
+"""Reads a CSV or TSV file as header and rows: detects encoding, delimiter and columns, and decodes one-hot labels."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Samples deeper than 8 bits (16-bit, 32-bit, floating point): read as they are stored, and brought to 8 bits.
+"""Reads samples deeper than 8 bits (16-bit, 32-bit, floating point) and scales them to 8 bits.
 
 What becomes black and what white is a ``ValueRange``. A set of images decides one for each mode (see ``ranges``), a
 bundle keeps it, and every image of that mode is scaled by it: scaled each by its own, a dark and a bright image would

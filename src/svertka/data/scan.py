@@ -1,4 +1,4 @@
-"""From a folder or table to a ``Catalog``: every file decoded once in its life, hashed, and judged.
+"""Scans a folder or table into a ``Catalog``: every file is decoded once, hashed and checked.
 
 What a file turned out to be is kept in ``index``, its prepared pixels in ``pixels``; an unchanged file costs one
 ``stat``. Original files are never touched.

@@ -1,4 +1,4 @@
-"""The input size that fits the images, where no pretrained weights ask for one."""
+"""Chooses an input size that fits the images, where no pretrained weights ask for one."""
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence

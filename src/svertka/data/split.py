@@ -1,4 +1,4 @@
-"""Who trains, who chooses and who judges: stratified, and nothing that belongs together is torn apart.
+"""Splits images into training, validation and test sets: stratified, with groups and duplicates kept together.
 
 Images that share a group or show the same thing (see ``duplicates``) form a unit; units are assigned, never images.
 A split that the user brought is kept as it is; what leaks across it is listed, and taken out only on request.

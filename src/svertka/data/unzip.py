@@ -1,4 +1,4 @@
-"""Unpacking what somebody else packed: nothing leaves the folder, nothing is overwritten, all of it or nothing."""
+"""Unpacks archives safely: nothing leaves the folder, nothing is overwritten, all of it or nothing."""
 
 import shutil
 import stat

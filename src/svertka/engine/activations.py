@@ -1,4 +1,4 @@
-"""Activation functions, and their gradients from what they gave: ``…_backward(dy, y)``. Any shape and memory layout."""
+"""Activation functions and their gradients. Any shape and memory layout."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""What comes in: any real array becomes a native float32 or float64 array of the expected rank, or a ShapeError."""
+"""Checks of input arrays: native float32 or float64 of the expected rank, or a ShapeError."""
 
 from typing import Any
 

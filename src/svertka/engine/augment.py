@@ -1,4 +1,4 @@
-"""Random changes of training images that keep their meaning.
+"""Random changes of training images.
 
 Shapes: N batch, C channels, H/W rows and columns.
 """

@@ -1,4 +1,4 @@
-"""Convolution of batches, forward and backward, by whichever way is fast for the sizes at hand.
+"""Convolution of batches, forward and backward; the fastest path for the sizes at hand is chosen.
 
 A network's "convolution" is a cross-correlation: the kernel isn't flipped. ``conv2d`` keeps that name, as every
 library does; ``filters`` has both for images: ``correlate``, and ``convolve``, which flips the kernel.

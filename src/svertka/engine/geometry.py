@@ -1,4 +1,4 @@
-"""How a kernel moves over a plane: windows, output sizes, receptive fields. Plain integers, no arrays.
+"""Geometry of convolution and pooling: windows, output sizes, receptive fields. Plain integers, no arrays.
 
 Shapes: H/W rows and columns in, P/Q out, K/L kernel.
 """

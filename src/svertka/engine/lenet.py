@@ -1,4 +1,4 @@
-"""LeNet-5 twice: as it is usually drawn today, and as it was in 1998.
+"""LeNet-5 as it is usually taught, and as it was published in 1998.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the
 IEEE 86(11), 1998, section II.B, table I, appendix A.

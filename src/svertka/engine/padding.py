@@ -1,4 +1,4 @@
-"""Adding a border to a batch of planes, and taking gradients back through it.
+"""Pads a batch of planes, and takes gradients back through the padding.
 
 Shapes: N batch, C channels, H/W rows and columns before padding.
 """

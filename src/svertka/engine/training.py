@@ -1,4 +1,4 @@
-"""The training loop: epochs over shuffled batches, validation after each, early stop, exact resume.
+"""The training loop: epochs over shuffled batches, validation, early stopping, exact resume.
 
 Everything random comes from (seed, epoch), so a run that was stopped goes on as if it hadn't been.
 """

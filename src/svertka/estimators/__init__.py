@@ -1,1 +1,1 @@
-"""Estimators as scikit-learn knows them: images and labels in, a classifier out, by the code of ``svertka train``."""
+"""Estimators for scikit-learn, over the code behind ``svertka train``."""

@@ -1,4 +1,4 @@
-"""Learning from images in memory or by path, and what it leaves behind: plain values that pickle, or become a bundle.
+"""Trains on images in memory or by path; the result can be pickled or written as a bundle.
 
 The steps are those of ``pipeline.run`` without a test part, which an estimator's caller keeps to himself.
 """

@@ -1,4 +1,4 @@
-"""Images as a program holds them, paths or arrays, become a catalogue: read, hashed and cached as ``train`` does.
+"""Turns paths or arrays of images into a catalogue: read, hashed and cached as ``train`` does.
 
 Shapes: N images, H height, W width, S side of the network's input.
 """

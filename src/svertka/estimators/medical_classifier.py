@@ -1,4 +1,4 @@
-"""``MedicalImageClassifier``: a classifier judged as a diagnostic test is."""
+"""``MedicalImageClassifier``: a classifier evaluated as a diagnostic test is."""
 
 from dataclasses import dataclass
 from typing import Any, Self

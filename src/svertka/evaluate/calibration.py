@@ -1,4 +1,4 @@
-"""Does a confidence of 80 % mean right 80 times of 100? Measured in bins, mended with one number.
+"""Calibration: reliability in bins, calibration error, and temperature scaling.
 
 Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017 (arXiv 1706.04599):
 section 2 for reliability bins, 15 of equal width, section 4.2 for temperature scaling; Kumar, Liang and Ma, Verified

@@ -1,4 +1,4 @@
-"""Figures of images that come in groups: several of one patient, module or scene.
+"""Confidence intervals for images that come in groups: several of one patient, module or scene.
 
 Images of one group resemble each other, so twenty images of one patient say less than one each of twenty patients. An
 interval that counts images as independent is then too short. Here the group is what counts as independent; with one

@@ -1,4 +1,4 @@
-"""Sets of possible classes with a promised coverage: when a model should say "unsure".
+"""Conformal prediction: sets of possible classes with a promised coverage, and the answer "unsure".
 
 Split conformal prediction: on validation images the model's own doubt of the true class, 1 minus its probability, is
 sorted, and the value at rank ⌈(n + 1) · target⌉ becomes the threshold. A class belongs to an image's set where the

@@ -1,4 +1,4 @@
-"""Which labels look wrong: confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068).
+"""Finds labels that look wrong, by confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068).
 
 A classifier that has not seen an image names another class than its label does, and is as sure of it as it usually is
 of images of that class. That is a reason to look, no proof: hard cases and rare kinds look the same. Where many labels

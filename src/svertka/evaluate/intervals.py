@@ -1,4 +1,4 @@
-"""Wilson's interval of a share, which every room needs; ``evaluate.uncertainty`` has the intervals of other figures.
+"""Wilson's confidence interval of a proportion; ``evaluate.uncertainty`` has those of other figures.
 
 Sources: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference; Newcombe 1998, Interval
 Estimation for the Difference Between Independent Proportions, Statistics in Medicine 17.

@@ -1,4 +1,4 @@
-"""What every figure needs of predictions, worked out once: losses, confidences, and rankings of the images.
+"""What all metrics need of predictions, computed once: losses, confidences, and rankings of the images.
 
 Shapes: N images, K classes, P images of one class, G groups of images with an equal score.
 

@@ -1,4 +1,4 @@
-"""Where to call a test positive: a threshold chosen on validation images, and what it is worth on test images.
+"""Chooses a decision threshold on validation images, and evaluates it on test images.
 
 Sensitivity is the share of images of the class that are found, specificity the share of the others that are left
 alone; neither depends on how common the class is. The predictive values do: of the images that were called positive

@@ -1,4 +1,4 @@
-"""Is the costlier one worth it? Paired differences, the one-standard-error rule, and successive halving.
+"""Model comparison: paired differences, the one-standard-error rule, successive halving.
 
 Pairs are images: two candidates that judged the same images are compared image by image, so what makes an image hard
 for both drops out. Images of one unit (a patient, near duplicates) count as one observation.

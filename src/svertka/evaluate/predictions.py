@@ -1,4 +1,4 @@
-"""What a model said, as probabilities, and as a file.
+"""Predictions as probabilities, and as a file.
 
 ``predictions.csv`` holds the logits at full precision, so every figure of a run rebuilds from it exactly, without
 torch and without the images.

@@ -1,4 +1,4 @@
-"""How far a figure might be off because the test set is finite: 95 % intervals that need no resampling.
+"""95 % confidence intervals of metrics from each image's influence, without resampling.
 
 Every figure changes smoothly with the weights of the images. Its derivative by the weight of one image is that image's
 *influence*; a figure's variance is the sum of squared influences (the infinitesimal jackknife), of images that come in

@@ -1,4 +1,4 @@
-"""Seeing what a trained classifier has learnt, and doubting it.
+"""Explanations of a trained classifier, and tests that cast doubt on it.
 
 Needs ONNX Runtime and NumPy; scikit-learn for the map of all images and the shortcuts; torch for nothing.
 """

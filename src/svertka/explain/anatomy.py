@@ -1,4 +1,4 @@
-"""What of a bundle's graph can be looked at: stages, head, first filters, and what a number of a stage sees.
+"""Takes a bundle's graph apart: stages, head, first filters, receptive fields.
 
 Nothing here runs the network. The classifier is linear on the means of the stages' maps (see ``training.classifier``),
 so the head's weights are all the gradients that a class activation map needs, and no torch is needed for it.

@@ -1,4 +1,4 @@
-"""What was seen of a classifier, worked out once: the same graph, asked about the same files, looks the same again."""
+"""Caches explanations: the same graph and the same images are explained only once."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Class activation maps: which places of an image speak for a class, read off the weights of the linear head.
+"""Class activation maps (Grad-CAM), exact, from the weights of the linear head.
 
 A logit here is linear in the means of the stages' maps. So the layer before pooling is all these maps together, the
 gradient of a logit by one of its numbers is the head's weight divided by the number of places, and Grad-CAM (Selvaraju

@@ -1,4 +1,4 @@
-"""All images as points on a plane: near together what the network sees as alike."""
+"""A two-dimensional embedding of all images by their features."""
 
 import numpy as np
 from numpy.typing import NDArray

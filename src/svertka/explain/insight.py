@@ -1,4 +1,4 @@
-"""What a run's report shows of its classifier: examples, patches, a map of the features, and two kinds of doubt."""
+"""The explanations in a run's report: examples, patches, an embedding, sanity checks and shortcut probes."""
 
 from collections.abc import Callable, Mapping
 

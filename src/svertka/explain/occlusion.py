@@ -1,4 +1,4 @@
-"""Occlusion: a square of the image is covered, and what the network says then is compared with what it said before.
+"""Occlusion maps: how the probabilities change where a square of the image is covered.
 
 Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2 (arXiv 1311.2901). It asks
 the network alone, so it works for every network, and it doesn't share the assumptions of a class activation map.

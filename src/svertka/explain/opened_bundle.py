@@ -1,4 +1,4 @@
-"""A bundle's graph, open for looking inside: features, the maps behind them, and the linear head on top.
+"""A bundle's graph opened for inspection: features, the maps behind them, and the linear head.
 
 Shapes: N images, S side in pixels, D features, K classes, C channels of a stage, H/W rows and columns of its map.
 """

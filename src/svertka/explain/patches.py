@@ -1,4 +1,4 @@
-"""What the channels of a stage respond to: the most active ones of an image, and the patches that excite them most.
+"""What the channels of a stage respond to: the most active channels, and the patches with the highest activation.
 
 Patches come from the person's own images, in the manner of Zeiler and Fergus 2014 (figure 2). Images are ranked by a
 channel's mean, which the cached features hold already; in the best ones the network is asked for the place, and the

@@ -1,4 +1,4 @@
-"""Receptive fields: which square of the image one number of a map depends on, from the arithmetic of the layers alone.
+"""Receptive fields of a graph's tensors, from the arithmetic of the layers alone.
 
 Branches that have seen the whole image (squeeze-and-excitation scales a channel by its mean) are left out, as is usual:
 a field says where the map's number sits, not all that could change it. The field that matters in practice is smaller

@@ -1,4 +1,4 @@
-"""Does an explanation depend on what the network has learnt? Its weights are shuffled, and the maps must change.
+"""Sanity checks of explanations: with randomised weights the maps must change (Adebayo et al. 2018).
 
 The model parameter randomisation test of Adebayo et al. 2018, Sanity Checks for Saliency Maps (arXiv 1810.03292), which
 popular methods fail: their maps show edges of the image whatever the network. Here each tensor keeps its numbers in

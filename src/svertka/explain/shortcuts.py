@@ -1,4 +1,4 @@
-"""Probes that must not succeed: classifiers that see only the border of an image, only its size, only its file.
+"""Shortcut probes: classifiers that see only the border, the size or the file of an image, and should fail.
 
 Where one of them does well, the classes differ in something beside what is shown (another camera, a ruler, a hospital's
 frame), and a network may have learnt that instead: Geirhos et al. 2020, Shortcut Learning in Deep Neural Networks

@@ -1,1 +1,1 @@
-"""Features of a frozen network: extracted once and kept, with linear classifiers on them and distances between them."""
+"""Features of a frozen network, linear classifiers on them, and distances between them."""

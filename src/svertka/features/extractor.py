@@ -1,4 +1,4 @@
-"""The frozen backbone as an ONNX graph, made once and kept: a later run extracts features without torch.
+"""The feature extractor: the frozen backbone as an ONNX graph, cached, so that a later run needs no torch.
 
 A backbone's folder in the cache holds ``features.onnx`` (pixels in, features out), ``weights.safetensors`` and
 ``card.json`` (what it is). Its name digests everything that could change it, so it is never stale. The card keeps the

@@ -1,4 +1,4 @@
-"""Features of the frozen backbone, computed once for each image and kept on disk by content.
+"""Features of images, computed once and cached on disk by content.
 
 The key of a cached row is (weights, preprocessing, pixels): another run, another split, or a renamed file finds it
 again. Rows lie in shards that are written whole or not at all, so a killed extraction goes on where it stopped. A shard

@@ -1,4 +1,4 @@
-"""The linear probe: standardised logistic regression on frozen features, its strength chosen by cross-validation.
+"""The linear probe: logistic regression on standardised features, regularised by cross-validation.
 
 Also the order check, which asks with the same features whether neighbouring files resemble each other.
 """

@@ -1,4 +1,4 @@
-"""Is an image unlike everything that the network was taught on? Distance to the nearest training image tells.
+"""Out-of-distribution detection: the distance of an image to its nearest training image.
 
 Deep nearest neighbours (Sun et al. 2022, arXiv 2204.06507): features are scaled to length 1, and an image whose nearest
 known neighbour is far away is unlike the training images. The features of *all* stages take part. The last stage alone

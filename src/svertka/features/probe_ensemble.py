@@ -1,4 +1,4 @@
-"""Heads on overlapping parts of the images, averaged: every image is also judged by one that hasn't seen it.
+"""Ensembles of linear heads: the mean of several heads is one linear head, exactly.
 
 The mean of the logits of linear heads is itself a linear head, exactly. Where the heads share their features, as
 probes do, the average costs nothing when it predicts, and the graph is the same as a single probe's.

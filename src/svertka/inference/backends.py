@@ -1,4 +1,4 @@
-"""The two engines that run a bundle's graph, and which of them suits a network.
+"""The two backends that run a bundle's graph, ONNX Runtime and NumPy, and which of them suits a network.
 
 ONNX Runtime is the quicker one for most networks. Where nearly all the work lies in 3×3 convolutions with many channels
 (VGG, ResNet-34), Winograd's method, which ONNX Runtime lacks, makes the NumPy twin quicker.

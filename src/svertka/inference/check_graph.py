@@ -1,4 +1,4 @@
-"""What a stranger's graph may ask for: known operators, in order, and sizes that are known before it runs.
+"""Checks a stranger's graph before it runs: known operators in order, and sizes that are known in advance.
 
 Every tensor's sizes are worked out for every number of images that a call may hold, so a graph cannot be small when it
 is looked at and large when it runs. What would need more memory or arithmetic than a classifier does isn't opened.

@@ -1,4 +1,4 @@
-"""ONNX Runtime, opened in one way everywhere: the same threads, the same batches, so the same numbers."""
+"""Opens ONNX Runtime in one way everywhere: the same threads and batches, so the same numbers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What a bundle's graph gives, checked batch by batch before anybody believes it: a graph may be anyone's."""
+"""Checks every batch of a graph's outputs: shape, finite numbers, probabilities that add up."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which operators a classifier may use: those whose sizes the NumPy backend knows, and more for ONNX Runtime alone.
+"""Operators that a classifier may use: those of the NumPy backend, and some that only ONNX Runtime runs.
 
 Nothing is allocated here. What isn't listed isn't run: control flow, sequences, strings, random numbers, and results
 whose size depends on the pixels (NonZero, Compress, Unique, NonMaxSuppression).

@@ -1,7 +1,7 @@
-"""Deeper plain nets learn worse, deeper residual nets don't: figures 1 and 6 of the ResNet paper, scaled down.
+"""The degradation problem: figures 1 and 6 of the ResNet paper, scaled down.
 
 He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (arXiv 1512.03385). It isn't overfitting:
-the error is that on the training images. Torch by nature.
+the error is that on the training images. Imports torch.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What a network's first filters look for: their shapes, and the patches of real images that they answer to most.
+"""First-layer filters, each beside the patches of real images with the highest activation.
 
 As Zeiler and Fergus show features beside the patches that excite them (2014, Visualizing and Understanding
 Convolutional Networks, figure 2); in the first layer the filters themselves can be seen as well.

@@ -1,4 +1,4 @@
-"""How large the loss's gradient is at each layer of plain and residual nets, deep and shallow. Torch by nature.
+"""Gradient norms by layer, in plain and residual networks, shallow and deep. Imports torch.
 
 The networks are the CIFAR family of He et al. 2015 (arXiv 1512.03385, section 4.2) and the same without shortcuts. By
 the chain rule the gradient at a layer is a product of as many factors as layers follow; its norm shrinks or grows

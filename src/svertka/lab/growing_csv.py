@@ -1,4 +1,4 @@
-"""Records as CSV, written as they come, so that whatever stops an experiment leaves what it had measured."""
+"""Writes records as CSV row by row, so that an interrupted experiment keeps what it has measured."""
 
 import csv
 from collections.abc import Iterable, Iterator

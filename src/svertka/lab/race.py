@@ -1,7 +1,7 @@
-"""Networks race on the same images: time per epoch, accuracy over time, time to an accuracy, peak memory.
+"""Compares how fast networks learn: time per epoch, accuracy over time, time to an accuracy, peak memory.
 
 Each network trains in a process of its own, one after another, so that its memory and its time are its own. Time to a
-given accuracy as in DAWNBench (Coleman et al. 2017). Torch by nature.
+given accuracy as in DAWNBench (Coleman et al. 2017). Imports torch.
 """
 
 import multiprocessing

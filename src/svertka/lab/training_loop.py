@@ -1,4 +1,4 @@
-"""The one training loop of the experiments: small and plain, the same for every network, seeded. Torch by nature."""
+"""The training loop of the experiments: small, seeded, the same for every network. Imports torch."""
 
 import math
 import time

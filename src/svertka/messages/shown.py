@@ -1,4 +1,4 @@
-"""Other people's text as it may be shown: what would act on a terminal or reorder a line is written out instead.
+"""Makes strangers' text safe to show: control characters and reordering marks are written out.
 
 Names of files, classes and columns may hold anything: an escape sequence that clears the screen or writes into the
 clipboard, a right-to-left override that makes ``gnp.exe`` of ``exe.png``. Tables and JSON keep names as they are.

@@ -1,4 +1,4 @@
-"""How svertka speaks: sentences of the catalogue, and numbers as the language writes them."""
+"""Translates messages into English or Russian, and formats numbers as the language does."""
 
 import math
 import string

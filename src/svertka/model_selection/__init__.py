@@ -1,1 +1,1 @@
-"""Which strategy, which network: advice from the data, comparison on the same folds, and the choice on validation."""
+"""Model selection: advice from the data, cross-validated comparison, and the choice on validation."""

@@ -1,4 +1,4 @@
-"""From a folder to advice: which strategy suits these data, by what the frozen network sees in them.
+"""Runs the advisor on a folder: which strategy suits these data.
 
 Test images, brought or set aside by the split that ``train`` would make, take no part.
 """

@@ -1,4 +1,4 @@
-"""The matrix of transfer learning made executable: how much data, how similar, and which strategy follows.
+"""The decision matrix of transfer learning: how much data, how similar to the pretraining data, which strategy.
 
 The cells are those of every course (Yosinski et al. 2014, arXiv 1411.1792, shows why: late features are specific to
 what was learnt first, and the more so the more the tasks differ). What makes them executable is how they are told

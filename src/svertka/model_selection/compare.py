@@ -1,4 +1,4 @@
-"""Contenders on the same folds within a budget.
+"""Cross-validates contenders on the same folds, within a time budget.
 
 The probe is judged on all folds from one cached table. What costs more races by successive halving: all on one fold,
 the better half on two, and so on; then what time is left goes to the folds that were left out. Every run of a costly

@@ -1,4 +1,4 @@
-"""What is compared: strategies, networks, or both."""
+"""Contenders: the strategies, networks, or both that are compared."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How contenders stand: each figure with its interval, each difference in pairs and with a verdict."""
+"""The leaderboard: figures with confidence intervals, paired differences, and a verdict."""
 
 from dataclasses import dataclass, field
 

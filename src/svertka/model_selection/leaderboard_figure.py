@@ -1,4 +1,4 @@
-"""A comparison as one picture: accuracy, the paired difference from the cheapest contender, and the time."""
+"""The leaderboard as a figure: accuracy, paired difference from the cheapest contender, time."""
 
 from collections.abc import Iterator, Sequence
 

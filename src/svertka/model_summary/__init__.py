@@ -1,1 +1,1 @@
-"""What a network is made of: layers, shapes, work, memory, receptive fields; as tables, diagrams and figures."""
+"""Model summaries: layers, shapes, work, memory and receptive fields, as tables, diagrams and figures."""

@@ -1,4 +1,4 @@
-"""A traced network made small enough to draw: layers joined to boxes, equal blocks in a row shown once."""
+"""Groups the layers of a traced network into blocks that are small enough to draw."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Several networks side by side: facts from the registry, figures from their cards, and time and memory here."""
+"""Compares networks in a table: published facts, computed figures, and time and memory on this machine."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""A network as a drawing: a column for each resolution, boxes for layers, shapes on the edges."""
+"""Draws a network: a column for each resolution, boxes for layers, shapes on the edges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The generated part of ``docs/architectures.md``: ``python -m svertka.model_summary.docs_page docs`` writes it."""
+"""Generates ``docs/architectures.md``: ``python -m svertka.model_summary.docs_page docs``."""
 
 import sys
 from collections.abc import Callable

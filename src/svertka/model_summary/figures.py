@@ -1,4 +1,4 @@
-"""Pictures of a comparison: accuracy over work, and the timeline."""
+"""Figures that compare networks: accuracy over work, and the timeline."""
 
 import math
 from collections.abc import Callable, Sequence

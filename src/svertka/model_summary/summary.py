@@ -1,4 +1,4 @@
-"""A network's card: every layer with its output, parameters, work, memory and receptive field, as text in four formats.
+"""The summary of a network: output, parameters, work, memory and receptive field of each layer, in four text formats.
 
 The formats need no torch; ``card`` imports it when it looks at a network.
 """

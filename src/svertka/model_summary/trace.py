@@ -1,4 +1,4 @@
-"""What a network computes, layer by layer, noted while an image without memory goes through. Torch by nature.
+"""Traces a network layer by layer on the meta device, without allocating memory. Imports torch.
 
 Nothing is computed: on torch's device ``meta`` tensors have shapes and no numbers, so VGG-19 takes a moment. Operations
 are watched below the modules, where torch dispatches them, so networks of other libraries can be read as well.

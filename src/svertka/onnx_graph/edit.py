@@ -1,4 +1,4 @@
-"""An ONNX graph with other outputs or other weights, edited as bytes: looking inside needs no ``onnx`` package.
+"""Edits an ONNX graph as bytes: other outputs, other weights. Needs no ``onnx`` package.
 
 Field numbers: ``onnx.proto`` of the ONNX project.
 """

@@ -1,4 +1,4 @@
-"""Protocol-buffer messages, read field by field without a schema: what an ONNX file is made of.
+"""Reads protocol-buffer messages field by field, without a schema: the encoding of ONNX files.
 
 Wire format: https://protobuf.dev/programming-guides/encoding.
 """

@@ -1,4 +1,4 @@
-"""What a ``model.onnx`` asks for, read without the ``onnx`` package (``predict`` must not need it).
+"""Checks that a ``model.onnx`` refers to no other file, without the ``onnx`` package.
 
 An ONNX file can point to other files for its weights, can call operators from outside the standard, and can hold whole
 programs: loops, branches, functions. A bundle may do nothing of that: everything that decides a prediction lies in the

@@ -1,4 +1,4 @@
-"""What the ONNX standard says of each operator that the twin knows: its inputs, attributes and types, by operator set.
+"""The ONNX standard for the operators of the NumPy backend: inputs, attributes and types, by operator set.
 
 An operator is run only if every one of its attributes, inputs and outputs is listed here; all others are refused by
 name. So nothing that a file asks for is passed over. Source: https://onnx.ai/onnx/operators (a test compares).

@@ -1,4 +1,4 @@
-"""What a person must know before trusting the figure: leaks, conflicts, order, rejects, few test images.
+"""Warnings that a reader needs before trusting the figures: leaks, conflicts, order, rejects, few test images.
 
 Each thing is told once, and what matters most stands first: ``RANKED`` is the order.
 """

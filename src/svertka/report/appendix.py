@@ -1,4 +1,4 @@
-"""How the run can be repeated and used: costs, configuration, versions, sources, commands, methods."""
+"""The appendix: how to repeat and use the run. Costs, configuration, versions, sources, commands, methods."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""The model card: what someone must know who is handed the model, as Markdown.
+"""The model card, as Markdown.
 
 Its items are those that reporting checklists for diagnostic models ask for: TRIPOD+AI (Collins et al. 2024, BMJ 385,
 e078378) and CLAIM (Mongan, Moy and Kahn 2020, Radiology: Artificial Intelligence 2, e200029), in the form of a model

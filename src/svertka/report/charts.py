@@ -1,4 +1,4 @@
-"""The charts of the report: learning curves, ROC, precision-recall and reliability, each with what it says in words."""
+"""The charts of the report: learning curves, ROC, precision-recall and reliability, each with a reading in words."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One explained image as the pages show it: its classes with probabilities, and the maps of the best two."""
+"""One explained image: its classes with probabilities, and the attribution maps of the best two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

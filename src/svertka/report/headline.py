@@ -1,4 +1,4 @@
-"""The first screen: the task in words, the figure with its interval, and what it means against the baselines."""
+"""The first screen: the task, the main figure with its confidence interval, and its comparison with the baselines."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The gallery of the surest mistakes."""
+"""The most confident mistakes."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What trained when: the phases of training as a table."""
+"""The phases of training as a table."""
 
 from collections.abc import Sequence
 

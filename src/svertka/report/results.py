@@ -1,4 +1,4 @@
-"""What the model can and cannot do: confusion, classes, when it says "unsure", all metrics."""
+"""Results: confusion matrix, classes, when the answer is "unsure", all metrics."""
 
 import math
 from collections.abc import Sequence

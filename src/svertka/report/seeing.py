@@ -1,4 +1,4 @@
-"""The section about what the network looks at, and the reasons to doubt it."""
+"""Explanations: what the network looks at, and the reasons to doubt it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How templates are filled: strictly, in one language, and safely with other people's text."""
+"""Fills templates: strictly, in one language, with strangers' text escaped."""
 
 import re
 from datetime import datetime

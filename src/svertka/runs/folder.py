@@ -1,4 +1,4 @@
-"""A run folder: plain files that a person can open, from which every record reads back.
+"""The run folder: plain files that a person can open, from which every record is read back.
 
 ``runs/<name>/``: ``config.toml``, ``catalog.csv``, ``split.csv``, ``rejected.csv``, ``run.json``, ``metrics.json``,
 ``phases.csv``, ``history.csv``, ``doubtful_labels.csv``, ``predictions.csv``, ``explain.json``, ``start.json``,

@@ -1,4 +1,4 @@
-"""Times the steps of a run and writes down what happened: the events go to a log file and to whoever listens."""
+"""Times the steps of a run and logs events to a file and to a listener."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

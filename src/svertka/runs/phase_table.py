@@ -1,4 +1,4 @@
-"""What trained when, as a table: neighbouring stages with one fate are one row."""
+"""The phases of training as rows; neighbouring stages that train alike are one row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The frozen records that cross rooms, one file for each part of the job.
+"""The frozen records that cross packages, one file for each part of the job.
 
 Every step of the main job takes records and returns a record; each record has one producer. Arrays carry shape
 suffixes: N images, K classes, D features, H height, W width, C channels. Nothing here imports torch.

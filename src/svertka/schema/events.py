@@ -1,4 +1,4 @@
-"""Events: what the library says while it works, for it never prints."""
+"""Events that the library emits while it works; it never prints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

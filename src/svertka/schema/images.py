@@ -1,4 +1,4 @@
-"""Images: how they are prepared, what a scan found, and who trains, chooses and judges."""
+"""Images: preprocessing, catalogue, and split."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

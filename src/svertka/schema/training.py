@@ -1,4 +1,4 @@
-"""Training: learning curves, phases, advice, and ways of training compared."""
+"""Training: learning curves, phases, advice, and comparisons."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Random changes of training images, drawn from (seed, epoch, step) so that any step can be repeated alone.
+"""Data augmentation, drawn from (seed, epoch, step) so that any step can be repeated alone.
 
 One affine map holds crop, shift, turn and flips, so an image is resampled once. What torchvision has is taken from
-its v2 transforms, which draw from torch's generator: the loop seeds it in every step. Torch by nature.
+its v2 transforms, which draw from torch's generator: the loop seeds it in every step. Imports torch.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What a phase's network is fed with: images that are changed at random, or features that were computed once.
+"""Batches of a phase: augmented images, or features that were computed once.
 
-Torch by nature.
+Imports torch.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A dense convolution whose gradients are computed in bfloat16. Torch by nature.
+"""A dense convolution whose gradients are computed in bfloat16. Imports torch.
 
 Where the processor has units that multiply bfloat16 matrices (Intel's AMX), the gradients take a fifth to a ninth of
 their time, and they are two thirds of a training step. They are also the only part of it that may be rough: rounded

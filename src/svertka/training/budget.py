@@ -1,4 +1,4 @@
-"""What fits into a time budget: epochs, parts of epochs, stages; and whether training keeps to it. No torch.
+"""The time budget: how many epochs fit, and whether training keeps to it. No torch.
 
 Before training, a step of every phase is timed and an allowance is written down. While it trains, a ``Pace`` compares
 the clock with it: where the computer has become slower, the rest of the learning rate's course is run in fewer steps;

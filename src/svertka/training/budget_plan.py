@@ -1,4 +1,4 @@
-"""A strategy as budget, data and this machine allow it: what is measured, what follows from it, how it is told.
+"""Plans a strategy within the time budget: measures this machine, cuts epochs or stages, and says why.
 
 Torch is needed by what is passed in, not here; where there is no time to use what it could measure, it isn't called.
 """

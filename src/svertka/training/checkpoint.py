@@ -1,4 +1,4 @@
-"""Training state on disk: one safetensors file, written whole or not at all. Torch by nature.
+"""Checkpoints: one safetensors file, written whole or not at all. Imports torch.
 
 A file holds tensors by name, one JSON text and the SHA-256 of both; it is no pickle, and reading it runs no code.
 """

@@ -1,6 +1,6 @@
-"""The classifier as a torch module, features of a backbone and a linear head, and what of it trains.
+"""The classifier as a torch module: a backbone's features and a linear head; parameter groups. Imports torch.
 
-Torch by nature.
+Imports torch.
 """
 
 from collections.abc import Iterable

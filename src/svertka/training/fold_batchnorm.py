@@ -1,8 +1,8 @@
-"""Frozen BatchNorm at no cost: it is folded into the convolution before it, anew in every training step.
+"""Folds frozen BatchNorm into the convolution before it, anew in every training step.
 
 With frozen statistics BatchNorm is a fixed scale and shift a channel, yet its backward pass over the whole feature map
 is a quarter of a training step. Scaling the convolution's weights instead gives the same network and the same
-gradients of weight, scale and shift. Modules and parameter names stay as they are. Torch by nature.
+gradients of weight, scale and shift. Modules and parameter names stay as they are. Imports torch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

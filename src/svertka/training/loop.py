@@ -1,6 +1,6 @@
 """The one training loop: every strategy that changes a network's weights runs through ``train``.
 
-Torch by nature. The whole state goes to disk about once a minute: after a kill at any moment the same steps are done
+Imports torch. The whole state goes to disk about once a minute: after a kill at any moment the same steps are done
 again and end in the same bits.
 """
 

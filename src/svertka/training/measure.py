@@ -1,4 +1,4 @@
-"""How long a training step takes on this machine. Torch by nature."""
+"""How long a training step takes on this machine. Imports torch."""
 
 import copy
 import itertools

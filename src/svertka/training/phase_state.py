@@ -1,4 +1,4 @@
-"""What one phase of training works with: networks, optimizer, data, and what stands still. Torch by nature."""
+"""The state of one phase: networks, optimizer, batches, and modules in eval mode. Imports torch."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One optimizer step: which images, the gradients in as many parts as memory needs, the update. Torch by nature.
+"""One optimizer step: batches, gradients in micro-batches, the update. Imports torch.
 
 Every random number is drawn from (seed, epoch) or (seed, epoch, step), never from a stream that runs on.
 """

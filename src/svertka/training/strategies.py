@@ -1,4 +1,4 @@
-"""Strategies: which stages train when, at what rate, with which BatchNorm. All run through one loop.
+"""Strategies as phases: which stages train when, at what learning rate, with which BatchNorm.
 
 A strategy is a frozen record of phases. What separates the classical ways of transfer learning is nothing but these
 records: feature extraction has no phase at all (its head is fitted, not trained), from scratch has one in which

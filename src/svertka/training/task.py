@@ -1,4 +1,4 @@
-"""What is trained on what."""
+"""A training task: the backbone, the strategy, and the images."""
 
 import math
 from dataclasses import dataclass

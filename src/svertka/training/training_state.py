@@ -1,4 +1,4 @@
-"""Where training stands, and how that is kept: a kill at any moment loses a minute at most. Torch by nature."""
+"""The training state and how it is saved: a kill at any moment loses a minute at most. Imports torch."""
 
 import math
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Which flips of an image keep its meaning, and the mean over them. Torch only where a module is built."""
+"""Test-time augmentation: which flips keep an image's meaning, and the mean over them."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""What every package may use: settings of the process, files written whole, records from JSON, the version."""
+"""Utilities for every package: the process, atomic files, records from JSON, the version."""

@@ -1,4 +1,4 @@
-"""Small files that are whole: text, JSON and tables written beside, then renamed; any file read up to a limit.
+"""Small files written atomically, and files read up to a limit.
 
 Whatever a command opens may come from a stranger: a FIFO that never answers, a device that never ends, a file that
 claims to be empty. ``open_regular`` and ``read_file`` are how every such file is opened.

@@ -1,4 +1,4 @@
-"""Records read back from plain values, such as JSON's, by the types of their fields."""
+"""Builds records from plain values, such as JSON's, by the types of their fields."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass

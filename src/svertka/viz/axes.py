@@ -1,4 +1,4 @@
-"""From data to pixels: axes, round ticks, and the grid that is drawn at them."""
+"""Axes: scales, round ticks, grid."""
 
 import math
 from collections.abc import Iterator, Sequence

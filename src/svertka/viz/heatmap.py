@@ -1,4 +1,4 @@
-"""Maps as colours: over an image, beside a colour bar, and feature maps as small pictures. Pillow and NumPy only."""
+"""Heat maps: colours over an image, a colour bar, feature maps as small pictures. Pillow and NumPy only."""
 
 import base64
 import io

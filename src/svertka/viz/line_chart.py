@@ -1,4 +1,4 @@
-"""Line charts in panels: titles, axes with units, and each line's name at its end. Drawn as the networks' pictures are.
+"""Line charts in panels: titles, axes with units, and each line's name at its end.
 
 Lengths are pixels of the SVG.
 """

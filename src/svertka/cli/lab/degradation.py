@@ -1,4 +1,4 @@
-"""``svertka lab degradation``: does a deeper net learn worse?"""
+"""``svertka lab degradation``: does a deeper network learn worse?"""
 
 from svertka.cli.extras import need_training
 from svertka.cli.lab.experiment import Count, Epochs, Folder, Seed, SmallImages, collect, files, load, print_findings

@@ -1,4 +1,4 @@
-"""What the experiments with whole networks share: their folder, their CSV as it grows, and the end of the story."""
+"""What the experiments with whole networks share: their output folder, their CSV, their last lines."""
 
 import sys
 from collections.abc import Iterable

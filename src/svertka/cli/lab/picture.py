@@ -1,4 +1,4 @@
-"""Sheets of captioned pictures, drawn with Pillow: the one look of everything that the lab draws."""
+"""Sheets of captioned pictures, drawn with Pillow, for all verbs of the laboratory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

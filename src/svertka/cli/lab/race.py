@@ -1,4 +1,4 @@
-"""``svertka lab race``: which network learns sooner, and what it takes."""
+"""``svertka lab race``: which network learns sooner, and at what cost."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""How the same convolution becomes fast: one file a way, and what they share."""
+"""Fast paths of convolution, one file each, and what they share."""

@@ -1,4 +1,4 @@
-"""Holds NumPy's BLAS to one thread while threads of our own share the work: each calls it on its own blocks."""
+"""Holds NumPy's BLAS to one thread while our own threads share the work."""
 
 import ctypes
 import os

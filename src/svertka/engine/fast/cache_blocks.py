@@ -1,4 +1,4 @@
-"""Cutting work into pieces that stay in the processor's cache."""
+"""Cuts work into blocks that fit into the processor's cache."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which way a convolution is computed: its checked sizes (a plan), the choice among the paths, running the chosen one.
+"""Checks the sizes of a convolution, chooses a path for it, and runs that path.
 
 A *path* is a module with ``AXES`` (how it lays arrays in memory), ``forward``, ``input_gradient`` and
 ``weight_gradient``.

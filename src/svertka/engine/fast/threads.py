@@ -1,4 +1,4 @@
-"""Threads that share work: NumPy lets go of the interpreter while it computes.
+"""Threads that share work: NumPy releases the interpreter lock while it computes.
 
 Work is dealt out beforehand, so that numbers are the same from run to run and every thread finds in its core's cache
 what it wrote before. BLAS is held to one thread meanwhile: each thread calls it on its own part.

@@ -1,4 +1,4 @@
-"""What the attributes and inputs of a node mean, resolved for the sizes at hand: axes, targets, cuts, pads, windows.
+"""Resolves the attributes and inputs of a node for the sizes at hand: axes, targets, cuts, pads, windows.
 
 Source: https://onnx.ai/onnx/operators. Functions raise ValueError for what has no meaning; callers name the node.
 """

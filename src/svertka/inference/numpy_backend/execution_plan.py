@@ -1,4 +1,4 @@
-"""From a graph and sizes to steps: which kernel computes what, and where every tensor lies.
+"""Plans the execution of a graph: which kernel computes each step, and where every tensor lies in memory.
 
 Views (Transpose, Reshape, Split …) take no step where strides can express them. The inputs of a concatenation of
 channels are written where the concatenation will be read, so it takes no step either.

@@ -1,4 +1,4 @@
-"""Where tensors lie in memory: strided views of buffers, and buffers that share one block of memory.
+"""Memory layout of tensors: strided views of buffers, and buffers that share one block of memory.
 
 A tensor keeps ONNX's order of axes (N, C, H, W) while its numbers lie in the order N, H, W, C: only strides tell. So
 every operator means what ONNX says, and channels, over which convolutions sum, are neighbours.

@@ -1,4 +1,4 @@
-"""What each small operator means, in plain NumPy: for folding constants, and for steps that cost next to nothing.
+"""Reference implementations of small operators in plain NumPy, for constant folding and cheap steps.
 
 Convolution, pooling and the other operators that cost time have kernels of their own (``kernels``).
 Semantics: https://onnx.ai/onnx/operators.

@@ -1,4 +1,4 @@
-"""Rewrites of a graph that change how much there is to do, never what comes out.
+"""Graph optimisation: rewrites that save work and leave the results as they are.
 
 After these passes a graph may hold operators of our own beside ONNX's:
 

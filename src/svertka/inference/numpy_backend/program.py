@@ -1,4 +1,4 @@
-"""A plan with memory behind it, and the order in which threads go through its steps."""
+"""Runs an execution plan: allocates its memory, and shares its steps among threads."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence

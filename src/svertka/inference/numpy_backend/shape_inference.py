@@ -1,4 +1,4 @@
-"""Type and sizes of every tensor for one size of the input, and the constants and nodes that depend on sizes."""
+"""Shape inference for a whole graph: type and sizes of every tensor, and constants that follow from sizes."""
 
 from collections.abc import Mapping
 from dataclasses import replace

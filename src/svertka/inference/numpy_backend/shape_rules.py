@@ -1,4 +1,4 @@
-"""Type and sizes of each operator's results, from those of its inputs: known before anything is allocated."""
+"""Shape inference for one operator: type and sizes of its results, known before anything is allocated."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

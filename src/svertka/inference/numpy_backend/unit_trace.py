@@ -1,4 +1,4 @@
-"""How one number inside a network comes about: its window, its kernel, the products and what follows.
+"""Traces one number inside a network: its window, its kernel, the products and what follows.
 
 Shapes: C channels in that the kernel sees, O channels out, K/L kernel.
 """

@@ -1,1 +1,1 @@
-"""The steps that cost time. Each file is one way to compute one kind of step."""
+"""Kernels: the steps that cost time. Each file is one way to compute one kind of step."""

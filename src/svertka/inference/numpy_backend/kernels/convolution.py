@@ -1,4 +1,4 @@
-"""Which way to compute a convolution: by what its sizes would cost."""
+"""Chooses the convolution kernel by the cost of its sizes."""
 
 import math
 from collections.abc import Callable, Sequence

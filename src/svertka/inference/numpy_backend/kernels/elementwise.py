@@ -1,4 +1,4 @@
-"""Arithmetic element by element, means over a map, and everything that is too cheap for a kernel of its own."""
+"""Elementwise arithmetic, global means, and everything that is too cheap for a kernel of its own."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What a kernel is, and what kernels share: scratch memory, strips with padding, and the end of a convolution.
+"""What kernels share: their interface, scratch memory, padded strips, and the end of a convolution.
 
 Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. Kernels see maps as [N, H, W, C].
 """
