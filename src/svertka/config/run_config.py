@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from svertka.config.fine_tuning import FineTune, Scratch
-from svertka.errors import ConfigError, did_you_mean
+from svertka.errors import ConfigError, check_known
 
 StrategyName = Literal["auto", "probe", "lp-ft", "full", "gradual-unfreezing", "two-stage", "scratch"]
 STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
 _EARLIER_NAMES = {"finetune": "lp-ft", "plain": "full", "gradual": "gradual-unfreezing"}
 Resize = Literal["squash", "crop", "pad"]
+Language = Literal["en", "ru"]
 MIN_IMAGES_PER_CLASS = 5
 """Different images of a class that training, choosing and judging need."""
 
 
-_Check = Callable[[Any], bool]
-_LIMITS: tuple[tuple[str, _Check, str], ...] = (
+_LIMITS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("folds", lambda count: count == 0 or 2 <= count <= 20, "2 to 20, or 0 for none"),
     ("seed", lambda seed: 0 <= seed < 2**32, f"0 to {2**32 - 1}"),
     ("minutes", lambda minutes: 0 < minutes < math.inf, "a finite budget above 0"),
@@ -35,13 +35,11 @@ _LIMITS: tuple[tuple[str, _Check, str], ...] = (
     ),
     ("near_duplicate_bits", lambda bits: 0 <= bits <= 16, "0 to 16"),
     ("threads", lambda count: count >= 0, "0 (one a core) or more"),
-    ("language", lambda name: name in ("en", "ru"), "en or ru"),
     (
         "min_images",
         lambda count: count == 0 or count >= MIN_IMAGES_PER_CLASS,
         f"at least {MIN_IMAGES_PER_CLASS}, the fewest images of a class that can be learnt, or 0 to leave none out",
     ),
-    ("resize", lambda how: how in get_args(Resize), "squash, crop or pad"),
 )
 """Field, what holds of a sound value, and what an error says was expected."""
 
@@ -155,7 +153,7 @@ class RunConfig:
     threads: int = 0
     """Threads for computing. 0, or more than the processors that this process may use: one for each of them."""
 
-    language: Literal["en", "ru"] = "en"
+    language: Language = "en"
     """Language of the report."""
 
     finetune: FineTune = field(default_factory=FineTune)
@@ -169,9 +167,9 @@ class RunConfig:
             if isinstance(path := getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(path))
         object.__setattr__(self, "strategy", strategy_name(self.strategy))
-        if self.strategy not in STRATEGY_NAMES:
-            hint = did_you_mean(self.strategy, STRATEGY_NAMES)
-            raise ConfigError(f"strategy is {self.strategy!r}; expected one of {', '.join(STRATEGY_NAMES)}.{hint}")
+        check_known("strategy", self.strategy, STRATEGY_NAMES)
+        check_known("resize", self.resize, get_args(Resize))
+        check_known("language", self.language, get_args(Language))
         if self.strategy == "scratch" and self.weights != "none":
             raise ConfigError(
                 f"strategy is 'scratch', but weights is {self.weights!r}; expected weights 'none' (--weights none), as "

@@ -6,10 +6,9 @@ capitals where they belong. Where two plausible readings differ, nobody but the 
 """
 
 import codecs
+import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from svertka.errors import ConfigError, DataError, did_you_mean
 
@@ -62,6 +61,7 @@ _OTHERS = {
     "Arabic": "اليمونرتبةعدسفهكقأحجشطصىخإذضزثئغءظآؤ",
     "Thai": "".join(map(chr, range(0x0E01, 0x0E5B))),
 }
+_RANKS = [{letter: rank for rank, letter in enumerate(letters)} for letters in _OTHERS.values()]
 # First bytes of the characters in common use: the first levels of JIS X 0208, GB 2312 and Big5, Korean syllables.
 _COMMON_FIRST_BYTES = {
     "cp932": range(0x82, 0x98),
@@ -160,16 +160,16 @@ def _found(data: bytes, name: str) -> Text:
     parts = dict.fromkeys(re.findall(rb"[^,;\t\r\n\"]*[\x80-\xff][^,;\t\r\n\"]*", data))
     cells = b"\n".join(list(parts)[:_CELLS])
     readings: dict[str, str] = {}
-    likelihoods: dict[str, float | None] = {}
+    likelihoods: dict[str, float] = {}
     for encoding in _ENCODINGS:
         try:
             text = cells.decode(encoding)
             data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if text not in readings.values() and (plausible := _plausible(text, encoding)):
-            readings[encoding], likelihoods[encoding] = text, plausible[0]
-    rated = {encoding: value for encoding, value in likelihoods.items() if value is not None}
+        if text not in readings.values() and (likelihood := _plausible(text, encoding)) is not None:
+            readings[encoding], likelihoods[encoding] = text, likelihood
+    rated = {encoding: value for encoding, value in likelihoods.items() if not math.isnan(value)}
     if rated:
         best = max(rated.values())
         readings = {
@@ -221,11 +221,11 @@ def _question(name: str, readings: dict[str, str]) -> str:
     return f'{name} {doubt}{" or ".join(shown)}. Say which: encoding = "{next(iter(readings))}" {advice}.'
 
 
-def _plausible(text: str, encoding: str) -> tuple[float | None] | None:
+def _plausible(text: str, encoding: str) -> float | None:
     """Whether one language writes all the words; with the likelihood of their letters where alphabets can be compared.
 
     Returns:
-        None if no language does; otherwise the logarithm of the likelihood, or None for Latin letters and ideograms.
+        None if no language does; otherwise the logarithm of the likelihood, or NaN for Latin letters and ideograms.
     """
     if _GLUED.search(_PROPER.sub(r" \1 ", text)):
         return None
@@ -235,32 +235,23 @@ def _plausible(text: str, encoding: str) -> tuple[float | None] | None:
         return None
     words = [word.casefold() if "ß" not in word else word.lower() for word in words if not word.isascii()]
     if encoding in _COMMON_FIRST_BYTES:
-        return (None,) if all(_is_common(word, encoding) for word in words) else None
+        return math.nan if all(_is_common(word, encoding) for word in words) else None
     likelihoods = [
         sum(-ranks[letter] / _LONGEST_TAIL for word in words for letter in word)
-        for ranks in _ranks()
+        for ranks in _RANKS
         if all(letter in ranks for word in words for letter in word)
     ]
     if likelihoods and words:
-        return (max(likelihoods),)
+        return max(likelihoods)
     for language, letters in _LATIN.items():
         if all(_is_latin(word, letters, last_only=language == "Italian") for word in words):
-            return (None,)
+            return math.nan
     return None
 
 
-@cache
-def _ranks() -> tuple[dict[str, int], ...]:
-    return tuple({letter: rank for rank, letter in enumerate(letters)} for letters in _OTHERS.values())
-
-
 def _has_natural_case(word: str) -> bool:
-    return word == word.upper() or all(part[1:] == part[1:].lower() for part in _humps(word))
-
-
-def _humps(word: str) -> Iterator[str]:
-    """``redCat`` as red, Cat."""
-    yield from re.split(r"(?<=[a-zа-яё]{2})(?=[A-ZА-ЯЁ][a-zа-яё]{2})", word)
+    parts = re.split(r"(?<=[a-zа-яё]{2})(?=[A-ZА-ЯЁ][a-zа-яё]{2})", word)  # ``redCat`` is red, Cat
+    return word == word.upper() or all(part[1:] == part[1:].lower() for part in parts)
 
 
 def _is_latin(word: str, letters: str, last_only: bool) -> bool:
