@@ -111,7 +111,7 @@ def check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[st
         image: opened, not loaded.
         scans: of a JPEG.
         max_pixels: that are allowed.
-        notes: is told of half the size.
+        notes: "half_size" is added where it is.
 
     Raises:
         ImageRejected: it is too large by its header.

@@ -102,7 +102,7 @@ def read_text(data: bytes, name: str, encoding: str = "") -> Text:
         DataError: nobody can tell how the file is to be read; the message shows the readings.
     """
     if encoding:
-        return Text(_as_told(data, name, encoding), encoding)
+        return Text(_decoded(data, name, encoding), encoding)
     for mark, marked in _MARKS.items():
         if data.startswith(mark):
             try:
@@ -120,7 +120,7 @@ def read_text(data: bytes, name: str, encoding: str = "") -> Text:
         return _found(data, name)
 
 
-def _as_told(data: bytes, name: str, encoding: str) -> str:
+def _decoded(data: bytes, name: str, encoding: str) -> str:
     try:
         codec = codecs.lookup(encoding)
         if not codec._is_text_encoding:

@@ -1,4 +1,4 @@
-"""What a JPEG's markers tell before it is decoded (ITU-T T.81, annex B), and JPEGs that only lack their last marker."""
+"""Markers of a JPEG (ITU-T T.81, annex B), read before it is decoded, and JPEGs that only lack the last marker."""
 
 import io
 import re

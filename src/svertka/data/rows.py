@@ -134,7 +134,7 @@ def read_table(file: Path, encoding: str = "") -> Table:
         return ours
     text = read_text(data, file.name, encoding)
     table = _parsed(text.text, file.name)
-    return replace(table, notices=_told(text, file.name)) if text.guessed else table
+    return replace(table, notices=_encoding_notice(text, file.name)) if text.guessed else table
 
 
 def _ours(data: bytes, name: str) -> Table | None:
@@ -153,7 +153,7 @@ def _ours(data: bytes, name: str) -> Table | None:
     return None if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell) else table
 
 
-def _told(text: Text, name: str) -> tuple[Notice, ...]:
+def _encoding_notice(text: Text, name: str) -> tuple[Notice, ...]:
     found = re.findall(r"[^,;|\t\r\n\"]*[^\x00-\x7f,;|\t\r\n\"][^,;|\t\r\n\"]*", text.text)
     names = [cell.strip() for cell in dict.fromkeys(found)][:_EXAMPLES]
     return (Notice("table_encoding", {"table": name, "encoding": text.encoding, "names": names}),)

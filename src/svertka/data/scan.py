@@ -47,7 +47,7 @@ def scan(
         config: columns and encoding of a table, the limit of pixels, threads, which classes are too small to keep.
         preprocess: when given, prepared pixels go to the ``PixelStore`` in the same pass.
         cache: where to remember; None means ``cache_dir()``.
-        on_event: told ``Advanced``; notices are in the catalog.
+        on_event: hears ``Advanced``; notices are in the catalog.
         for_training: demand at least two classes of at least ``MIN_IMAGES_PER_CLASS`` images; evaluation doesn't.
 
     Raises:

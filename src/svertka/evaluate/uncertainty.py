@@ -15,8 +15,8 @@ which it is nearly so:
 
 What a class of few images makes too small is put right by what is known of it: variances by ``n / (n - 1)``, the
 curvature's bias of macro F1 and average precision by its first term. The interval always holds the figure itself. With
-many images all this agrees with the bootstrap's percentiles. It speaks of the luck of drawing these test images (their
-classes too), not of another training run or another camera.
+many images all this agrees with the bootstrap's percentiles. They cover the chance in drawing these test images (their
+classes too), not another training run or another camera.
 
 Shapes: N images, K classes, C groups, P images of one class, G groups of images with an equal score.
 

@@ -223,12 +223,11 @@ class Leak:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Which records train, choose and judge: indices into ``Catalog.records``, disjoint and sorted.
+    """Train, validation and test part: indices into ``Catalog.records``, disjoint and sorted.
 
     Attributes:
-        train: records that parameters are fitted to.
-        val: records that choices are made on (epoch, strategy, temperature).
-        test: records that are judged once.
+        val: on which choices are made (epoch, strategy, temperature).
+        test: on which the chosen model is evaluated, once.
         seed: that decided which records go where.
         origin: ``"made"`` by svertka, ``"brought"`` by the user, ``"completed"`` where a missing part was made.
         leaks: pairs that stand on two sides (only in splits that the user brought).
