@@ -81,7 +81,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class DecodedText:
     """What a file says, and in which encoding; ``guessed`` where only its words speak for it."""
 
     text: str
@@ -89,7 +89,7 @@ class Text:
     guessed: bool = False
 
 
-def read_text(data: bytes, name: str, encoding: str = "") -> Text:
+def read_text(data: bytes, name: str, encoding: str = "") -> DecodedText:
     """Decodes a table.
 
     Args:
@@ -102,11 +102,11 @@ def read_text(data: bytes, name: str, encoding: str = "") -> Text:
         DataError: nobody can tell how the file is to be read; the message shows the readings.
     """
     if encoding:
-        return Text(_decoded(data, name, encoding), encoding)
+        return DecodedText(_decoded(data, name, encoding), encoding)
     for mark, marked in _MARKS.items():
         if data.startswith(mark):
             try:
-                return Text(data.decode(marked), marked)
+                return DecodedText(data.decode(marked), marked)
             except UnicodeDecodeError as error:
                 raise DataError(
                     f"{name} begins as {marked.removesuffix('-sig').upper()} text, but it isn't ({error.reason}); the "
@@ -115,7 +115,7 @@ def read_text(data: bytes, name: str, encoding: str = "") -> Text:
     if b"\0" in data:
         return _without_mark(data, name)
     try:
-        return Text(data.decode("utf-8"), "utf-8")
+        return DecodedText(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         return _found(data, name)
 
@@ -138,7 +138,7 @@ def _decoded(data: bytes, name: str, encoding: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _without_mark(data: bytes, name: str) -> Text:
+def _without_mark(data: bytes, name: str) -> DecodedText:
     """UTF-16 or UTF-32 whose mark was left out: zero bytes in a place that repeats."""
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         try:
@@ -146,11 +146,11 @@ def _without_mark(data: bytes, name: str) -> Text:
         except UnicodeDecodeError:
             continue
         if "\0" not in text and re.search(r"[,;\t|\n]", text):
-            return Text(text, encoding, guessed=True)
+            return DecodedText(text, encoding, guessed=True)
     raise DataError(f"{name} is no table that can be read; expected CSV or TSV text.")
 
 
-def _found(data: bytes, name: str) -> Text:
+def _found(data: bytes, name: str) -> DecodedText:
     """The reading that is plausible; one whose letters are far commoner wins over others.
 
     Raises:
@@ -177,7 +177,7 @@ def _found(data: bytes, name: str) -> Text:
         }
     if len(readings) == 1:
         (encoding,) = readings
-        return Text(data.decode(encoding), encoding, guessed=True)
+        return DecodedText(data.decode(encoding), encoding, guessed=True)
     raise DataError(_question(name, readings or _guesses(cells)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from svertka.data.competition import plain
-from svertka.data.encodings import Text, read_text
+from svertka.data.encodings import DecodedText, read_text
 from svertka.data.formats import READABLE_SUFFIXES
 from svertka.errors import ConfigError, DataError, did_you_mean, first_of
 from svertka.schema import Notice
@@ -153,7 +153,7 @@ def _ours(data: bytes, name: str) -> Table | None:
     return None if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell) else table
 
 
-def _encoding_notice(text: Text, name: str) -> tuple[Notice, ...]:
+def _encoding_notice(text: DecodedText, name: str) -> tuple[Notice, ...]:
     found = re.findall(r"[^,;|\t\r\n\"]*[^\x00-\x7f,;|\t\r\n\"][^,;|\t\r\n\"]*", text.text)
     names = [cell.strip() for cell in dict.fromkeys(found)][:_EXAMPLES]
     return (Notice("table_encoding", {"table": name, "encoding": text.encoding, "names": names}),)
