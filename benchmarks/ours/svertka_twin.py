@@ -63,10 +63,10 @@ def measure(name: str, file: str, batch: str, threads: str, rounds: str) -> dict
     """Seconds of each side, in turn, every other round backwards; the first round warms up."""
     import torch
 
-    from svertka.inference.numpy_backend import Twin
+    from svertka.inference.numpy_backend import NumpySession
 
     torch.set_num_threads(int(threads))
-    twin, x = Twin.from_onnx(file, int(threads)), random_images(int(batch))
+    twin, x = NumpySession.from_onnx(file, int(threads)), random_images(int(batch))
     x_torch = torch.from_numpy(x)
     x_last = x_torch.to(memory_format=torch.channels_last)
     eager, last = network(name), network(name).to(memory_format=torch.channels_last)
@@ -90,12 +90,12 @@ def agree(name: str, file: str, folder: str, threads: str) -> dict:
     import torch
 
     from svertka.data import decode
-    from svertka.inference.numpy_backend import Twin
+    from svertka.inference.numpy_backend import NumpySession
     from svertka.schema import Preprocess
 
     torch.set_num_threads(int(threads))
     preprocess = Preprocess(size_px=SIZE_PX, interpolation="bilinear")
-    twin, eager = Twin.from_onnx(file, int(threads)), network(name)
+    twin, eager = NumpySession.from_onnx(file, int(threads)), network(name)
     differences, same, labels, count = [], 0, set(), 0
     files = sorted(Path(folder).rglob("*.png"))
     for start in range(0, len(files), 8):
@@ -115,10 +115,10 @@ def memory(side: str, name: str, file: str, batch: str) -> dict:
     """Peak resident memory of a process with this side alone, after three forward passes."""
     x = random_images(int(batch))
     if side == "memory-twin":
-        from svertka.inference.numpy_backend import Twin
+        from svertka.inference.numpy_backend import NumpySession
 
         imported = runtime.peak_memory_mb()
-        twin = Twin.from_onnx(file)
+        twin = NumpySession.from_onnx(file)
         for _ in range(3):
             twin(x)
     else:

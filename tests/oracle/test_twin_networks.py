@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 from twin_graphs import exported, relative_error
 
 
@@ -61,7 +61,7 @@ def network_and_model(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name):
     network, model = network_and_model(name)
-    twin = Twin.from_onnx(model, threads=2)
+    twin = NumpySession.from_onnx(model, threads=2)
     x = torch.randn(3, 3, NETWORKS[name][1], NETWORKS[name][1])
     with torch.inference_mode():
         expected = network(x).numpy()
@@ -72,7 +72,7 @@ def test_network(name):
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "convnext_tiny"])
 def test_folding_leaves_little_to_do(name):
     """BatchNorm, activations and shortcuts are part of the convolutions; what remains is known by name."""
-    operators = {node.op for node in Twin.from_onnx(network_and_model(name)[1]).graph.nodes}
+    operators = {node.op for node in NumpySession.from_onnx(network_and_model(name)[1]).graph.nodes}
     usual = {"Conv", "MaxPool", "GlobalAveragePool", "Flatten", "Linear"}
     extra = {
         "resnet18": set(),
@@ -87,7 +87,7 @@ def test_timm_network_with_padding_worked_out_from_sizes():
 
     network = randomised(timm.create_model("tf_efficientnet_lite0", pretrained=False))
     x = torch.randn(2, 3, 64, 64)
-    twin = Twin.from_onnx(exported(network, x))
+    twin = NumpySession.from_onnx(exported(network, x))
     with torch.inference_mode():
         assert relative_error(twin(x.numpy()), network(x).numpy()) < 1e-5
     assert not {"Pad", "Shape"} & {node.op for node in twin.graph.nodes}
@@ -100,4 +100,4 @@ def test_the_newer_exporter_and_weights_beside_the_file(tmp_path):
     torch.onnx.export(network, (x,), file, dynamo=True, verbose=False, external_data=True)
     assert (tmp_path / "network.onnx.data").exists()
     with torch.inference_mode():
-        assert relative_error(Twin.from_onnx(file)(x.numpy()), network(x).numpy()) < 1e-5
+        assert relative_error(NumpySession.from_onnx(file)(x.numpy()), network(x).numpy()) < 1e-5

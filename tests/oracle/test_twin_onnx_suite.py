@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from svertka.errors import SvertkaError
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 
 RIGHT, RIGHT_OF_FLOAT_BATCHES = 564, 358
 """At least so many: the first of all models, the second of those from float32 [N, …] to float32."""
@@ -73,7 +73,7 @@ def cases():
 
 def verdict(case):
     try:
-        received = Twin.from_onnx(case.model)(case.x, case.outputs)
+        received = NumpySession.from_onnx(case.model)(case.x, case.outputs)
     except SvertkaError as error:
         return "refused", str(error)
     relative, absolute = case.tolerance

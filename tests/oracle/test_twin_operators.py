@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 from twin_graphs import by_onnx_runtime, model_of, relative_error
 
 
@@ -17,7 +17,7 @@ def numbers(*shape, seed=0):
 def check(nodes, x, constants=(), opset=17, threads=1, tolerance=2e-6):
     """Compares on two batch sizes; N is free in the graph."""
     model = model_of(nodes, ["N", *x.shape[1:]], constants, opset=opset)
-    twin = Twin.from_onnx(model, threads)
+    twin = NumpySession.from_onnx(model, threads)
     for batch in (x, x[:1]):
         (expected,) = by_onnx_runtime(model, batch)
         received = twin(batch)
@@ -199,7 +199,7 @@ def test_two_inputs_broadcast(op, other):
         [helper.make_node("Abs", ["x"], ["a"]), helper.make_node(op, ["a", "c"], ["y"])], [2, 6, 7, 9], {"c": value}
     )
     x = numbers(2, 6, 7, 9)
-    assert relative_error(Twin.from_onnx(model)(x), by_onnx_runtime(model, x)[0]) < 2e-6
+    assert relative_error(NumpySession.from_onnx(model)(x), by_onnx_runtime(model, x)[0]) < 2e-6
 
 
 def test_parts_of_a_split_go_their_own_ways():
@@ -257,4 +257,4 @@ def test_pixels_of_a_bundle():
     }
     model = model_of(nodes, ["N", 16, 16, 3], constants, dtype=TensorProto.UINT8)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    assert relative_error(Twin.from_onnx(model)(images), by_onnx_runtime(model, images)[0]) < 1e-5
+    assert relative_error(NumpySession.from_onnx(model)(images), by_onnx_runtime(model, images)[0]) < 1e-5

@@ -5,7 +5,7 @@ import pytest
 from onnx import AttributeProto, TensorProto, defs, helper
 
 from svertka.errors import GraphError, SvertkaError
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 from svertka.onnx_graph.reader import NEWEST_SET, OLDEST_SET
 from svertka.onnx_graph.standard import STANDARD
 from twin_graphs import by_onnx_runtime, model_of
@@ -59,7 +59,7 @@ def test_every_attribute_that_is_not_known_is_refused(op):
             count = inputs.index("?") if "?" in inputs else len(inputs.replace("*", ""))
             node = helper.make_node(op, ["x"] * count, ["y"], name="odd", **{name: VALUES[names[name]]})
             with pytest.raises(GraphError, match=rf"'odd', a {op}, has the attribute '{name}'.* operator set"):
-                Twin.from_onnx(model_of([node], [2, 3], opset=operator_set))
+                NumpySession.from_onnx(model_of([node], [2, 3], opset=operator_set))
 
 
 # --- random graphs ---------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_random_nodes_give_what_onnx_runtime_gives_or_are_refused():
         graph = Random(seed)
         model, x = graph.model(), graph.rng.normal(0, 2, graph.shape).astype(np.float32)
         try:
-            received = Twin.from_onnx(model, threads=1 + seed % 2)(x, graph.outputs)
+            received = NumpySession.from_onnx(model, threads=1 + seed % 2)(x, graph.outputs)
         except SvertkaError:
             continue
         try:

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from svertka.errors import GraphError
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 from svertka.inference.numpy_backend.unit_trace import layers, trace
 from twin_graphs import by_onnx_runtime, model_of, relative_error
 
@@ -20,7 +20,7 @@ def whole(*values):
 
 def equal(model, x, threads=1):
     (expected,) = by_onnx_runtime(model, x)
-    received = Twin.from_onnx(model, threads)(x)
+    received = NumpySession.from_onnx(model, threads)(x)
     assert received.dtype == expected.dtype
     assert relative_error(received, expected) < 3e-6
 
@@ -83,7 +83,7 @@ def test_whether_a_sum_broadcasts_may_depend_on_the_size_of_the_image():
 
 @pytest.mark.parametrize("case", SHORTCUTS)
 def test_layers_beside_a_broadcast_sum_can_be_traced(case):
-    twin = Twin.from_onnx(with_shortcut(case, RELU))
+    twin = NumpySession.from_onnx(with_shortcut(case, RELU))
     for layer in layers(twin, X[:1].shape):
         place = tuple(size - 1 for size in layer.output_shape)
         found = trace(twin, X[:1], layer.name, place)
@@ -93,7 +93,7 @@ def test_layers_beside_a_broadcast_sum_can_be_traced(case):
 
 
 def test_a_shortcut_from_the_input_can_be_traced():
-    twin = Twin.from_onnx(
+    twin = NumpySession.from_onnx(
         model_of([conv("x", "c"), add("x", "c")], [1, 16, 6, 7], {"wc": numbers(16, 16, 1, 1)}, ["sum"])
     )
     found = trace(twin, X[:1], "layer c", (3, 2, 1))
@@ -115,7 +115,7 @@ def test_softmax_of_old_operator_sets(op, opset, axis):
 def test_the_oldest_operator_sets_are_refused(opset):
     model = model_of([helper.make_node("Relu", ["x"], ["y"])], ["N", 3], opset=opset)
     with pytest.raises(GraphError, match=rf"operator set {opset}; expected 7 or later.*convert_version"):
-        Twin.from_onnx(model)
+        NumpySession.from_onnx(model)
 
 
 @pytest.mark.parametrize("fmod", [0, 1])
@@ -127,7 +127,7 @@ def test_remainders_of_negative_numbers(fmod):
     ]
     x = np.arange(-8, 8, dtype=np.float32).reshape(2, 8)
     model = model_of(nodes, ["N", 8], {"c": np.array([3, -3, 5, -5, 2, -2, 7, -7], np.int32)})
-    np.testing.assert_array_equal(Twin.from_onnx(model)(x), by_onnx_runtime(model, x)[0])
+    np.testing.assert_array_equal(NumpySession.from_onnx(model)(x), by_onnx_runtime(model, x)[0])
 
 
 def test_remainders_of_floats_have_the_sign_of_the_dividend():
@@ -183,7 +183,7 @@ def test_activations_of_integers_are_refused(op):
         helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT),
     ]
     with pytest.raises(GraphError, match=r"'act', a Act, applies (relu|clip) to int64 numbers; expected floats"):
-        Twin.from_onnx(model_of(nodes, ["N", 4]))(numbers(2, 4))
+        NumpySession.from_onnx(model_of(nodes, ["N", 4]))(numbers(2, 4))
 
 
 @pytest.mark.parametrize(
@@ -204,4 +204,4 @@ def test_sizes_that_numbers_decide_are_refused(node):
     ]
     model = model_of(nodes, ["N", 2], {"zeros": whole(0, 0)})
     with pytest.raises(GraphError, match=rf"'odd', a {node.op_type}, takes sizes from the numbers of 'n'"):
-        Twin.from_onnx(model)(np.array([[2, 2], [1, 1]], np.float32))
+        NumpySession.from_onnx(model)(np.array([[2, 2], [1, 1]], np.float32))

@@ -16,10 +16,10 @@ IN_A_CHILD = """
 import os, sys, threading, warnings
 import numpy as np
 from svertka.engine.fast import blas
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 
 warnings.simplefilter("ignore", DeprecationWarning)  # "multi-threaded, use of fork() may lead to deadlocks": that's it
-twin, x = Twin.from_onnx(sys.argv[1], threads=2), np.ones((2, 3, 64, 64), np.float32)
+twin, x = NumpySession.from_onnx(sys.argv[1], threads=2), np.ones((2, 3, 64, 64), np.float32)
 expected, threads = twin(x), blas.threads()
 
 {before}

@@ -12,7 +12,7 @@ from onnx import helper
 from svertka.engine.fast.blas import _openblas, one_thread
 from svertka.engine.fast.threads import Team
 from svertka.errors import GraphError, NotFoundError, ShapeError
-from svertka.inference.numpy_backend import Twin
+from svertka.inference.numpy_backend import NumpySession
 from svertka.inference.numpy_backend.layout import Buffer, place
 from svertka.inference.numpy_backend.unit_trace import layers, trace
 from twin_graphs import by_onnx_runtime, model_of, relative_error
@@ -74,7 +74,7 @@ IMAGES = numbers(7, 3, 22, 26, seed=9)
 
 
 def test_later_calls_leave_earlier_results_alone(residual_model):
-    twin = Twin.from_onnx(residual_model)
+    twin = NumpySession.from_onnx(residual_model)
     (expected,) = by_onnx_runtime(residual_model, IMAGES, ["logits"])
     parts = [slice(0, 4), slice(4, 5), slice(5, 7), slice(0, 4)]
     results = [twin(IMAGES[part]) for part in parts]
@@ -85,7 +85,7 @@ def test_later_calls_leave_earlier_results_alone(residual_model):
 
 
 def test_every_tensor_can_be_asked_for(residual_model):
-    twin = Twin.from_onnx(residual_model)
+    twin = NumpySession.from_onnx(residual_model)
     names = twin.tensors
     assert {"stem norm", "two", "before", "both", "probabilities"} <= set(names)
     inside = onnx.load_from_string(residual_model)
@@ -101,16 +101,16 @@ def test_every_tensor_can_be_asked_for(residual_model):
 
 def test_an_unknown_tensor_is_an_error(residual_model):
     with pytest.raises(NotFoundError, match=r"no tensor 'midle'\. Did you mean middle"):
-        Twin.from_onnx(residual_model)(IMAGES, ["midle"])
+        NumpySession.from_onnx(residual_model)(IMAGES, ["midle"])
 
 
 def test_threads_give_the_same_numbers(residual_model):
-    one, three = (Twin.from_onnx(residual_model, threads)(IMAGES) for threads in (1, 3))
+    one, three = (NumpySession.from_onnx(residual_model, threads)(IMAGES) for threads in (1, 3))
     np.testing.assert_allclose(one, three, rtol=1e-5, atol=1e-5)
 
 
 def test_calls_from_several_threads_wait_for_each_other(residual_model):
-    twin = Twin.from_onnx(residual_model, threads=2)
+    twin = NumpySession.from_onnx(residual_model, threads=2)
     expected = [twin(IMAGES[i : i + 1]) for i in range(7)]
     found = [None] * 7
 
@@ -150,14 +150,14 @@ def test_an_error_in_a_worker_reaches_the_caller():
 
 def test_threads_wait_only_where_they_meet_in_memory(residual_model):
     """Each with images of its own, they hardly meet; sharing one image, wherever a kernel looks at its neighbour."""
-    one, many = (Twin.from_onnx(residual_model, threads=2).program((n, *IMAGES.shape[1:])) for n in (1, 4))
-    alone = Twin.from_onnx(residual_model).program(IMAGES.shape)
+    one, many = (NumpySession.from_onnx(residual_model, threads=2).program((n, *IMAGES.shape[1:])) for n in (1, 4))
+    alone = NumpySession.from_onnx(residual_model).program(IMAGES.shape)
     assert len(alone.stages) == 1 < len(many.stages) + 1 <= len(one.stages)
 
 
 def test_memory_is_reused(residual_model):
     """All tensors together would take much more than the ones that live at the same time."""
-    twin = Twin.from_onnx(residual_model)
+    twin = NumpySession.from_onnx(residual_model)
     every = sum(value.nbytes for value in twin(IMAGES, twin.tensors).values())
     one = twin.program(IMAGES.shape)
     scratch = max(step.kernel.scratch for step in _plan_of(twin).steps) * 4
@@ -172,7 +172,7 @@ def _plan_of(twin):
 
 
 def test_concatenations_take_no_step(residual_model):
-    names = [step.name for step in _plan_of(Twin.from_onnx(residual_model)).steps]
+    names = [step.name for step in _plan_of(NumpySession.from_onnx(residual_model)).steps]
     assert not {"both", "all"} & set(names)
 
 
@@ -224,12 +224,12 @@ def test_blas_gets_its_threads_back():
 )
 def test_an_input_that_does_not_fit_is_an_error(residual_model, x, said):
     with pytest.raises(ShapeError, match=said):
-        Twin.from_onnx(residual_model)(x)
+        NumpySession.from_onnx(residual_model)(x)
 
 
 @pytest.mark.parametrize("kind", ["float64", "big-endian", "integers", "read-only", "strided", "a list"])
 def test_other_arrays_of_the_same_numbers_give_the_same(residual_model, kind):
-    twin, x = Twin.from_onnx(residual_model), np.round(IMAGES[:2] * 3)
+    twin, x = NumpySession.from_onnx(residual_model), np.round(IMAGES[:2] * 3)
     expected = twin(x)
     seen = {
         "float64": x.astype(np.float64),
@@ -246,7 +246,7 @@ def test_other_arrays_of_the_same_numbers_give_the_same(residual_model, kind):
 
 def test_sizes_that_are_free_may_differ():
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], name="only")]
-    twin = Twin.from_onnx(model_of(nodes, ["N", 3, "H", "W"], {"w": numbers(4, 3, 5, 5)}))
+    twin = NumpySession.from_onnx(model_of(nodes, ["N", 3, "H", "W"], {"w": numbers(4, 3, 5, 5)}))
     assert twin(numbers(1, 3, 9, 30)).shape == (1, 4, 5, 26)
     assert twin(numbers(2, 3, 5, 5)).shape == (2, 4, 1, 1)
     with pytest.raises(ShapeError, match=r"'only' moves a 5×5 kernel over a map of 4×9"):
@@ -256,7 +256,7 @@ def test_sizes_that_are_free_may_differ():
 def test_not_a_number_stays_one(residual_model):
     x = IMAGES[:2].copy()
     x[1, 0, 5, 5] = np.nan
-    result = Twin.from_onnx(residual_model)(x)
+    result = NumpySession.from_onnx(residual_model)(x)
     assert np.isfinite(result[0]).all()
     assert np.isnan(result[1]).all()
 
@@ -267,28 +267,30 @@ def test_not_a_number_stays_one(residual_model):
 def test_an_unknown_operator_is_named():
     nodes = [helper.make_node("Det", ["x"], ["y"], name="strange one")]
     with pytest.raises(GraphError, match="'strange one' is a Det, which the NumPy twin doesn't know; expected one of"):
-        Twin.from_onnx(model_of(nodes, ["N", 3, 3]))
+        NumpySession.from_onnx(model_of(nodes, ["N", 3, 3]))
 
 
 def test_an_operator_that_no_output_needs_does_not_matter():
     nodes = [helper.make_node("Det", ["x"], ["d"]), helper.make_node("Abs", ["x"], ["y"])]
-    np.testing.assert_array_equal(Twin.from_onnx(model_of(nodes, ["N", 2, 2]))(-np.ones((1, 2, 2))), np.ones((1, 2, 2)))
+    np.testing.assert_array_equal(
+        NumpySession.from_onnx(model_of(nodes, ["N", 2, 2]))(-np.ones((1, 2, 2))), np.ones((1, 2, 2))
+    )
 
 
 def test_foreign_operators_and_several_inputs_are_refused():
     nodes = [helper.make_node("Relu", ["x"], ["y"], domain="my.own", name="n")]
     with pytest.raises(GraphError, match=r"node 'n' is Relu of 'my\.own'; expected the ONNX standard alone"):
-        Twin.from_onnx(model_of(nodes, ["N"]))
+        NumpySession.from_onnx(model_of(nodes, ["N"]))
     model = onnx.load_from_string(model_of([helper.make_node("Add", ["x", "z"], ["y"])], ["N"]))
     model.graph.input.append(helper.make_tensor_value_info("z", 1, ["N"]))
     with pytest.raises(GraphError, match=r"inputs \['x', 'z'\]; expected one"):
-        Twin.from_onnx(model.SerializeToString())
+        NumpySession.from_onnx(model.SerializeToString())
 
 
 def test_weights_that_are_computed_are_refused():
     nodes = [helper.make_node("Conv", ["x", "x"], ["y"], name="odd")]
     with pytest.raises(GraphError, match="'odd', a Conv, computes its weights"):
-        Twin.from_onnx(model_of(nodes, ["N", 1, 3, 3]))(numbers(1, 1, 3, 3))
+        NumpySession.from_onnx(model_of(nodes, ["N", 1, 3, 3]))(numbers(1, 1, 3, 3))
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08", bytes(range(256))])
@@ -296,18 +298,18 @@ def test_a_file_of_something_else_is_an_error(tmp_path, content):
     file = tmp_path / "x.onnx"
     file.write_bytes(content)
     with pytest.raises(GraphError, match=r"x\.onnx is (no ONNX model|empty)"):
-        Twin.from_onnx(file)
+        NumpySession.from_onnx(file)
 
 
 def test_a_truncated_model_is_an_error(residual_model):
     for size in range(1, len(residual_model) - 1, len(residual_model) // 40):
         with pytest.raises(GraphError):
-            Twin.from_onnx(residual_model[:size])
+            NumpySession.from_onnx(residual_model[:size])
 
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(NotFoundError, match=r"none\.onnx does not exist"):
-        Twin.from_onnx(tmp_path / "none.onnx")
+        NumpySession.from_onnx(tmp_path / "none.onnx")
 
 
 def test_weights_outside_the_folder_are_refused(tmp_path):
@@ -320,18 +322,18 @@ def test_weights_outside_the_folder_are_refused(tmp_path):
     (tmp_path / "inside").mkdir()
     onnx.save(model, tmp_path / "inside" / "m.onnx")
     with pytest.raises(GraphError, match=r"keeps weights in '\.\./secret'; expected a file beside it"):
-        Twin.from_onnx(tmp_path / "inside" / "m.onnx")
+        NumpySession.from_onnx(tmp_path / "inside" / "m.onnx")
     entry.value = "away.bin"
     (tmp_path / "inside" / "n.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(NotFoundError, match=r"away\.bin does not exist"):
-        Twin.from_onnx(tmp_path / "inside" / "n.onnx")
+        NumpySession.from_onnx(tmp_path / "inside" / "n.onnx")
 
 
 def test_numpy_alone_is_imported(tmp_path, residual_model):
     (tmp_path / "m.onnx").write_bytes(residual_model)
     code = (
-        "import sys, numpy as np\nfrom svertka.inference.numpy_backend import Twin\n"
-        "Twin.from_onnx('m.onnx', 2)(np.ones((1, 3, 22, 26)))\n"
+        "import sys, numpy as np\nfrom svertka.inference.numpy_backend import NumpySession\n"
+        "NumpySession.from_onnx('m.onnx', 2)(np.ones((1, 3, 22, 26)))\n"
         "known = {*sys.stdlib_module_names, 'numpy', 'svertka', '__main__'}\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules if not name.startswith('_')} - known))"
     )
@@ -345,7 +347,7 @@ def test_numpy_alone_is_imported(tmp_path, residual_model):
 
 
 def test_layers_are_listed_with_their_sizes(residual_model):
-    found = {layer.name: layer for layer in layers(Twin.from_onnx(residual_model), (1, 3, 22, 26))}
+    found = {layer.name: layer for layer in layers(NumpySession.from_onnx(residual_model), (1, 3, 22, 26))}
     assert list(found) == ["layer stem", "layer one", "layer two", "layer new", "layer newer", "head"]
     assert found["layer stem"].output_shape == (16, 11, 13)
     assert found["layer newer"].input_shape == (24, 11, 13)
@@ -364,7 +366,7 @@ def test_layers_are_listed_with_their_sizes(residual_model):
     ],
 )
 def test_the_parts_add_up_to_what_the_network_computed(residual_model, layer, place, activation):
-    found = trace(Twin.from_onnx(residual_model), IMAGES[:1], layer, place)
+    found = trace(NumpySession.from_onnx(residual_model), IMAGES[:1], layer, place)
     assert found.activation == activation
     assert found.result == pytest.approx(found.computed, rel=1e-5, abs=1e-5)
     assert (found.shortcut is not None) == (layer == "layer two")
@@ -374,7 +376,7 @@ def test_the_parts_add_up_to_what_the_network_computed(residual_model, layer, pl
 
 
 def test_padding_is_seen_as_zeros(residual_model):
-    found = trace(Twin.from_onnx(residual_model), IMAGES[:1], "layer stem", (0, 0, 0))
+    found = trace(NumpySession.from_onnx(residual_model), IMAGES[:1], "layer stem", (0, 0, 0))
     assert found.corner == (-1, -1)
     np.testing.assert_array_equal(found.window_CKL[:, 0], 0)
     np.testing.assert_array_equal(found.window_CKL[:, :, 0], 0)
@@ -382,7 +384,7 @@ def test_padding_is_seen_as_zeros(residual_model):
 
 
 def test_a_place_outside_and_an_unknown_layer_are_errors(residual_model):
-    twin = Twin.from_onnx(residual_model)
+    twin = NumpySession.from_onnx(residual_model)
     with pytest.raises(ShapeError, match=r"layer stem has no number at 16,0,0; expected channel, row, column below"):
         trace(twin, IMAGES[:1], "layer stem", (16, 0, 0))
     with pytest.raises(ShapeError, match=r"head has no number at 1,2,3; expected feature"):

@@ -1,7 +1,7 @@
 """The two backends that run a bundle's graph, ONNX Runtime and NumPy, and which of them suits a network.
 
 ONNX Runtime is the quicker one for most networks. Where nearly all the work lies in 3×3 convolutions with many channels
-(VGG, ResNet-34), Winograd's method, which ONNX Runtime lacks, makes the NumPy twin quicker.
+(VGG, ResNet-34), Winograd's method, which ONNX Runtime lacks, makes the NumPy backend quicker.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,13 @@ from svertka.inference.onnxruntime_session import BATCH, in_batches, open_sessio
 from svertka.util import runtime
 
 if TYPE_CHECKING:
-    from svertka.inference.numpy_backend import Twin
+    from svertka.inference.numpy_backend import NumpySession
 
 ONNX, NUMPY = "onnx", "numpy"
 ENGINES = (ONNX, NUMPY)
 
-Run = Callable[[NDArray[np.uint8], Sequence[str]], tuple[NDArray[np.float32], ...]]
+Outputs = tuple[NDArray[np.float32], ...]
+Run = Callable[[NDArray[np.uint8], Sequence[str]], Outputs]
 """Prepared images, uint8 [N, S, S, 3], and names of outputs to the outputs, [N, …] each."""
 
 _LITTLE_LEFT = 0.5
@@ -36,10 +37,10 @@ def suitable(graph: bytes, size_px: int) -> str:
 
     The graph has one input, uint8 [N, S, S, 3]; S is ``size_px``.
     """
-    from svertka.inference.numpy_backend import Twin
+    from svertka.inference.numpy_backend import NumpySession
 
     try:
-        left = Twin.from_onnx(graph).work_left((BATCH, size_px, size_px, 3))
+        left = NumpySession.from_onnx(graph).work_left((BATCH, size_px, size_px, 3))
     except (GraphError, ShapeError):  # a network that the twin doesn't know
         return ONNX
     return NUMPY if left < _LITTLE_LEFT else ONNX
@@ -54,30 +55,30 @@ def open_graph(graph: bytes, engine: str, threads: int = 0) -> Run:
     """
     if engine == ONNX:
         return partial(run_in_batches, open_session(graph, threads))
-    return partial(run_twin, open_twin(graph, runtime.compute_threads(threads)))
+    return partial(run_numpy, open_numpy(graph, runtime.compute_threads(threads)))
 
 
-def open_twin(graph: bytes, threads: int = 1) -> "Twin":
-    """Opens a graph in the NumPy twin.
+def open_numpy(graph: bytes, threads: int = 1) -> "NumpySession":
+    """Opens a graph in the NumPy backend.
 
     Raises:
         GraphError: the twin doesn't know one of its operators, or cannot work out its constants.
     """
-    from svertka.inference.numpy_backend import Twin
+    from svertka.inference.numpy_backend import NumpySession
 
     with as_graph_error("cannot be opened"):
-        return Twin.from_onnx(graph, threads)
+        return NumpySession.from_onnx(graph, threads)
 
 
-def run_twin(twin: "Twin", images_NSSC: NDArray[np.uint8], outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
-    """Runs images through a twin, ``batch_size`` at a time, as ``run_in_batches`` does.
+def run_numpy(session: "NumpySession", images_NSSC: NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
+    """Runs images through a graph, ``batch_size`` at a time, as ``run_in_batches`` does.
 
     Raises:
         GraphError: it fails on them.
     """
 
     def call(some_NSSC: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        found = twin(some_NSSC, outputs)
+        found = session(some_NSSC, outputs)
         return [found[name] for name in outputs]
 
     with as_graph_error(f"fails on an input of {list(images_NSSC.shape)}"):

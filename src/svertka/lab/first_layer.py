@@ -132,11 +132,11 @@ def of_bundle(path: str) -> FirstLayer:
     """
     from svertka.bundle.bundle import open_bundle
     from svertka.bundle.manifest import MODEL
-    from svertka.inference.backends import as_graph_error, open_twin
+    from svertka.inference.backends import as_graph_error, open_numpy
     from svertka.inference.outputs import check_finite
 
     bundle, model = open_bundle(path)
-    twin, where = open_twin(model), str(bundle.directory / MODEL)
+    twin, where = open_numpy(model), str(bundle.directory / MODEL)
     node = next((node for node in twin.graph.nodes if node.op == "Conv"), None)
     if node is None:
         raise NotFoundError(f"the network of {path} has no convolution; expected one with a convolution to show.")

@@ -12,7 +12,7 @@ from svertka.cli.options import Bundle, ImageFile
 from svertka.cli.output import say_samples
 from svertka.data import decode
 from svertka.errors import ConfigError, DataError, ImageRejected
-from svertka.inference.backends import as_graph_error, open_twin, run_twin
+from svertka.inference.backends import as_graph_error, open_numpy, run_numpy
 from svertka.inference.numpy_backend.unit_trace import Trace, TracedLayer, layers
 from svertka.inference.numpy_backend.unit_trace import trace as take_apart
 from svertka.inference.outputs import check_finite, check_outputs, output_names
@@ -37,7 +37,7 @@ def trace(
         ShapeError: the layer has no such place.
     """
     opened, model = open_bundle(bundle)
-    twin = open_twin(model)
+    twin = open_numpy(model)
     try:
         pixels_SSC, notes = decode.load_noted(image, opened.preprocess)
     except ImageRejected as rejected:
@@ -45,7 +45,7 @@ def trace(
     say_samples([(str(image), notes)])
     pixels = pixels_SSC[None]
     names, where = output_names(opened), str(opened.directory / MODEL)
-    check_outputs(run_twin(twin, pixels, names), names, 1, len(opened.class_names), where)
+    check_outputs(run_numpy(twin, pixels, names), names, 1, len(opened.class_names), where)
     with as_graph_error("cannot be taken apart"):
         if not layer:
             print("\n".join(_list(layers(twin, pixels.shape))))

@@ -5,6 +5,6 @@ and run by threads (``program``), with kernels for what costs time (``kernels``)
 (``operators``).
 """
 
-from svertka.inference.numpy_backend.backend import Twin
+from svertka.inference.numpy_backend.backend import NumpySession
 
-__all__ = ["Twin"]
+__all__ = ["NumpySession"]

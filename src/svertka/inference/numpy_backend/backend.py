@@ -1,4 +1,4 @@
-"""``Twin``: an ONNX graph of a convolutional network, run by NumPy alone."""
+"""An ONNX graph of a convolutional network, opened to be run by NumPy alone."""
 
 import os
 import threading
@@ -27,7 +27,7 @@ from svertka.onnx_graph.reader import read
 _KEPT = 2  # programs: one for whole batches, one for the rest at the end
 
 
-class Twin:
+class NumpySession:
     """A convolutional network that NumPy alone runs.
 
     Calling it with an array gives the graph's first output (a classifier bundle's is ``logits``). The plan for a size
@@ -61,7 +61,7 @@ class Twin:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_onnx(cls, source: Path | str | bytes, threads: int = 1) -> "Twin":
+    def from_onnx(cls, source: Path | str | bytes, threads: int = 1) -> "NumpySession":
         """Reads a graph.
 
         Args:
@@ -166,7 +166,7 @@ class Twin:
         return list(names)
 
 
-_twins: "weakref.WeakSet[Twin]" = weakref.WeakSet()
+_twins: "weakref.WeakSet[NumpySession]" = weakref.WeakSet()
 
 
 def _begin_anew() -> None:

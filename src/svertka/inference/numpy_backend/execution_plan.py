@@ -179,16 +179,16 @@ class _Planner:
         fits = all(size == 1 or a == b for size, a, b in zip((n, c, h, w), layout.strides, expected, strict=True))
         if fits and (pixel >= c or n * h * w == 1):
             return layout
-        copied = self._new(Sizes(layout.shape, layout.dtype), (0, 2, 3, 1))
-        self._add(step, elementwise.copy(self.workers), [layout], copied)
-        return copied
+        return self._copied(layout, self._new(Sizes(layout.shape, layout.dtype), (0, 2, 3, 1)), step)
 
     def _contiguous(self, layout: Layout, step: str) -> Layout:
         if layout.contiguous:
             return layout
-        copied = self._new(Sizes(layout.shape, layout.dtype), range(len(layout.shape)))
-        self._add(step, elementwise.copy(self.workers), [layout], copied)
-        return copied
+        return self._copied(layout, self._new(Sizes(layout.shape, layout.dtype), range(len(layout.shape))), step)
+
+    def _copied(self, layout: Layout, to: Layout, step: str) -> Layout:
+        self._add(step, elementwise.copy(self.workers), [layout], to)
+        return to
 
     def _lower(self, node: Node) -> None:
         name, x = node.outputs[0], self._tensor(node.inputs[0]) if node.inputs[0] else None
@@ -219,9 +219,7 @@ class _Planner:
     def _define(self, name: str, layout: Layout, node: Node) -> None:
         """Names a view; where the tensor has a home in a concatenation, it is copied there."""
         if name in self.homes:
-            home = self._output(name)
-            self._add(node.name, elementwise.copy(self.workers), [layout], home)
-            layout = home
+            layout = self._copied(layout, self._output(name), node.name)
         self.layouts[name] = layout
 
     def _lower_window(self, node: Node) -> None:
@@ -273,7 +271,7 @@ class _Planner:
             target = self._new(self.sizes[name], range(len(self.sizes[name].shape)))
         self._add(node.name, kernel, [self._contiguous(x, node.name)], target)
         if target is not self.layouts[name]:
-            self._add(node.name, elementwise.copy(self.workers), [target], self.layouts[name])
+            self._copied(target, self.layouts[name], node.name)
 
     def _lower_concat(self, node: Node) -> None:
         """Nothing to do where the inputs already lie side by side."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from svertka.errors import NotFoundError, ShapeError, did_you_mean
 from svertka.inference.numpy_backend.arguments import window_of
-from svertka.inference.numpy_backend.backend import Twin
+from svertka.inference.numpy_backend.backend import NumpySession
 from svertka.inference.numpy_backend.kernels.activations import in_place
 from svertka.inference.numpy_backend.shape_inference import sized
 from svertka.inference.numpy_backend.shape_rules import Sizes
@@ -87,12 +87,12 @@ class Trace:
         return float(self.sums_C.sum()) + self.bias + (self.shortcut or 0.0)
 
 
-def layers(twin: Twin, shape: tuple[int, ...]) -> list[TracedLayer]:
+def layers(twin: NumpySession, shape: tuple[int, ...]) -> list[TracedLayer]:
     """The layers with weights, in order, for inputs of one size."""
     return [layer for layer, _ in _layers(twin, shape)]
 
 
-def trace(twin: Twin, x: Array, layer: str, place: Sequence[int]) -> Trace:
+def trace(twin: NumpySession, x: Array, layer: str, place: Sequence[int]) -> Trace:
     """Takes one number of the first image apart.
 
     Args:
@@ -177,7 +177,7 @@ def _short(node: str) -> str:
     return ".".join(path[:-1] if len(path) > 1 and path[-1][0].isupper() else path)
 
 
-def _layers(twin: Twin, shape: tuple[int, ...]) -> list[tuple[TracedLayer, Node]]:
+def _layers(twin: NumpySession, shape: tuple[int, ...]) -> list[tuple[TracedLayer, Node]]:
     port = twin.graph.inputs[0]
     graph, sizes, constants = sized(twin.graph, {port.name: Sizes(shape, port.dtype)})
     nodes = [node for node in graph.nodes if node.op in LAYERS]
