@@ -283,8 +283,8 @@ def test_ctrl_c_while_a_racer_starts_reaches_the_race_afterwards():
 
 
 def test_a_race_tells_who_learns_at_another_rate():
-    assert race.told_rates(["lenet5", "resnet18"]) == ""
-    assert "0.0003 for VGG-16, AlexNet, which" in race.told_rates(["vgg16", "resnet18", "alexnet"])
+    assert race.learning_rate_note(["lenet5", "resnet18"]) == ""
+    assert "0.0003 for VGG-16, AlexNet, which" in race.learning_rate_note(["vgg16", "resnet18", "alexnet"])
 
 
 @pytest.mark.parametrize(

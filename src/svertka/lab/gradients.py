@@ -92,16 +92,20 @@ def measure(
     """
     if steps < 1:
         raise ConfigError(f"steps is {steps}; expected 1 or more.")
-    batch, lesson = images.sample(_BATCH, 1, seed), images.sample(steps * _BATCH, 1, seed)
+    batch, train_images = images.sample(_BATCH, 1, seed), images.sample(steps * _BATCH, 1, seed)
     on_event(StepStarted("gradients", len(SETTINGS) * len(KINDS) * sum(depths)))
     done = 0
     for setting in SETTINGS:
         for kind in KINDS:
             for depth in depths:
                 network = build(setting, kind, depth, images, seed)
-                yield from _label(norms(network, batch), setting, kind, depth, 0)
-                taken = _train(network, lesson, steps, seed)
-                yield from _label(norms(network, batch), setting, kind, depth, taken)
+                for trained in (False, True):
+                    taken = _train(network, train_images, steps, seed) if trained else 0
+                    for layer, (name, loss, at_output, at_weights) in enumerate(norms(network, batch), 1):
+                        yield LayerGradient(
+                            setting=setting.name, kind=kind, depth=depth, steps=taken, loss=loss, layer=layer,
+                            name=name, at_output=at_output, at_weights=at_weights,
+                        )  # fmt: skip
                 done += depth
                 on_event(Advanced(done))
 
@@ -155,23 +159,13 @@ def _note_gradient(order: list[nn.Module], at_output: dict[nn.Module, float]) ->
     return forward
 
 
-def _train(network: nn.Module, lesson: Images, steps: int, seed: int) -> int:
+def _train(network: nn.Module, images: Images, steps: int, seed: int) -> int:
     """Adam, whose steps are of one size however small or large the gradient is. Returns the steps taken."""
-    size = min(_BATCH, len(lesson.train))
-    epochs = -(-steps // (len(lesson.train) // size))
-    for _ in train(network, lesson, TrainingSettings(epochs=epochs, batch_size=size, seed=seed)):
+    size = min(_BATCH, len(images.train))
+    epochs = -(-steps // (len(images.train) // size))
+    for _ in train(network, images, TrainingSettings(epochs=epochs, batch_size=size, seed=seed)):
         pass
-    return epochs * (len(lesson.train) // size)
-
-
-def _label(
-    found: list[tuple[str, float, float, float]], setting: Setting, kind: str, depth: int, steps: int
-) -> Iterator[LayerGradient]:
-    for number, (name, loss, at_output, at_weights) in enumerate(found, 1):
-        yield LayerGradient(
-            setting=setting.name, kind=kind, depth=depth, steps=steps, loss=loss, layer=number, name=name,
-            at_output=at_output, at_weights=at_weights,
-        )  # fmt: skip
+    return epochs * (len(images.train) // size)
 
 
 # --- picture and sentences ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from svertka.architectures import Architecture, find
 from svertka.errors import ConfigError, SvertkaError, TrainingError
 from svertka.evaluate.intervals import share
 from svertka.lab.small_images import SIDE_PX, Images
-from svertka.lab.training_loop import Epoch, TrainingSettings, adam, gentle_adam, images_seen, train
+from svertka.lab.training_loop import TrainingSettings, adam, gentle_adam, images_seen, train
 from svertka.schema import Advanced, Estimate, EventSink, StepStarted, ignore_events
 from svertka.util import runtime
 from svertka.viz.drawing import COLOURS, Drawing
@@ -140,7 +140,7 @@ def recipe_for(network: nn.Module, recipe: TrainingSettings) -> TrainingSettings
     return replace(recipe, optimiser=gentle_adam)
 
 
-def told_rates(names: Sequence[str]) -> str:
+def learning_rate_note(names: Sequence[str]) -> str:
     """A sentence where not all networks race at one learning rate, else nothing; see ``recipe_for``."""
     common = TrainingSettings(epochs=1)
     with torch.device("meta"):
@@ -166,24 +166,21 @@ def _work(connection: Connection, name: str, images: Images, recipe: TrainingSet
             network, images, recipe_for(network, recipe), lambda event: connection.send(getattr(event, "done", 0))
         ):
             elapsed += epoch.seconds
-            connection.send(_lap(name, parameters, epoch, elapsed))
+            lap = Lap(
+                network=name,
+                parameters=parameters,
+                epoch=epoch.epoch,
+                epoch_s=epoch.seconds,
+                elapsed_s=elapsed,
+                train_loss=epoch.train_loss,
+                right=epoch.held_out_n - epoch.held_out_wrong,
+                held_out_n=epoch.held_out_n,
+                peak_memory_mb=runtime.peak_memory_mb(),
+            )
+            connection.send(lap)
         connection.send(None)
     except SvertkaError as error:
         connection.send(error)
-
-
-def _lap(name: str, parameters: int, epoch: Epoch, elapsed_s: float) -> Lap:
-    return Lap(
-        network=name,
-        parameters=parameters,
-        epoch=epoch.epoch,
-        epoch_s=epoch.seconds,
-        elapsed_s=elapsed_s,
-        train_loss=epoch.train_loss,
-        right=epoch.held_out_n - epoch.held_out_wrong,
-        held_out_n=epoch.held_out_n,
-        peak_memory_mb=runtime.peak_memory_mb(),
-    )
 
 
 # --- what came of it -----------------------------------------------------------------------------------------------
@@ -269,7 +266,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     subtitle = (
         f"{data}: {train_n:,} training images of {SIDE_PX} px, {laps[0].held_out_n:,} held out. "
         "A dot for each epoch; one seed. Networks in their forms for small images (VGG: one full layer).",
-        f"Dark line: the accuracy to which the times are compared.{told_rates(_names(laps))}",
+        f"Dark line: the accuracy to which the times are compared.{learning_rate_note(_names(laps))}",
     )
     return chart("Accuracy over time", subtitle, panels, columns=2, panel_px=(330, 250))
 
@@ -295,13 +292,13 @@ def sentences(found: Sequence[Result], target: float, guessing: float) -> tuple[
     reached = sorted((r for r in found if r.to_target_s is not None), key=lambda r: r.to_target_s or 0.0)
     missed = [_title(r.network) for r in found if r.to_target_s is None]
     times = ", ".join(f"{_title(r.network)} after {_seconds(r.to_target_s or 0.0)}" for r in reached)
-    told = [times] if times else []
-    told += [f"{', '.join(missed)} never in this race"] if missed else []
+    said = [times] if times else []
+    said += [f"{', '.join(missed)} never in this race"] if missed else []
     worst, *_, best = sorted(found, key=lambda result: result.accuracy.value)
     overlap = best.accuracy.low <= worst.accuracy.high
     verdict = f"and their 95 % intervals {'overlap' if overlap else 'lie apart'}; it is one seed"
     second = (
-        f"{target:.0%} of the held-out images are right: {'; '.join(told)}; at the end {_title(best.network)} has "
+        f"{target:.0%} of the held-out images are right: {'; '.join(said)}; at the end {_title(best.network)} has "
         f"{best.accuracy.value:.1%} and {_title(worst.network)} {worst.accuracy.value:.1%}, {verdict}."
     )
     return first, second, *_no_better(found, target, guessing)

@@ -47,7 +47,7 @@ def race(
     found = lab.results(laps, target)
     trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     sizes = f"{len(chosen.train):,} images to learn, {len(chosen.held_out):,} held out, {trained}"
-    print(f"{chosen.name}: {sizes}.{lab.told_rates(networks)}\n")
+    print(f"{chosen.name}: {sizes}.{lab.learning_rate_note(networks)}\n")
     print(_table(found, target) + "\n")
     guessing = max(Counter(chosen.held_out_labels.tolist()).values()) / len(chosen.held_out)
     print_findings(
