@@ -215,85 +215,60 @@ def _torchvision_network(name: str) -> nn.Module:
 
 def _build(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Preprocess, Source]:
     library, bare = resolve(name)
-    if bare == SMALL_CNN:
-        return _small(weights)
     if library == "svertka":
-        return _ours(bare, weights, small_images=small_images)
-    if library == "torchvision":
-        return _from_torchvision(bare, weights)
-    return _from_timm(bare, weights)
+        return _from_svertka(bare, weights, small_images=small_images)
+    return _from_torchvision(bare, weights) if library == "torchvision" else _from_timm(bare, weights)
 
 
-def _ours(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Preprocess, Source]:
-    """One of our architectures.
-
-    Random weights get the stem that is asked for; weights of a file get the one that they fit.
-    """
-    architecture = ARCHITECTURES[name]
-    if name in EMBEDDED:
-        preprocess, source, entry = Preprocess(size_px=architecture.input_CHW[1]), embedded_source(name), None
-    elif architecture.in_torchvision:
-        preprocess, source, entry = _torchvision_weights(name, weights)
+def _from_svertka(name: str, weights: str, *, small_images: bool) -> tuple[nn.Module, Preprocess, Source]:
+    """Random weights get the stem that is asked for; weights of a file get the one that they fit."""
+    architecture = ARCHITECTURES.get(name)
+    if architecture is None:  # SMALL_CNN, which has no paper
+        body: nn.Module = small_cnn()
     else:
-        size = max(32, architecture.input_CHW[1])
-        preprocess, source, entry = Preprocess(size_px=size), Source(name=name, origin="none", licence="none"), None
-        if weights == "default":
+        small = small_images if weights == "none" else _is_of_small_form(architecture, weights)
+        body = architecture.build(in_channels=3, small_images=small)
+    if architecture is not None and architecture.in_torchvision:
+        preprocess, source = _fill_as_torchvision(body, name, weights)
+    else:
+        preprocess = Preprocess(size_px=architecture.input_CHW[1] if architecture else 32)
+        if weights != "default":
+            source = fill_from(weights, body)
+        elif name in EMBEDDED:
+            load_state(body, read_state(embedded_weights(name)), "the embedded weights")
+            source = embedded_source(name)
+        else:
             raise WeightsError(
-                f"backbone {name!r} has no weights that anybody publishes; expected --weights none (random, to train "
-                "from scratch) or a file."
+                f"backbone {name!r} has no published weights; expected --weights none (random, to train from scratch) "
+                "or a file."
             )
-    body: nn.Module = architecture.build(in_channels=3, small_images=small_images and weights == "none")
-    if entry is not None:
-        load_state(body, _fetch(entry), entry.url)
-    elif weights == "default":
-        load_state(body, read_state(embedded_weights(name)), "the embedded weights")
-    else:
-        known = _entries(name) if architecture.in_torchvision else ()
-        body, source = _fill_ours(architecture, body, weights, source, known)
     _drop_head(body, name)
     return body, preprocess, source
 
 
-def _small(weights: str) -> tuple[nn.Module, Preprocess, Source]:
-    """The network of ``--recipe small``: nobody publishes weights of it."""
-    if weights == "default":
-        raise WeightsError(f"backbone {SMALL_CNN!r} has no published weights; expected --weights none or a file.")
-    body = small_cnn()
-    source = fill_from(weights, body, Source(name=SMALL_CNN, origin="none", licence="none"))
-    _drop_head(body, SMALL_CNN)
-    return body, Preprocess(size_px=32), source
-
-
-def _fill_ours(
-    architecture: Architecture, body: nn.Module, weights: str, source: Source, known: tuple[str, ...]
-) -> tuple[nn.Module, Source]:
-    if weights not in ("none", *known) and Path(weights).expanduser().is_file():
-        state = read_state(Path(weights).expanduser())
-        with torch.device("meta"):
-            paper, small = architecture.build(in_channels=3), architecture.build(in_channels=3, small_images=True)
-        if fits(small, state) and not fits(paper, state):
-            body = architecture.build(in_channels=3, small_images=True)
-    return body, fill_from(weights, body, source, known=known)
+def _is_of_small_form(architecture: Architecture, weights: str) -> bool:
+    """Whether a file's weights fit the network's form for small images alone."""
+    known = _torchvision_entries(architecture.name).__members__ if architecture.in_torchvision else ()
+    if weights in ("default", *known) or not Path(weights).expanduser().is_file():
+        return False
+    state = read_state(Path(weights).expanduser())
+    with torch.device("meta"):
+        paper, small = architecture.build(in_channels=3), architecture.build(in_channels=3, small_images=True)
+    return fits(small, state) and not fits(paper, state)
 
 
 def _from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
     body = _torchvision_network(name)
-    preprocess, source, entry = _torchvision_weights(name, weights)
-    if entry is not None:
-        load_state(body, _fetch(entry), entry.url)
-    else:
-        source = fill_from(weights, body, source, known=_entries(name))
+    preprocess, source = _fill_as_torchvision(body, name, weights)
     _drop_head(body, name)
     _drop_auxiliary(body)
     return body, preprocess, source
 
 
-def _torchvision_weights(name: str, weights: str) -> tuple[Preprocess, Source, Any]:
-    """Preprocessing and source of torchvision's weights; and their entry, None where others were asked for."""
-    import torchvision
-
-    entries = torchvision.models.get_model_weights(name)
-    entry = entries.DEFAULT if weights not in entries.__members__ else entries[weights]
+def _fill_as_torchvision(body: nn.Module, name: str, weights: str) -> tuple[Preprocess, Source]:
+    """Fills a network with torchvision's weights, or with others; the preprocessing is torchvision's either way."""
+    entries = _torchvision_entries(name)
+    entry = entries[weights] if weights in entries.__members__ else entries.DEFAULT
     transforms = entry.transforms()
     preprocess = Preprocess(
         size_px=transforms.crop_size[0],
@@ -301,18 +276,20 @@ def _torchvision_weights(name: str, weights: str) -> tuple[Preprocess, Source, A
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
     )
-    source = Source(
+    if weights not in ("default", *entries.__members__):
+        return preprocess, fill_from(weights, body, tuple(entries.__members__))
+    load_state(body, _fetch(entry), entry.url)
+    return preprocess, Source(
         name=f"torchvision {name} {entry.name}",
         origin=entry.url,
         licence="BSD-3-Clause (torchvision); trained on ImageNet-1k, whose terms allow non-commercial research",
     )
-    return preprocess, source, entry if weights == "default" or weights in entries.__members__ else None
 
 
-def _entries(name: str) -> tuple[str, ...]:
+def _torchvision_entries(name: str) -> Any:
     import torchvision
 
-    return tuple(torchvision.models.get_model_weights(name).__members__)
+    return torchvision.models.get_model_weights(name)
 
 
 def _fetch(entry: Any) -> dict[str, Tensor]:
@@ -344,7 +321,7 @@ def _from_timm(name: str, weights: str) -> tuple[nn.Module, Preprocess, Source]:
     if weights == "default":
         body = download(lambda: timm.create_model(name, pretrained=True), url, None)
     else:
-        source = fill_from(weights, body, source)
+        source = fill_from(weights, body)
     body.reset_classifier(0)
     return body, preprocess, source
 

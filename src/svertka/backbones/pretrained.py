@@ -108,7 +108,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def fill_from(weights: str, body: nn.Module, source: Source, known: tuple[str, ...] = ()) -> Source:
+def fill_from(weights: str, body: nn.Module, known: tuple[str, ...] = ()) -> Source:
     """Fills a body from a file, or leaves it random for ``"none"``; returns the source that is then true."""
     if weights == "none":
         return Source(name="random weights", origin="initialised here", licence="none")
