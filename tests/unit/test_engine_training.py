@@ -9,7 +9,7 @@ from svertka.engine.augment import random_affine
 from svertka.engine.lenet import C3_TABLE, digit_codes
 from svertka.engine.network import Network, Sequential
 from svertka.engine.optim import SGD, Adam, Cosine, adamw, constant
-from svertka.engine.training import Labelled, Recipe, fit, judge
+from svertka.engine.training import Labelled, Recipe, evaluate, fit
 from svertka.errors import ConfigError, DataError, NotFoundError, ShapeError, WeightsError
 from svertka.schema import Advanced, EpochEnded, StepStarted
 
@@ -69,8 +69,8 @@ def test_a_network_learns_and_tells_of_it():
     network, train, val = small(), bars(120), bars(60, seed=1)
     history = fit(network, train, val, Recipe(epochs=12, batch=16, optimiser=Adam(rate=0.01)), on_event=events.append)
     assert [row.epoch for row in history] == list(range(1, 13))
-    assert judge(network, val)[1] >= 0.95
-    assert judge(network, val)[0] == pytest.approx(min(row.val_loss for row in history))
+    assert evaluate(network, val)[1] >= 0.95
+    assert evaluate(network, val)[0] == pytest.approx(min(row.val_loss for row in history))
     assert events[0] == StepStarted("train", 1440)
     assert [event.done for event in events if isinstance(event, Advanced)][-1] == 1440
     assert sum(isinstance(event, EpochEnded) for event in events) == 12
@@ -83,7 +83,7 @@ def test_early_stop_keeps_the_best_epoch():
     assert len(history) < 30
     best = min(history, key=lambda row: row.val_loss)
     assert len(history) == best.epoch + 2
-    assert judge(network, wrong)[0] == pytest.approx(best.val_loss)
+    assert evaluate(network, wrong)[0] == pytest.approx(best.val_loss)
 
 
 @pytest.mark.parametrize("optimiser", [SGD(rate=0.02, momentum=0.9), adamw(0.005)], ids=["SGD", "AdamW"])

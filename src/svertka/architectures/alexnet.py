@@ -32,17 +32,17 @@ class AlexNet(Network):
 
     Args:
         widths: maps of the five convolutions.
-        towers: 2 splits the second, fourth and fifth convolution in two halves that don't see each other.
-        norm: response normalisation behind the first two.
-        padding: of the first.
         num_classes: K.
         in_channels: C.
         small_images: a 5×5 first convolution without stride, and a 2×2 grid before the classifier instead of 6×6.
+        padding: of the first convolution.
+        towers: 2 splits the second, fourth and fifth convolution in two halves that don't see each other.
+        norm: response normalisation behind the first two.
     """
 
     def __init__(
-        self, widths: Sequence[int], *, towers: int, norm: bool, padding: int,
-        num_classes: int, in_channels: int, small_images: bool,
+        self, widths: Sequence[int], num_classes: int, in_channels: int, small_images: bool,
+        *, padding: int = 0, towers: int = 1, norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, smallest_px=15 if small_images else 67 - 2 * padding)
         first, second, third, fourth, fifth = widths
@@ -90,10 +90,7 @@ def alexnet_2012(num_classes: int = 1000, in_channels: int = 3, small_images: bo
     Deviation: dropout stands before the full layers that it thins, with the outputs doubled in training instead of
     halved in prediction.
     """
-    network = AlexNet(
-        (96, 256, 384, 384, 256), towers=2, norm=True, padding=0,
-        num_classes=num_classes, in_channels=in_channels, small_images=small_images,
-    )  # fmt: skip
+    network = AlexNet((96, 256, 384, 384, 256), num_classes, in_channels, small_images, towers=2, norm=True)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.normal_(module.weight, std=0.01)
@@ -107,10 +104,7 @@ def alexnet_single_tower(num_classes: int = 1000, in_channels: int = 3, small_im
     The net that most textbooks tabulate. Deviations from the paper: no groups, no normalisation, torch's initial
     weights.
     """
-    return AlexNet(
-        (96, 256, 384, 384, 256), towers=1, norm=False, padding=0,
-        num_classes=num_classes, in_channels=in_channels, small_images=small_images,
-    )  # fmt: skip
+    return AlexNet((96, 256, 384, 384, 256), num_classes, in_channels, small_images)
 
 
 def alexnet(num_classes: int = 1000, in_channels: int = 3, small_images: bool = False) -> AlexNet:
@@ -119,7 +113,4 @@ def alexnet(num_classes: int = 1000, in_channels: int = 3, small_images: bool = 
     After Krizhevsky: One weird trick for parallelizing convolutional neural networks (arXiv 1404.5997, 2014), one
     tower of 64, 192, 384, 256 and 256 maps. Deviations: no response normalisation, padding 2 in the first layer.
     """
-    return AlexNet(
-        (64, 192, 384, 256, 256), towers=1, norm=False, padding=2,
-        num_classes=num_classes, in_channels=in_channels, small_images=small_images,
-    )  # fmt: skip
+    return AlexNet((64, 192, 384, 256, 256), num_classes, in_channels, small_images, padding=2)

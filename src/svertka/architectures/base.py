@@ -68,7 +68,7 @@ def of_depth(table: Mapping[int, Entry], depth: int, family: str) -> Entry:
 
 @contextmanager
 def as_shape_error(name: str, size: str, what_to_do: str) -> Iterator[None]:
-    """What the libraries' networks raise where an image doesn't fit them, as the one error of ours.
+    """Turns what networks of any library raise where an image doesn't fit them into a ShapeError.
 
     Raises:
         ShapeError: the network ``name`` cannot take images of this size.

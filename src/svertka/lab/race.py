@@ -45,7 +45,7 @@ class Lap:
     epoch_s: float
     """Seconds of training in this epoch."""
     elapsed_s: float
-    """Seconds of training until its end; judging isn't counted."""
+    """Seconds of training until its end, without evaluation."""
     train_loss: float
     """Mean over the epoch."""
     right: int
@@ -61,7 +61,7 @@ class Lap:
 
 
 def enter(names: Sequence[str]) -> tuple[Architecture, ...]:
-    """The racing networks; in their forms for small images all of ours take 32 px.
+    """The racing networks; in their forms for small images all of svertka's take 32 px.
 
     Raises:
         ConfigError: none is named, or one twice.

@@ -24,7 +24,7 @@ _CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Images:
-    """Square images to learn from, and others that judge."""
+    """Square images to train on, and held-out ones to evaluate on."""
 
     name: str
     """What they are, to stand in a sentence."""
@@ -57,14 +57,14 @@ class Images:
         if min(train, held_out) < 0:
             raise ConfigError(f"{min(train, held_out)} images were asked for; expected 1 or more, or 0 for all.")
         rng = np.random.default_rng(seed)
-        learn = rng.permutation(len(self.train))[: train or None]
-        judge = rng.permutation(len(self.held_out))[: held_out or None]
+        rows = rng.permutation(len(self.train))[: train or None]
+        others = rng.permutation(len(self.held_out))[: held_out or None]
         return replace(
             self,
-            train=self.train[learn],
-            train_labels=self.train_labels[learn],
-            held_out=self.held_out[judge],
-            held_out_labels=self.held_out_labels[judge],
+            train=self.train[rows],
+            train_labels=self.train_labels[rows],
+            held_out=self.held_out[others],
+            held_out_labels=self.held_out_labels[others],
         )
 
     def halved(self) -> "Images":
@@ -161,12 +161,12 @@ def _folder(data: str, on_event: EventSink) -> Images:
     for notice in catalog.notices[len(scanned.notices) :]:
         on_event(notice)
     store = PixelStore(cache, replace(preprocess, ranges=catalog.ranges))
-    learn, judge = (ImageSource.of(catalog, part, store) for part in (split.train, split.val))
+    train, held_out = (ImageSource.of(catalog, part, store) for part in (split.train, split.val))
     return Images(
         name=Path(data).resolve().name,
         class_names=catalog.class_names,
-        train=learn.read(np.arange(len(learn))),
-        train_labels=learn.labels,
-        held_out=judge.read(np.arange(len(judge))),
-        held_out_labels=judge.labels,
+        train=train.read(np.arange(len(train))),
+        train_labels=train.labels,
+        held_out=held_out.read(np.arange(len(held_out))),
+        held_out_labels=held_out.labels,
     )

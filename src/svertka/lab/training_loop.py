@@ -51,7 +51,7 @@ class Epoch:
     epoch: int
     """From 1."""
     seconds: float
-    """Of training alone, without judging."""
+    """Of training alone, without evaluation."""
     train_loss: float
     """Mean over the epoch, while the network was learning."""
     train_wrong: int

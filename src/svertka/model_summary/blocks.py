@@ -23,27 +23,23 @@ _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict", "DenseBlock")
 
 @dataclass(slots=True)
 class LayerBox:
-    """One box: a layer with what surrounds it, or a join.
-
-    Attributes:
-        kind: ``conv``, ``depthwise``, ``pool``, ``linear``, ``join`` or ``other``.
-        block: name of the module that it is part of, such as a residual block; empty if of none.
-        before: what happens before the layer proper, such as ``BN · ReLU``.
-        text: the layer.
-        after: what happens behind it.
-        inputs: numbers of the boxes that it reads; -1 is the image.
-        output: shape; and that of its last repetition.
-        parameters: of one repetition.
-    """
+    """One box: a layer with what surrounds it, or a join."""
 
     kind: str
+    """``conv``, ``depthwise``, ``pool``, ``linear``, ``join`` or ``other``."""
     block: str
+    """Name of the module that it is part of, such as a residual block; empty if of none."""
     text: str = ""
+    """The layer."""
     before: list[str] = field(default_factory=list)
+    """What happens before the layer proper, such as ``BN · ReLU``."""
     after: list[str] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
+    """Numbers of the boxes that it reads; -1 is the image."""
     output: tuple[int, ...] = ()
+    """Shape."""
     last_output: tuple[int, ...] = ()
+    """Shape of its last repetition."""
 
     @property
     def signature(self) -> tuple[object, ...]:
