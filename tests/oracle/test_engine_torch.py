@@ -230,8 +230,8 @@ def test_sums_of_many_pixels_are_exact_in_float32(order):
     close(sums.plane_sums(x).astype(np.float32), exact.sum(axis=(2, 3)))
     one, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
     gradients = normalisation.batch_norm_backward(x, x, one, zero, one, epsilon=0.0, of_batch=False)
-    close(gradients.beta, exact.sum(axis=(0, 2, 3)))
-    close(gradients.gamma, np.square(exact).sum(axis=(0, 2, 3)))
+    close(gradients.b, exact.sum(axis=(0, 2, 3)))
+    close(gradients.w, np.square(exact).sum(axis=(0, 2, 3)))
     close(convolution.conv2d_backward(x, x[:, :1], np.ones((4, 1, 1, 1), np.float32)).b, exact.sum(axis=(0, 2, 3)))
 
 

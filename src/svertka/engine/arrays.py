@@ -1,6 +1,6 @@
 """Checks of input arrays: native float32 or float64 of the expected rank, or a ShapeError."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,15 @@ from svertka.errors import ShapeError
 
 Array = NDArray[Any]
 """float32 or float64, in native byte order."""
+
+
+class Gradients(NamedTuple):
+    """Gradients of an operation: of its input (None where it wasn't asked for), its weights and its bias."""
+
+    x: Array | None
+    w: Array
+    b: Array
+
 
 _READY = ({np.dtype(np.float32)}, {np.dtype(np.float64)})
 

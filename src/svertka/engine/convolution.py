@@ -7,25 +7,17 @@ Shapes: N batch, C/O channels in/out, H/W in, P/Q out, K/L kernel. With groups, 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.arrays import Array, Gradients, floats, same_shape
 from svertka.engine.fast import paths
 from svertka.engine.fast.sums import channel_sums
 from svertka.engine.fast.threads import runs, share, total
 from svertka.engine.geometry import Padding, PaddingMode
 from svertka.engine.padding import pad, pad_gradient
-
-
-class ConvGradients(NamedTuple):
-    """Gradients of a convolution: of its input (None where it wasn't asked for), kernels and bias."""
-
-    x: Array | None
-    w: Array
-    b: Array
 
 
 def conv2d(
@@ -80,7 +72,7 @@ def conv2d_backward(
     groups: int = 1,
     padding_mode: PaddingMode = "zeros",
     input_gradient: bool = True,
-) -> ConvGradients:
+) -> Gradients:
     """Gradients of ``conv2d`` with the same arguments; ``dy_NOPQ`` is that of its output.
 
     ``input_gradient=False`` saves a third of the work where nothing lies below (the first layer).
@@ -92,10 +84,10 @@ def conv2d_backward(
     plan = paths.plan_convolution(x.shape, w.shape, stride, padding, dilation, groups, padding_mode)
     same_shape("dy", dy, (len(x), len(w), *plan.output))
     if len(x) == 0:
-        return ConvGradients(np.zeros_like(x) if input_gradient else None, np.zeros_like(w), np.zeros(len(w), w.dtype))
+        return Gradients(np.zeros_like(x) if input_gradient else None, np.zeros_like(w), np.zeros(len(w), w.dtype))
     dx = pad_gradient(paths.input_gradient(dy, w, plan), plan.border, plan.mode) if input_gradient else None
     dw = paths.weight_gradient(dy, pad(x, plan.border, plan.mode), w.shape, plan)
-    return ConvGradients(dx, dw, _bias_gradient(dy))
+    return Gradients(dx, dw, _bias_gradient(dy))
 
 
 def _add_bias(y_NOPQ: Array, b_O: Array) -> None:

@@ -8,17 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.arrays import Array, Gradients, floats, same_shape
 from svertka.engine.fast.threads import matmul
 from svertka.errors import ShapeError
-
-
-class LinearGradients(NamedTuple):
-    """Gradients of ``linear``: of its input, weights and bias."""
-
-    x: Array
-    w: Array
-    b: Array
 
 
 class Loss(NamedTuple):
@@ -44,7 +36,7 @@ def linear(x_ND: ArrayLike, w_KD: ArrayLike, b_K: ArrayLike | None = None) -> Ar
     return y
 
 
-def linear_backward(dy_NK: ArrayLike, x_ND: ArrayLike, w_KD: ArrayLike) -> LinearGradients:
+def linear_backward(dy_NK: ArrayLike, x_ND: ArrayLike, w_KD: ArrayLike) -> Gradients:
     """Gradients of ``linear``.
 
     Raises:
@@ -53,7 +45,7 @@ def linear_backward(dy_NK: ArrayLike, x_ND: ArrayLike, w_KD: ArrayLike) -> Linea
     dy, x, w = floats(dy=(dy_NK, 2), x=(x_ND, 2), w=(w_KD, 2))
     _same_features(x, w)
     same_shape("dy", dy, (len(x), len(w)))
-    return LinearGradients(matmul(dy, w), matmul(dy.T, x), dy.sum(axis=0))
+    return Gradients(matmul(dy, w), matmul(dy.T, x), dy.sum(axis=0))
 
 
 def rbf(x_ND: ArrayLike, targets_KD: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from svertka.engine import activations, convolution, dense, normalisation, pooling
-from svertka.engine.arrays import Array
+from svertka.engine.arrays import Array, Gradients
 from svertka.engine.geometry import Padding
 from svertka.errors import ShapeError, did_you_mean
 
@@ -54,6 +54,12 @@ class Layer:
         """Leaves the parameters' gradients, and returns that of the last input (None where it isn't needed)."""
         raise NotImplementedError
 
+    def _keep(self, gradients: Gradients) -> Array | None:
+        """Leaves the parameters' gradients (in the order of weights, bias), and returns that of the input."""
+        for parameter, gradient in zip(self.parameters.values(), gradients[1:], strict=False):  # a bias may be missing
+            parameter.gradient = gradient
+        return gradients.x
+
     def layers(self) -> Iterator[tuple[str, "Layer"]]:
         """This layer and all inside it, with dotted names."""
         yield "", self
@@ -90,14 +96,8 @@ class Conv2d(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
-        weight, how = self.parameters["weight"], self._how
-        gradients = convolution.conv2d_backward(
-            dy, self._x, weight.value, input_gradient=self.needs_input_gradient, **how
-        )
-        weight.gradient = gradients.w
-        if "bias" in self.parameters:
-            self.parameters["bias"].gradient = gradients.b
-        return gradients.x
+        weight, needed = self.parameters["weight"].value, self.needs_input_gradient
+        return self._keep(convolution.conv2d_backward(dy, self._x, weight, input_gradient=needed, **self._how))
 
 
 class ConnectionTableConv2d(Layer):
@@ -128,9 +128,7 @@ class ConnectionTableConv2d(Layer):
     def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
         gradients = convolution.conv2d_backward(dy, self._x, self._dense, input_gradient=self.needs_input_gradient)
-        self.parameters["weight"].gradient = gradients.w[self._to, self._from]
-        self.parameters["bias"].gradient = gradients.b
-        return gradients.x
+        return self._keep(gradients._replace(w=gradients.w[self._to, self._from]))
 
 
 class Linear(Layer):
@@ -146,11 +144,9 @@ class Linear(Layer):
         self._x = x
         return dense.linear(x, self.parameters["weight"].value, self.parameters["bias"].value)
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
-        gradients = dense.linear_backward(dy, self._x, self.parameters["weight"].value)
-        self.parameters["weight"].gradient, self.parameters["bias"].gradient = gradients.w, gradients.b
-        return gradients.x
+        return self._keep(dense.linear_backward(dy, self._x, self.parameters["weight"].value))
 
 
 class Rbf(Layer):
@@ -222,12 +218,10 @@ class Subsample2d(Layer):
         self._x = x
         return pooling.subsample2d(x, self.parameters["coefficient"].value, self.parameters["bias"].value, self._kernel)
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
-        gradients = pooling.subsample2d_backward(dy, self._x, self.parameters["coefficient"].value, self._kernel)
-        self.parameters["coefficient"].gradient = gradients.coefficient
-        self.parameters["bias"].gradient = gradients.bias
-        return gradients.x
+        coefficient = self.parameters["coefficient"].value
+        return self._keep(pooling.subsample2d_backward(dy, self._x, coefficient, self._kernel))
 
 
 class BatchNorm2d(Layer):
@@ -256,14 +250,13 @@ class BatchNorm2d(Layer):
         gamma, beta = self.parameters["weight"].value, self.parameters["bias"].value
         return normalisation.batch_norm(x, gamma, beta, mean, var, self._epsilon)
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         """See ``Layer``."""
         gamma = self.parameters["weight"].value
         gradients = normalisation.batch_norm_backward(
             dy, self._x, gamma, *self._statistics, self._epsilon, of_batch=self._of_batch
         )
-        self.parameters["weight"].gradient, self.parameters["bias"].gradient = gradients.gamma, gradients.beta
-        return gradients.x
+        return self._keep(gradients)
 
 
 class LocalResponseNorm(Layer):

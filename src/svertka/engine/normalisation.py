@@ -3,22 +3,12 @@
 Shapes: N batch, C channels, H/W rows and columns.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from svertka.engine.arrays import Array, floats, same_shape
+from svertka.engine.arrays import Array, Gradients, floats, same_shape
 from svertka.engine.fast.sums import channel_products, channel_sums
 from svertka.errors import ShapeError
-
-
-class BatchNormGradients(NamedTuple):
-    """Gradients of ``batch_norm``: of its input, scale and shift."""
-
-    x: Array
-    gamma: Array
-    beta: Array
 
 
 def batch_statistics(x_NCHW: ArrayLike) -> tuple[Array, Array]:
@@ -73,8 +63,8 @@ def batch_norm_backward(
     epsilon: float = 1e-5,
     *,
     of_batch: bool = True,
-) -> BatchNormGradients:
-    """Gradients of ``batch_norm``.
+) -> Gradients:
+    """Gradients of ``batch_norm``: of x, gamma (``w``) and beta (``b``).
 
     Mean and variance depend on the input too where they are those ``of_batch``; else they are given numbers, such as
     the running means.
@@ -90,13 +80,13 @@ def batch_norm_backward(
     standard, scale = (x - mean[:, None, None]) * inverse[:, None, None], (gamma * inverse)[:, None, None]
     dgamma, dbeta = channel_products(dy, standard).astype(dy.dtype), channel_sums(dy).astype(dy.dtype)
     if not of_batch:
-        return BatchNormGradients(dy * scale, dgamma, dbeta)
+        return Gradients(dy * scale, dgamma, dbeta)
     count = dy.dtype.type(max(1, dy.size // dy.shape[1]))
     standard *= (dgamma / count)[:, None, None]
     dx = dy - (dbeta / count)[:, None, None]
     dx -= standard
     dx *= scale
-    return BatchNormGradients(dx, dgamma, dbeta)
+    return Gradients(dx, dgamma, dbeta)
 
 
 def local_response_norm(x_NCHW: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

@@ -5,23 +5,14 @@ Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from svertka.engine.arrays import Array, floats, is_finite, same_shape
+from svertka.engine.arrays import Array, Gradients, floats, is_finite, same_shape
 from svertka.engine.geometry import Pair, Window, pair, remembered
 from svertka.engine.padding import inside, pad
 from svertka.errors import ShapeError
-
-
-class SubsampleGradients(NamedTuple):
-    """Gradients of ``subsample2d``: of its input, coefficients and biases."""
-
-    x: Array
-    coefficient: Array
-    bias: Array
 
 
 def max_pool2d(
@@ -150,10 +141,8 @@ def subsample2d(x_NCHW: ArrayLike, coefficient_C: ArrayLike, bias_C: ArrayLike, 
     return _window_sums(x, window, taps) * coefficient[:, None, None] + bias[:, None, None]
 
 
-def subsample2d_backward(
-    dy_NCPQ: ArrayLike, x_NCHW: ArrayLike, coefficient_C: ArrayLike, kernel: int = 2
-) -> SubsampleGradients:
-    """Gradients of ``subsample2d``.
+def subsample2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike, coefficient_C: ArrayLike, kernel: int = 2) -> Gradients:
+    """Gradients of ``subsample2d``: of x, the coefficients (``w``) and the biases (``b``).
 
     Raises:
         ShapeError: as forward, or the gradient has another shape than the output.
@@ -163,7 +152,7 @@ def subsample2d_backward(
     sums = _window_sums(x, window, taps)
     same_shape("dy", dy, sums.shape)
     dx = _spread(dy * coefficient[:, None, None], x.shape[2:], window, taps)
-    return SubsampleGradients(dx, (dy * sums).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3)))
+    return Gradients(dx, (dy * sums).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3)))
 
 
 Taps = tuple[tuple[slice, ...], tuple[slice, ...]]
