@@ -8,7 +8,7 @@ The core has 2,513 lines. Read it in this order:
 4. ``layers``, ``network``, ``optim``, ``training``, ``lenet``: a network that learns;
 5. ``filters``: named kernels on photographs.
 
-``arrays``, ``padding`` and ``augment`` help these. Whoever wants speed as well reads on in ``fast/``, which has 1,044
+``arrays``, ``padding`` and ``augment`` help these. Whoever wants speed as well reads on in ``fast/``, which has 1,032
 more lines: ``paths`` chooses how a convolution is computed, among ``channels_last``, ``batch_last``, ``winograd`` and
 ``depthwise``; ``threads`` and ``blas`` share the work, ``cache_blocks`` cuts it, and ``sums`` keeps long sums exact.
 

@@ -7,8 +7,6 @@ memory layout at hand, and these are added in float64. Results are float64; the 
 Shapes: N batch, C channels, H/W rows and columns.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,24 +16,15 @@ F64 = NDArray[np.float64]
 _SMALL_PLANE = 64
 
 
-def plane_sums(x_NCHW: Array) -> F64:
-    """The sum of each plane, [N, C]."""
-    if _in_one_go(x_NCHW):
-        return _widened(x_NCHW.sum(axis=(2, 3)))
-    sums: F64 = _widened(x_NCHW.sum(axis=2)).sum(axis=2)  # rows onto each other: channels and columns are long runs
-    return sums
-
-
 def channel_sums(x_NCHW: Array) -> F64:
     """The sum of each channel over batch, rows and columns, [C]."""
-    return _over_batch(plane_sums(x_NCHW))
+    # Otherwise rows are added onto each other first: channels and columns are long runs.
+    return _over_the_rest(x_NCHW.sum(axis=(2, 3) if _in_one_go(x_NCHW) else 2))
 
 
 def channel_products(a_NCHW: Array, b_NCHW: Array) -> F64:
     """The sum of ``a · b`` for each channel, [C]."""
-    if _in_one_go(a_NCHW):
-        return _over_batch(_widened(np.einsum("nchw,nchw->nc", a_NCHW, b_NCHW)))
-    return _over_batch(_widened(np.einsum("nchw,nchw->ncw", a_NCHW, b_NCHW)).sum(axis=2))
+    return _over_the_rest(np.einsum(f"nchw,nchw->{'nc' if _in_one_go(a_NCHW) else 'ncw'}", a_NCHW, b_NCHW))
 
 
 def _in_one_go(x_NCHW: Array) -> bool:
@@ -45,11 +34,10 @@ def _in_one_go(x_NCHW: Array) -> bool:
     return bool(W == x_NCHW.itemsize or small)
 
 
-def _widened(x: NDArray[Any]) -> F64:
-    wide: F64 = x.astype(np.float64, copy=False)
-    return wide
-
-
-def _over_batch(sums_NC: F64) -> F64:
-    sums: F64 = sums_NC.sum(axis=0)
-    return sums
+def _over_the_rest(sums: Array) -> F64:
+    """Sums [N, C] or [N, C, W] to [C], in float64."""
+    wide: F64 = sums.astype(np.float64, copy=False)
+    if wide.ndim == 3:
+        wide = wide.sum(axis=2)
+    channels: F64 = wide.sum(axis=0)
+    return channels
