@@ -239,8 +239,8 @@ def _from_svertka(name: str, weights: str, *, small_images: bool) -> tuple[nn.Mo
             source = embedded_source(name)
         else:
             raise WeightsError(
-                f"backbone {name!r} has no published weights; expected --weights none (random, to train from scratch) "
-                "or a file."
+                f"backbone {name!r} has no weights that anybody publishes; expected --weights none (random, to train "
+                "from scratch) or a file."
             )
     _drop_head(body, name)
     return body, preprocess, source
