@@ -224,6 +224,8 @@ def _from_svertka(name: str, weights: str, *, small_images: bool) -> tuple[nn.Mo
     """Random weights get the stem that is asked for; weights of a file get the one that they fit."""
     architecture = ARCHITECTURES.get(name)
     if architecture is None:  # SMALL_CNN, which has no paper
+        if weights == "default":
+            raise WeightsError(f"backbone {name!r} has no published weights; expected --weights none or a file.")
         body: nn.Module = small_cnn()
     else:
         small = small_images if weights == "none" else _is_of_small_form(architecture, weights)
