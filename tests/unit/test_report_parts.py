@@ -333,7 +333,7 @@ def test_what_matters_most_stands_first_and_three_at_most_before_the_content(run
 def test_the_terminal_tells_three_warnings_in_the_language_of_the_run(
     run, tmp_path, capsys, monkeypatch, language, first, more
 ):
-    monkeypatch.setattr(output, "_spoken", ["en"])
+    monkeypatch.setattr(output, "_terminal", [Translator("en")])
     config = replace(run.config, out=str(tmp_path), language=language)
     (tmp_path / "report.html").write_text("")
     print_result(replace(everything_wrong(run), config=config))

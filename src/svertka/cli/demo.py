@@ -11,10 +11,8 @@ from typing import Annotated
 import typer
 
 from svertka.cli.extras import need_training
-from svertka.cli.options import Language, Threads
-from svertka.cli.output import spoken
-from svertka.cli.train import print_result, run
-from svertka.config import RunConfig
+from svertka.cli.options import Language, Threads, given
+from svertka.cli.train import make_config, print_result, run
 from svertka.data.pixels import cache_dir
 from svertka.errors import MissingExtraError
 from svertka.runs import folder as run_folder
@@ -37,12 +35,13 @@ def demo(
     Raises:
         MissingExtraError: the data set or what training needs is not installed.
     """
+    options = given(locals())
     need_training()
     print(ABOUT)
     folder = solar_cells(cache_dir() / "demo" / "solar-cells")
     print(f"Images: {folder} (links to the installed package)\n", flush=True)
     name = out or str(free_folder())
-    record = run(RunConfig(data=str(folder), out=name, minutes=minutes, threads=threads, language=spoken()))
+    record = run(make_config(options | {"data": str(folder), "out": name}, ""))
     print_result(record)
     run_path = Path(record.config.out)
     image, bundle = folder / record.test.paths[0], run_path / run_folder.BUNDLE

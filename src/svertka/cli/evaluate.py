@@ -16,7 +16,7 @@ from svertka.cli.answers import Answers
 from svertka.cli.inputs import Input
 from svertka.cli.options import Bundle as Model
 from svertka.cli.options import Language, Threads
-from svertka.cli.output import begins, in_words, may_write, phrase, spoken
+from svertka.cli.output import begins, may_write, phrase, terminal
 from svertka.cli.progress import TerminalProgress
 from svertka.config import RunConfig
 from svertka.data.ranges import misread, outside
@@ -27,8 +27,8 @@ from svertka.errors import ConfigError, DataError, did_you_mean
 from svertka.evaluate import class_to_find
 from svertka.evaluate.predictions import COLUMNS as PREDICTION_COLUMNS
 from svertka.features.ood import ood_notice
-from svertka.messages import shortened, shown, text
-from svertka.messages.translator import Translator, has_width
+from svertka.messages import shortened, shown
+from svertka.messages.translator import has_width
 from svertka.report.alerts import SHOWN, by_weight
 from svertka.runs.folder import METRICS, PREDICTIONS, config_fields
 from svertka.schema import Bundle, Catalog, Estimate, Evaluation, ImageRecord, Notice, Predictions, StepStarted
@@ -199,12 +199,12 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
         yield phrase("more_below", n=len(warnings) - SHOWN)
     yield "\n" + phrase("judged", n=evaluation.n, temperature=f"{evaluation.temperature:.3g}") + "\n"
     if evaluation.positive:
-        yield phrase("to_find", name=Translator(spoken()).quoted(evaluation.positive)) + "\n"
+        yield phrase("to_find", name=terminal().quoted(evaluation.positive)) + "\n"
     yield from _table(evaluation)
     rest = [*warnings[SHOWN:], *ordered[len(warnings) :]]
     yield from ([""] if rest or catalog.rejected else [])
     yield from map(_notice_line, rest)
-    files = Translator(spoken()).shown_of(len(catalog.rejected), _REJECTS_SHOWN)
+    files = terminal().shown_of(len(catalog.rejected), _REJECTS_SHOWN)
     for rejection in catalog.rejected[:files]:
         yield f"    {shortened(shown(rejection.path))}: {rejection.reason}, {shown(rejection.detail)}"
     if len(catalog.rejected) > files:
@@ -212,12 +212,12 @@ def _lines(evaluation: Evaluation, catalog: Catalog) -> Iterator[str]:
 
 
 def _notice_line(notice: Notice) -> str:
-    return f"{'! ' if notice.level == 'warning' else ''}{in_words(notice)}"
+    return f"{'! ' if notice.level == 'warning' else ''}{terminal().sentences(notice)}"
 
 
 def _table(evaluation: Evaluation) -> Iterator[str]:
     """Every figure with its interval: on the whole, then by class."""
-    titles = {name: text(f"metric.{name}.name", spoken()) for name in _METRICS if name in evaluation.metrics}
+    titles = {name: terminal()(f"metric.{name}.name") for name in _METRICS if name in evaluation.metrics}
     width = max(24, *map(len, titles.values()))
     yield f"{'':<{width}}  {phrase('value'):<8}  {phrase('interval')}"
     yield from (f"{title:<{width}}  {_figures(name, evaluation.metrics[name])}" for name, title in titles.items())
@@ -232,7 +232,7 @@ def _table(evaluation: Evaluation) -> Iterator[str]:
 
 def _figures(metric: str, estimate: Estimate) -> str:
     """A figure and its interval, or why there is none; dashes where no image stands behind it."""
-    tr = Translator(spoken())
+    tr = terminal()
     if not estimate.n:
         return "–"
     if not has_width(estimate):

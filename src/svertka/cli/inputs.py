@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from svertka.cli.output import in_words, say
+from svertka.cli.output import say, terminal
 from svertka.config import RunConfig
 from svertka.data.image_table import list_paths
 from svertka.data.listing import TABLE_SUFFIXES, natural_key, others_skipped, sort_out, walk
@@ -42,7 +42,7 @@ def find_inputs(arguments: Sequence[str], config_file: str = "") -> list[Input]:
     skipped: Counter[str] = Counter()
     found = [each for argument in arguments for each in _find(argument, config, skipped)]
     if skipped:
-        say(in_words(others_skipped(skipped)))
+        say(terminal().sentences(others_skipped(skipped)))
     return found
 
 
@@ -121,7 +121,7 @@ def _from_table(table: Path, config: RunConfig | None) -> list[Input]:
     named, notices = list_paths(table, config)
     found = [Input(*each) for each in named]
     for notice in notices:
-        say(in_words(notice))
+        say(terminal().sentences(notice))
     if not found:
         raise NotFoundError(f"{table} names no file; expected at least one path.")
     return found

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from svertka.data.ranges import notices_of
 from svertka.errors import ConfigError, NotFoundError, check_known
-from svertka.messages import LANGUAGES, sentences, shown, text
-from svertka.schema import Notice
+from svertka.messages import LANGUAGES, Translator, shown
 from svertka.util.atomic_files import read_head
 
 BOM = "\ufeff"
@@ -123,7 +122,7 @@ def say_samples(notes: Iterable[tuple[str, Sequence[str]]]) -> None:
         notes: of each image, with its name.
     """
     for notice in notices_of(notes):
-        say(in_words(notice))
+        say(terminal().sentences(notice))
 
 
 class TerminalStream:
@@ -182,8 +181,7 @@ def _standard_output() -> TextIO:
     return stream
 
 
-Language = Literal["en", "ru"]
-_spoken: list[Language] = ["en"]  # by this process: a command speaks one language from its options on
+_terminal = [Translator("en")]  # of this process: a command speaks one language from its options on
 
 
 def speak(language: str) -> str:
@@ -194,23 +192,18 @@ def speak(language: str) -> str:
     """
     if language:
         check_known("language", language, LANGUAGES)
-        _spoken[0] = "ru" if language == "ru" else "en"
+        _terminal[0] = Translator(language)
     return language
 
 
-def spoken() -> Language:
-    """The language of the terminal."""
-    return _spoken[0]
+def terminal() -> Translator:
+    """Writes in the language of the terminal."""
+    return _terminal[0]
 
 
 def phrase(key: str, **values: object) -> str:
     """A sentence of the terminal, in its language."""
-    return text(f"terminal.{key}", spoken(), **values)
-
-
-def in_words(*notices: Notice) -> str:
-    """What notices say, in the language of the terminal."""
-    return sentences(*notices, language=spoken())
+    return terminal()(f"terminal.{key}", **values)
 
 
 def say(message: str) -> None:

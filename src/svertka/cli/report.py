@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from svertka.cli.options import Language
-from svertka.cli.output import phrase, speak, spoken
+from svertka.cli.output import phrase, speak
 from svertka.runs import folder as run_folder
 
 
@@ -25,7 +25,7 @@ def report(run: Annotated[str, typer.Argument(help="Run folder.")], language: La
     folder = Path(run)
     record = run_folder.load_run(folder)
     if language:
-        record = replace(record, config=replace(record.config, language=spoken()))
+        record = replace(record, config=replace(record.config, language="ru" if language == "ru" else "en"))
     speak(record.config.language)
     print(phrase("report", path=build_report(record, folder / run_folder.REPORT)))
     if not (folder / run_folder.CARD).exists():

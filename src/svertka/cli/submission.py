@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from svertka.bundle.predictor import AUTO, open_predictor
 from svertka.cli.answers import Answers
 from svertka.cli.inputs import Input, find_inputs, table_config
-from svertka.cli.output import begins, in_words, may_write, phrase, say, table_to
+from svertka.cli.output import begins, may_write, phrase, say, table_to, terminal
 from svertka.data.competition import is_test_image, plain
 from svertka.data.image_table import ways_to_name
 from svertka.data.rows import as_number, read_table
@@ -58,17 +58,7 @@ def submit(
     engine: str = AUTO,
     config_file: str = "",
 ) -> int:
-    """Writes a submission; only images that the sample asks for are read.
-
-    Args:
-        bundle: a bundle folder or a run folder.
-        paths: files, folders, globs or tables among which the images are.
-        sample_file: the competition's sample submission.
-        out: the CSV to write, complete or not at all; "" means standard output.
-        wanted: ``"labels"``, or the class whose probability a single column wants; "" decides by the sample.
-        threads: 0 means all processors.
-        engine: see ``open_predictor``.
-        config_file: TOML file that says how to read tables; "" means none.
+    """Writes a submission; only images that the sample asks for are read. The arguments are options of ``predict``.
 
     Returns:
         The exit code, 0.
@@ -138,7 +128,7 @@ def read_sample(path: Path, index: "_Index", encoding: str = "") -> Sample:
     table = read_table(path, encoding)
     header, rows = table.header, table.rows
     for notice in table.notices:
-        say(in_words(notice))
+        say(terminal().sentences(notice))
     if not rows or len(header) < 2:
         raise DataError(
             f"{path.name} has {len(header)} columns and {len(rows)} rows; expected a column of ids, at least one to "

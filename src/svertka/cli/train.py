@@ -10,13 +10,12 @@ import typer
 
 from svertka.cli.extras import need_training
 from svertka.cli.options import Backbone, Config, GroupColumn, GroupRegex, Language, ThreadsOfRun, given
-from svertka.cli.output import PLAIN_SPACES, phrase, speak, spoken
+from svertka.cli.output import PLAIN_SPACES, phrase, speak, terminal
 from svertka.cli.progress import TerminalProgress
 from svertka.config import STRATEGY_NAMES, RunConfig
 from svertka.config.fine_tuning import RECIPES
 from svertka.config.fine_tuning import recipe as fields_of
 from svertka.errors import ConfigError
-from svertka.messages.translator import Translator
 from svertka.report.alerts import SHOWN, make_alerts
 from svertka.runs import folder as run_folder
 from svertka.schema import RunRecord
@@ -88,7 +87,7 @@ def run(config: RunConfig, resume: str = "", command: str = "") -> RunRecord:
 def print_result(record: RunRecord) -> None:
     """Prints the headline, the weightiest warnings, and where things are, in the language of the run."""
     speak(record.config.language)
-    tr, metrics = Translator(spoken()), record.evaluation.metrics
+    tr, metrics = terminal(), record.evaluation.metrics
     folder = Path(record.config.out) if record.config.out else Path("runs") / record.name
     known = {name: metrics[name] for name in _HEADLINE if name in metrics}
     headline = ", ".join(

@@ -1,18 +1,21 @@
 """``svertka lab feature-maps``: what 32 filters make of one colour image, random filters beside trained ones."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from svertka.bundle.bundle import load_bundle
+from svertka.bundle.manifest import WEIGHTS
 from svertka.cli import output
+from svertka.cli.extras import need_training
 from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
 from svertka.cli.options import ImageFile, seed_option
 from svertka.engine.arrays import Array
 from svertka.engine.convolution import conv2d
+from svertka.engine.network import read_arrays
 from svertka.errors import NotFoundError, WeightsError
 from svertka.schema import Preprocess
 from svertka.viz.drawing import save_png
@@ -66,16 +69,8 @@ def _scaling(preprocess: Preprocess) -> str:
     return f"mean {mean}, std {std}"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Filters:
-    """The first convolution over colours.
-
-    Attributes:
-        name: whose it is.
-        kernels_O3KL: its filters.
-        preprocess: what the network's pixels are scaled with.
-        whose_scaling: who says so.
-    """
+class _Filters(NamedTuple):
+    """The first convolution over colours: whose it is, its filters [O, 3, K, L], and how pixels are scaled for it."""
 
     name: str
     kernels_O3KL: NDArray[np.float32]
@@ -91,26 +86,18 @@ def _first_filters(weights: str) -> _Filters:
         WeightsError: they hold no such convolution.
         BundleError: the bundle is damaged.
     """
+    path, preprocess, whose = Path(weights).expanduser(), Preprocess(), "since a file of weights doesn't tell its own"
     if not weights:
-        from svertka.cli.extras import need_training
-
         need_training()
         from svertka.backbones.pretrained import embedded_weights
 
-        name, kernels = _of_file(embedded_weights("efficientnet_lite0"))
-        return _Filters(
-            name="EfficientNet-Lite0, ImageNet-1k", kernels_O3KL=kernels, preprocess=Preprocess(),
-            whose_scaling="as these weights expect",
-        )  # fmt: skip
-    path, preprocess, whose = Path(weights).expanduser(), Preprocess(), "since a file of weights doesn't tell its own"
-    if path.is_dir():
-        from svertka.bundle.bundle import load_bundle
-        from svertka.bundle.manifest import WEIGHTS
-
+        path, whose = embedded_weights("efficientnet_lite0"), "as these weights expect"
+    elif path.is_dir():
         bundle = load_bundle(path)
         path, preprocess, whose = bundle.directory / WEIGHTS, bundle.preprocess, "as the bundle tells"
-    name, kernels = _of_file(path)
-    return _Filters(name=f"{path.name}, {name}", kernels_O3KL=kernels, preprocess=preprocess, whose_scaling=whose)
+    name, kernels_O3KL = _of_file(path)
+    name = f"{path.name}, {name}" if weights else "EfficientNet-Lite0, ImageNet-1k"
+    return _Filters(name, kernels_O3KL, preprocess, whose)
 
 
 def _of_file(path: Path) -> tuple[str, NDArray[np.float32]]:
@@ -118,12 +105,8 @@ def _of_file(path: Path) -> tuple[str, NDArray[np.float32]]:
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist; expected a bundle, a run folder, a .safetensors or a .pth file.")
     if path.suffix == ".safetensors":
-        from svertka.engine.network import read_arrays
-
         arrays = read_arrays(path)
     else:
-        from svertka.cli.extras import need_training
-
         need_training()
         from svertka.backbones.pretrained import read_state
 
