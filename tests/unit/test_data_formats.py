@@ -185,10 +185,10 @@ def test_read_whatever_its_name(name: str, suffix: str, tmp_path: Path) -> None:
         with Image.open(path) as expected:
             expected.load()
     decoded = decode(path)
-    assert (decoded.width_px, decoded.height_px) == expected.size
-    assert decoded.width_px in (64, 320, 1024)
+    assert (decoded.image.width, decoded.image.height) == expected.size
+    assert decoded.image.width in (64, 320, 1024)
     if expected.mode in ("1", "L", "P", "RGB"):
-        assert np.array_equal(decoded.rgb_HWC, np.asarray(expected.convert("RGB")))
+        assert np.array_equal(np.asarray(decoded.image.convert("RGB")), np.asarray(expected.convert("RGB")))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ""])
@@ -259,7 +259,7 @@ def test_whatever_a_reader_raises_is_a_rejection(
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, where, fail)
     if where == "getexif":  # the pixels are good
-        assert decode(path).width_px == 64
+        assert decode(path).image.width == 64
         return
     with pytest.raises(ImageRejected, match=r"cannot be (decoded|converted)") as caught:
         decode(path)
@@ -304,7 +304,9 @@ class TestEndMarkerOfJpeg:
         (tmp_path / "cut.jpg").write_bytes(whole[:-cut])
         decoded = decode(tmp_path / "cut.jpg")
         assert "end_marker_missing" in decoded.notes
-        assert np.array_equal(decoded.rgb_HWC, decode(tmp_path / "whole.jpg").rgb_HWC)
+        assert np.array_equal(
+            np.asarray(decoded.image.convert("RGB")), np.asarray(decode(tmp_path / "whole.jpg").image.convert("RGB"))
+        )
 
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"progressive": True, "quality": 95}])
     def test_not_where_pixels_are_missing(self, options: dict[str, object], tmp_path: Path) -> None:
@@ -355,7 +357,7 @@ class TestHostile:
     def test_a_video_behind_a_photograph_counts_no_scans(self, tmp_path: Path) -> None:
         path = tmp_path / "motion.jpg"
         path.write_bytes(saved("JPEG", progressive=True) + b"\xff\xda\0\x08" * 1000)
-        assert decode(path).width_px == 64
+        assert decode(path).image.width == 64
 
     def test_many_tiles(self, tmp_path: Path) -> None:
         tags = [(256, 4, 1, 2000), (257, 4, 1, 1000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),

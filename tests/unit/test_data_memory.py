@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -82,10 +83,10 @@ def test_what_takes_too_much_is_read_at_half_its_size(
     path = tmp_path / "large"
     Image.new(mode, (400, 300), "red").save(path, kind, **options)  # type: ignore[arg-type]
     decoded = decode(path, max_pixels=400 * 300)
-    assert (decoded.width_px, decoded.height_px) == (200, 150)
+    assert (decoded.image.width, decoded.image.height) == (200, 150)
     assert "half_size" in decoded.notes
-    assert abs(decoded.rgb_HWC[10, 10].astype(int) - [255, 0, 0]).max() <= 2
-    assert decode(path, max_pixels=4 * 400 * 300).width_px == 400
+    assert abs(np.asarray(decoded.image.convert("RGB"))[10, 10].astype(int) - [255, 0, 0]).max() <= 2
+    assert decode(path, max_pixels=4 * 400 * 300).image.width == 400
 
 
 def test_what_cannot_be_halved_is_refused(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_what_cannot_be_halved_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageRejected, match=r"3\.0 megapixels by its header; at most 2 are allowed of WEBP") as caught:
         decode(path, max_pixels=3_000_000)
     assert caught.value.reason == "too_large"
-    assert decode(path, max_pixels=6_000_000).width_px == 2000
+    assert decode(path, max_pixels=6_000_000).image.width == 2000
 
 
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])

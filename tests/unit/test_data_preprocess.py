@@ -39,7 +39,7 @@ def test_squash_equals_torchvision_v1(tmp_path: Path, interpolation: str, kind: 
         expected = np.asarray(transforms.Resize((224, 224), interpolation=mode)(opened.convert("RGB")))
     preprocess = Preprocess(interpolation=interpolation)
     assert (load(path, preprocess) == expected).all()
-    assert (apply(preprocess, decode(path).rgb_HWC) == expected).all()
+    assert (apply(preprocess, np.asarray(decode(path).image.convert("RGB"))) == expected).all()
 
 
 def test_crop_takes_the_centre() -> None:

@@ -159,12 +159,12 @@ def save(path: Path, values: object, kind: object) -> Path:
 def test_pixels_follow_the_range_not_the_image(tmp_path: Path) -> None:
     known = (ValueRange(mode="I;16", low=0, high=65535), ValueRange(mode="I", low=-1024, high=3071))
     dim = save(tmp_path / "dim.png", [0, 2570, 0, 257], np.uint16)
-    assert decode(dim, ranges=known).rgb_HWC[0, :, 0].tolist()[:4] == [0, 10, 0, 1]
-    assert decode(dim).rgb_HWC[0, 1, 0] == 160  # by its own guess, 12 bits
+    assert np.asarray(decode(dim, ranges=known).image.convert("RGB"))[0, :, 0].tolist()[:4] == [0, 10, 0, 1]
+    assert np.asarray(decode(dim).image.convert("RGB"))[0, 1, 0] == 160  # by its own guess, 12 bits
     assert decode(dim, ranges=known).scaling == ()
     assert decode(dim).scaling == ("scaled_12bit", "no_range")
     ct = save(tmp_path / "ct.tif", [-1024, 3071, 1023, 5000], np.int32)
-    assert decode(ct, ranges=known).rgb_HWC[0, :4, 0].tolist() == [0, 255, 127, 255]
+    assert np.asarray(decode(ct, ranges=known).image.convert("RGB"))[0, :4, 0].tolist() == [0, 255, 127, 255]
     assert decode(ct, ranges=known).scaling == ("clipped_to_range",)
     unit = save(tmp_path / "unit.tif", [0.0, 1.0, 0.5, 0.2], np.float32)
     wide = (ValueRange(mode="F", low=0, high=255),)
@@ -207,7 +207,7 @@ def test_what_files_declare(tmp_path: Path) -> None:
     for name in ("dark.jp2", "dark.pgm"):
         found = decode(tmp_path / name)
         assert found.samples is not None and found.samples.span.declared == (0, 65535)
-        assert found.rgb_HWC[0, 0, 0] == 10
+        assert np.asarray(found.image.convert("RGB"))[0, 0, 0] == 10
     packed = np.packbits(np.unpackbits(np.array([[0x0A, 0x00, 0x0A, 0x0F]], ">u1"))).tobytes()[:3]  # 160 and 10, packed
     tags = [(256, 4, 1, 2), (257, 4, 1, 1), (258, 4, 1, 12), (259, 4, 1, 1), (262, 4, 1, 1), (273, 4, 1, 300),
             (277, 4, 1, 1), (278, 4, 1, 1), (279, 4, 1, 3)]  # fmt: skip
@@ -258,11 +258,11 @@ def test_16_bit_colours_keep_their_bits(kind: str, channels: int, tmp_path: Path
     found = decode(path, ranges=[ValueRange(mode="RGB;16", low=0, high=4095)])
     assert found.mode == "RGB;16"
     assert found.samples is not None and (found.samples.values == values[:, :, :3]).all()
-    assert (found.rgb_HWC == np.rint(values[:, :, :3] / 4095 * 255)).all()
+    assert (np.asarray(found.image.convert("RGB")) == np.rint(values[:, :, :3] / 4095 * 255)).all()
     assert (
-        decode(path).rgb_HWC == np.rint(values[:, :, :3] / 257)
+        np.asarray(decode(path).image.convert("RGB")) == np.rint(values[:, :, :3] / 257)
     ).all()  # as the format has it, where nothing is known
-    assert np.abs(decode(path).rgb_HWC.astype(int) - (values[:, :, :3] >> 8)).max() <= 1
+    assert np.abs(np.asarray(decode(path).image.convert("RGB")).astype(int) - (values[:, :, :3] >> 8)).max() <= 1
 
 
 def test_16_bit_gray_with_opacity_is_told(tmp_path: Path) -> None:

@@ -82,21 +82,6 @@ class Decoded:
     samples: Samples | None = None
     scaling: tuple[str, ...] = ()
 
-    @property
-    def width_px(self) -> int:
-        """Width after EXIF orientation."""
-        return self.image.width
-
-    @property
-    def height_px(self) -> int:
-        """Height after EXIF orientation."""
-        return self.image.height
-
-    @property
-    def rgb_HWC(self) -> NDArray[np.uint8]:
-        """The pixels, uint8, shape ``[H, W, 3]``."""
-        return np.asarray(self.image.convert("RGB"))
-
 
 def load(path: Path | str, preprocess: Preprocess, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
     """Reads a file into the network's square: uint8, shape ``[S, S, 3]``.

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -252,10 +253,6 @@ def _is_ico(head: bytes, magic: bytes = b"\0\0\1\0") -> bool:
     return bool(count and size) and offset >= 6 + 16 * count and head[9] in (0, 255)
 
 
-def _is_cur(head: bytes) -> bool:
-    return _is_ico(head, b"\0\0\2\0")
-
-
 def _is_pcx(head: bytes) -> bool:
     version, encoding, bits, left, top, right, bottom = struct.unpack("<BBBHHHH", head[1:12])
     planes = head[65] if len(head) > 65 else 1
@@ -345,7 +342,7 @@ _BY_HEADER: tuple[tuple[Callable[[bytes], bool], Format], ...] = (
     (_is_netpbm, Format("PNM", "PPM")),
     (_is_colour_pfm, Format("PFM in colour")),
     (_is_ico, Format("ICO", "ICO")),
-    (_is_cur, Format("CUR", "CUR")),
+    (partial(_is_ico, magic=b"\0\0\2\0"), Format("CUR", "CUR")),
     (_is_sgi, Format("SGI", "SGI")),
     (_is_pcx, Format("PCX", "PCX")),
     (_is_fli, Format("FLI", "FLI")),

@@ -151,8 +151,8 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> CachedSca
             if store is not None and decoded.samples is None and digests.pixels not in store:
                 store.put(digests.pixels, apply_to_image(store.preprocess, decoded.image))
             return CachedScan(
-                width_px=decoded.width_px,
-                height_px=decoded.height_px,
+                width_px=decoded.image.width,
+                height_px=decoded.image.height,
                 mode=decoded.mode,
                 pixel_hash=digests.pixels,
                 perceptual_hash=digests.perceptual,
