@@ -147,7 +147,7 @@ class _Walk:
         return {one: self.sizes[one].shape for one in self.graph.outputs}
 
     def _results(self, node: Node, inputs: list[Sizes | None]) -> list[Sizes]:
-        values = [self.numbers.get(one) for one in node.inputs]
+        values = [self.numbers.get(one) if one else None for one in node.inputs]
         try:
             found = results_of(node, inputs, values)
             if any(len(one.shape) > _MOST_AXES or not all(0 <= size < _EXACT for size in one.shape) for one in found):
@@ -179,7 +179,8 @@ class _Walk:
         with np.errstate(all="ignore"):
             results = evaluate(node, values)
         for name, sizes, value in zip(node.outputs, found, results, strict=False):
-            if (value.shape, value.dtype) == (sizes.shape, sizes.dtype) and (node.op == "Constant" or _fits(value)):
+            alike = (value.shape, value.dtype) == (sizes.shape, sizes.dtype)
+            if name and alike and (node.op == "Constant" or _fits(value)):
                 self.numbers[name] = value
 
     def _count(self, at: int, node: Node, inputs: list[Sizes | None], found: list[Sizes]) -> None:
