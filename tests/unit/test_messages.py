@@ -117,7 +117,7 @@ def test_tables_that_sentences_take_words_from_are_there(language):
         for entry in catalogue(language).values()
         for sentence in ([entry] if isinstance(entry, str) else entry.values())
         for _, _, specification, _ in string.Formatter().parse(sentence)
-        if specification and not re.fullmatch(r"\+?[.0-9]*[dfg]", specification)
+        if specification and not re.fullmatch(r"\+?[.0-9]*[dfg%]", specification)
     }
     assert {"among", "amount", "depth", "likeness", "model", "reject", "role", "samples", "suffix"} == tables
     assert {key.split(".")[0] for key in catalogue(language)} >= tables

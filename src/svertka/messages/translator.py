@@ -100,13 +100,15 @@ class Translator:
         return f"{number:,}"
 
     def formatted(self, number: float, specification: str) -> str:
-        """Formats a number as Python does, with the language's decimal sign and a true minus."""
-        written = format(number, specification).replace("-", _MINUS)
+        """Formats a number as Python does, with the language's decimal sign and a true minus; a dash for no number."""
+        if not math.isfinite(number):
+            return "–"
+        written = format(number, specification).replace("-", _MINUS).replace("%", f"{NARROW_SPACE}%")
         return written.replace(".", ",") if self.language == "ru" else written
 
     def decimal(self, value: float, digits: int = 3) -> str:
         """Writes a number with so many decimals; a dash where there is none."""
-        return self.formatted(value, f".{digits}f") if math.isfinite(value) else "–"
+        return self.formatted(value, f".{digits}f")
 
     def rate(self, value: float) -> str:
         """Writes a learning rate by two digits and its order of magnitude: 8 × 10⁻⁴, 1.2 × 10⁻³."""
@@ -117,7 +119,7 @@ class Translator:
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Writes a share of 0..1 as a percentage."""
-        return f"{self.decimal(100 * share, digits)}{NARROW_SPACE}%" if math.isfinite(share) else "–"
+        return self.formatted(share, f".{digits}%")
 
     def metric(self, name: str, value: float) -> str:
         """Writes a metric's value as befits it: a percentage or a decimal."""

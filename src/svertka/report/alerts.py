@@ -3,6 +3,7 @@
 Each thing is told once, and what matters most stands first: ``RANKED`` is the order.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -132,15 +133,8 @@ def _figures(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     """What the run's own checks found: conflicting labels, order, no gain over guessing, engines that disagree."""
     if run.split.conflicts:
         yield _alert(tr, "conflicts", link="leaks", n=len(run.split.conflicts))
-    order = run.order
-    if order is not None and order.suspicious:
-        yield _alert(
-            tr,
-            "order",
-            shuffled=tr.decimal(order.shuffled),
-            contiguous=tr.decimal(order.contiguous),
-            error=tr.decimal(order.standard_error),
-        )
+    if run.order and run.order.suspicious:
+        yield _alert(tr, "order", order=run.order)
     if beats_majority(run.evaluation) is False:
         yield _alert(tr, "useless")
     if run.parity and run.parity.same_labels < run.parity.n:
@@ -149,7 +143,7 @@ def _figures(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     if rejected:
         share = rejected / (rejected + len(run.catalog.records))
         level: Level = "warning" if share > _MANY_REJECTED else "info"
-        yield _alert(tr, "rejected", level, link="rejected", n=rejected, share=tr.percent(share))
+        yield _alert(tr, "rejected", level, link="rejected", n=rejected, share=share)
 
 
 def _few_images(tr: Translator, run: RunRecord) -> Iterator[Alert]:
@@ -158,11 +152,7 @@ def _few_images(tr: Translator, run: RunRecord) -> Iterator[Alert]:
     said: list[tuple[str, str]] = []
     if evaluation.n < FEW_IMAGES:
         accuracy = evaluation.metrics.get("accuracy")
-        body = (
-            tr("alert.few.body_plain")
-            if accuracy is None
-            else tr("alert.few.body", low=tr.percent(accuracy.low), high=tr.percent(accuracy.high))
-        )
+        body = tr("alert.few.body", accuracy=accuracy) if accuracy else tr("alert.few.body_plain")
         said.append((tr("alert.few.title", n=evaluation.n), body))
     missing = [scores.name for scores in evaluation.per_class if scores.support == 0]
     if missing:
@@ -193,17 +183,9 @@ def _shortcuts(tr: Translator, run: RunRecord) -> Iterator[Alert]:
             continue
         if probe.roc_auc is None or not (near or probe.verdict == "better than chance"):
             continue
-        said = _alert(
-            tr,
-            f"shortcut.{probe.name}",
-            "warning" if near else "info",
-            link="seeing",
-            probe=tr.decimal(probe.roc_auc.value),
-            low=tr.decimal(probe.roc_auc.low),
-            high=tr.decimal(probe.roc_auc.high),
-            model="–" if model is None else tr.decimal(model.value),
-            n=probe.roc_auc.n,
-        )
+        level: Level = "warning" if near else "info"
+        reached = model.value if model else math.nan
+        said = _alert(tr, f"shortcut.{probe.name}", level, link="seeing", probe=probe.roc_auc, model=reached)
         yield replace(said, code="shortcut")
 
 
@@ -220,10 +202,8 @@ def _paired_shortcut(tr: Translator, probe: ShortcutProbe) -> Alert:
             sees=tr(f"shortcut.{probe.name}"),
             first=tr.quoted(best.first),
             second=tr.quoted(best.second),
-            value=tr.decimal(best.roc_auc.value),
-            low=tr.decimal(best.roc_auc.low),
-            high=tr.decimal(best.roc_auc.high),
-            mean="–" if probe.roc_auc is None else tr.decimal(probe.roc_auc.value),
+            best=best.roc_auc,
+            mean=probe.roc_auc.value if probe.roc_auc else math.nan,
         ),
         link="seeing",
     )

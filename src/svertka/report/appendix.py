@@ -19,7 +19,7 @@ def costs_finding(tr: Translator, costs: Sequence[StepCost]) -> str:
         "costs.finding",
         total=tr.seconds(total),
         step=tr.quoted(tr.known("step", slowest.step)),
-        share=tr.percent(slowest.seconds / total if total else 0.0, 0),
+        share=slowest.seconds / total if total else 0.0,
         peak=tr.memory(max(cost.peak_memory_mb for cost in costs) or 1.0),
     )
 
@@ -88,17 +88,10 @@ def make_methods(tr: Translator, run: RunRecord) -> tuple[str, ...]:
     sizes = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
     folds = run.config.folds
     parts = tr("decision.intro_folds", folds=folds, **sizes) if folds else tr("methods.parts", **sizes)
-    order = run.order
-    if order is None:
-        checked = tr("methods.order.named" if split.grouped else "methods.order.unmeasured")
-    else:
-        checked = tr(
-            "methods.order.measured",
-            shuffled=tr.decimal(order.shuffled),
-            contiguous=tr.decimal(order.contiguous),
-            error=tr.decimal(order.standard_error),
-        )
-    calibrated = tr("methods.temperature", value=tr.decimal(run.evaluation.temperature, 2))
+    checked = tr("methods.order.named" if split.grouped else "methods.order.unmeasured")
+    if run.order:
+        checked = tr("methods.order.measured", order=run.order)
+    calibrated = tr("methods.temperature", value=run.evaluation.temperature)
     parity = tr("methods.no_parity")
     if run.parity:
         parity = tr(

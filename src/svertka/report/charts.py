@@ -151,11 +151,11 @@ def _lowest(losses: Sequence[float]) -> int:
 
 def _loss_finding(tr: Translator, history: Sequence[EpochRow], kept: int) -> str:
     best = _lowest([row.val_loss for row in history])
-    value = tr.decimal(history[best].val_loss)
+    value = history[best].val_loss
     if len(history) == 1:
         return tr("learning.loss.only", value=value)
     if best != kept:
-        corrected = tr.decimal(history[kept].selection_loss)
+        corrected = history[kept].selection_loss
         return tr("learning.loss.kept", epoch=kept + 1, corrected=corrected, other=best + 1, value=value)
     lowest = tr("learning.loss.best", epoch=best + 1, value=value)
     last = len(history) - 1
@@ -170,14 +170,14 @@ def _loss_finding(tr: Translator, history: Sequence[EpochRow], kept: int) -> str
 def _accuracy_finding(tr: Translator, history: Sequence[EpochRow], kept: int) -> str:
     first, chosen = history[0].val_accuracy, history[kept].val_accuracy
     if len(history) == 1:
-        return tr("learning.accuracy.only", chosen=tr.percent(chosen))
+        return tr("learning.accuracy.only", chosen=chosen)
     if kept == 0:
         return tr(
             "learning.accuracy.first",
-            chosen=tr.percent(chosen),
-            last=tr.percent(history[-1].val_accuracy),
+            chosen=chosen,
+            last=history[-1].val_accuracy,
         )
-    return tr("learning.accuracy.finding", epoch=kept + 1, first=tr.percent(first), chosen=tr.percent(chosen))
+    return tr("learning.accuracy.finding", epoch=kept + 1, first=first, chosen=chosen)
 
 
 # --- ROC and precision-recall -----------------------------------------------------------------------------------
@@ -240,11 +240,8 @@ def _curve_finding(tr: Translator, name: str, ranked: Sequence[Curve], evaluatio
         curve = ranked[0]
         estimate = evaluation.metrics.get("roc_auc" if name == "roc" else "average_precision")
         interval = "" if estimate is None else f" ({tr.evidence('roc_auc', estimate)})"
-        value = tr.decimal(curve.summary)
-        if name == "roc":
-            pairs = tr.decimal(100 * curve.summary, 0)
-            return tr("roc.one", value=value, interval=interval, name=tr.quoted(curve.name), pairs=pairs)
-        return tr("pr.one", value=value, interval=interval, name=tr.quoted(curve.name))
+        area, class_name = curve.summary, tr.quoted(curve.name)
+        return tr(f"{name}.one", value=area, interval=interval, name=class_name, pairs=100 * area)
     weak, strong = ranked[0], ranked[-1]
     weak_value, strong_value = tr.decimal(weak.summary), tr.decimal(strong.summary)
     if weak_value == strong_value:
@@ -304,7 +301,7 @@ def _reliability_chart(
             x=b.confidence,
             y=b.accuracy,
             radius=2.5 + 7.5 * math.sqrt(b.count / largest),
-            title=tr("reliability.dot", n=b.count, said=tr.percent(b.confidence), right=tr.percent(b.accuracy)),
+            title=tr("reliability.dot", n=b.count, said=b.confidence, right=b.accuracy),
             edge=True,
         )
         for b in used
@@ -319,7 +316,7 @@ def _reliability_chart(
     error = evaluation.metrics.get(name)
     return Chart(
         id=f"reliability-{when}",
-        title=tr(f"reliability.{when}", temperature=tr.decimal(evaluation.temperature, 2)),
+        title=tr(f"reliability.{when}", temperature=evaluation.temperature),
         finding=" ".join((_error_sentence(tr, error), _lean(tr, used, evaluation.metrics.get("accuracy")))).strip(),
         reading="",
         panel=_unit_panel(tr, "reliability", [_ideal((0.0, 1.0)), measured], notes),
@@ -330,7 +327,7 @@ def _error_sentence(tr: Translator, error: Estimate | None) -> str:
     if error is None:
         return ""
     evidence = tr.evidence("calibration_error", error)
-    return tr("reliability.error", value=tr.percent(error.value), evidence=evidence)
+    return tr("reliability.error", value=error.value, evidence=evidence)
 
 
 def _lean(tr: Translator, bins: Sequence[ReliabilityBin], accuracy: Estimate | None) -> str:
@@ -341,7 +338,7 @@ def _lean(tr: Translator, bins: Sequence[ReliabilityBin], accuracy: Estimate | N
     kind = "bold" if said > accuracy.high else "modest" if said < accuracy.low else "honest"
     return tr(
         f"reliability.lean.{kind}",
-        said=tr.percent(said),
-        right=tr.percent(accuracy.value),
+        said=said,
+        right=accuracy.value,
         evidence=tr.evidence("accuracy", accuracy),
     )

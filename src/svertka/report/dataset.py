@@ -81,7 +81,7 @@ def _balance(tr: Translator, totals: dict[str, int]) -> str:
     ratio = totals[large] / totals[small]
     if ratio < _BALANCED:
         return tr("data.balance.even")
-    return tr("data.balance.uneven", large=tr.quoted(large), small=tr.quoted(small), ratio=tr.decimal(ratio, 1))
+    return tr("data.balance.uneven", large=tr.quoted(large), small=tr.quoted(small), ratio=ratio)
 
 
 def _samples(tr: Translator, run: RunRecord, classes: int) -> list[tuple[str, int, tuple[Thumbnail, ...]]]:

@@ -100,11 +100,11 @@ def _sentence(tr: Translator, explanation: Explanation, heat: AttributionMap, na
     if plane.max() <= 0:
         return tr(f"explain.{heat.method}.nothing", name=name)
     if heat.left is not None:
-        before = tr.percent(explanation.probabilities[heat.label])
-        if explanation.probabilities[heat.label] - heat.left < _HARDLY:
+        before = explanation.probabilities[heat.label]
+        if before - heat.left < _HARDLY:
             return tr("explain.occlusion.steady", name=name, before=before)
-        return tr("explain.occlusion.falls", name=name, before=before, after=tr.percent(heat.left))
-    return tr("explain.grad_cam.share", name=name, share=tr.percent(float((plane > 0).mean()), 0))
+        return tr("explain.occlusion.falls", name=name, before=before, after=heat.left)
+    return tr("explain.grad_cam.share", name=name, share=float((plane > 0).mean()))
 
 
 def _picture(picture: Image.Image | str, alt: str) -> Thumbnail:

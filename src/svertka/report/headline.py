@@ -73,14 +73,8 @@ def _meaning(tr: Translator, run: RunRecord, name: str) -> tuple[str, ...]:
     estimate = run.evaluation.metrics[name]
     sentences = []
     if name == "accuracy" and math.isfinite(estimate.low) and math.isfinite(estimate.high):
-        sentences.append(
-            tr(
-                "headline.meaning",
-                right=str(round(100 * estimate.value)),
-                low=str(round(100 * estimate.low)),
-                high=str(round(100 * estimate.high)),
-            )
-        )
+        right, low, high = 100 * estimate.value, 100 * estimate.low, 100 * estimate.high
+        sentences.append(tr("headline.meaning", right=right, low=low, high=high))
     majority = run.evaluation.baselines.get("majority class", {}).get(name)
     if majority is not None:
         sentences.append(
@@ -106,9 +100,9 @@ def _sensitivity(tr: Translator, evaluation: Evaluation) -> list[str]:
     sentence = tr(
         "headline.sensitivity",
         name=tr.quoted(name),
-        found=tr.percent(found.value),
+        found=found.value,
         found_evidence=tr.evidence("accuracy", found),
-        rest=tr.percent(rest.value),
+        rest=rest.value,
         rest_evidence=tr.evidence("accuracy", rest),
     )
     return [sentence]

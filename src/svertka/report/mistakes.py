@@ -46,7 +46,7 @@ def make_mistakes(tr: Translator, run: RunRecord) -> tuple[str, list[tuple[Mista
     if not wrong:
         return tr("mistakes.none"), []
     sure = sum(mistake.confidence > _SURE for mistake in wrong)
-    finding = tr("mistakes.finding", n=len(wrong), total=len(run.test), sure=sure, limit=tr.percent(_SURE, 0))
+    finding = tr("mistakes.finding", n=len(wrong), total=len(run.test), sure=sure, limit=_SURE)
     shown = wrong[:_MISTAKES_SHOWN]
     files = [
         (run.catalog.root / one.path, tr("mistakes.alt", path=one.path, true=one.true, said=one.said)) for one in shown

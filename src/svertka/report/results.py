@@ -104,7 +104,7 @@ def _confusion_finding(
         "confusion.finding",
         n=count,
         total=sums[true],
-        share=tr.percent(count / sums[true]),
+        share=count / sums[true],
         true=tr.quoted(names[true]),
         said=tr.quoted(names[said]),
     )
@@ -224,16 +224,16 @@ def make_abstention(tr: Translator, evaluation: Evaluation) -> AbstentionTable |
     finding = (
         tr(
             "abstention.finding",
-            answered=tr.percent(found.answered.value),
+            answered=found.answered.value,
             answered_evidence=tr.evidence("accuracy", found.answered),
-            accuracy=tr.percent(found.accuracy.value),
+            accuracy=found.accuracy.value,
             accuracy_evidence=tr.evidence("accuracy", found.accuracy),
         )
         if found.accuracy.n
         else tr("abstention.silent")
     )
     if found.empty:
-        finding += " " + tr("abstention.empty", n=found.empty, target=tr.percent(found.target, 0))
+        finding += " " + tr("abstention.empty", n=found.empty, target=found.target)
     levels = [_level(tr, threshold) for threshold in found.thresholds] or ["–"] * len(found.counts)
     classes = list(zip(evaluation.class_names, found.counts, levels, found.per_class, strict=True))
     most = tr.shown_of(len(classes), CLASS_ROWS_SHOWN)

@@ -116,7 +116,7 @@ def _map(tr: Translator, found: FeatureMap, names: Sequence[str]) -> Chart:
         id="feature-map",
         title=tr("seeing.map.title"),
         finding=tr("seeing.map.finding", n=len(found.x), wrong=wrong_count),
-        reading=tr("seeing.map.reading", value=tr.decimal(found.trustworthiness, 2)),
+        reading=tr("seeing.map.reading", value=found.trustworthiness),
         panel=Panel(lines=list(lines.values()), x_label="", y_label="", x_ticks=(), y_ticks=()),
         legend=legend,
     )
@@ -137,7 +137,7 @@ def _pairs(tr: Translator, probe: ShortcutProbe) -> str:
             "seeing.shortcuts.pair",
             first=tr.quoted(pair.first),
             second=tr.quoted(pair.second),
-            value=tr.decimal(pair.roc_auc.value),
+            value=pair.roc_auc.value,
         )
         for pair in probe.pairs[:_PAIRS_SHOWN]
     ]
