@@ -39,7 +39,7 @@ from svertka.data.formats import JPEG, RAW, READABLE_SUFFIXES, Format, identify
 from svertka.data.jpeg import Scans, read_scans, without_end_marker
 from svertka.data.pillow import large_blocks, quiet_pillow
 from svertka.data.preprocess import apply_to_image
-from svertka.data.samples import Samples, is_deep, is_reduced, lower_bytes, read_colours, read_gray
+from svertka.data.samples import Samples, bands, is_deep, is_reduced, lower_bytes, read_colours, read_gray
 from svertka.errors import ImageRejected, one_line
 from svertka.schema import Preprocess, ValueRange
 from svertka.util.atomic_files import open_regular
@@ -332,9 +332,8 @@ def _to_gray_or_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     """Composited strip by strip: four copies of a large image would be gigabytes."""
     flat = Image.new("RGB", image.size)
-    rows = max(1, _STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+    for rows in bands(image.height, image.width, _STRIP_PIXELS):
+        strip = image.crop((0, rows.start, image.width, rows.stop)).convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")
-        flat.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+        flat.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, rows.start))
     return flat

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.data.samples import Samples
+from svertka.data.samples import Samples, bands
 
 _DETAIL_CELLS = 16
 _OVERSAMPLING = 4
@@ -68,10 +68,8 @@ def pixel_hash(image: Image.Image, samples: Samples | None = None) -> str:
 
 
 def _bands(image: Image.Image) -> Iterator[Image.Image]:
-    """Some rows at a time: whole copies of photographs would cost more than the digest."""
-    rows_at_once = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows_at_once):
-        yield image.crop((0, top, image.width, min(top + rows_at_once, image.height)))
+    rows = bands(image.height, image.width, _BAND_PIXELS)
+    return (image.crop((0, band.start, image.width, band.stop)) for band in rows)
 
 
 def _is_gray(image: Image.Image) -> bool:

@@ -180,7 +180,7 @@ def read_colours(upper: Image.Image, lower: Image.Image, turn: Image.Transpose |
     """The samples of 16-bit colours, given their upper and their lower bytes."""
     upper, lower = (part if turn is None else part.transpose(turn) for part in (upper, lower))
     values = np.empty((upper.height, upper.width, 3), np.uint16)
-    for rows in _bands(upper.height, upper.width):
+    for rows in bands(upper.height, upper.width):
         box = (0, rows.start, upper.width, rows.stop)
         values[rows] = np.asarray(upper.crop(box))[:, :, :3]
         values[rows] <<= 8
@@ -206,7 +206,7 @@ def _to_image(values: NDArray[Any], low: float, high: float, white_is_zero: bool
     table = None
     if values.dtype == np.uint16:  # every value that there can be, once
         table = _band_to_uint8(np.arange(1 << 16), low, high, white_is_zero)
-    for rows in _bands(height, width):
+    for rows in bands(height, width):
         band = values[rows]
         gray = _band_to_uint8(band, low, high, white_is_zero) if table is None else table[band]
         scaled.paste(Image.fromarray(gray), (0, rows.start))
@@ -217,13 +217,14 @@ def _as_array(image: Image.Image) -> NDArray[Any]:
     """All samples of an image, a band of rows at a time: Pillow's own way takes three copies."""
     first = np.asarray(image.crop((0, 0, image.width, 1)))
     values = np.empty((image.height, *first.shape[1:]), first.dtype.newbyteorder("="))
-    for rows in _bands(image.height, image.width):
+    for rows in bands(image.height, image.width):
         values[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
     return values
 
 
-def _bands(height: int, width: int) -> Iterator[slice]:
-    rows = max(1, _BAND_PIXELS // max(1, width))
+def bands(height: int, width: int, pixels: int = _BAND_PIXELS) -> Iterator[slice]:
+    """Some rows at a time: whole copies of large images would take too much time and memory."""
+    rows = max(1, pixels // max(1, width))
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -181,12 +181,7 @@ def _majority(
         raise ConfigError(f"majority_class is {majority_class}; expected a label from 0 to {classes - 1}.")
     always_NK = np.zeros((len(predictions), classes), dtype=np.float32)
     always_NK[:, majority_class] = 1.0
-    always = Predictions(
-        logits_NK=always_NK,
-        labels_N=predictions.labels_N,
-        paths=predictions.paths,
-        class_names=predictions.class_names,
-    )
+    always = replace(predictions, logits_NK=always_NK)
     figures = _estimates(score(always, positive=positive), always, groups_N)
     return {name: figure for name, figure in figures.items() if name not in _NEEDS_PROBABILITIES}
 

@@ -46,16 +46,8 @@ from svertka.util.from_dict import from_dict
 CONFIG, CATALOG, SPLIT, REJECTED = "config.toml", "catalog.csv", "split.csv", "rejected.csv"
 RUN, METRICS, HISTORY, PREDICTIONS = "run.json", "metrics.json", "history.csv", "predictions.csv"
 PHASES, EXPLAIN, DOUBTS = "phases.csv", "explain.json", "doubtful_labels.csv"
-LOCK, START, PLAN, CHECKPOINTS, BUNDLE, REPORT, CARD, LOG = (
-    ".lock",
-    "start.json",
-    "plan.json",
-    "checkpoints",
-    "bundle",
-    "report.html",
-    "model_card.md",
-    "log.txt",
-)
+LOCK, START, PLAN, CHECKPOINTS = ".lock", "start.json", "plan.json", "checkpoints"
+BUNDLE, REPORT, CARD, LOG = "bundle", "report.html", "model_card.md", "log.txt"
 
 WHOLE = (METRICS, BUNDLE, REPORT, CARD)
 """What a finished run has; one that could not be handed over, or whose report could not be drawn, can go on."""
