@@ -55,12 +55,11 @@ def models(
 
 def list_models(format: str) -> str:
     """All our networks; needs no torch."""
-    from svertka.model_summary.comparison_table import whose
+    from svertka.model_summary.comparison_table import accuracy_record
     from svertka.model_summary.summary import by_times, write_csv, write_table
 
     records: list[dict[str, Any]] = []
     for each in ARCHITECTURES.values():
-        best = each.accuracy[0] if each.accuracy else None
         records.append(
             {
                 "name": each.name,
@@ -69,10 +68,7 @@ def list_models(format: str) -> str:
                 "depth": each.depth,
                 "parameters": each.parameters,
                 "input": by_times(each.input_CHW),
-                "top1_percent": best.top1_percent if best else None,
-                "weights": whose(best) if best else None,
-                "data": best.data if best else None,
-                "source": best.source if best else None,
+                **accuracy_record(each.accuracy[0] if each.accuracy else None),
                 "note": each.note,
             }
         )

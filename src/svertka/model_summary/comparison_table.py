@@ -228,6 +228,18 @@ def whose(accuracy: Accuracy) -> str:
     return f"{owner} {accuracy.weights}"
 
 
+def accuracy_record(accuracy: Accuracy | None) -> dict[str, float | str | None]:
+    """A published accuracy for csv and json; every value is None where there is none."""
+    if accuracy is None:
+        return dict.fromkeys(("top1_percent", "weights", "data", "source"))
+    return {
+        "top1_percent": accuracy.top1_percent,
+        "weights": whose(accuracy),
+        "data": accuracy.data,
+        "source": accuracy.source,
+    }
+
+
 def _record(entry: ComparedNetwork) -> dict[str, object]:
     architecture, accuracy, measured = entry.architecture, entry.accuracy, entry.measured
     record: dict[str, object] = {
@@ -238,10 +250,7 @@ def _record(entry: ComparedNetwork) -> dict[str, object]:
         "small_images": entry.small_images,
         "parameters": entry.parameters,
         "multiply_adds": entry.multiply_adds,
-        "top1_percent": accuracy.top1_percent if accuracy else None,
-        "weights": whose(accuracy) if accuracy else None,
-        "data": accuracy.data if accuracy else None,
-        "source": accuracy.source if accuracy else None,
+        **accuracy_record(accuracy),
         "brought": architecture.paper.brought,
     }
     return record | (asdict(measured) if measured else {})
