@@ -31,7 +31,7 @@ class AlexNet(Network):
     """Five convolutional and three fully connected layers; see the functions below for the variants.
 
     Args:
-        widths: maps of the five convolutions.
+        widths: channels of the five convolutions.
         num_classes: K.
         in_channels: C.
         small_images: a 5×5 first convolution without stride, and a 2×2 grid before the classifier instead of 6×6.

@@ -83,11 +83,9 @@ def as_shape_error(name: str, size: str, what_to_do: str) -> Iterator[None]:
 
 
 def he_initialise(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:
-    """Draws convolutions from N(0, 2/fan) (He et al. 2015, arXiv 1502.01852, section 2.2); biases start at zero.
+    """Draws convolutions from N(0, 2/fan); biases start at zero (He et al. 2015, arXiv 1502.01852, section 2.2).
 
-    Args:
-        network: changed in place.
-        mode: ``"fan_out"`` keeps the variance of gradients, ``"fan_in"`` that of activations.
+    ``"fan_out"`` keeps the variance of gradients, ``"fan_in"`` that of activations.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -43,9 +43,7 @@ class DropPath(nn.Module):
 class ConvNeXtBlock(nn.Module):
     """Depthwise 7×7, LayerNorm, 1×1 to four times the channels, GELU, 1×1 back, scale, and a shortcut (figure 4).
 
-    Args:
-        channels: that come in and go out.
-        drop_path: probability of leaving it out in training.
+    ``drop_path`` is the probability of leaving it out in training.
     """
 
     def __init__(self, channels: int, drop_path: float) -> None:

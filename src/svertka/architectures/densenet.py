@@ -19,12 +19,9 @@ GROWTH = {121: (32, 64), 161: (48, 96), 169: (32, 64), 201: (32, 64)}
 
 
 class DenseLayer(nn.Module):
-    """BN, ReLU, 1×1, BN, ReLU, 3×3: from all maps before it to ``growth`` new ones (DenseNet-B).
+    """BN, ReLU, 1×1, BN, ReLU, 3×3: from all maps before it to ``growth`` (k of the paper) new ones (DenseNet-B).
 
-    Args:
-        inputs: channels of all maps before it together.
-        growth: k of the paper.
-        recompute: keep no joined maps for the backward pass; join and normalise once more then.
+    With ``recompute`` no joined maps are kept for the backward pass; it joins and normalises once more.
     """
 
     def __init__(self, inputs: int, growth: int, recompute: bool) -> None:

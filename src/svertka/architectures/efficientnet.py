@@ -45,16 +45,10 @@ def efficientnet_lite(
 ) -> EfficientNetLite:
     """EfficientNet-Lite0 (4,652,008 parameters, 224 px), Lite1 (5,416,680, 240 px), Lite2 (6,092,072, 260 px).
 
-    The Lite changes to EfficientNet-B0: no squeeze-and-excitation, ReLU6 for swish; stem and neck, and the number of
-    blocks in the first and last stage, are never scaled. Pixels are scaled to -1..1. Deviation: no stochastic depth in
-    training. For small images (up to 64 px) the stem and the first block that strides keep the resolution.
-
-    Args:
-        width: factor of the channels: 1, 1, 1.1.
-        depth: factor of the number of blocks: 1, 1.1, 1.2.
-        num_classes: K.
-        in_channels: C.
-        small_images: see above.
+    ``width`` multiplies channels (by 1, 1, 1.1), ``depth`` the number of blocks (by 1, 1.1, 1.2). The Lite changes to
+    EfficientNet-B0: no squeeze-and-excitation, ReLU6 for swish; stem and neck, and the number of blocks in the first
+    and last stage, are never scaled. Pixels are scaled to -1..1. Deviation: no stochastic depth in training. For small
+    images (up to 64 px) the stem and the first block that strides keep the resolution.
     """
     rows = [
         # the nearest multiple of eight; in the first and last stage the number of blocks stays

@@ -36,13 +36,7 @@ class Subsampling(nn.Module):
 
 
 class TableConv2d(nn.Module):
-    """A convolution in which each output map sees only the input maps that a table names.
-
-    Args:
-        table: for each output map the input maps.
-        in_channels: number of input maps.
-        kernel_size: side of the kernels.
-    """
+    """A convolution in which each output map sees only the input maps that its row of a table names."""
 
     outputs: Tensor
     inputs: Tensor

@@ -20,14 +20,8 @@ ROWS = (
 class InvertedResidual(nn.Module):
     """1×1 up, depthwise, 1×1 down without activation; the shortcut joins the narrow ends (figure 3b, table 1).
 
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        expansion: how much wider it is inside; at 1 there is no first convolution.
-        kernel: side of the depthwise kernel.
-        stride: of the depthwise convolution.
-        convolution: class of the depthwise convolution.
-        eps: of BatchNorm.
+    ``expansion`` says how much wider it is inside; at 1 there is no first convolution. ``kernel``, ``stride`` and
+    ``convolution`` (its class) are those of the depthwise convolution.
     """
 
     def __init__(
@@ -59,16 +53,9 @@ def conv_norm_relu6(convolution: nn.Conv2d, eps: float) -> nn.Sequential:
 
 
 class MobileNetV2(Network):
-    """Table 2 of the paper; see ``mobilenet_v2``.
+    """Table 2 of the paper, or one with other ``rows``; see ``mobilenet_v2``.
 
-    Args:
-        rows: of the table.
-        num_classes: K.
-        in_channels: C.
-        small_images: the stem and the first block that strides keep the resolution.
-        dropout: before the classifier.
-        convolution: class of all convolutions that look beyond their pixel.
-        eps: of BatchNorm.
+    ``convolution`` is the class of the stem and of all depthwise convolutions, ``eps`` that of BatchNorm.
     """
 
     def __init__(

@@ -117,13 +117,9 @@ def find(name: str) -> Architecture:
 def build(
     name: str, num_classes: int | None = None, in_channels: int | None = None, *, small_images: bool = False
 ) -> "Network":
-    """Builds a network by name, with random weights drawn from torch's generator.
+    """Builds a network by name, with random weights drawn from torch's generator; ``None`` means the paper's number.
 
-    Args:
-        name: one of ``ARCHITECTURES``.
-        num_classes: outputs; None means the paper's.
-        in_channels: of the images; None means the paper's.
-        small_images: with the stem for images of 28 to 64 px. Networks that are for such images anyway don't change.
+    ``small_images`` gives the stem for images of 28 to 64 px; networks that are for such images anyway don't change.
 
     Raises:
         NotFoundError: the name is unknown; close names are offered.

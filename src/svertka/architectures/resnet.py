@@ -20,14 +20,9 @@ Shortcut = Literal["projection", "padding", "none"]
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut around them (figure 5, left).
+    """Two 3×3 convolutions, the first with the stride, and a shortcut around them (figure 5, left).
 
-    Args:
-        inputs: channels that come in.
-        width: channels that go out.
-        stride: of the first convolution.
-        shortcut: a module for the way around, or None for a plain block.
-        batch_norm: after each convolution; without it convolutions have biases.
+    Without a ``shortcut`` it is a plain block; without ``batch_norm`` convolutions have biases.
     """
 
     expansion = 1
@@ -54,14 +49,10 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1 down, 3×3, 1×1 up, and a shortcut around them (figure 5, right).
+    """1×1 down to ``width``, 3×3, 1×1 up to four times as many, and a shortcut around them (figure 5, right).
 
-    Args:
-        inputs: channels that come in.
-        width: channels inside; four times as many go out.
-        stride: of the 3×3 convolution, or of the first 1×1 with ``stride_first``.
-        shortcut: a module for the way around, or None for a plain block.
-        stride_first: as the paper has it.
+    Without a ``shortcut`` it is a plain block; with ``stride_first`` the first 1×1 strides, as in the paper, not the
+    3×3.
     """
 
     expansion = 4
@@ -134,15 +125,8 @@ def make_stage(
 class ResNet(Network):
     """A stem, stages of residual blocks, an average and a classifier; see ``resnet`` and ``cifar_resnet``.
 
-    Args:
-        block: of which the stages are made.
-        widths: of each stage, each twice as wide as the one before.
-        blocks: in each stage.
-        kernel: of the first convolution; 7 comes with a stride of 2 and max pooling.
-        shortcut: around each block.
-        num_classes: K.
-        in_channels: C.
-        how: goes to each block: ``batch_norm`` (of the stem, too) or ``stride_first``.
+    Each stage is twice as wide as the one before. A ``kernel`` of 7 in the first convolution comes with a stride of 2
+    and max pooling. ``how`` goes to each block: ``batch_norm`` (the stem takes it, too) or ``stride_first``.
     """
 
     def __init__(

@@ -36,11 +36,9 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor, eps: float = 5e-4) -> None:
-        """Computes the axes from normalised images [N, C, H, W].
+        """Computes the axes from normalised images [N, C, H, W]; some hundreds are enough.
 
-        Args:
-            x: some hundreds of images are enough.
-            eps: added to every variance, so that axes without any (gray images have many) stay quiet.
+        ``eps`` is added to every variance, so that axes without any (gray images have many) stay quiet.
 
         Raises:
             ShapeError: the images have other channels than the layer.

@@ -24,12 +24,8 @@ def vgg_block(
 ) -> nn.Sequential:
     """Some 3×3 convolutions, each with ReLU, then 2×2 max pooling: [N, C, H, W] to [N, O, H/2, W/2].
 
-    Args:
-        in_channels: C.
-        out_channels: O.
-        convolutions: how many.
-        batch_norm: normalise between each convolution and its ReLU.
-        ceil_mode: an odd side loses nothing: 7 becomes 4 instead of 3.
+    ``batch_norm`` normalises between each convolution and its ReLU. With ``ceil_mode`` an odd side loses nothing: 7
+    becomes 4 instead of 3.
     """
     layers: list[nn.Module] = []
     for channels in [in_channels] + [out_channels] * (convolutions - 1):

@@ -34,13 +34,10 @@ class Call:
 
 
 class FeatureNet(nn.Module):
-    """A network without its classifier: normalised images in, one feature vector an image out.
+    """A network without its classifier: normalised images [N, 3, S, S] in, one feature vector an image out.
 
-    With taps, the vector joins the means over space of all taps; without, it is the body's own output.
-
-    Args:
-        body: called with images [N, 3, S, S].
-        taps: names of the body's modules whose outputs [N, C, H, W] are pooled, early to late.
+    With taps, names of modules of the body from early to late, the vector joins the means over space of their outputs
+    [N, C, H, W]; without, it is the body's own output.
     """
 
     def __init__(self, body: nn.Module, taps: tuple[str, ...]) -> None:

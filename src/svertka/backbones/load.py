@@ -176,15 +176,12 @@ _LIBRARIES: dict[str, Callable[[str], bool]] = {
 
 
 def build_network(name: str, *, in_channels: int = 3, small_images: bool = False) -> nn.Module:
-    """A whole network by name, with its classifier and random weights.
+    """A whole network by name (see ``resolve``), with its classifier and random weights.
 
-    Args:
-        name: see ``resolve``.
-        in_channels: of the images; torchvision's have three.
-        small_images: with the stem for small images, which only ours have.
+    torchvision's networks take three channels; only svertka's have the stem for small images.
 
     Raises:
-        NotFoundError: nobody knows the name.
+        NotFoundError: the name is unknown.
         ConfigError: a network of another library was asked for its small form.
     """
     library, bare = resolve(name)

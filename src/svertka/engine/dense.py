@@ -77,12 +77,10 @@ def rbf_backward(dy_NK: ArrayLike, x_ND: ArrayLike, targets_KD: ArrayLike) -> Ar
 
 
 def cross_entropy(logits_NK: ArrayLike, labels_N: ArrayLike, label_smoothing: float = 0.0) -> Loss:
-    """Mean cross-entropy of the softmax against the labels.
+    """Mean cross-entropy of the softmax of logits against labels from 0 to K - 1.
 
-    Args:
-        logits_NK: before the softmax.
-        labels_N: whole numbers from 0 to K - 1.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al., CVPR 2016, section 7).
+    ``label_smoothing`` is the share of the target that is spread over all classes (Szegedy et al., CVPR 2016, section
+    7).
 
     Raises:
         ShapeError: the batch is empty, a label is no class, or the smoothing lies outside 0 to 1.

@@ -192,10 +192,9 @@ class ReceptiveField:
 
 
 def receptive_field(layers: Iterable[tuple[int, ...]]) -> ReceptiveField:
-    """The receptive field after a stack of convolutions and poolings.
+    """The receptive field after a stack of convolutions and poolings, the first layer first.
 
-    Args:
-        layers: (kernel, stride, padding) or (kernel, stride, padding, dilation), first layer first.
+    Each is (kernel, stride, padding) or (kernel, stride, padding, dilation).
 
     Raises:
         ShapeError: a number is out of range.

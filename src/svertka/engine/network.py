@@ -44,11 +44,7 @@ class Sequential(Layer):
 
 
 class Network:
-    """A stack of layers as one thing: it predicts, trains, and is saved.
-
-    Args:
-        body: the layers; the last one gives logits.
-    """
+    """A stack of layers as one thing, the last of which gives logits: it predicts, trains, and is saved."""
 
     def __init__(self, body: Layer) -> None:
         self.body = body

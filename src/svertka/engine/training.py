@@ -91,17 +91,8 @@ def fit(
 ) -> tuple[EpochRow, ...]:
     """Trains a network in place; at the end it holds the weights of the epoch with the lowest validation loss.
 
-    Args:
-        network: to train.
-        train: what it learns from.
-        val: what chooses the epoch; never trained on.
-        recipe: how.
-        checkpoint: a file that is written after each epoch. If it is there, training goes on from it, to the same
-            numbers as without the interruption.
-        on_event: hears of progress.
-
-    Returns:
-        The learning curve.
+    ``checkpoint`` is a file that is written after each epoch. If it is there, training goes on from it, to the same
+    numbers as without the interruption. Returns the learning curve.
 
     Raises:
         WeightsError: the checkpoint is damaged or of another network.

@@ -70,12 +70,7 @@ class FilterPatch:
 
 
 def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
-    """The first layer of a network by name.
-
-    Args:
-        name: see ``backbones.load_backbone``.
-        weights: likewise.
-        seed: of random weights.
+    """The first layer of a network by name; arguments as in ``backbones.load_backbone``.
 
     Raises:
         NotFoundError: the name or the weights are unknown, or the network has no convolution.
@@ -121,10 +116,7 @@ def of_backbone(name: str, weights: str, seed: int = 0) -> FirstLayer:
 
 
 def of_bundle(path: str) -> FirstLayer:
-    """The first layer of a trained network of the user's own; torch isn't needed.
-
-    Args:
-        path: a bundle, or a run folder with one.
+    """The first layer of a trained network of the user's own, from a bundle or a run folder with one; needs no torch.
 
     Raises:
         NotFoundError: there is no bundle, or its network has no convolution.
@@ -166,14 +158,10 @@ def of_bundle(path: str) -> FirstLayer:
 
 
 def best_patches(first: FirstLayer, images: Iterable[Pixels], best: int = BEST) -> tuple[list[FilterPatch], int]:
-    """For each filter the patches with the strongest answers; two of one image don't overlap.
+    """For each filter the ``best`` patches with the strongest answers; two of one image don't overlap.
 
-    The kernel stands at every pixel where it fits into the image, whatever the network's stride.
-
-    Args:
-        first: the layer.
-        images: the network's pixels, uint8 [S, S, 3] each; looked at one after another.
-        best: patches a filter.
+    Images are the network's pixels, uint8 [S, S, 3], looked at one after another. The kernel stands at every pixel
+    where it fits into the image, whatever the network's stride.
 
     Returns:
         The patches, filter by filter, the strongest first; and how many there were to choose from.
@@ -254,14 +242,10 @@ def resemblance(first: FirstLayer, number: int, seen: Sequence[F32]) -> float:
 def sentences(
     first: FirstLayer, patches: Sequence[FilterPatch], count: int, images: str, alike: Sequence[float]
 ) -> tuple[str, str]:
-    """What the filters are, and what they answer to.
+    """What the filters are, and what they answer to; ``patches`` and ``count`` are from ``best_patches``.
 
-    Args:
-        first: the layer.
-        patches: from ``best_patches``.
-        count: likewise.
-        images: what was looked at, such as ``"2 photographs"``.
-        alike: ``resemblance`` of each loud filter.
+    ``images`` says what was looked at, such as ``"2 photographs"``; ``alike`` is the ``resemblance`` of each loud
+    filter.
     """
     filters, channels, height, width = first.kernels_OCKL.shape
     heard = set(loud(first))

@@ -123,11 +123,8 @@ def build(setting: Setting, kind: str, depth: int, images: Images, seed: int) ->
 def norms(network: nn.Module, images: Images) -> list[tuple[str, float, float, float]]:
     """For each weighted layer in the order of computing: name, loss, gradient norm at its output and at its weights.
 
+    The training part of ``images`` is the batch; the network is measured in training mode, and left as it is.
     Everything is computed in float64: float32 has no numbers below 1e-45, and a gradient that has vanished does.
-
-    Args:
-        network: left as it is; measured in training mode, as it learns.
-        images: their training part is the batch.
     """
     twin = copy.deepcopy(network).double().train()
     layers: dict[nn.Module, str] = {

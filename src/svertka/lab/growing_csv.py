@@ -11,11 +11,9 @@ Row = TypeVar("Row")
 
 
 def kept(rows: Iterable[Row], path: Path) -> Iterator[Row]:
-    """Passes frozen records on; each is in the file before the next one is asked for.
+    """Passes frozen dataclasses of one kind on; each is in the file before the next one is asked for.
 
-    Args:
-        rows: dataclasses of one kind; their fields are the columns.
-        path: written anew once there is a first record; until then an earlier table stays.
+    The file is written anew once there is a first record; until then an earlier table stays.
     """
     rows = iter(rows)
     first = next(rows, None)

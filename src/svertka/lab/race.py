@@ -274,10 +274,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
 def sentences(found: Sequence[Result], target: float, guessing: float) -> tuple[str, ...]:
     """Which network is quicker an epoch and lighter; which one gets further sooner; and which have learnt nothing.
 
-    Args:
-        found: results.
-        target: accuracy to which the times are compared.
-        guessing: accuracy on the held-out images of always answering their commonest class.
+    Times are compared to the accuracy ``target``; ``guessing`` is that of always answering the commonest class.
     """
     if len(found) == 1:
         return *_alone(found[0], target), *_no_better(found, target, guessing)

@@ -52,12 +52,7 @@ class _Panel:
 
 
 def draw(network: "nn.Module", title: str, input_CHW: tuple[int, int, int]) -> Drawing:
-    """Draws a network.
-
-    Args:
-        network: on torch's device ``meta``.
-        title: for the heading.
-        input_CHW: shape of one image.
+    """Draws a network that lies on torch's device ``meta``, for one image of a shape.
 
     Raises:
         ShapeError: the network cannot take such an image.

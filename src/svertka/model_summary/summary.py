@@ -65,12 +65,7 @@ class Card:
 
 
 def card(network: "nn.Module", name: str, input_CHW: tuple[int, int, int]) -> Card:
-    """Reads a network.
-
-    Args:
-        network: on torch's device ``meta``.
-        name: for the heading.
-        input_CHW: shape of one image.
+    """Reads a network that lies on torch's device ``meta``, for one image of a shape.
 
     Raises:
         ShapeError: the network cannot take such an image.
@@ -143,12 +138,9 @@ def _formula(parameters: Sequence[Any]) -> str:
 
 
 def write_card(found: Card, format: str, notes: Sequence[str] = ()) -> str:
-    """A card as ``table``, ``csv``, ``md`` or ``json``.
+    """A card as ``table``, ``csv``, ``md`` or ``json``; ``notes`` are lines under the heading of a table.
 
-    Args:
-        found: the card.
-        format: which one; numbers in csv and json are plain, with units in their names.
-        notes: lines under the heading of a table.
+    Numbers in csv and json are plain, with units in their names.
 
     Raises:
         ConfigError: there is no such format.
@@ -197,13 +189,7 @@ def write_table(
 ) -> str:  # fmt: skip
     """Aligned text (``table``) or a Markdown table (``md``).
 
-    Args:
-        header: names of the columns.
-        rows: cells.
-        format: which one.
-        heading: lines above; the first is the title.
-        right: numbers of the columns that are flush right.
-        rule_before_last: the last row is a total.
+    The first line of the ``heading`` is the title; columns whose numbers are in ``right`` are flush right.
 
     Raises:
         ConfigError: there is no such format.

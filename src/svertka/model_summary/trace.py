@@ -49,11 +49,9 @@ class LayerCall:
 
 
 def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[LayerCall]:
-    """Notes every layer's work, in the order of computation.
+    """Notes every layer's work, in the order of computation, for one image of a shape.
 
-    Args:
-        network: on the device ``meta`` (``with torch.device("meta"): …``); it is left in the mode in which it came.
-        input_CHW: shape of one image.
+    The network lies on the device ``meta`` (``with torch.device("meta"): …``); it is left in the mode in which it came.
 
     Raises:
         ShapeError: the network cannot take such an image.

@@ -135,11 +135,7 @@ def _as_matrices(y_OPQN: Array, part: Part) -> Array:
 def _parts(rows: slice, columns: int, window: Window, pixel_bytes: int) -> Iterator[Part]:
     """Cuts rows of the output into blocks: mostly of whole rows; of parts of them where the kernel is large.
 
-    Args:
-        rows: to cut.
-        columns: of the output.
-        window: how the kernel moves.
-        pixel_bytes: of one pixel of the input, all channels and images.
+    ``pixel_bytes`` are those of one pixel of the input, all channels and images.
     """
     K, L = window.kernel
     breadth = min(columns, max(1, _MATRIX_BYTES // (K * L * pixel_bytes)))

@@ -6,14 +6,7 @@ from collections.abc import Iterator
 def blocks(images: int, rows: int, row_bytes: int, block_bytes: int) -> Iterator[tuple[slice, slice]]:
     """Cuts ``images`` × ``rows`` into blocks of about ``block_bytes``: several whole images, or rows of one image.
 
-    Args:
-        images: in the batch.
-        rows: of each image.
-        row_bytes: that one row of one image needs.
-        block_bytes: to aim at; one row is the least.
-
-    Yields:
-        Slices of images and rows.
+    ``row_bytes`` are those that one row of one image needs; one row is the least. Yields slices of images and rows.
     """
     whole = block_bytes // (rows * row_bytes)
     if whole >= 1:
