@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -528,6 +529,17 @@ def test_curves_end_in_the_corners_and_name_their_area(run):
     assert curve.startswith("44.0,306.0 ") and curve.endswith(" 340.0,32.0")
     guesser = pr.panel.lines[0]
     assert guesser.dash and guesser.points == [(0, 0.5), (1, 0.5)]  # half are dogs
+
+
+def test_a_chart_takes_the_colours_of_its_page_and_says_what_it_shows(run):
+    curve = replace(run.evaluation.roc[0], name='fill="#0072b2"')
+    chart = roc_chart(EN, replace(run.evaluation, roc=(curve,)))
+    assert re.findall(r'(?:fill|stroke)="#', chart.svg) == []
+    colours, defined = re.findall(r"var\(--(\w+)\)", chart.svg), re.findall(r"--(\w+):#", render(run))
+    assert {"rule", "blue"} <= set(colours) <= set(defined)
+    assert f'<title id="roc-title">{escape(f"{chart.title}. {chart.finding}")}</title>' in chart.svg
+    assert "fill=&quot;#0072b2&quot;" in chart.svg
+    assert "var(--muted)" in chart.legend[-1].swatch and "aria-hidden" in chart.legend[-1].swatch
 
 
 def test_curves_of_equal_area_have_no_best_and_no_worst(run):

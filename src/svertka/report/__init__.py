@@ -1,8 +1,8 @@
 """One self-contained HTML report of a run, and its model card, from records alone.
 
-``page`` is the table of contents. Each section has a builder that turns records into words and numbers (``headline``,
-``alerts``, ``dataset``, ``charts``, ``results``, ``curves``, ``mistakes``, ``appendix``) and a template that only lays
-them out. ``card`` is the Markdown beside it.
+``page`` is the table of contents. A section's builder (``headline``, ``alerts``, ``dataset``, ``charts``, ``results``,
+``mistakes``, ``seeing``, ``appendix``) computes what the records don't hold: findings, cuts, pictures, charts. Its
+template writes these and the records' own figures with the translator ``t``. ``card`` is the Markdown beside the page.
 """
 
 from svertka.report.card import write_card

@@ -15,7 +15,7 @@ from svertka.report.appendix import make_methods
 from svertka.report.dataset import class_counts
 from svertka.report.mistakes import surest_mistakes
 from svertka.report.results import make_abstention, make_class_table, make_confusion, positive_class
-from svertka.report.templating import file_bytes, make_environment, minute
+from svertka.report.templating import make_environment, minute, write_page
 from svertka.schema import RunRecord
 from svertka.util.version import __version__
 
@@ -32,9 +32,7 @@ def write_card(run: RunRecord, path: Path | str) -> Path:
     Returns:
         The path.
     """
-    path = Path(path).expanduser()
-    path.write_bytes(file_bytes(render_card(run)))
-    return path
+    return write_page(render_card(run), path)
 
 
 def render_card(run: RunRecord) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from svertka.messages.translator import Translator
 from svertka.report.explained import drawn, make_explained, top_of
-from svertka.report.templating import file_bytes, make_environment
+from svertka.report.templating import make_environment, write_page
 from svertka.report.thumbnails import Thumbnail
 from svertka.schema import Explanation, FeatureLevel
 from svertka.util.atomic_files import read_head
@@ -94,9 +94,7 @@ def write_explanation(
             generator=GENERATOR,
         )
     )
-    path = folder / PAGE
-    path.write_bytes(file_bytes(html))
-    return path
+    return write_page(html, folder / PAGE)
 
 
 def is_explanation(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from svertka.report.mistakes import make_mistakes
 from svertka.report.phases import make_phases
 from svertka.report.results import make_abstention, make_class_table, make_confusion, metric_glosses
 from svertka.report.seeing import make_seeing
-from svertka.report.templating import file_bytes, make_environment, minute
+from svertka.report.templating import make_environment, minute, write_page
 from svertka.schema import RunRecord
 
 
@@ -28,9 +28,7 @@ def build_report(run: RunRecord, path: Path | str) -> Path:
     Returns:
         The path.
     """
-    path = Path(path).expanduser()
-    path.write_bytes(file_bytes(render(run)))
-    return path
+    return write_page(render(run), path)
 
 
 def render(run: RunRecord) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from svertka.messages import shown
@@ -37,9 +38,11 @@ def _code(sentence: str) -> "Markup":
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
-def file_bytes(text: str) -> bytes:
-    """A page or card as it lies in a file: names that would reorder lines, or are no text, are written out."""
-    return shown(text, keep="\n\t").encode()
+def write_page(text: str, path: Path | str) -> Path:
+    """Writes a page or card; names in it that would reorder lines, or are no text, are written out."""
+    path = Path(path).expanduser()
+    path.write_bytes(shown(text, keep="\n\t").encode())
+    return path
 
 
 def minute(started: str) -> str:
