@@ -21,11 +21,9 @@ from svertka.explain.anatomy import Anatomy, dissect
 from svertka.features.linear_head import LinearHead
 from svertka.inference.onnxruntime_session import (
     FEATURES,
-    IMAGE,
     LOGITS,
     PROBABILITIES,
     open_session,
-    run,
     run_in_batches,
 )
 from svertka.inference.outputs import check_finite, check_outputs, output_names
@@ -79,11 +77,7 @@ class OpenedBundle:
 
     def features(self, images_NSSC: Image) -> F32:
         """Features [N, D] of prepared images."""
-        if self.changed:
-            return run_in_batches(self._session, images_NSSC, [FEATURES])[0]
-        features_ND, *outputs = run_in_batches(self._session, images_NSSC, [FEATURES, *self.outputs])
-        self._check(features_ND, outputs, len(images_NSSC))
-        return features_ND
+        return self._ask(images_NSSC, [])[0]
 
     def probabilities(self, features_ND: F32) -> NDArray[np.float64]:
         """Calibrated probabilities [N, K] of features."""
@@ -101,17 +95,20 @@ class OpenedBundle:
 
     def run(self, image_SSC: Image) -> tuple[F32, list[list[F32]]]:
         """Features [D] and the maps of each view, whether or not they are what they seem to be."""
-        names = [name for view in self.anatomy.stages for name in view]
-        outputs = () if self.changed else self.outputs
-        feed = {IMAGE: np.ascontiguousarray(image_SSC[None])}
-        features_ND, *others = run(self._session, [FEATURES, *outputs, *names], feed)
-        maps = others[len(outputs) :]
-        if not self.changed:
-            self._check(features_ND, others[: len(outputs)], 1)
-            for name, array in zip(names, maps, strict=True):
-                check_finite(array, name, self.where)
+        features_ND, maps = self._ask(image_SSC[None], [name for view in self.anatomy.stages for name in view])
         found = iter(maps)
         return features_ND[0], [[next(found)[0] for _ in view] for view in self.anatomy.stages]
+
+    def _ask(self, images_NSSC: Image, names: Sequence[str]) -> tuple[F32, Sequence[F32]]:
+        """Features and some maps of prepared images, with what ``predict`` would read beside them, to be checked."""
+        outputs = () if self.changed else self.outputs
+        features_ND, *others = run_in_batches(self._session, images_NSSC, [FEATURES, *outputs, *names])
+        maps = others[len(outputs) :]
+        if not self.changed:
+            self._check(features_ND, others[: len(outputs)], len(images_NSSC))
+            for name, array in zip(names, maps, strict=True):
+                check_finite(array, name, self.where)
+        return features_ND, maps
 
     def with_weights(self, head: LinearHead, constants: Mapping[str, F32]) -> "OpenedBundle":
         """The same network with another head, and other numbers in some of its weights."""
