@@ -262,7 +262,7 @@ def test_json_round_trip_is_exact():
 def test_damaged_json_is_refused(damage):
     with pytest.raises(DataError, match=r"not the metrics of an evaluation.*metrics\.json"):
         from_json(to_json(evaluate(drawn(20, 2, 0))) | damage)
-    with pytest.raises(DataError, match=r"missing: n, class_names"):
+    with pytest.raises(DataError, match=r"Evaluation\.n is missing; expected int"):
         from_json({})
 
 
