@@ -13,8 +13,8 @@ from svertka.bundle.predictor import AUTO, open_predictor
 from svertka.cli.answers import Answers
 from svertka.cli.inputs import Input, find_inputs, table_config
 from svertka.cli.output import begins, may_write, phrase, say, table_to, terminal
-from svertka.data.competition import is_test_image, plain
 from svertka.data.image_table import ways_to_name
+from svertka.data.listing import is_test_image, plain
 from svertka.data.rows import as_number, read_table
 from svertka.errors import ConfigError, DataError, NotFoundError, did_you_mean, first_of
 

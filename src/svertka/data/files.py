@@ -4,7 +4,7 @@
 ``root/<class>/…``         class folders; folders below a class belong to it
 ``root/train/<class>/…``   split folders (train, val | valid | validation | dev, test), one class map for all
 ``table.csv`` or a folder   with ``train.csv`` or ``labels.csv`` and no class folders: see ``table``
-a competition's folder      with a sample submission: see ``competition``
+a competition's folder      with a sample submission: see ``listing``
 ========================= ==========================================================================
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 from svertka.config import RunConfig
-from svertka.data.competition import find_competition, is_test_folder
 from svertka.data.formats import is_image
 from svertka.data.image_table import list_table
 from svertka.data.listing import (
@@ -22,7 +21,9 @@ from svertka.data.listing import (
     TABLE_SUFFIXES,
     Entry,
     Listing,
+    find_competition,
     is_hidden,
+    is_test_folder,
     natural_key,
     others_skipped,
     sort_out,

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from svertka.config import RunConfig
-from svertka.data.competition import Competition, is_test_image
 from svertka.data.formats import UNSUPPORTED_SUFFIXES, is_image
-from svertka.data.listing import SPLIT_FOLDERS, Entry, Listing, natural_key, walk
+from svertka.data.listing import SPLIT_FOLDERS, Competition, Entry, Listing, is_test_image, natural_key, walk
 from svertka.data.rows import (
     ONE_HOT,
     USUAL_NAMES,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from svertka.data.competition import plain
 from svertka.data.encodings import DecodedText, read_text
 from svertka.data.formats import READABLE_SUFFIXES
+from svertka.data.listing import plain
 from svertka.errors import ConfigError, DataError, did_you_mean, first_of
 from svertka.schema import Notice
 from svertka.util.atomic_files import read_file
