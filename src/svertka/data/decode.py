@@ -13,6 +13,7 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 =============== ========================================================================================
 """
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
 
 
 def _why_unreadable(path: Path, error: OSError) -> str:
-    if path.is_dir():
+    if error.errno != errno.ENAMETOOLONG and path.is_dir():
         is_named = path.suffix.lower() in READABLE_SUFFIXES
         return "a folder with the name of an image" if is_named else "a folder that cannot be listed"
     if isinstance(error, FileNotFoundError):
