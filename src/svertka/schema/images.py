@@ -50,25 +50,32 @@ class Preprocess:
 
     An RGB uint8 image is brought to ``size_px`` × ``size_px`` (uint8); the network then sees
     ``(pixel / 255 - mean) / std`` per channel.
-
-    Attributes:
-        resize: ``"squash"`` scales both sides, ``"crop"`` scales the shorter side and cuts out the centre, ``"pad"``
-            scales the longer side and fills the rest with the mean colour. Squash is the default because it cuts
-            nothing off: a defect at the edge stays visible, and the network learns the changed aspect ratio.
-        crop_pct: of ``"crop"``, as published with ImageNet weights: the shorter side is scaled to
-            ``floor(size_px / crop_pct)`` first, as timm does it. 1.0 cuts out the largest square.
-        interpolation: Pillow's filter by name, with antialiasing.
-        mean: per channel, for pixels in 0..1, as ``std``.
-        ranges: how samples deeper than 8 bits come to 8, at most one a mode; what has none is scaled image by image.
     """
 
     size_px: int = 224
+    """Side of the square input."""
+
     resize: Resize = "squash"
+    """``"squash"`` scales both sides; ``"crop"`` scales the shorter side and cuts out the centre; ``"pad"`` scales the
+    longer side and fills the rest with the mean colour. Squash is the default because it cuts nothing off: a defect at
+    the edge stays visible, and the network learns the changed aspect ratio."""
+
     crop_pct: float = 1.0
+    """For ``"crop"``, as published with ImageNet weights: the shorter side is scaled to ``floor(size_px / crop_pct)``
+    first, as timm does it. 1.0 cuts out the largest square."""
+
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    """Pillow's filter by name, with antialiasing."""
+
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Per channel, for pixels in 0..1."""
+
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Per channel, for pixels in 0..1."""
+
     ranges: tuple[ValueRange, ...] = ()
+    """Intensity ranges by which samples deeper than 8 bits come to 8, at most one a mode. A mode without a range is
+    scaled image by image."""
 
     def __post_init__(self) -> None:
         if not 16 <= self.size_px <= 4096:
