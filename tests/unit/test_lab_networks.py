@@ -293,7 +293,7 @@ def test_a_race_tells_who_learns_at_another_rate():
 def test_deep_networks_that_nothing_normalises_race_at_a_lower_rate(name, rate):
     with torch.device("meta"):
         network = find(name).build(10, 3, small_images=True)
-    optimiser = race.recipe_for(network, TrainingSettings(epochs=1)).optimiser
+    optimiser = race.settings_for(network, TrainingSettings(epochs=1)).optimiser
     assert optimiser([torch.nn.Parameter(torch.ones(1))]).param_groups[0]["lr"] == rate
 
 

@@ -60,8 +60,8 @@ def measure(
     Raises:
         ConfigError: ``epochs`` is below 1.
     """
-    recipe = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd, seed=seed)
-    each = images_seen(images, recipe)
+    settings = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd, seed=seed)
+    each = images_seen(images, settings)
     cost = {SHALLOW: SHALLOW, DEEP: DEEP}  # time goes with depth, so progress counts images times layers
     on_event(StepStarted("degradation", each * len(KINDS) * sum(cost.values())))
     done = 0
@@ -72,7 +72,7 @@ def measure(
             def passed(event: Event, before: int = done, layers: int = depth) -> None:
                 on_event(Advanced(before + event.done * layers) if isinstance(event, Advanced) else event)
 
-            for epoch in train(network.to(memory_format=torch.channels_last), images, recipe, passed):
+            for epoch in train(network.to(memory_format=torch.channels_last), images, settings, passed):
                 yield DegradationEpoch(network=f"{title}-{depth}", kind=kind, depth=depth, **asdict(epoch))
             done += each * depth
 
@@ -83,10 +83,10 @@ def estimate_s(images: Images, epochs: int) -> float:
     Raises:
         ConfigError: ``epochs`` is below 1.
     """
-    recipe = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd)
+    settings = TrainingSettings(epochs=epochs, batch_size=BATCH, optimiser=sgd)
     network = cifar_net("plain", SHALLOW, images, seed=0)
-    optimizer = recipe.optimiser(network.to(memory_format=torch.channels_last).parameters())
-    rows = np.arange(min(recipe.batch_size, len(images.train)))
+    optimizer = settings.optimiser(network.to(memory_format=torch.channels_last).parameters())
+    rows = np.arange(min(settings.batch_size, len(images.train)))
     x, labels = Scale.of(images.train)(images.train[rows]), torch.from_numpy(images.train_labels[rows])
     times = []
     for _ in range(3):
@@ -94,7 +94,7 @@ def estimate_s(images: Images, epochs: int) -> float:
         train_step(network, optimizer, x, labels)
         times.append(time.perf_counter() - started)
     each = min(times) / len(rows) / SHALLOW  # of an image, in a layer
-    return each * images_seen(images, recipe) * len(KINDS) * (SHALLOW + DEEP)
+    return each * images_seen(images, settings) * len(KINDS) * (SHALLOW + DEEP)
 
 
 # --- picture and sentences ---------------------------------------------------------------------------------------
@@ -103,31 +103,22 @@ def estimate_s(images: Images, epochs: int) -> float:
 def picture(rows: Sequence[DegradationEpoch], data: str) -> Drawing:
     """Training error over epochs: plain nets on the left, residual ones on the right, on one scale."""
     highest = max(row.train_error.value for row in rows)
+
+    def line(kind: str, depth: int, colour: str) -> Line:
+        own = [row for row in rows if (row.kind, row.depth) == (kind, depth)]
+        points = [(float(row.epoch), 100 * row.train_error.value) for row in own]
+        width = 2.0 if depth == SHALLOW else 3.0
+        return Line(name=f"{KINDS[kind]}-{depth}", points=points, colour=colour, width=width, dots=True)
+
     panels = [
         Panel(
-            title=heading,
+            title=f"{kind.capitalize()} nets",
             x_label="epoch",
             y_label="training error, %",
-            lines=[
-                Line(
-                    name=f"{title}-{depth}",
-                    points=[
-                        (float(row.epoch), 100 * row.train_error.value)
-                        for row in rows
-                        if (row.kind, row.depth) == (kind, depth)
-                    ],
-                    colour=colour,
-                    width=2.0 if depth == SHALLOW else 3.0,
-                    dots=True,
-                )
-                for depth, colour in ((SHALLOW, BLUE), (DEEP, ORANGE))
-            ],
+            lines=[line(kind, SHALLOW, BLUE), line(kind, DEEP, ORANGE)],
             y_span=(0.0, 100 * highest),
         )
-        for kind, title, heading in (
-            ("plain", KINDS["plain"], "Plain nets"),
-            ("residual", KINDS["residual"], "Residual nets"),
-        )
+        for kind in KINDS
     ]
     return chart(
         "Degradation: training error of deeper nets", differences(rows, data), panels, columns=2, panel_px=(330, 260)

@@ -73,19 +73,19 @@ def enter(names: Sequence[str]) -> tuple[Architecture, ...]:
 
 
 def race(
-    entries: Sequence[Architecture], images: Images, recipe: TrainingSettings, on_event: EventSink = ignore_events
+    entries: Sequence[Architecture], images: Images, settings: TrainingSettings, on_event: EventSink = ignore_events
 ) -> Iterator[Lap]:
     """Trains the networks one after another, each in its own process, and yields every epoch as it ends.
 
-    All have the same images in the same order, the same optimiser and schedule (see ``recipe_for``), and the same seed.
+    All have the same images in the same order, optimiser, schedule (see ``settings_for``) and seed.
 
     Raises:
         TrainingError: a network's process came to an end before its work did.
         SvertkaError: what went wrong inside it.
     """
     for architecture in entries:
-        on_event(StepStarted(architecture.name, images_seen(images, recipe)))
-        yield from _run(architecture, images, recipe, on_event)
+        on_event(StepStarted(architecture.name, images_seen(images, settings)))
+        yield from _run(architecture, images, settings, on_event)
 
 
 @contextmanager
@@ -102,16 +102,16 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(architecture: Architecture, images: Images, recipe: TrainingSettings, on_event: EventSink) -> Iterator[Lap]:
+def _run(architecture: Architecture, images: Images, settings: TrainingSettings, on_event: EventSink) -> Iterator[Lap]:
     spawn = multiprocessing.get_context("spawn")  # a forked child would share the parent's memory and its threads
-    ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_work, args=(theirs, architecture.name, images, recipe), daemon=True)
+    receiver, sender = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_work, args=(sender, architecture.name, images, settings), daemon=True)
     with _interrupts_blocked():
         process.start()
-    theirs.close()
+    sender.close()
     try:
         while True:
-            match ours.recv():
+            match receiver.recv():
                 case Lap() as lap:
                     yield lap
                 case SvertkaError() as error:
@@ -131,39 +131,39 @@ def _run(architecture: Architecture, images: Images, recipe: TrainingSettings, o
         process.join()
 
 
-def recipe_for(network: nn.Module, recipe: TrainingSettings) -> TrainingSettings:
-    """The common recipe, but for deep networks without normalisation by ``gentle_adam``."""
+def settings_for(network: nn.Module, settings: TrainingSettings) -> TrainingSettings:
+    """The common settings, but for deep networks without normalisation by ``gentle_adam``."""
     normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm) for module in network.modules())
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in network.modules())
     if normalised or layers < DEEP:
-        return recipe
-    return replace(recipe, optimiser=gentle_adam)
+        return settings
+    return replace(settings, optimiser=gentle_adam)
 
 
 def learning_rate_note(names: Sequence[str]) -> str:
-    """A sentence where not all networks race at one learning rate, else nothing; see ``recipe_for``."""
+    """A sentence where not all networks race at one learning rate, else nothing; see ``settings_for``."""
     common = TrainingSettings(epochs=1)
     with torch.device("meta"):
         networks = {name: find(name).build(small_images=True) for name in names}
-    gentle = [_title(name) for name, network in networks.items() if recipe_for(network, common) is not common]
+    gentle = [_title(name) for name, network in networks.items() if settings_for(network, common) is not common]
     if not gentle:
         return ""
     low, usual = (each.keywords["lr"] for each in (gentle_adam, adam))
     return f" Learning rate {low:g} for {', '.join(gentle)}, which nothing normalises; else {usual:g}."
 
 
-def _work(connection: Connection, name: str, images: Images, recipe: TrainingSettings) -> None:
+def _work(connection: Connection, name: str, images: Images, settings: TrainingSettings) -> None:
     """What a network's own process does: laps, images done and, at the end, None go through the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one decides
     runtime.setup()
     try:
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(settings.seed)
         network = find(name).build(len(images.class_names), images.channels, small_images=True)
         network = network.to(memory_format=torch.channels_last)
         parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
         elapsed = 0.0
         for epoch in train(
-            network, images, recipe_for(network, recipe), lambda event: connection.send(getattr(event, "done", 0))
+            network, images, settings_for(network, settings), lambda event: connection.send(getattr(event, "done", 0))
         ):
             elapsed += epoch.seconds
             lap = Lap(
@@ -231,20 +231,10 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
     """Accuracy over training time, and over epochs."""
     colours = dict(zip(_names(laps), COLOURS * len(laps), strict=False))
 
-    def lines(by_time: bool) -> list[Line]:
-        return [
-            Line(
-                name=_title(name),
-                points=[
-                    (lap.elapsed_s if by_time else float(lap.epoch), 100 * lap.accuracy.value)
-                    for lap in laps
-                    if lap.network == name
-                ],
-                colour=colour,
-                dots=True,
-            )
-            for name, colour in colours.items()
-        ]
+    def line(name: str, by_time: bool) -> Line:
+        own = [lap for lap in laps if lap.network == name]
+        points = [(lap.elapsed_s if by_time else float(lap.epoch), 100 * lap.accuracy.value) for lap in own]
+        return Line(name=_title(name), points=points, colour=colours[name], dots=True)
 
     goal = "the highest that all reach" if target == common_target(laps) else "the goal"
     low = 100 * min(target, *(lap.accuracy.value for lap in laps))
@@ -254,7 +244,7 @@ def picture(laps: Sequence[Lap], target: float, data: str, train_n: int) -> Draw
             title=title,
             x_label=x_label,
             y_label="accuracy on held-out images, %",
-            lines=lines(by_time),
+            lines=[line(name, by_time) for name in colours],
             y_span=(low, high),
             y_target=(100 * target, f"{target:.0%}, {goal}"),
         )

@@ -72,27 +72,27 @@ def cifar_net(kind: str, depth: int, images: Images, seed: int, *, batch_norm: b
 
 
 def train(
-    network: nn.Module, images: Images, recipe: TrainingSettings, on_event: EventSink = ignore_events
+    network: nn.Module, images: Images, settings: TrainingSettings, on_event: EventSink = ignore_events
 ) -> Iterator[Epoch]:
     """Trains in place and yields each epoch as it ends; ``Advanced`` counts images.
 
     The images of a last, smaller batch sit an epoch out, each epoch others.
     """
     scale = Scale.of(images.train)
-    size = min(recipe.batch_size, len(images.train))
+    size = min(settings.batch_size, len(images.train))
     steps = len(images.train) // size
-    optimizer = recipe.optimiser(network.parameters())
+    optimizer = settings.optimiser(network.parameters())
     peaks = [group["lr"] for group in optimizer.param_groups]
-    for epoch in range(recipe.epochs):
+    for epoch in range(settings.epochs):
         network.train()
         started, loss_sum, wrong = time.perf_counter(), 0.0, 0
-        rng = np.random.default_rng([recipe.seed, epoch])
+        rng = np.random.default_rng([settings.seed, epoch])
         torch.manual_seed(int(rng.integers(2**63)))  # dropout, if the network has any
         order = rng.permutation(len(images.train))[: steps * size].reshape(steps, size)
         for step, rows in enumerate(order):
-            x = scale(shift(images.train[rows], recipe.shift_px, rng))
+            x = scale(shift(images.train[rows], settings.shift_px, rng))
             labels = torch.from_numpy(images.train_labels[rows])
-            factor = rate_factor((epoch * steps + step + 0.5) / (recipe.epochs * steps))
+            factor = rate_factor((epoch * steps + step + 0.5) / (settings.epochs * steps))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             loss, logits = train_step(network, optimizer, x, labels)
@@ -129,10 +129,10 @@ def rate_factor(position: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (position - _WARMUP) / (1 - _WARMUP)))
 
 
-def images_seen(images: Images, recipe: TrainingSettings) -> int:
+def images_seen(images: Images, settings: TrainingSettings) -> int:
     """Training images that ``train`` will have counted at its end."""
-    size = min(recipe.batch_size, len(images.train))
-    return recipe.epochs * (len(images.train) // size) * size
+    size = min(settings.batch_size, len(images.train))
+    return settings.epochs * (len(images.train) // size) * size
 
 
 @dataclass(frozen=True, slots=True)
