@@ -69,13 +69,14 @@ def stages(steps: Sequence[Sequence[Piece]], workers: int) -> Sequence[Stage]:
     each worker mostly stays among its own; with one image, only kernels wider than a pixel look at the neighbour's.
     """
     found: list[list[list[Run]]] = [[[] for _ in range(workers)]]
-    reads, writes = [_Ranges() for _ in range(workers)], [_Ranges() for _ in range(workers)]
+    reads: list[_Ranges] = [[] for _ in range(workers)]
+    writes: list[_Ranges] = [[] for _ in range(workers)]
     for blocks in steps:
         hands = deal(blocks, workers)
-        will_read = [_Ranges(x for block in hand for x in block.reads) for hand in hands]
-        will_write = [_Ranges(block.writes for block in hand) for hand in hands]
+        will_read = [_merged(byte_bounds(x) for block in hand for x in block.reads if x.size) for hand in hands]
+        will_write = [_merged(byte_bounds(block.writes) for block in hand if block.writes.size) for hand in hands]
         if any(
-            will_write[w].meets(reads[v]) or will_write[w].meets(writes[v]) or will_read[w].meets(writes[v])
+            _meet(will_write[w], reads[v]) or _meet(will_write[w], writes[v]) or _meet(will_read[w], writes[v])
             for w in range(workers)
             for v in range(workers)
             if w != v
@@ -83,32 +84,24 @@ def stages(steps: Sequence[Sequence[Piece]], workers: int) -> Sequence[Stage]:
             found.append([[] for _ in range(workers)])
             reads, writes = will_read, will_write
         else:
-            reads = [a.joined(b) for a, b in zip(reads, will_read, strict=True)]
-            writes = [a.joined(b) for a, b in zip(writes, will_write, strict=True)]
+            reads = [_merged([*a, *b]) for a, b in zip(reads, will_read, strict=True)]
+            writes = [_merged([*a, *b]) for a, b in zip(writes, will_write, strict=True)]
         for worker, hand in enumerate(hands):
             found[-1][worker] += [block.run for block in hand]
     return found
 
 
-class _Ranges:
-    """Runs of addresses, sorted and merged."""
-
-    def __init__(self, arrays: Iterable[Array] = ()) -> None:
-        self._ranges = _merged(byte_bounds(x) for x in arrays if x.size)
-
-    def joined(self, other: "_Ranges") -> "_Ranges":
-        """Both together."""
-        both = _Ranges()
-        both._ranges = _merged([*self._ranges, *other._ranges])
-        return both
-
-    def meets(self, other: "_Ranges") -> bool:
-        """Whether any address is in both."""
-        return any(a < d and c < b for a, b in self._ranges for c, d in other._ranges)
+_Ranges = list[tuple[int, int]]
+"""Runs of addresses, sorted and merged."""
 
 
-def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def _meet(some: _Ranges, others: _Ranges) -> bool:
+    """Whether any address is in both."""
+    return any(a < d and c < b for a, b in some for c, d in others)
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> _Ranges:
+    merged: _Ranges = []
     for begin, end in sorted(ranges):
         if merged and begin <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
