@@ -13,7 +13,6 @@ import shutil
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from svertka.data.fingerprint import pixel_hash
 from svertka.data.preprocess import apply_to_image, gray_to_rgb
 from svertka.errors import DataError, ImageRejected
 from svertka.schema import Preprocess
+from svertka.util.atomic_files import written_beside
 
 _MAGIC = b"svp2"
 _HEADER_BYTES = len(_MAGIC) + 1 + hashlib.sha256().digest_size  # magic, channels, digest of name and pixels
@@ -71,14 +71,11 @@ class PixelStore:
         if not self._allows(_HEADER_BYTES + len(pixels)):
             return False
         target = self._file(pixel_hash)
-        beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(_MAGIC + bytes([1 if gray else 3]) + _digest(pixel_hash, pixels) + pixels)
-            beside.replace(target)
+            with written_beside(target, shared=True) as part:
+                part.write_bytes(_MAGIC + bytes([1 if gray else 3]) + _digest(pixel_hash, pixels) + pixels)
         except OSError:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
             return False
         return True
 

@@ -7,7 +7,6 @@ is named by the SHA-256 of its content and believed only if that is right.
 
 import contextlib
 import io
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from svertka.data.loader import ImageSource, batches
 from svertka.errors import DataError
 from svertka.schema import Advanced, EventSink, Notice, ignore_events
-from svertka.util.atomic_files import sha256
+from svertka.util.atomic_files import sha256, written_beside
 
 SHARD_ROWS = 256
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, zlib.error, zipfile.BadZipFile)
@@ -197,10 +196,6 @@ def write_shard(folder: Path, key: str, names: list[str], x_ND: NDArray[np.float
     buffer = io.BytesIO()
     np.savez(buffer, key=np.array(key), pixel_hash=np.array(names), x_ND=x_ND)
     path = folder / f"{sha256(buffer.getbuffer())}.npz"
-    part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
-    try:
+    with written_beside(path, shared=True) as part:
         part.write_bytes(buffer.getbuffer())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from svertka.errors import ConfigError, NotFoundError
-from svertka.util.atomic_files import write_text
+from svertka.util.atomic_files import write_text, written_beside
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -127,12 +127,8 @@ def save_png(image: "Image.Image", path: Path) -> None:
 
     mark = PngInfo()
     mark.add_text("Software", "svertka")
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        image.save(beside, "PNG", optimize=True, pnginfo=mark)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as part:
+        image.save(part, "PNG", optimize=True, pnginfo=mark)
 
 
 def to_svg(drawing: Drawing) -> str:
