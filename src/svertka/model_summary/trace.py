@@ -5,8 +5,8 @@ are watched below the modules, where torch dispatches them, so networks of other
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -61,35 +61,18 @@ def trace(network: nn.Module, input_CHW: Sequence[int]) -> list[LayerCall]:
     watch.born(image, -1, ReceptiveField())
     training = network.training
     size, other = "×".join(map(str, input_CHW)), "expected another size or number of channels. Give another --input."
+    hooks = []
+    for name, module in network.named_modules():  # so the watch knows in which module the network is
+        hooks.append(module.register_forward_pre_hook(partial(watch.enter, name)))
+        hooks.append(module.register_forward_hook(watch.leave))
     try:
-        with (
-            as_shape_error(type(network).__name__, size, other),
-            torch.no_grad(),
-            _standing_in(network.eval(), watch),
-            watch,
-        ):
-            network(image)
+        with as_shape_error(type(network).__name__, size, other), torch.no_grad(), watch:
+            network.eval()(image)
     finally:
         network.train(training)
-    return watch.steps
-
-
-@contextmanager
-def _standing_in(network: nn.Module, watch: "_Watch") -> Iterator[None]:
-    """While it is on, the watch knows in which module the network is."""
-
-    def enter(name: str) -> Any:
-        return lambda module, args: watch.places.append((name, module))
-
-    hooks = []
-    for name, module in network.named_modules():
-        hooks.append(module.register_forward_pre_hook(enter(name)))
-        hooks.append(module.register_forward_hook(lambda *_: watch.leave()))
-    try:
-        yield
-    finally:
         for hook in hooks:
             hook.remove()
+    return watch.steps
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -106,7 +89,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Notes whose output a tensor is."""
         self._makers[id(tensor)] = (tensor, maker, seen)
 
-    def leave(self) -> None:
+    def enter(self, name: str, module: nn.Module, args: Any) -> None:
+        """A module begins."""
+        self.places.append((name, module))
+
+    def leave(self, *_: Any) -> None:
         """A module is done; the next call of the same layer is another step."""
         self.places.pop()
         self._call = None
