@@ -8,7 +8,6 @@ network is really needed.
 
 import hashlib
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -138,12 +137,13 @@ def resolve(name: str) -> tuple[str, str]:
         NotFoundError: no library, or nobody, knows the name.
     """
     library, _, bare = name.rpartition(":")
-    if library not in ("", *_LIBRARIES):
+    libraries = ("svertka", "torchvision", "timm")
+    if library not in ("", *libraries):
         raise NotFoundError(
             f"backbone {name!r}: no library {library!r}; expected svertka:NAME, torchvision:NAME or timm:NAME."
         )
-    for candidate, known in _LIBRARIES.items():
-        if library in ("", candidate) and known(bare):
+    for candidate in libraries:
+        if library in ("", candidate) and _is_known(candidate, bare):
             return candidate, bare
     import timm
     import torchvision
@@ -156,23 +156,16 @@ def resolve(name: str) -> tuple[str, str]:
     raise NotFoundError(f"backbone {name!r} is unknown to svertka, torchvision and timm. {hint}")
 
 
-def _in_torchvision(name: str) -> bool:
-    import torchvision
+def _is_known(library: str, name: str) -> bool:
+    if library == "svertka":
+        return name in ARCHITECTURES or name == SMALL_CNN
+    if library == "torchvision":
+        import torchvision
 
-    return name in torchvision.models.list_models(module=torchvision.models)
-
-
-def _in_timm(name: str) -> bool:
+        return name in torchvision.models.list_models(module=torchvision.models)
     import timm
 
     return bool(timm.is_model(name))
-
-
-_LIBRARIES: dict[str, Callable[[str], bool]] = {
-    "svertka": {*ARCHITECTURES, SMALL_CNN}.__contains__,
-    "torchvision": _in_torchvision,
-    "timm": _in_timm,
-}
 
 
 def build_network(name: str, *, in_channels: int = 3, small_images: bool = False) -> nn.Module:

@@ -46,8 +46,10 @@ class Filter:
 def bank() -> dict[str, Filter]:
     """All named kernels, in the order of a gallery. Signed ones answer with 0 on an even surface."""
     smooth, third, scharr, slope = (np.array(row) for row in ([1, 2, 1], [1, 1, 1], [3, 10, 3], [-1, 0, 1]))
+    narrow, wide = gaussian(1.0), gaussian(1.6)
+    difference = np.pad(narrow, (len(wide) - len(narrow)) // 2) - wide
     lines = [
-        ("identity", _only(3), "the image itself"),
+        ("identity", [[0, 0, 0], [0, 1, 0], [0, 0, 0]], "the image itself"),
         ("vertical_edge", np.outer(third, -slope), "edges from top to bottom, as in the course"),
         ("horizontal_edge", np.outer(-slope, third), "edges from left to right, as in the course"),
         ("blur", np.full((3, 3), 1 / 9), "the mean of 3 × 3 pixels"),
@@ -63,7 +65,7 @@ def bank() -> dict[str, Filter]:
         ("emboss", [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], "relief, lit from above left"),
         ("motion_blur", np.eye(9) / 9, "moved along a diagonal while exposed"),
         *((f"gabor_{angle}", gabor(angle), f"stripes at {angle} degrees, 6 px apart") for angle in (0, 45, 90, 135)),
-        ("difference_of_gaussians", _difference_of_gaussians(1.0, 1.6), "spots and edges of middle size"),
+        ("difference_of_gaussians", difference, "spots and edges of middle size"),
     ]
     return {name: Filter(name, np.asarray(kernel, np.float64), shows) for name, kernel, shows in lines}
 
@@ -103,18 +105,6 @@ def gabor(degrees: float, wavelength_px: float = 6.0, sigma_px: float = 2.5, siz
     wave = envelope * np.cos(2 * np.pi * across / wavelength_px)
     wave -= envelope * (wave.sum() / envelope.sum())
     kernel: Array = wave / np.abs(wave).sum()
-    return kernel
-
-
-def _difference_of_gaussians(narrow_px: float, wide_px: float) -> Array:
-    wide = gaussian(wide_px)
-    margin = (len(wide) - len(gaussian(narrow_px))) // 2
-    return np.pad(gaussian(narrow_px), margin) - wide
-
-
-def _only(size: int) -> Array:
-    kernel = np.zeros((size, size))
-    kernel[size // 2, size // 2] = 1
     return kernel
 
 
