@@ -364,7 +364,7 @@ def test_weights_decide_how_often_an_image_is_drawn():
 
     labels = np.array([0] * 30 + [1] * 10)
     weights = np.where(np.arange(40) < 5, 1.0, 0.01)
-    feed = SimpleNamespace(batches=lambda order, size: iter([order]))
+    batches = SimpleNamespace(batches=lambda order, size: iter([order]))
     settings = SimpleNamespace(balance="none", batch_size=400)
     task = SimpleNamespace(
         strategy=SimpleNamespace(settings=settings),
@@ -372,7 +372,7 @@ def test_weights_decide_how_often_an_image_is_drawn():
         seed=0,
         epoch_images=4000,
     )
-    (order,) = epoch_batches(SimpleNamespace(feed=feed), task, 0)
+    (order,) = epoch_batches(SimpleNamespace(batches=batches), task, 0)
     assert np.mean(order < 5) == pytest.approx(5 / 5.35, abs=0.03)
 
 
