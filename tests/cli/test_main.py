@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from svertka.cli import VERBS, hints, progress
+from svertka.cli import KAGGLE, LAB, VERBS, hints, progress
 from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
 from svertka.config import RunConfig
@@ -53,6 +53,17 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
     program = get_command(app)
     described = {name: verb.get_short_help_str(limit=200) for name, verb in program.commands.items()}
     assert {name: line for verbs in VERBS.values() for name, line in verbs.items()} == described
+    for group, lines in {"lab": LAB, "kaggle": KAGGLE}.items():
+        inner = program.commands[group].commands.items()
+        assert lines == {name: verb.get_short_help_str(limit=200) for name, verb in inner}
+
+
+def test_every_option_that_several_verbs_take_is_spelt_alike():
+    commands = get_command(app).commands
+    for option, verbs in {"config_file": ("train", "advise", "compare", "predict", "evaluate", "explain")}.items():
+        for verb in verbs:
+            (parameter,) = (each for each in commands[verb].params if each.name == option)
+            assert parameter.opts == ["--config"]
 
 
 @pytest.mark.parametrize(
