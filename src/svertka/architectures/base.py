@@ -1,6 +1,6 @@
 """The base class of all architectures: what input a network takes, and clear errors for the rest. Imports torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -92,3 +92,12 @@ def he_initialise(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def tensors_in(values: Sequence[Any]) -> Iterator[Tensor]:
+    """All tensors in an operation's arguments or outputs, also those in tuples and lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from tensors_in(value)

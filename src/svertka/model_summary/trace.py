@@ -4,7 +4,7 @@ Nothing is computed: on torch's device ``meta`` tensors have shapes and no numbe
 are watched below the modules, where torch dispatches them, so networks of other libraries can be read as well.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from svertka.architectures.base import as_shape_error
+from svertka.architectures.base import as_shape_error, tensors_in
 from svertka.engine.geometry import ReceptiveField
 
 # Operations that only look at numbers in another way; what comes after them belongs to the layer before.
@@ -103,8 +103,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
-        known = [self._makers[id(t)] for t in _tensors((*args, *kwargs.values())) if id(t) in self._makers]
-        outputs = list(_tensors([output]))
+        known = [self._makers[id(t)] for t in tensors_in((*args, *kwargs.values())) if id(t) in self._makers]
+        outputs = list(tensors_in([output]))
         if not known or not outputs:
             return output
         kind = func.overloadpacket.__name__
@@ -137,7 +137,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         step.output = tuple(output.shape[1:])
         if formula := flop_registry.get(func.overloadpacket):
             step.multiply_adds += formula(*args, **kwargs, out_val=output) // 2
-        reused = any(tensor.untyped_storage()._cdata == output.untyped_storage()._cdata for tensor in _tensors(args))
+        reused = any(tensor.untyped_storage()._cdata == output.untyped_storage()._cdata for tensor in tensors_in(args))
         step.output_bytes = step.output_bytes if reused else output.numel() * output.element_size()
         return number
 
@@ -170,11 +170,3 @@ def _field(
     if kind in ("addmm", "mm", "linear"):
         return None if prod(output.shape[:-1]) == 1 else before
     return before
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)

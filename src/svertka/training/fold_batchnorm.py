@@ -5,7 +5,7 @@ is a quarter of a training step. Scaling the convolution's weights instead gives
 gradients of weight, scale and shift. Modules and parameter names stay as they are. Imports torch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 from torch.overrides import TorchFunctionMode
 
+from svertka.architectures.base import tensors_in
 from svertka.training.bf16_gradients import convolve
 
 
@@ -104,7 +105,7 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         if isinstance(output, Tensor | tuple | list):  # reading a size is no use of the numbers
-            for tensor in _tensors((*args, *kwargs.values())):
+            for tensor in tensors_in((*args, *kwargs.values())):
                 if weight := getattr(tensor, "_convolved_with", None):
                     norm = None
                     if func is batch_norm and tensor is args[0]:
@@ -114,11 +115,3 @@ class _Watch(TorchFunctionMode):
             self.calls.append(id(args[1]))
             output._convolved_with = id(args[1])
         return output
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)
