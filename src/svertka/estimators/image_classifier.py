@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,7 @@ ESTIMATOR = "estimator.json"
 _PLAIN = str | int | float | bool
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn compares and writes estimators itself
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of images that scikit-learn accepts as an estimator.
 
@@ -65,36 +66,21 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         on_event: hears ``EpochEnded`` and the like during ``fit``; the library itself prints nothing.
     """
 
-    _always_holds_out = False
+    strategy: StrategyName = "probe"
+    _: KW_ONLY
+    backbone: str = "efficientnet_lite0"
+    weights: str = "default"
+    size_px: int = 0
+    resize: Resize = "squash"
+    minutes: float = 10.0
+    validation_fraction: float = 0.15
+    folds: int = 0
+    finetune: FineTune | None = None
+    threads: int = 0
+    random_state: Any = 0
+    on_event: EventSink | None = None
 
-    def __init__(
-        self,
-        strategy: StrategyName = "probe",
-        *,
-        backbone: str = "efficientnet_lite0",
-        weights: str = "default",
-        size_px: int = 0,
-        resize: Resize = "squash",
-        minutes: float = 10.0,
-        validation_fraction: float = 0.15,
-        folds: int = 0,
-        finetune: FineTune | None = None,
-        threads: int = 0,
-        random_state: Any = 0,
-        on_event: EventSink | None = None,
-    ) -> None:
-        self.strategy = strategy
-        self.backbone = backbone
-        self.weights = weights
-        self.size_px = size_px
-        self.resize = resize
-        self.minutes = minutes
-        self.validation_fraction = validation_fraction
-        self.folds = folds
-        self.finetune = finetune
-        self.threads = threads
-        self.random_state = random_state
-        self.on_event = on_event
+    _always_holds_out = False
 
     def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Learns from labelled images.

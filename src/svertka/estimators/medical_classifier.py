@@ -1,13 +1,12 @@
 """``MedicalImageClassifier``: a classifier evaluated as a diagnostic test is."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from svertka.config import FineTune, Resize, StrategyName
 from svertka.errors import BundleError, ConfigError, DataError
 from svertka.estimators.fitted import as_predictions
 from svertka.estimators.image_classifier import ImageClassifier, as_plain, group_numbers
@@ -18,7 +17,7 @@ from svertka.evaluate.conformal import is_answer, judge_abstention, possible_cla
 from svertka.evaluate.operating_point import OperatingPoint, choose_threshold, judge_operating_point
 from svertka.messages import sentences
 from svertka.messages.translator import Translator, has_width
-from svertka.schema import Abstention, Bundle, Conformal, Estimate, Evaluation, EventSink, Predictions
+from svertka.schema import Abstention, Bundle, Conformal, Estimate, Evaluation, Predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +73,7 @@ class DiagnosticEvaluation:
         return "\n".join(lines)
 
 
+@dataclass(eq=False, repr=False)
 class MedicalImageClassifier(ImageClassifier):
     """``ImageClassifier`` for diagnosis: patients stay whole, and the threshold is chosen, stated and judged.
 
@@ -97,44 +97,13 @@ class MedicalImageClassifier(ImageClassifier):
         folds: the operating point is then chosen on all images, each judged by what had not learnt from it.
     """
 
-    _always_holds_out = True
+    _: KW_ONLY
+    validation_fraction: float = 0.25
+    positive: Any = None
+    sensitivity: float | None = 0.95
+    coverage: float = 0.9
 
-    def __init__(
-        self,
-        strategy: StrategyName = "probe",
-        *,
-        positive: Any = None,
-        sensitivity: float | None = 0.95,
-        coverage: float = 0.9,
-        backbone: str = "efficientnet_lite0",
-        weights: str = "default",
-        size_px: int = 0,
-        resize: Resize = "squash",
-        minutes: float = 10.0,
-        validation_fraction: float = 0.25,
-        folds: int = 0,
-        finetune: FineTune | None = None,
-        threads: int = 0,
-        random_state: Any = 0,
-        on_event: EventSink | None = None,
-    ) -> None:
-        super().__init__(
-            strategy,
-            backbone=backbone,
-            weights=weights,
-            size_px=size_px,
-            resize=resize,
-            minutes=minutes,
-            validation_fraction=validation_fraction,
-            folds=folds,
-            finetune=finetune,
-            threads=threads,
-            random_state=random_state,
-            on_event=on_event,
-        )
-        self.positive = positive
-        self.sensitivity = sensitivity
-        self.coverage = coverage
+    _always_holds_out = True
 
     def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Learns, then chooses the operating point and the thresholds behind "unsure" on the images held out.
