@@ -3,7 +3,6 @@
 Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -155,8 +154,8 @@ def subsample2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike, coefficient_C: A
     return Gradients(dx, (dy * sums).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3)))
 
 
-Taps = tuple[tuple[slice, ...], tuple[slice, ...]]
-"""For each row of a kernel the rows of the padded plane that it meets, and for each column the columns."""
+Taps = tuple[tuple[slice, slice], ...]
+"""For each element of a kernel, row by row, the rows and columns of the padded plane that it meets."""
 
 
 @remembered
@@ -175,15 +174,12 @@ def _plan(
             "could hold nothing but padding."
         )
     output = window.output_size(size)
-    rows, columns = (
-        tuple(window.steps(axis, element, output[axis]) for element in range(window.kernel[axis])) for axis in (0, 1)
-    )
-    return window, output, (rows, columns)
+    return window, output, tuple((rows, columns) for _, _, rows, columns in window.taps(output))
 
 
 def _seen(padded_NCHW: Array, taps: Taps) -> list[Array]:
     """A view [N, C, P, Q] for each element of the kernel, row by row."""
-    return [padded_NCHW[:, :, rows, columns] for rows, columns in itertools.product(*taps)]
+    return [padded_NCHW[:, :, rows, columns] for rows, columns in taps]
 
 
 def _window_sums(x_NCHW: Array, window: Window, taps: Taps) -> Array:
