@@ -79,10 +79,10 @@ def table_of(kind: type[Any]) -> Callable[[Path], bool]:
     """A test whether a file is a table of these records: its first line has their fields."""
     header = ",".join(field.name for field in fields(kind)).encode()
 
-    def tells(path: Path) -> bool:
+    def is_table(path: Path) -> bool:
         return read_head(path, len(header) + 2).splitlines()[:1] == [header]
 
-    return tells
+    return is_table
 
 
 def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
@@ -93,10 +93,10 @@ def begins(cells: Sequence[str]) -> Callable[[Path], bool]:
         csv.writer(line, delimiter=delimiter, lineterminator="").writerow(cells)
         starts.append((mark + line.getvalue()).encode(errors=ENCODING_ERRORS))
 
-    def tells(path: Path) -> bool:
+    def is_table(path: Path) -> bool:
         return read_head(path, max(map(len, starts))).startswith(tuple(starts))
 
-    return tells
+    return is_table
 
 
 def excel_rows(stream: TextIO) -> Callable[[Sequence[object]], object]:

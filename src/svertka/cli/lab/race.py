@@ -29,7 +29,7 @@ def race(
     seed: Seed = 0,
     out: Folder = "race",
 ) -> None:
-    """Trains networks one after another on the same images and tells time, accuracy and memory of each."""
+    """Trains networks one after another on the same images and prints time, accuracy and memory of each."""
     need_training()
     runtime.setup()
     if target is not None and not 0 < target <= 1:

@@ -73,7 +73,7 @@ def scratch(
     epochs: Annotated[int, typer.Option(help="Passes over the training digits.")] = 25,
     seed: Annotated[int, seed_option("Of weights, order and augmentation.")] = 0,
 ) -> None:
-    """Trains, then tells accuracy, confusion matrix and mistakes on digits that played no part in training.
+    """Trains, then prints accuracy, confusion matrix and mistakes on digits that played no part in training.
 
     Every tenth training digit is kept for choosing the epoch; the test digits are looked at once, at the end.
     """
