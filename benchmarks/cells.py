@@ -9,7 +9,7 @@ from svertka.config import RunConfig
 from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.scan import scan
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_head import LinearHead
 from svertka.schema import Catalog, Predictions
@@ -20,11 +20,11 @@ def all_cells() -> tuple[RunConfig, Catalog, FeatureTable]:
     """Configuration, cells, and their features row for row."""
     config = RunConfig(data=str(public_split()), threads=1)
     cache = cache_dir()
-    engine = open_engine(config, cache, runtime.setup(1).threads)
-    catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache)
+    extractor = open_extractor(config, cache, runtime.setup(1).threads)
+    catalog = scan(config.data, config=config, preprocess=extractor.preprocess, cache=cache)
     catalog = replace(catalog, records=tuple(replace(record, split=None) for record in catalog.records))
     everything = range(len(catalog.records))
-    table = extract(engine, ImageSource.of(catalog, everything, PixelStore(cache, engine.preprocess)), cache)
+    table = extract(extractor, ImageSource.of(catalog, everything, PixelStore(cache, extractor.preprocess)), cache)
     return config, catalog, table
 
 

@@ -17,7 +17,7 @@ from svertka.config import RunConfig
 from svertka.data.pixels import cache_dir
 from svertka.estimators.image_input import as_images, source_of
 from svertka.evaluate import fit_temperature, probabilities
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_probe import fit_probe
 from svertka.schema import Predictions
@@ -97,12 +97,12 @@ def main() -> None:
     options = arguments(__doc__, rounds=20).parse_args()
     busy = load()
     config = RunConfig(data=".", threads=1)
-    engine = open_engine(config, cache_dir(), runtime.setup(1).threads)
+    extractor = open_extractor(config, cache_dir(), runtime.setup(1).threads)
     sides, rows = {}, []
     for name, pictures in SETS.items():
         found = pictures()
         images = as_images(found.images[:400] if options.tiny else found.images)
-        table = extract(engine, source_of(images, config, engine.preprocess, cache_dir()), cache_dir())
+        table = extract(extractor, source_of(images, config, extractor.preprocess, cache_dir()), cache_dir())
         table = FeatureTable(table.places, found.labels_N[: len(table)], table.widths, table.key)
         tries = [try_one(table, int(found.labels_N.max()) + 1, seed) for seed in range(options.rounds)]
         for side in ("svertka", "likelihood"):

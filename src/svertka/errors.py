@@ -85,8 +85,8 @@ class MissingExtraError(SvertkaError, ImportError):
 
 
 def one_line(error: BaseException, most: int = 300) -> str:
-    """What an error says, on one line, without a full stop at its end; its kind where it says nothing."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:most].removesuffix(".")
+    """What an error says, on one line, without full stops at its end; its kind where it says nothing."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:most].rstrip(".")
 
 
 def first_of(names: Sequence[str], most: int = 5) -> str:
@@ -94,15 +94,21 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def check_known(what: str, name: str, known: Collection[str]) -> None:
+def check_known(what: str, name: str, known: Collection[str], earlier: Collection[str] = ()) -> None:
     """Refuses a name that nobody knows.
+
+    Args:
+        what: the name stands for.
+        name: to look for.
+        known: names.
+        earlier: names that are taken too; a misspelt one is recognised.
 
     Raises:
         ConfigError: it lists what is known.
     """
     if name not in known:
         expected = f"{' or '.join(known)}" if len(known) < 3 else f"one of {', '.join(known)}"
-        raise ConfigError(f"{what} is {name!r}; expected {expected}.{did_you_mean(name, known)}")
+        raise ConfigError(f"{what} is {name!r}; expected {expected}.{did_you_mean(str(name), [*known, *earlier])}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

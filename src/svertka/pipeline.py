@@ -29,7 +29,7 @@ from svertka.evaluate.doubts import doubtful_labels, doubts_notice
 from svertka.explain.cached import insight_of
 from svertka.explain.insight import looks
 from svertka.features.experiment import Experiment
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.features.feature_table import FeatureTable, extract
 from svertka.features.linear_probe import ENOUGH, check_order, stratified
 from svertka.features.ood import POINTS, Neighbourhood, ood_notice
@@ -121,9 +121,9 @@ def run(
         if all((folder / name).exists() for name in run_folder.WHOLE):
             raise ConfigError(f"run {folder} is finished already; see {folder / run_folder.REPORT}.")
         kept = _as_kept(config, listing, folder)
-        if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
-            write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(kept))
         try:
+            if not resume:  # what a run began with stays as it is; ``run_folder.begin`` compares
+                write_text(folder / run_folder.CONFIG, run_folder.config_to_toml(kept))
             return _steps(kept, folder, on_event, command, resumed=bool(resume))
         except SvertkaError:
             if not resume:
@@ -196,10 +196,10 @@ def _open(config: RunConfig, folder: Path, log: StepLog, begun: _Begun) -> tuple
     """The network, the images, and which of them train, choose and judge; all as an earlier start of the run had it."""
     process, cache = runtime.setup(config.threads), cache_dir()
     with log.step("backbone") as step:
-        engine = open_engine(config, cache, process.threads, log)
-        step.summary = f"{engine.source.name} ({engine.source.licence}), {sum(engine.widths)} features"
+        extractor = open_extractor(config, cache, process.threads, log)
+        step.summary = f"{extractor.source.name} ({extractor.source.licence}), {sum(extractor.widths)} features"
     with log.step("scan") as step:
-        catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=log)
+        catalog = scan(config.data, config=config, preprocess=extractor.preprocess, cache=cache, on_event=log)
         class_to_find(config.positive, catalog.class_names, catalog.labels())  # a wrong name ends here
         step.summary = describe_catalog(catalog)
     with log.step("split") as step:
@@ -210,7 +210,7 @@ def _open(config: RunConfig, folder: Path, log: StepLog, begun: _Begun) -> tuple
         run_folder.save_catalog(folder, catalog)
         run_folder.save_split(folder, catalog, split)
         step.summary = describe_split(split)
-    experiment = Experiment.of(config, engine, catalog, split, cache)
+    experiment = Experiment.of(config, extractor, catalog, split, cache)
     for notice in (*experiment.catalog.notices, *split.notices):
         log(notice)
     return experiment, replace(begun, command=command, started=started)
@@ -218,10 +218,10 @@ def _open(config: RunConfig, folder: Path, log: StepLog, begun: _Begun) -> tuple
 
 def _features(experiment: Experiment, log: StepLog) -> tuple[dict[SplitName, FeatureTable], OrderCheck | None]:
     """Features of the images to learn from, and whether their order tells the classes."""
-    engine, split, cache = experiment.engine, experiment.split, experiment.cache
+    extractor, split, cache = experiment.extractor, experiment.split, experiment.cache
     with log.step("features", len(split.train) + len(split.val)) as step:
-        tables: dict[SplitName, FeatureTable] = {"train": extract(engine, experiment.sources["train"], cache, log)}
-        tables["val"] = extract(engine, experiment.sources["val"], cache, log.after(len(split.train)))
+        tables: dict[SplitName, FeatureTable] = {"train": extract(extractor, experiment.sources["train"], cache, log)}
+        tables["val"] = extract(extractor, experiment.sources["val"], cache, log.after(len(split.train)))
         order = check_order(tables, experiment.catalog, split, experiment.config.seed)
         step.summary = f"{sum(tables['train'].widths)} an image"
     if experiment.store.damaged:
@@ -248,8 +248,8 @@ def _record(folder: Path, begun: _Begun, experiment: Experiment, selection: Sele
         order=None,
         parity=None,
         costs=(),
-        sources=(experiment.engine.source,),
-        versions=runtime.versions(PACKAGES) | {"threads": str(experiment.engine.threads)},
+        sources=(experiment.extractor.source,),
+        versions=runtime.versions(PACKAGES) | {"threads": str(experiment.extractor.threads)},
         notices=(
             *experiment.catalog.notices,
             *experiment.split.notices,
@@ -344,7 +344,7 @@ def remember(chosen: TrainedClassifier, experiment: Experiment) -> tuple[Neighbo
     train, val, seed = experiment.sources["train"], experiment.sources["val"], experiment.config.seed
     some = train.rows(stratified(train.labels, POINTS, seed, least=1))
     judges = val.rows(stratified(val.labels, ENOUGH, seed))
-    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), experiment.engine.widths)
+    known = Neighbourhood.of(np.concatenate(list(chosen.features(some))), experiment.extractor.widths)
     return known, known.measured_on(np.concatenate([known.distances(x_ND) for x_ND in chosen.features(judges)]))
 
 
@@ -355,7 +355,7 @@ def checked_images(source: ImageSource) -> ImageSource:
 
 def hand_over(selection: Selection, result: TestResult, experiment: Experiment, directory: Path) -> Bundle:
     """Writes the bundle; its graph is compared with torch on some of the user's own test images."""
-    chosen, engine, catalog = selection.chosen, experiment.engine, experiment.catalog
+    chosen, extractor, catalog = selection.chosen, experiment.extractor, experiment.catalog
     checked = checked_images(experiment.sources["test"])
     reference = Predictions(
         logits_NK=chosen.reference(checked),
@@ -368,19 +368,19 @@ def hand_over(selection: Selection, result: TestResult, experiment: Experiment, 
         graph=attach_distance(attach_head(chosen.graph(), chosen.head, chosen.temperature), result.known),
         weights=chosen.weights(),
         class_names=catalog.class_names,
-        preprocess=engine.preprocess,
+        preprocess=extractor.preprocess,
         temperature=chosen.temperature,
         check_images_NSSC=checked.read(np.arange(len(checked))),
         reference_NK=probabilities(reference, chosen.temperature),
         training_hashes=[catalog.records[index].pixel_hash for index in experiment.learnable],
-        sources=(engine.source,),
+        sources=(extractor.source,),
         data_hash=catalog.hash,
         metrics=result.evaluation.metrics,
         versions=runtime.versions(PACKAGES),
         conformal=result.conformal,
         novelty=result.novelty,
         positive=result.evaluation.positive,
-        threads=engine.threads,
+        threads=extractor.threads,
     )
 
 
@@ -392,8 +392,8 @@ def explain(
     on_event: EventSink = ignore_events,
 ) -> Insight:
     """Looks into what was handed over; a probe's features are in the cache already."""
-    engine, cache = experiment.engine, experiment.cache
-    known = (lambda source: extract(engine, source, cache).read()) if selection.chosen is selection.probe else None
+    extractor, cache = experiment.extractor, experiment.cache
+    known = (lambda source: extract(extractor, source, cache).read()) if selection.chosen is selection.probe else None
     return insight_of(bundle, experiment, result.test, result.evaluation, known, on_event)
 
 

@@ -9,13 +9,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
 from svertka.cli import KAGGLE, LAB, VERBS, hints, progress
 from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
-from svertka.config import RunConfig
+from svertka.config import FineTune, RunConfig
+from svertka.errors import ConfigError
 from svertka.runs import folder
 from svertka.schema import StepCost, StepEnded, StepStarted
 
@@ -151,6 +153,31 @@ def test_configuration_goes_to_toml_and_back(tmp_path):
     path = tmp_path / folder.CONFIG
     path.write_text(folder.config_to_toml(config), encoding="utf-8")
     assert folder.load_config(tmp_path) == config
+
+
+def test_numbers_as_python_callers_pass_them_become_plain():
+    config = RunConfig(data="-", seed=np.int64(3), size_px=224.0, drop_leaks=1, minutes=np.float32(2), threads=True)
+    assert (config.seed, config.size_px, config.drop_leaks, config.minutes, config.threads) == (3, 224, True, 2.0, 1)
+    kinds = [type(value) for value in (config.seed, config.size_px, config.drop_leaks, config.minutes, config.threads)]
+    assert kinds == [int, int, bool, float, int]
+    assert type(FineTune(average_views=np.True_, max_epochs=4.0).max_epochs) is int
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seed": 1.5}, r"seed is 1\.5; expected int"),
+        ({"size_px": "64"}, "size_px is '64'; expected int"),
+        ({"drop_leaks": 2}, "drop_leaks is 2; expected bool"),
+        ({"backbone": 7}, "backbone is 7; expected str"),
+        ({"strategy": ["probe"]}, r"strategy is \['probe'\]; expected one of auto, probe"),
+        ({"strategy": "fintune"}, r"expected one of auto, .* Did you mean finetune\?"),
+        ({"strategy": "gradul"}, r"Did you mean gradual\?"),
+    ],
+)
+def test_settings_of_another_type_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        RunConfig(data="-", **settings)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def experiment(config, record):
     bundle, cache = load_bundle(config.out), cache_dir()
     return Experiment(
         config=record.config,
-        engine=None,
+        extractor=None,
         catalog=record.catalog,
         split=record.split,
         store=PixelStore(cache, bundle.preprocess),

@@ -17,7 +17,7 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.errors import BundleError, ConfigError, DataError, NotFoundError, UnfinishedError, WeightsError
 from svertka.explain.cached import insight_of
 from svertka.features.experiment import Experiment
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.pipeline import run
 from svertka.report import build_report
 from svertka.runs import folder as run_folder
@@ -81,13 +81,13 @@ def test_a_second_run_decodes_and_computes_nothing(finished, monkeypatch):
 
 def test_another_seed_or_a_touched_file_is_explained_anew(finished, tmp_path, monkeypatch):
     folder, record = finished
-    engine = open_engine(record.config, cache_dir())
+    extractor = open_extractor(record.config, cache_dir())
     experiment = Experiment(
         config=record.config,
-        engine=engine,
+        extractor=extractor,
         catalog=record.catalog,
         split=record.split,
-        store=PixelStore(cache_dir(), engine.preprocess),
+        store=PixelStore(cache_dir(), extractor.preprocess),
         cache=tmp_path,
     )
     looked = []

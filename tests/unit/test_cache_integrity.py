@@ -14,7 +14,7 @@ from svertka.data.loader import ImageSource
 from svertka.data.pixels import PixelStore
 from svertka.data.scan import scan
 from svertka.errors import DataError, WeightsError
-from svertka.features.extractor import CARD, GRAPH, WEIGHTS, open_engine
+from svertka.features.extractor import CARD, GRAPH, WEIGHTS, open_extractor
 from svertka.features.feature_table import extract
 from svertka.schema import Notice, Preprocess
 from svertka.training.checkpoint import load_state, save_state
@@ -41,40 +41,40 @@ def images() -> np.ndarray:
 
 @pytest.mark.parametrize("name", [GRAPH, WEIGHTS, CARD])
 def test_a_damaged_backbone_is_built_anew_and_what_it_computed_is_dropped(tmp_path, images, name):
-    engine = open_engine(CONFIG, tmp_path)
-    truth, card = engine(images), read_sealed_json(engine.folder / CARD)
-    derived = tmp_path / "features" / engine.key
-    size = (engine.folder / name).stat().st_size
+    extractor = open_extractor(CONFIG, tmp_path)
+    truth, card = extractor(images), read_sealed_json(extractor.folder / CARD)
+    derived = tmp_path / "features" / extractor.key
+    size = (extractor.folder / name).stat().st_size
     for at in np.random.default_rng(1).integers(0, size, 4).tolist():
         derived.mkdir(parents=True)
-        flip(engine.folder / name, at, at % 8)
+        flip(extractor.folder / name, at, at % 8)
         events: list[object] = []
-        again = open_engine(CONFIG, tmp_path, on_event=events.append)
+        again = open_extractor(CONFIG, tmp_path, on_event=events.append)
         assert codes(events) == ["cached_backbone_damaged"]
         assert not derived.exists()
         assert (again(images) == truth).all()
         assert read_sealed_json(again.folder / CARD) == card
     events = []
-    open_engine(CONFIG, tmp_path, on_event=events.append)
+    open_extractor(CONFIG, tmp_path, on_event=events.append)
     assert not events
 
 
 def test_a_backbone_without_one_of_its_files_is_built_anew(tmp_path):
-    engine = open_engine(CONFIG, tmp_path)
+    extractor = open_extractor(CONFIG, tmp_path)
     for name in (GRAPH, WEIGHTS, CARD):
-        (engine.folder / name).unlink()
+        (extractor.folder / name).unlink()
         events: list[object] = []
-        open_engine(CONFIG, tmp_path, on_event=events.append)
+        open_extractor(CONFIG, tmp_path, on_event=events.append)
         assert codes(events) == ["cached_backbone_damaged"]
-        assert (engine.folder / name).is_file()
+        assert (extractor.folder / name).is_file()
 
 
 @pytest.mark.parametrize("name", [GRAPH, WEIGHTS])
 def test_a_backbone_that_changes_after_it_was_opened_is_not_used(tmp_path, images, name):
-    engine = open_engine(CONFIG, tmp_path)
-    flip(engine.folder / name, 1000)
+    extractor = open_extractor(CONFIG, tmp_path)
+    flip(extractor.folder / name, 1000)
     with pytest.raises(DataError, match=r"has changed since it was opened .* Run the same command again"):
-        engine.weights() if name == WEIGHTS else engine(images)
+        extractor.weights() if name == WEIGHTS else extractor(images)
 
 
 def test_any_changed_bit_of_a_checkpoint_is_found(tmp_path):

@@ -394,3 +394,11 @@ def test_thresholds_for_unsure_come_back_and_are_checked(write_tiny_bundle, tmp_
     path.write_text(path.read_text().replace('"thresholds": [', '"thresholds": [7, '))
     with pytest.raises(BundleError, match=r"thresholds is \[7, .*; expected 3 numbers from 0 to 1"):
         load_bundle(bundle.directory)
+
+
+def test_a_manifest_with_fields_of_a_newer_version_is_read(tiny_bundle, tmp_path):
+    copied = tmp_path / "newer"
+    shutil.copytree(tiny_bundle.directory, copied)
+    known = json.loads((copied / "manifest.json").read_text("utf-8"))
+    edit_manifest(copied, tomorrow=[1], parity=known["parity"] | {"tomorrow": {}})
+    assert load_bundle(copied).parity == tiny_bundle.parity

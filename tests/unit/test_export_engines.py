@@ -6,7 +6,7 @@ from torch import nn
 from svertka.architectures.vgg import vgg_block
 from svertka.backbones.onnx_export import export_features
 from svertka.config import RunConfig
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.inference.backends import ENGINES, open_graph, suitable
 from svertka.inference.onnxruntime_session import FEATURES
 from svertka.schema import Preprocess
@@ -49,10 +49,12 @@ def test_both_engines_give_the_same_for_any_number_of_images():
 def test_features_of_a_backbone_come_from_the_engine_that_suits_it(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), np.uint8)
     engines = {
-        name: open_engine(RunConfig(data="-", backbone=name, weights="none", size_px=128, strategy="probe"), tmp_path)
+        name: open_extractor(
+            RunConfig(data="-", backbone=name, weights="none", size_px=128, strategy="probe"), tmp_path
+        )
         for name in ("vgg11_bn", "resnet18")
     }
-    assert {name: engine.runs_on for name, engine in engines.items()} == {"vgg11_bn": "numpy", "resnet18": "onnx"}
+    assert {name: extractor.runs_on for name, extractor in engines.items()} == {"vgg11_bn": "numpy", "resnet18": "onnx"}
     vgg = engines["vgg11_bn"]
     expected = open_graph((vgg.folder / "features.onnx").read_bytes(), "onnx")(images, [FEATURES])[0]
     np.testing.assert_allclose(vgg(images), expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())

@@ -94,3 +94,19 @@ def test_what_is_no_dictionary_is_no_record(value):
         from_dict(Inner, value)
     with pytest.raises(TypeError, match=r"^metrics is .*; expected dict$"):
         from_dict(Inner, value, "metrics")
+
+
+def test_fields_of_a_newer_version_are_passed_over_at_any_depth():
+    newer = PLAIN | {"more": 1, "inner": {"x": 1.0, "y": 2}, "by_number": {"7": {"x": 2.0, "z": []}}}
+    newer |= {"several": [{"x": 1.0, "new": {}}], "maybe": {"x": 0.0, "new": 1}}
+    found = from_dict(Outer, newer, newer=True)
+    assert (found.inner, found.by_number, found.several, found.maybe) == (
+        Inner(1.0),
+        {7: Inner(2.0)},
+        (Inner(1.0),),
+        Inner(0.0),
+    )
+    with pytest.raises(TypeError, match=r"inner\.x is missing"):
+        from_dict(Outer, newer | {"inner": {"y": 2}}, newer=True)
+    with pytest.raises(TypeError, match="more is unknown"):
+        from_dict(Outer, newer)

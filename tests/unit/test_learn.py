@@ -95,7 +95,7 @@ Answers.__abstractmethods__ = frozenset()
 def test_auto_keeps_the_better_of_probe_and_fine_tuned_network(sure, kept, tmp_path, monkeypatch):
     split = Split(train=(0, 1), val=(2, 3), test=(), seed=0, units=(0, 1, 2, 3))
     config = RunConfig(data="photos", minutes=10)
-    experiment = Experiment(config=config, engine=None, catalog=None, split=split, store=None, cache=tmp_path)
+    experiment = Experiment(config=config, extractor=None, catalog=None, split=split, store=None, cache=tmp_path)
     job = TrainingJob(experiment=experiment, tables={}, folder=tmp_path, started=time.monotonic())
 
     def classifier(strategy, sure):

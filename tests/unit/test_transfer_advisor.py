@@ -7,7 +7,7 @@ import pytest
 
 from svertka.config import STRATEGY_NAMES, RunConfig
 from svertka.errors import DataError
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.features.feature_table import FeatureTable, write_shard
 from svertka.features.linear_probe import stratified_folds
 from svertka.features.separability import judge
@@ -57,11 +57,11 @@ def test_similarity_is_what_pretraining_brings_and_late_features_keep(tmp_path, 
 def test_random_weights_are_asked_through_the_same_taps_and_stem(tmp_path):
     config = RunConfig(data="photos", size_px=32)
     assert RunConfig(data="photos", weights="none").from_scratch  # which would be another network
-    pretrained, random = (open_engine(each, tmp_path) for each in (config, with_random_weights(config)))
+    pretrained, random = (open_extractor(each, tmp_path) for each in (config, with_random_weights(config)))
     assert random.widths == pretrained.widths
     assert random.stages == pretrained.stages
     assert random.weights_hash != pretrained.weights_hash
-    shapes = [{name: value.shape for name, value in engine.weights().items()} for engine in (pretrained, random)]
+    shapes = [{name: value.shape for name, value in extractor.weights().items()} for extractor in (pretrained, random)]
     assert shapes[0] == shapes[1]
 
 

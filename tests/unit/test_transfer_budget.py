@@ -13,7 +13,16 @@ from svertka.errors import DataError
 from svertka.messages import sentences
 from svertka.training import budget, budget_plan
 from svertka.training.budget import Allowance, Costs, Course, Fit, Pace, fewest, fit, over
-from svertka.training.budget_plan import BUSIEST, EXPORT_S, TELL_S, BudgetPlan, PlanInputs, allowed, measure, read_plan
+from svertka.training.budget_plan import (
+    BUSIEST,
+    EXPORT_S,
+    TELL_S,
+    BudgetPlan,
+    PlanInputs,
+    allowed,
+    make_plan,
+    read_plan,
+)
 from svertka.training.strategies import make_strategy
 
 LPFT = make_strategy("lp-ft", FineTune(max_epochs=24, min_epochs=4), 6)
@@ -195,7 +204,7 @@ def situation(left_s, asked=LPFT, *, image_s=0.05, late=0.5, pass_s=0.008, passe
         pass_s=pass_s,
         busy=1.0,
         passes=passes,
-        told=True,
+        delivers=True,
         logits=lambda images: np.zeros((len(images), 2), np.float32),
         step_s=step_s,
         forward=lambda: 1 / 3,
@@ -205,7 +214,7 @@ def situation(left_s, asked=LPFT, *, image_s=0.05, late=0.5, pass_s=0.008, passe
 
 def planned(left_s, asked=LPFT, *, insist=False, minutes=10.0, **changes):
     at, measured = situation(left_s, asked, **changes)
-    plan = measure(at, insist=insist)
+    plan = make_plan(at, insist=insist)
     return allowed(plan, asked, minutes, at.images), plan, measured
 
 
@@ -240,7 +249,7 @@ def test_steps_that_freezing_makes_no_cheaper_are_whole_ones():
 def test_where_no_step_could_fit_nothing_is_measured():
     at, measured = situation(28.0)
     at = replace(at, logits=lambda images: pytest.fail("flips were tried"))
-    found = allowed(measure(at, insist=False), LPFT, 1.0, at.images)
+    found = allowed(make_plan(at, insist=False), LPFT, 1.0, at.images)
     assert found.strategy is None and not measured
     assert "There was no time for fine-tuning: to show the network 512 images (repetitions counted)" in sentences(
         found.why

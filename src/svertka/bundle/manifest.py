@@ -1,7 +1,7 @@
 """Reads and validates ``manifest.json``, the description of a bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Required, TypedDict
 
@@ -124,9 +124,8 @@ def read_manifest(directory: Path) -> Bundle:
     path = directory / MANIFEST
     manifest = _read(path)
     _check_format(manifest, path)
-    known = {one.name for one in fields(_Manifest)}
     try:
-        found = from_dict(_Manifest, {name: value for name, value in manifest.items() if name in known}, "")
+        found = from_dict(_Manifest, manifest, "", newer=True)
     except TypeError as error:
         raise BundleError(f"{path}: {error}. The manifest is damaged.") from None
     preprocess = _preprocess(found.preprocess, found.preprocess_hash, path)

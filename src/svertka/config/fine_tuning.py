@@ -17,6 +17,23 @@ SMALLEST_PX = 28
 """Side of the smallest input: five halvings leave one number of it."""
 
 
+def make_plain(settings: Any) -> None:
+    """Turns what Python callers pass into plain values: NumPy's numbers, whole floats for ints, 0 and 1 for booleans.
+
+    Raises:
+        ConfigError: a value is of another type than its field.
+    """
+    for field in fields(settings):
+        kind, given = field.type, getattr(settings, field.name)
+        if kind not in (bool, int, float, str):
+            continue
+        value = given.item() if hasattr(given, "item") else given
+        convertible = isinstance(value, bool | int | float) and kind is not str and kind(value) == value
+        if not (isinstance(value, kind) or convertible):
+            raise ConfigError(f"{field.name} is {given!r:.80}; expected {kind.__name__}.")
+        object.__setattr__(settings, field.name, kind(value))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augment:
     """Random changes of training images, drawn from (seed, epoch, step) or (seed, epoch, image).
@@ -59,6 +76,7 @@ class Augment:
     """Probability that a batch is mixed, by MixUp (arXiv 1710.09412) or CutMix (arXiv 1905.04899) in equal parts."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0 < self.min_area <= 1:
             raise ConfigError(f"min_area is {self.min_area}; expected above 0, at most 1.")
         for name in ("brightness", "contrast", "shift"):
@@ -200,6 +218,7 @@ class FineTune:
     """Random changes of the training images."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("min_epochs", "max_epochs", "head_epochs", "second_epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more.")

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from svertka.config.fine_tuning import FineTune, Scratch
+from svertka.config.fine_tuning import FineTune, Scratch, make_plain
 from svertka.errors import ConfigError, check_known
 
 StrategyName = Literal["auto", "probe", "lp-ft", "full", "gradual-unfreezing", "two-stage", "scratch"]
 STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
-_EARLIER_NAMES = {"finetune": "lp-ft", "plain": "full", "gradual": "gradual-unfreezing"}
+EARLIER_NAMES = {"finetune": "lp-ft", "plain": "full", "gradual": "gradual-unfreezing"}
 Resize = Literal["squash", "crop", "pad"]
 Language = Literal["en", "ru"]
 MIN_IMAGES_PER_CLASS = 5
@@ -58,7 +58,7 @@ def check_crop(resize: Resize, crop_pct: float) -> None:
 
 def strategy_name(name: str) -> str:
     """The name of a strategy, also where it is one that older versions used."""
-    return _EARLIER_NAMES.get(name, name)
+    return EARLIER_NAMES.get(name, name) if isinstance(name, str) else name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,8 +166,9 @@ class RunConfig:
         for name in ("data", "out", "weights", "images"):  # text in config.toml; in Python a Path as well
             if isinstance(path := getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(path))
+        make_plain(self)
         object.__setattr__(self, "strategy", strategy_name(self.strategy))
-        check_known("strategy", self.strategy, STRATEGY_NAMES)
+        check_known("strategy", self.strategy, STRATEGY_NAMES, EARLIER_NAMES)
         check_known("resize", self.resize, get_args(Resize))
         check_known("language", self.language, get_args(Language))
         if self.strategy == "scratch" and self.weights != "none":

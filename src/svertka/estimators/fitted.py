@@ -29,7 +29,7 @@ from svertka.errors import ConfigError
 from svertka.estimators.image_input import Images, catalog_of, is_paths, source_of, warn
 from svertka.evaluate import fit_temperature, probabilities
 from svertka.features.experiment import Experiment
-from svertka.features.extractor import FeatureExtractor, open_engine, torch_features
+from svertka.features.extractor import FeatureExtractor, open_extractor, torch_features
 from svertka.features.feature_table import extract
 from svertka.features.linear_head import LinearHead
 from svertka.features.linear_probe import fit_probe
@@ -130,9 +130,9 @@ class Trained(Fitted):
         if self.network is not None:
             blocks = (run_in_batches(self._session, batch, [FEATURES])[0] for batch in _prepared(source))
         elif len(source) < WORTH_KEEPING:
-            blocks = map(self._engine, _prepared(source))
+            blocks = map(self._extractor, _prepared(source))
         else:
-            blocks = (x_ND for _, x_ND in extract(self._engine, source, cache_dir()).blocks())
+            blocks = (x_ND for _, x_ND in extract(self._extractor, source, cache_dir()).blocks())
         return map(self.head.logits, blocks)
 
     def write(self, directory: Path, metrics: Mapping[str, Estimate], conformal: Conformal | None) -> Bundle:
@@ -142,9 +142,9 @@ class Trained(Fitted):
             BundleError: its two engines disagree.
         """
         if self.network is None:
-            graph, weights = self._engine.graph(), self._engine.weights()
+            graph, weights = self._extractor.graph(), self._extractor.weights()
             weights |= {f"head.{name}": value for name, value in asdict(self.head).items()}
-            features_ND = torch_features(self._engine.backbone.module, self.preprocess, self.checked_NSSC)
+            features_ND = torch_features(self._extractor.backbone.module, self.preprocess, self.checked_NSSC)
             reference_NK = _probabilities(self.head.logits(features_ND), self.class_names, self.temperature)
         else:
             from onnx import load_from_string
@@ -166,13 +166,13 @@ class Trained(Fitted):
             metrics=metrics,
             versions=runtime.versions(PACKAGES),
             conformal=conformal,
-            threads=self._engine.threads,
+            threads=self._extractor.threads,
         )
 
     @cached_property
-    def _engine(self) -> FeatureExtractor:
-        engine = open_engine(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
-        return engine.seeing(self.preprocess.ranges)
+    def _extractor(self) -> FeatureExtractor:
+        extractor = open_extractor(self.config, cache_dir(), runtime.setup(self.config.threads).threads)
+        return extractor.seeing(self.preprocess.ranges)
 
     @cached_property
     def _session(self) -> Any:
@@ -246,11 +246,11 @@ def train_on(
     if config.from_scratch and not config.size_px:
         sides = longer_sides(images) if is_paths(images) else [max(np.asarray(image).shape[:2]) for image in images]
         config = replace(config, size_px=natural_size(sides, SMALL_PX, config.scratch.largest_px))
-    engine = open_engine(config, cache, runtime.setup(config.threads).threads, on_event)
-    catalog, store = catalog_of(images, config, engine.preprocess, cache, labels_N=labels_N, groups=groups)
+    extractor = open_extractor(config, cache, runtime.setup(config.threads).threads, on_event)
+    catalog, store = catalog_of(images, config, extractor.preprocess, cache, labels_N=labels_N, groups=groups)
     catalog = replace(catalog, class_names=class_names)
     split = hold_out(catalog, validation_fraction, config)
-    experiment = Experiment.of(config, engine, catalog, split, cache, store, weights_N)
+    experiment = Experiment.of(config, extractor, catalog, split, cache, store, weights_N)
     warn(experiment.catalog.notices)
     return _learn(experiment, started, on_event) if split.val else _probe_alone(experiment, on_event)
 
@@ -259,7 +259,7 @@ def _learn(experiment: Experiment, started: float, on_event: EventSink) -> Train
     """Does what the strategy says; validation images decide."""
     sources, cache = experiment.sources, experiment.cache
     with tempfile.TemporaryDirectory(prefix="svertka-") as folder:
-        tables = {part: extract(experiment.engine, sources[part], cache, on_event) for part in LEARNT}
+        tables = {part: extract(experiment.extractor, sources[part], cache, on_event) for part in LEARNT}
         job = TrainingJob(experiment=experiment, tables=tables, folder=Path(folder), started=started)
         selection = learn(job, on_event)
         chosen = selection.chosen
@@ -287,7 +287,7 @@ def _learn(experiment: Experiment, started: float, on_event: EventSink) -> Train
 def _probe_alone(experiment: Experiment, on_event: EventSink) -> Trained:
     """A probe of all images; cross-validation fits its temperature."""
     names, units_N = experiment.catalog.class_names, np.array(experiment.split.units)
-    table = extract(experiment.engine, experiment.sources["train"], experiment.cache, on_event)
+    table = extract(experiment.extractor, experiment.sources["train"], experiment.cache, on_event)
     probe = fit_probe(table, len(names), experiment.config.seed, units_N)
     return Trained(
         head=probe.head,
@@ -305,9 +305,9 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
     return {
         "config": experiment.config,
         "class_names": catalog.class_names,
-        "preprocess": experiment.engine.preprocess,
+        "preprocess": experiment.extractor.preprocess,
         "checked_NSSC": checked.read(np.arange(len(checked))),
-        "source": experiment.engine.source,
+        "source": experiment.extractor.source,
         "hashes": tuple(catalog.records[index].pixel_hash for index in (*split.train, *split.val)),
         "data_hash": catalog.hash,
     }

@@ -1,6 +1,6 @@
 """Model comparison: paired differences, the one-standard-error rule, successive halving.
 
-Pairs are images: two candidates that judged the same images are compared image by image, so what makes an image hard
+Pairs are images: two contenders that judged the same images are compared image by image, so what makes an image hard
 for both drops out. Images of one unit (a patient, near duplicates) count as one observation.
 """
 
@@ -62,19 +62,19 @@ def paired_gain(
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A round of the race: so many candidates are alive, each judged on the folds up to ``folds``."""
+    """A round of the race: so many contenders are alive, each judged on the folds up to ``folds``."""
 
     alive: int
     folds: int
 
 
-def halving(candidates: int, folds: int) -> tuple[Rung, ...]:
+def halving(contenders: int, folds: int) -> tuple[Rung, ...]:
     """Rounds of successive halving: folds double while the worse half leaves, until one has all folds.
 
     Source: Jamieson and Talwalkar 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization
     (arXiv 1502.07943), algorithm 1, with folds as what is spent.
     """
-    rungs, alive, reached = [], candidates, 1
+    rungs, alive, reached = [], contenders, 1
     while alive > 1 and reached < folds:
         rungs.append(Rung(alive, reached))
         alive, reached = math.ceil(alive / 2), 2 * reached

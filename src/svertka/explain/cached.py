@@ -44,7 +44,7 @@ def insight_of(
     except (OSError, ValueError, TypeError):
         on_event(Notice("cached_explanation_damaged", level="warning"))
     insight = look_inside(
-        open_network(bundle, experiment.engine.threads),
+        open_network(bundle, experiment.extractor.threads),
         catalog=experiment.catalog,
         split=experiment.split,
         sources=experiment.sources,

@@ -14,7 +14,7 @@ from svertka.data.pixels import PixelStore, cache_dir
 from svertka.data.ranges import decide
 from svertka.data.scan import scan
 from svertka.data.split import make_split
-from svertka.features.extractor import FeatureExtractor, open_engine
+from svertka.features.extractor import FeatureExtractor, open_extractor
 from svertka.schema import SPLIT_NAMES, Catalog, EventSink, Split, SplitName, StepStarted, ignore_events
 from svertka.util import runtime
 
@@ -26,7 +26,7 @@ class Experiment:
     config: RunConfig
     """Of the run."""
 
-    engine: FeatureExtractor
+    extractor: FeatureExtractor
     """The untouched backbone."""
 
     catalog: Catalog
@@ -53,10 +53,10 @@ class Experiment:
         """
         process, cache = runtime.setup(config.threads), cache_dir()
         on_event(StepStarted("backbone"))
-        engine = open_engine(config, cache, process.threads, on_event)
+        extractor = open_extractor(config, cache, process.threads, on_event)
         on_event(StepStarted("scan"))
-        catalog = scan(config.data, config=config, preprocess=engine.preprocess, cache=cache, on_event=on_event)
-        experiment = cls.of(config, engine, catalog, make_split(catalog, config), cache)
+        catalog = scan(config.data, config=config, preprocess=extractor.preprocess, cache=cache, on_event=on_event)
+        experiment = cls.of(config, extractor, catalog, make_split(catalog, config), cache)
         for notice in experiment.catalog.notices[len(catalog.notices) :]:
             on_event(notice)
         return experiment
@@ -65,7 +65,7 @@ class Experiment:
     def of(
         cls,
         config: RunConfig,
-        engine: FeatureExtractor,
+        extractor: FeatureExtractor,
         catalog: Catalog,
         split: Split,
         cache: Path,
@@ -76,7 +76,7 @@ class Experiment:
 
         Args:
             config: of the run.
-            engine: the untouched backbone.
+            extractor: the untouched backbone.
             catalog: all images.
             split: which train, choose and judge.
             cache: folder of prepared pixels and features.
@@ -84,10 +84,16 @@ class Experiment:
             weights_N: how much each record counts in learning, None where all count alike.
         """
         catalog = decide(catalog, (*split.train, *split.val), config)
-        engine = engine.seeing(catalog.ranges)
-        store = store if store and not catalog.ranges else PixelStore(cache, engine.preprocess)
+        extractor = extractor.seeing(catalog.ranges)
+        store = store if store and not catalog.ranges else PixelStore(cache, extractor.preprocess)
         return cls(
-            config=config, engine=engine, catalog=catalog, split=split, store=store, cache=cache, weights_N=weights_N
+            config=config,
+            extractor=extractor,
+            catalog=catalog,
+            split=split,
+            store=store,
+            cache=cache,
+            weights_N=weights_N,
         )
 
     @property

@@ -98,7 +98,7 @@ class FeatureExtractor:
         return tensors
 
     def _content(self, name: str) -> bytes:
-        """A file of the folder, if it is still what was written; ``open_engine`` has looked once already."""
+        """A file of the folder, if it is still what was written; ``open_extractor`` has looked once already."""
         content = (self.folder / name).read_bytes()
         if sha256(content) != self.files[name]:
             raise DataError(
@@ -117,22 +117,22 @@ class FeatureExtractor:
 class TorchExtractor:
     """The same features by torch: the reference that ONNX Runtime is compared with."""
 
-    engine: FeatureExtractor
+    extractor: FeatureExtractor
     batch_size: int = 16
 
     @property
     def key(self) -> str:
         """Apart from the ONNX features in the cache."""
-        return f"{_TORCH}{self.engine.key}"
+        return f"{_TORCH}{self.extractor.key}"
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Features from each tap; they add up to D."""
-        return self.engine.widths
+        return self.extractor.widths
 
     def __call__(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [N, D] of prepared images [N, S, S, 3]."""
-        return torch_features(self.engine.backbone.module, self.engine.preprocess, images_NHWC)
+        return torch_features(self.extractor.backbone.module, self.extractor.preprocess, images_NHWC)
 
 
 def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -146,7 +146,7 @@ def torch_features(module: Any, preprocess: Preprocess, images_NHWC: NDArray[np.
     return features
 
 
-def open_engine(
+def open_extractor(
     config: RunConfig, cache: Path, threads: int = 0, on_event: EventSink = ignore_events
 ) -> FeatureExtractor:
     """Opens the backbone that a configuration names; builds and exports it the first time.

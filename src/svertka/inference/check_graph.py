@@ -157,9 +157,11 @@ class _Walk:
             raise BundleError(f"{self.name}: {one_line(error)}. It was not opened.") from None
         except _MISFITS as error:
             sizes = [list(one.shape) if one else None for one in inputs[:4]]
+            missing = isinstance(error, IndexError | TypeError) and (not inputs or None in inputs)
+            why = "an input that it needs is missing" if missing else one_line(error)
             raise BundleError(
-                f"{self.name}: node {node.name!r:.80}, a {node.op}, cannot take inputs of sizes {sizes}: "
-                f"{one_line(error)}. It was not opened."
+                f"{self.name}: node {node.name!r:.80}, a {node.op}, cannot take inputs of sizes {sizes}: {why}. "
+                "It was not opened."
             ) from None
         if len(found) < len(node.outputs):
             raise BundleError(f"{self.name}: node {node.name!r:.80}, a {node.op}, gives {len(found)} tensors.")

@@ -10,7 +10,7 @@ import numpy as np
 from svertka.config import RunConfig
 from svertka.errors import ConfigError
 from svertka.features.experiment import Experiment
-from svertka.features.extractor import open_engine
+from svertka.features.extractor import open_extractor
 from svertka.features.feature_table import extract
 from svertka.model_selection import advisor
 from svertka.schema import Advanced, Advice, EventSink, StepStarted, ignore_events
@@ -36,7 +36,7 @@ def advise(config: RunConfig, on_event: EventSink = ignore_events) -> Advice:
 def advise_on(experiment: Experiment, on_event: EventSink = ignore_events) -> Advice:
     """The same for an experiment that is open already."""
     config = experiment.config
-    random = open_engine(with_random_weights(config), experiment.cache, experiment.engine.threads, on_event)
+    random = open_extractor(with_random_weights(config), experiment.cache, experiment.extractor.threads, on_event)
     random = random.seeing(experiment.catalog.ranges)
     learnable = experiment.learnable
     labels_N = experiment.catalog.labels()[learnable]
@@ -44,7 +44,7 @@ def advise_on(experiment: Experiment, on_event: EventSink = ignore_events) -> Ad
     source = experiment.source(learnable[rows])
     on_event(StepStarted("features", 2 * len(source)))
     return advisor.advise(
-        extract(experiment.engine, source, experiment.cache, on_event),
+        extract(experiment.extractor, source, experiment.cache, on_event),
         extract(random, source, experiment.cache, _after(on_event, len(source))),
         np.bincount(labels_N, minlength=len(experiment.catalog.class_names)),
         np.array(experiment.split.units)[learnable[rows]],

@@ -93,7 +93,7 @@ def compare(
     for name, each in experiments.items():
         source = each.source(each.learnable)
         on_event(StepStarted(f"features of {name}", len(source)))
-        tables[name] = extract(each.engine, source, each.cache, on_event)
+        tables[name] = extract(each.extractor, source, each.cache, on_event)
     race = Race(
         experiments=experiments,
         tables=tables,

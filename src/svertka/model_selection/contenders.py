@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from svertka.config import STRATEGY_NAMES, StrategyName, strategy_name
+from svertka.config.run_config import EARLIER_NAMES
 from svertka.errors import ConfigError, did_you_mean
 
 
@@ -38,7 +39,8 @@ def make_contenders(strategies: str, backbones: str, default_backbone: str) -> t
     for name in named:
         if name not in every:
             raise ConfigError(
-                f"strategy {name!r} is unknown; expected all, or some of {', '.join(every)}.{did_you_mean(name, every)}"
+                f"strategy {name!r} is unknown; expected all, or some of {', '.join(every)}."
+                f"{did_you_mean(name, [*every, *EARLIER_NAMES])}"
             )
     for names in (named, networks):
         if len(set(names)) < len(names):

@@ -252,7 +252,7 @@ def load_catalog(folder: Path, facts: dict[str, Any]) -> Catalog:
         for row in read_table(folder / CATALOG)
     )
     rejected = read_table(folder / REJECTED)
-    return from_dict(Catalog, facts | {"records": records, "rejected": rejected})
+    return from_dict(Catalog, facts | {"records": records, "rejected": rejected}, newer=True)
 
 
 def _span_text(span: ValueSpan | None) -> str:
@@ -285,7 +285,7 @@ def load_split(folder: Path, facts: dict[str, Any]) -> Split:
         name: tuple(index for index, part in enumerate(where) if part == name)
         for name in ("train", "val", "test", "dropped")
     }
-    return from_dict(Split, facts | parts | {"units": [int(row["unit"]) for row in rows]})
+    return from_dict(Split, facts | parts | {"units": [int(row["unit"]) for row in rows]}, newer=True)
 
 
 def begin(
@@ -381,6 +381,7 @@ def load_run(folder: Path | str) -> RunRecord:
                 "test": load_predictions(folder / PREDICTIONS),
                 "insight": read_json(folder / EXPLAIN) if (folder / EXPLAIN).is_file() else None,
             },
+            newer=True,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise DataError(f"run {folder} is damaged ({type(error).__name__}: {error!s:.300}); train again.") from error

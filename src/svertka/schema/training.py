@@ -124,7 +124,7 @@ Verdict = Literal["better", "worse", "no difference shown"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Versus:
-    """Accuracy of a candidate minus another's, on the images that both judged, and what that shows."""
+    """Accuracy of a contender minus another's, on the images that both judged, and what that shows."""
 
     other: str
     difference: Estimate
@@ -133,10 +133,10 @@ class Versus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeaderboardRow:
-    """How one candidate stands.
+    """How one contender stands.
 
     Attributes:
-        name: of the candidate, unique in its comparison.
+        name: of the contender, unique in its comparison.
         folds: that it was judged on, in order; the rest was not run.
         accuracy: over all images of those folds; None where nothing was run.
         log_loss: likewise, in nats.
@@ -160,14 +160,14 @@ class LeaderboardRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Candidates on the same folds.
+    """Contenders on the same folds.
 
     Attributes:
         standings: best first; what was not run comes last.
         images: to learn from and to judge, by folds.
         set_aside: test images, which nobody has looked at.
         seed: of split, folds and learning.
-        complete: whether every candidate was judged on every fold.
+        complete: whether every contender was judged on every fold.
     """
 
     standings: tuple[LeaderboardRow, ...]

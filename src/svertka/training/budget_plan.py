@@ -63,7 +63,7 @@ class PlanInputs:
         pass_s: seconds an image takes the frozen network.
         busy: how many times as long as on a quiet computer things take.
         passes: images that are looked at after training.
-        told: whether a bundle, explanations and a report follow.
+        delivers: whether a bundle, explanations and a report follow.
         logits: of prepared images, by the probe.
         step_s: times the steps of a strategy: seconds an image in each phase; given seconds not to exceed by much.
         forward: share of a training image's time that a validation image takes.
@@ -77,14 +77,14 @@ class PlanInputs:
     pass_s: float
     busy: float
     passes: int
-    told: bool
+    delivers: bool
     logits: Logits
     step_s: Callable[[Strategy, float], tuple[float, ...]]
     forward: Callable[[], float]
 
     def afterwards_s(self, views: int) -> float:
         """Seconds for what follows training, with so many views of each image."""
-        fixed_s = self.networks * EXPORT_S + (TELL_S if self.told else 0.0)
+        fixed_s = self.networks * EXPORT_S + (TELL_S if self.delivers else 0.0)
         return self.networks * self.pass_s * views * self.passes + fixed_s * self.busy
 
     def costs(self, strategy: Strategy, within_s: float) -> Costs:
@@ -156,7 +156,7 @@ class BudgetDecision:
 # --- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(at: PlanInputs, *, insist: bool) -> BudgetPlan:
+def make_plan(at: PlanInputs, *, insist: bool) -> BudgetPlan:
     """What the data and this machine allow: ``allowed`` says what it means, in this session or a later one.
 
     Args:
@@ -269,7 +269,7 @@ def allowed(plan: BudgetPlan, asked: Strategy, minutes: float, images: int) -> B
     """What a plan says, in records.
 
     Args:
-        plan: from ``measure``, of this version or an older one.
+        plan: from ``make_plan``, of this version or an older one.
         asked: the strategy with all its epochs.
         minutes: of the budget.
         images: that are learnt from.

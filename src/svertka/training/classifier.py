@@ -127,7 +127,7 @@ def eval_modules(model: Classifier, backbone: Backbone, phase: Phase) -> tuple[n
     function and not a bit of it changes; with frozen BatchNorm also the BatchNorm layers of stages that train.
     """
     stage_of = {name: number for number, stage in enumerate(backbone.stages) for name in stage.parameters}
-    still, current = [], 0
+    in_eval_mode, current = [], 0
     for path, module in model.features.body.named_modules():
         owned = {stage_of[f"{path}.{name}" if path else name] for name, _ in module.named_parameters()}
         is_leaf = next(module.children(), None) is None
@@ -136,14 +136,14 @@ def eval_modules(model: Classifier, backbone: Backbone, phase: Phase) -> tuple[n
             owned = owned or {current}
         frozen = bool(owned) and owned <= phase.frozen
         if frozen or (phase.batch_norm == "frozen" and _is_batch_norm(module)):
-            still.append(module)
-    return tuple(still)
+            in_eval_mode.append(module)
+    return tuple(in_eval_mode)
 
 
-def set_mode(model: Classifier, still: Iterable[nn.Module]) -> None:
+def set_mode(model: Classifier, in_eval_mode: Iterable[nn.Module]) -> None:
     """Training mode, but for ``eval_modules``."""
     model.train()
-    for module in still:
+    for module in in_eval_mode:
         module.training = False
 
 

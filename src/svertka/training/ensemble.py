@@ -95,7 +95,7 @@ def train(
         TrainingError: training diverged before one epoch was good.
         BundleError: such networks can't be joined in one graph.
     """
-    check_joinable(job.experiment.engine.graph(), job.experiment.config.folds)
+    check_joinable(job.experiment.extractor.graph(), job.experiment.config.folds)
     jobs = _job_a_fold(job)
     probes = [train_probe(one) for one in jobs]
     planned = finetune.plan(jobs[0], probes[0], name, insist=insist, networks=len(jobs))

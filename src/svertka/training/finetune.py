@@ -107,10 +107,10 @@ def plan(
     Raises:
         DataError: what was written down is damaged.
     """
-    path, config, engine = job.folder / run_folder.PLAN, job.experiment.config, job.experiment.engine
-    asked = make_strategy(name, config.training, len(engine.stages))
+    path, config, extractor = job.folder / run_folder.PLAN, job.experiment.config, job.experiment.extractor
+    asked = make_strategy(name, config.training, len(extractor.stages))
     if not path.exists():
-        write_json(path, asdict(budget_plan.measure(_plan_inputs(job, probe, asked, networks), insist=insist)))
+        write_json(path, asdict(budget_plan.make_plan(_plan_inputs(job, probe, asked, networks), insist=insist)))
     return budget_plan.allowed(
         budget_plan.read_plan(path, asked), asked, config.minutes, len(job.experiment.split.train)
     )
@@ -118,9 +118,9 @@ def plan(
 
 def _plan_inputs(job: TrainingJob, probe: ProbeClassifier, asked: Strategy, networks: int) -> budget_plan.PlanInputs:
     """What a plan starts from: what there is to do, and how quickly this machine does it."""
-    engine, val = job.experiment.engine, job.experiment.sources["val"]
-    batch = val.read(np.arange(min(engine.batch_size, len(val))))
-    pass_s, busy = budget_plan.pass_speed(engine, batch)
+    extractor, val = job.experiment.extractor, job.experiment.sources["val"]
+    batch = val.read(np.arange(min(extractor.batch_size, len(val))))
+    pass_s, busy = budget_plan.pass_speed(extractor, batch)
     models: list[Classifier] = []
 
     def step_s(strategy: Strategy, within_s: float) -> tuple[float, ...]:
@@ -145,8 +145,8 @@ def _plan_inputs(job: TrainingJob, probe: ProbeClassifier, asked: Strategy, netw
         pass_s=pass_s,
         busy=busy,
         passes=_passes(job),
-        told=job.explaining_passes > 0,
-        logits=lambda images: probe.head.logits(engine(images)),
+        delivers=job.explaining_passes > 0,
+        logits=lambda images: probe.head.logits(extractor(images)),
         step_s=step_s,
         forward=forward,
     )
@@ -155,7 +155,7 @@ def _plan_inputs(job: TrainingJob, probe: ProbeClassifier, asked: Strategy, netw
 def _passes(job: TrainingJob) -> int:
     """Images that are looked at once training is over: to judge, to remember what images were like, to explain."""
     train, val, test = (len(job.experiment.split.of(part)) for part in SPLIT_NAMES)
-    probed = count_unknown(job.experiment.engine, job.experiment.sources["test"], job.experiment.cache)
+    probed = count_unknown(job.experiment.extractor, job.experiment.sources["test"], job.experiment.cache)
     return val + test + min(train, POINTS) + probed + job.explaining_passes
 
 
@@ -201,10 +201,10 @@ def _exported(job: TrainingJob, model: "Classifier", strategy: Strategy, probe: 
     """The trained network as a graph, judged on the validation images by it."""
     from svertka.backbones.onnx_export import export_features
 
-    engine, source, head = job.experiment.engine, job.experiment.sources["val"], model.head()
+    extractor, source, head = job.experiment.extractor, job.experiment.sources["val"], model.head()
     module = mean_over_views(model.features, strategy.settings).eval()
-    graph = export_features(module, engine.preprocess)
-    session = open_session(graph.SerializeToString(), engine.threads)
+    graph = export_features(module, extractor.preprocess)
+    session = open_session(graph.SerializeToString(), extractor.threads)
     x_ND = np.concatenate(list(_features(session, source)))
     val = replace(probe.val, logits_NK=head.logits(x_ND))
     return FineTuned(
@@ -216,7 +216,7 @@ def _exported(job: TrainingJob, model: "Classifier", strategy: Strategy, probe: 
         parameters={name: tensor.numpy() for name, tensor in model.features.state_dict().items()},
         exported=graph,
         session=session,
-        preprocess=engine.preprocess,
+        preprocess=extractor.preprocess,
         kept={tuple(source.hashes): x_ND} if len(source) <= ENOUGH else {},
     )
 
@@ -233,8 +233,10 @@ def _classifier(job: TrainingJob, probe: ProbeClassifier, strategy: Strategy) ->
     from svertka.training.classifier import Classifier, fit_whitening, starting_head
 
     head = starting_head(probe.head, strategy, random=job.experiment.config.weights == "none")
-    model = Classifier(copy.deepcopy(job.experiment.engine.backbone.module), head)
-    fit_whitening(model, job.experiment.sources["train"], job.experiment.engine.preprocess, job.experiment.config.seed)
+    model = Classifier(copy.deepcopy(job.experiment.extractor.backbone.module), head)
+    fit_whitening(
+        model, job.experiment.sources["train"], job.experiment.extractor.preprocess, job.experiment.config.seed
+    )
     return model
 
 
@@ -242,7 +244,7 @@ def _task(job: TrainingJob, strategy: Strategy, allowance: Allowance | None = No
     from svertka.training.task import Task
 
     return Task(
-        backbone=job.experiment.engine.backbone,
+        backbone=job.experiment.extractor.backbone,
         strategy=strategy,
         train=job.experiment.sources["train"],
         val=job.experiment.sources["val"],

@@ -1,4 +1,7 @@
-"""What every strategy starts from."""
+"""A training job: an experiment with the features of its images, a folder, and the start of its time budget.
+
+``TrainingJob`` is what a strategy starts from; ``Task`` is what the loop then trains, with torch.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,9 +14,7 @@ from svertka.training.bf16_gradients import wants_bf16
 from svertka.training.classifier import Classifier, eval_modules, parameter_groups, set_mode
 from svertka.training.fold_batchnorm import FoldedNorms
 from svertka.training.strategies import Phase
-
-if TYPE_CHECKING:
-    from svertka.training.task import Task
+from svertka.training.task import Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +26,7 @@ class PhaseState:
         average: of its weights.
         phase: what trains and how.
         optimizer: over what trains.
-        still: modules that stay in evaluation mode.
+        in_eval_mode: modules that stay in evaluation mode.
         batches: its data.
         folded: the network runs forward inside it.
         class_weights: of the loss [K], None where all images count alike.
@@ -39,7 +36,7 @@ class PhaseState:
     average: Classifier
     phase: Phase
     optimizer: torch.optim.Optimizer
-    still: tuple[nn.Module, ...]
+    in_eval_mode: tuple[nn.Module, ...]
     batches: Batches
     folded: AbstractContextManager[object]
     class_weights: Tensor | None
@@ -50,9 +47,7 @@ class PhaseState:
         return {f"{prefix}.{name}": value for prefix, module in pairs for name, value in module.state_dict().items()}
 
 
-def open_phase(
-    model: Classifier, average: Classifier, task: "Task", number: int, saved: dict[str, Tensor]
-) -> PhaseState:
+def open_phase(model: Classifier, average: Classifier, task: Task, number: int, saved: dict[str, Tensor]) -> PhaseState:
     """Begins phase ``number``, or goes on with it from saved tensors."""
     strategy, phase = task.strategy, task.strategy.phases[number]
     optimizer = torch.optim.AdamW(parameter_groups(model, task.backbone, strategy, phase))
@@ -60,10 +55,12 @@ def open_phase(
         for module, prefix in ((model, "model."), (average, "average.")):
             module.load_state_dict({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
         checkpoint.restore_optimizer(optimizer, saved)
-    still = eval_modules(model, task.backbone, phase)
-    set_mode(model, still)
+    in_eval_mode = eval_modules(model, task.backbone, phase)
+    set_mode(model, in_eval_mode)
     batches = (
-        _feature_feed(model, task, number) if phase.cached else _image_feed(task, phase, model.linear.out_features)
+        _feature_batches(model, task, number)
+        if phase.cached
+        else _image_batches(task, phase, model.linear.out_features)
     )
     class_weights = None
     if strategy.settings.balance == "weights":
@@ -74,19 +71,19 @@ def open_phase(
         average=average,
         phase=phase,
         optimizer=optimizer,
-        still=still,
+        in_eval_mode=in_eval_mode,
         batches=batches,
         folded=nullcontext() if phase.cached else _folded(model, task),
         class_weights=class_weights,
     )
 
 
-def _folded(model: Classifier, task: "Task") -> FoldedNorms:
+def _folded(model: Classifier, task: Task) -> FoldedNorms:
     bf16 = wants_bf16(task.strategy.settings)
     return FoldedNorms(model, task.backbone.preprocess.size_px, bf16_gradients=bf16)
 
 
-def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageBatches:
+def _image_batches(task: Task, phase: Phase, classes: int) -> ImageBatches:
     return ImageBatches(
         train=task.train,
         val=task.val,
@@ -98,7 +95,7 @@ def _image_feed(task: "Task", phase: Phase, classes: int) -> ImageBatches:
     )
 
 
-def _feature_feed(model: Classifier, task: "Task", number: int) -> FeatureBatches:
+def _feature_batches(model: Classifier, task: Task, number: int) -> FeatureBatches:
     """Features that are known already if no phase has trained a stage; else the network gives them, once."""
     untouched = all(len(phase.frozen) == len(phase.stage_rates) for phase in task.strategy.phases[:number])
     if task.features is not None and untouched:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ProbeClassifier(TrainedClassifier):
     """A linear head on the frozen backbone; with folds the mean of a head a fold, which is a linear head again."""
 
-    engine: FeatureExtractor
+    extractor: FeatureExtractor
     """The backbone."""
 
     cache: Path
@@ -39,19 +39,19 @@ class ProbeClassifier(TrainedClassifier):
 
     def features(self, source: ImageSource) -> Iterator[NDArray[np.float32]]:
         """Features of a source's images, in blocks [n, D]; from the cache where they are known."""
-        return (x_ND for _, x_ND in extract(self.engine, source, self.cache).blocks())
+        return (x_ND for _, x_ND in extract(self.extractor, source, self.cache).blocks())
 
     def reference(self, source: ImageSource) -> NDArray[np.float32]:
         """Logits of a source's images [N, K] by torch, for the parity check."""
-        return _logits(self.head, extract(TorchExtractor(self.engine), source, self.cache))
+        return _logits(self.head, extract(TorchExtractor(self.extractor), source, self.cache))
 
     def graph(self) -> "onnx.ModelProto":
         """The backbone's graph."""
-        return self.engine.graph()
+        return self.extractor.graph()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Parameters by name, the head's included."""
-        return self.engine.weights() | self.head_weights()
+        return self.extractor.weights() | self.head_weights()
 
 
 def train_probe(job: TrainingJob) -> ProbeClassifier:
@@ -62,7 +62,7 @@ def train_probe(job: TrainingJob) -> ProbeClassifier:
         head=head,
         val=val,
         temperature=fit_temperature(val, *others),
-        engine=job.experiment.engine,
+        extractor=job.experiment.extractor,
         cache=job.experiment.cache,
         out_of_fold=(val, *others),
     )

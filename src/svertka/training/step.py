@@ -114,7 +114,7 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def _accumulate(phase: PhaseState, settings: FineTune, x: Tensor, targets: Tensor, size: int) -> float:
-    set_mode(phase.model, phase.still)
+    set_mode(phase.model, phase.in_eval_mode)
     phase.optimizer.zero_grad(set_to_none=True)
     weights = phase.class_weights
     total = float(len(x)) if weights is None or targets.ndim > 1 else float(weights[targets].sum())

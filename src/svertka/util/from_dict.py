@@ -19,7 +19,7 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
 }
 
 
-def from_dict(kind: type[Record], value: Any, name: str | None = None) -> Record:
+def from_dict(kind: type[Record], value: Any, name: str | None = None, *, newer: bool = False) -> Record:
     """Rebuilds what ``dataclasses.asdict`` and JSON have made of a record.
 
     Args:
@@ -27,12 +27,31 @@ def from_dict(kind: type[Record], value: Any, name: str | None = None) -> Record
             other dataclasses, or any of these or None.
         value: a dictionary with its fields; those with a default may be missing. What is a record already is kept.
         name: of the value, for messages; by default that of the dataclass.
+        newer: pass over unknown fields at any depth: a later version may have written them.
 
     Raises:
         TypeError: a field is missing, unknown or of another type; the message says which.
     """
-    record: Record = _read(kind, value, kind.__name__ if name is None else name)
+    known: Any = _known(kind, value) if newer else value
+    record: Record = _read(kind, known, kind.__name__ if name is None else name)
     return record
+
+
+def _known(kind: Any, value: Any) -> Any:
+    """A value without the fields that its records don't have."""
+    arguments = get_args(kind)
+    if get_origin(kind) in (UnionType, Union):
+        (kind,) = (one for one in arguments if one is not NoneType)
+        return _known(kind, value)
+    if isinstance(value, list | tuple) and arguments:
+        return [_known(arguments[0], item) for item in value]
+    if isinstance(value, Mapping) and len(arguments) == 2:
+        return {name: _known(arguments[1], item) for name, item in value.items()}
+    if not isinstance(value, Mapping) or not is_dataclass(kind):
+        return value
+    record: Any = kind
+    types = _types(record)
+    return {name: _known(types[name], item) for name, item in value.items() if name in types}
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:

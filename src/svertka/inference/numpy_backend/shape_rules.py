@@ -122,8 +122,7 @@ def numbers_of(node: Node, values: Values, place: int) -> Array | None:
     if values[place] is None:
         raise node.error(
             f"takes sizes from the numbers of {node.inputs[place]!r}; expected constants, or what follows from the "
-            "input's sizes",
-            elsewhere=True,
+            "input's sizes"
         )
     return values[place]
 
