@@ -32,6 +32,6 @@ def lay_out(out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     print(lay_out(Path(sys.argv[1])))

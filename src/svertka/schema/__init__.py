@@ -12,6 +12,7 @@ from svertka.schema.evaluation import Abstention as Abstention
 from svertka.schema.evaluation import ClassScores as ClassScores
 from svertka.schema.evaluation import Conformal as Conformal
 from svertka.schema.evaluation import Curve as Curve
+from svertka.schema.evaluation import Estimate as Estimate
 from svertka.schema.evaluation import Evaluation as Evaluation
 from svertka.schema.evaluation import LabelDoubt as LabelDoubt
 from svertka.schema.evaluation import OrderCheck as OrderCheck
@@ -56,7 +57,6 @@ from svertka.schema.training import Advice as Advice
 from svertka.schema.training import Comparison as Comparison
 from svertka.schema.training import Decision as Decision
 from svertka.schema.training import EpochRow as EpochRow
-from svertka.schema.training import Estimate as Estimate
 from svertka.schema.training import FeatureScore as FeatureScore
 from svertka.schema.training import LeaderboardRow as LeaderboardRow
 from svertka.schema.training import PhaseRow as PhaseRow

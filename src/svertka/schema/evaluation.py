@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.schema.images import Notice
-from svertka.schema.training import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval and the number of images behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

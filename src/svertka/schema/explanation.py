@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from svertka.schema.evaluation import Estimate
 from svertka.schema.images import Preprocess
-from svertka.schema.training import Estimate
 
 MethodName = Literal["grad_cam", "occlusion"]
 

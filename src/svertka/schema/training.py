@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from svertka.config import StrategyName
+from svertka.schema.evaluation import Estimate
 from svertka.schema.images import Notice
 
 
@@ -65,16 +66,6 @@ class Decision:
 
 Size = Literal["little", "between", "much"]
 Similarity = Literal["similar", "different"]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its 95 % interval and the number of images behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
