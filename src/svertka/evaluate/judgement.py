@@ -112,7 +112,7 @@ def from_json(value: Mapping[str, Any]) -> Evaluation:
         DataError: a field is missing, unknown or of the wrong kind.
     """
     try:
-        return from_dict(Evaluation, value, newer=True)
+        return from_dict(Evaluation, value)
     except TypeError as error:
         raise DataError(
             f"These are not the metrics of an evaluation ({error}); expected the contents of the metrics.json of a run "
