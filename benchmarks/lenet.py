@@ -94,7 +94,7 @@ def from_scratch(folder: Path, network: str, epochs: int, seeds: int) -> tuple[d
     for seed in range(seeds):
         words = ("--network", network, "--epochs", epochs, "--seed", seed, "--out", folder / f"{network}-{seed}")
         done = svertka("lab", "scratch", *words, one_core=False)
-        found = re.search(r"Accuracy ([\d.]+)%", done.stdout)
+        found = re.search(r"Accuracy ([\d.]+)\s?%", done.stdout)
         assert found, done.stdout
         accuracy.append(float(found[1]) / 100)
         seconds.append(done.seconds)

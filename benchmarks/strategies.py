@@ -71,8 +71,14 @@ def draws_of(cell: str, options: Any) -> Sequence[int]:
 
 
 def read_cells() -> dict[str, Any]:
-    """What earlier slices measured: by cell, by draw."""
-    return json.loads(CELLS_FILE.read_text(encoding="utf-8")) if CELLS_FILE.exists() else {}
+    """What earlier slices measured: by cell, by draw; strategies under today's names."""
+    from svertka.config import strategy_name
+
+    cells: dict[str, Any] = json.loads(CELLS_FILE.read_text(encoding="utf-8")) if CELLS_FILE.exists() else {}
+    for draw in (draw for draws in cells.values() for draw in draws.values()):
+        draw["strategies"] = {strategy_name(name): standing for name, standing in draw["strategies"].items()}
+        draw["advice"]["strategy"] = strategy_name(draw["advice"]["strategy"])
+    return cells
 
 
 def measure(cell: str, draw: int, before: dict[str, Any], options: Any) -> dict[str, Any]:
