@@ -2,6 +2,8 @@
 
 This file is the table of contents. Each step takes records and returns a record; each is timed; whatever is done
 stays in the run folder, so a run that was stopped goes on with ``resume``.
+
+The file is long because all steps stand in it, one below the other.
 """
 
 import time

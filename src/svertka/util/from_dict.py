@@ -32,43 +32,25 @@ def from_dict(kind: type[Record], value: Any, name: str | None = None, *, newer:
     Raises:
         TypeError: a field is missing, unknown or of another type; the message says which.
     """
-    known: Any = _known(kind, value) if newer else value
-    record: Record = _read(kind, known, kind.__name__ if name is None else name)
+    record: Record = _read(kind, value, kind.__name__ if name is None else name, newer)
     return record
 
 
-def _known(kind: Any, value: Any) -> Any:
-    """A value without the fields that its records don't have."""
-    arguments = get_args(kind)
-    if get_origin(kind) in (UnionType, Union):
-        (kind,) = (one for one in arguments if one is not NoneType)
-        return _known(kind, value)
-    if isinstance(value, list | tuple) and arguments:
-        return [_known(arguments[0], item) for item in value]
-    if isinstance(value, Mapping) and len(arguments) == 2:
-        return {name: _known(arguments[1], item) for name, item in value.items()}
-    if not isinstance(value, Mapping) or not is_dataclass(kind):
-        return value
-    record: Any = kind
-    types = _types(record)
-    return {name: _known(types[name], item) for name, item in value.items() if name in types}
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
+def _read(kind: Any, value: Any, where: str, newer: bool) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in (Any, object):
         return value
     if origin in (UnionType, Union):
         (inner,) = (one for one in arguments if one is not NoneType)
-        return None if value is None else _read(inner, value, where)
+        return None if value is None else _read(inner, value, where, newer)
     if origin is Literal:
         return value if value in arguments else _refuse(value, " or ".join(map(repr, arguments)), where)
     if origin in (tuple, list):
-        return origin(_read_items(arguments, value, where))
+        return origin(_read_items(arguments, value, where, newer))
     if origin in (dict, Mapping):
-        return _read_mapping(arguments, value, where)
+        return _read_mapping(arguments, value, where, newer)
     if is_dataclass(kind):
-        return _read_record(kind, value, where)
+        return _read_record(kind, value, where, newer)
     if not isinstance(value, _ACCEPTED[kind]) or (isinstance(value, bool) and kind is not bool):
         _refuse(value, _named(kind), where)
     try:
@@ -77,40 +59,42 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         _refuse(value, _named(kind), where)
 
 
-def _read_items(kinds: tuple[Any, ...], value: Any, where: str) -> list[Any]:
+def _read_items(kinds: tuple[Any, ...], value: Any, where: str, newer: bool) -> list[Any]:
     if not isinstance(value, list | tuple):
         _refuse(value, "list", where)
     if len(kinds) == 1 or kinds[-1] is Ellipsis:
         kinds = kinds[:1] * len(value)
     if len(kinds) != len(value):
         _refuse(value, f"list of {len(kinds)}", where)
-    return [_read(kind, item, f"{where}[{place}]") for place, (kind, item) in enumerate(zip(kinds, value, strict=True))]
+    pairs = enumerate(zip(kinds, value, strict=True))
+    return [_read(kind, item, f"{where}[{place}]", newer) for place, (kind, item) in pairs]
 
 
-def _read_mapping(kinds: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]:
+def _read_mapping(kinds: tuple[Any, ...], value: Any, where: str, newer: bool) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         _refuse(value, "dict", where)
     key_kind, item_kind = kinds
     names = (int(key) if key_kind is int and str(key).isdecimal() else key for key in value)  # JSON's keys are text
     return {
-        _read(key_kind, name, where): _read(item_kind, item, f"{where}[{name!r:.40}]")
+        _read(key_kind, name, where, newer): _read(item_kind, item, f"{where}[{name!r:.40}]", newer)
         for name, item in zip(names, value.values(), strict=True)
     }
 
 
-def _read_record(kind: Any, value: Any, where: str) -> Any:
+def _read_record(kind: Any, value: Any, where: str, newer: bool) -> Any:
     if isinstance(value, kind):
         return value
     if not isinstance(value, Mapping):
         _refuse(value, "dict", where)
     types, within = _types(kind), f"{where}." if where else ""
-    for name in value:
-        if name not in types:
-            raise TypeError(f"{within}{name!s:.40} is unknown; expected {', '.join(types)}")
+    unknown = [name for name in value if name not in types]
+    if unknown and not newer:
+        raise TypeError(f"{within}{unknown[0]!s:.40} is unknown; expected {', '.join(types)}")
     for name in _required(kind):
         if name not in value:
             raise TypeError(f"{within}{name} is missing; expected {_named(types[name])}")
-    return kind(**{name: _read(types[name], item, f"{within}{name}") for name, item in value.items()})
+    known = {name: item for name, item in value.items() if name in types}
+    return kind(**{name: _read(types[name], item, f"{within}{name}", newer) for name, item in known.items()})
 
 
 @cache
