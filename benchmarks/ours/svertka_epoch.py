@@ -45,7 +45,7 @@ def main() -> None:
     )
     task = Task(
         backbone=backbone,
-        strategy=make_strategy("lp-ft", FineTune().with_epochs(1), len(backbone.stages)),
+        strategy=make_strategy("lp-ft", FineTune(max_epochs=1), len(backbone.stages)),
         train=ImageSource.of(catalog, split.train, store),
         val=ImageSource.of(catalog, split.val, store),
         seed=0,

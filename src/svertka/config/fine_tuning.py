@@ -6,7 +6,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from svertka.errors import ConfigError, check_known, did_you_mean
 
@@ -251,10 +251,6 @@ class FineTune:
                 wanted = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 hint = did_you_mean(str(getattr(self, name)), allowed)
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {wanted}.{hint}")
-
-    def with_epochs(self, epochs: int) -> Self:
-        """The same settings with another number of epochs."""
-        return replace(self, max_epochs=epochs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

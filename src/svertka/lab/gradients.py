@@ -23,7 +23,6 @@ from svertka.schema import Advanced, EventSink, StepStarted, ignore_events
 from svertka.viz.drawing import Drawing
 from svertka.viz.line_chart import Line, Panel, chart, write_power
 
-DEPTHS = (8, 20, 56, 110)
 _BATCH = 32
 DEEPEST = 1202
 """Layers of the deepest network of the paper (section 4.2); a depth beyond is a slip of the keyboard."""
