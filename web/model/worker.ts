@@ -1,0 +1,3 @@
+import * as ort from "onnxruntime-web/wasm";
+
+console.log(ort.env.versions);
