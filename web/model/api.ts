@@ -37,7 +37,7 @@ export interface Preprocess {
   crop_pct?: number;
   mean: [number, number, number];
   std: [number, number, number];
-  ranges?: { mode: string; low: number; high: number }[];
+  ranges?: { mode: string; low: number; high: number; window?: boolean }[];
 }
 
 /** What the model says of one image. */

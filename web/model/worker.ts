@@ -1,3 +1,38 @@
-import * as ort from "onnxruntime-web/wasm";
+/** The worker's side: one request after the other, so that the page stays responsive and memory bounded. */
+import { Rejected } from "./api";
+import { explainFile, mapsOf, open, predict, type OpenBundle } from "./classifier";
+import type { Call, Reply, Request, Results } from "./messages";
 
-console.log(ort.env.versions);
+let opened: OpenBundle | null = null;
+let last: Promise<void> = Promise.resolve();
+
+self.onmessage = ({ data }: MessageEvent<Call>): void => {
+  last = last.then(() => handle(data));
+};
+
+async function handle({ id, request }: Call): Promise<void> {
+  self.postMessage(
+    await answer(request).then(
+      (result) => ({ id, result }),
+      (error: unknown) => failure(id, error),
+    ),
+  );
+}
+
+async function answer(request: Request): Promise<Results[keyof Results]> {
+  if (request.kind === "open") {
+    opened = await open(request.parts);
+    return null;
+  }
+  if (!opened) throw new Error("no model is open.");
+  const file = new Uint8Array(await request.image.arrayBuffer());
+  const { maxPixels } = request;
+  if (request.kind === "predict") return predict(opened, file, maxPixels);
+  if (request.kind === "explain") return explainFile(opened, file, request.label, maxPixels);
+  return mapsOf(opened, file, maxPixels);
+}
+
+function failure(id: number, error: unknown): Reply {
+  if (error instanceof Rejected) return { id, rejected: { reason: error.reason, detail: error.detail } };
+  return { id, error: error instanceof Error ? error.message : String(error) };
+}

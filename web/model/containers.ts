@@ -1,0 +1,213 @@
+/** What the headers of JPEG, WebP, AVIF, GIF and BMP tell before anything is decoded. */
+import { Rejected } from "./api";
+import { latin, startsWith } from "./kinds";
+import { orientationOf } from "./orientation";
+import { concat } from "./protobuf";
+
+/** A file that the browser decodes, prepared so that it gives the pixels as they are stored. */
+export interface Container {
+  width: number;
+  height: number;
+  /** To be turned by this afterwards; 1 where the decoder does all there is to do. */
+  orientation: number;
+  /** The file, without what would make the decoder turn it by itself. */
+  bytes: Uint8Array;
+  /** Whether all colours are gray, as Pillow's mode L. */
+  isGray: boolean;
+  hasAlpha: boolean;
+  notes: string[];
+}
+
+const SOF = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]);
+const APP1 = 0xe1;
+const SOS = 0xda;
+const XMP = "http://ns.adobe.com/xap/1.0/\0";
+
+/**
+ * A JPEG's header (ITU-T T.81, annex B).
+ *
+ * EXIF is taken out: Chromium decodes a turned JPEG to turned YUV planes and only then widens the colour planes, so
+ * that pixels differ from those of Pillow, which widens first and turns afterwards.
+ */
+export function readJpeg(bytes: Uint8Array): Container {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kept: Uint8Array[] = [bytes.subarray(0, 2)];
+  const exif: Uint8Array[] = [];
+  let xmp: Uint8Array | null = null;
+  let frame: { width: number; height: number; components: number } | null = null;
+  let at = 2;
+  for (;;) {
+    while (bytes[at] === 0xff && bytes[at + 1] === 0xff) at++;
+    if (at + 4 > bytes.length || bytes[at] !== 0xff) throw cutOff("JPEG");
+    const marker = bytes[at + 1]!;
+    const end = at + 2 + view.getUint16(at + 2);
+    const segment = bytes.subarray(at + 4, end);
+    if (end > bytes.length) throw cutOff("JPEG");
+    if (SOF.has(marker) && segment.length >= 6) {
+      const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
+      frame = { width, height, components: segment[5]! };
+    }
+    const isExif = marker === APP1 && startsWith(segment, "Exif\0\0", 0);
+    if (isExif) exif.push(exif.length ? segment.subarray(6) : segment);
+    else kept.push(bytes.subarray(at, end));
+    if (marker === APP1 && startsWith(segment, XMP, 0)) xmp = segment.subarray(XMP.length);
+    at = end;
+    if (marker === SOS) break;
+  }
+  if (!frame) throw new Rejected("damaged", "its header cannot be decoded (no frame before the first scan)");
+  kept.push(bytes.subarray(at));
+  const { components, ...size } = frame;
+  return {
+    ...size,
+    orientation: orientationOf(exif.length ? concat(exif) : null, xmp),
+    bytes: exif.length ? concat(kept) : bytes,
+    isGray: components === 1,
+    hasAlpha: false,
+    notes: components === 4 ? ["cmyk_converted"] : [],
+  };
+}
+
+/** A WebP's chunks (RFC 9649). The EXIF chunk gets another name, so that no decoder turns the image. */
+export function readWebp(bytes: Uint8Array): Container {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (8 + view.getUint32(4, true) > bytes.length) throw cutOff("WebP");
+  const copy = bytes.slice();
+  const parts = new Map<string, Uint8Array>();
+  for (let at = 12; at + 8 <= bytes.length;) {
+    const name = latin(bytes.subarray(at, at + 4));
+    const size = view.getUint32(at + 4, true);
+    if (!parts.has(name)) parts.set(name, bytes.subarray(at + 8, at + 8 + size));
+    if (name === "EXIF") copy.set([0x65, 0x78, 0x69, 0x66], at);
+    at += 8 + size + (size % 2);
+  }
+  const extended = parts.get("VP8X");
+  const isAnimated = parts.has("ANMF");
+  return {
+    ...webpSize(parts),
+    orientation: orientationOf(parts.get("EXIF") ?? null, parts.get("XMP ") ?? null),
+    bytes: copy,
+    isGray: false,
+    hasAlpha: extended ? Boolean(extended[0]! & 0x10) : hasLosslessAlpha(parts.get("VP8L")),
+    notes: isAnimated ? ["first_frame"] : [],
+  };
+}
+
+function webpSize(parts: Map<string, Uint8Array>): { width: number; height: number } {
+  const extended = parts.get("VP8X");
+  const lossless = parts.get("VP8L");
+  const lossy = parts.get("VP8 ");
+  const little = (bytes: Uint8Array, at: number, count: number): number =>
+    [...bytes.subarray(at, at + count)].reduceRight((value, byte) => value * 256 + byte, 0);
+  if (extended && extended.length >= 10)
+    return { width: 1 + little(extended, 4, 3), height: 1 + little(extended, 7, 3) };
+  if (lossless && lossless.length >= 5) {
+    const sides = little(lossless, 1, 4);
+    return { width: 1 + (sides & 0x3fff), height: 1 + ((sides >>> 14) & 0x3fff) };
+  }
+  if (lossy && lossy.length >= 10) return { width: little(lossy, 6, 2) & 0x3fff, height: little(lossy, 8, 2) & 0x3fff };
+  throw new Rejected("damaged", "its header cannot be decoded (a WebP without an image)");
+}
+
+function hasLosslessAlpha(chunk: Uint8Array | undefined): boolean {
+  return chunk !== undefined && Boolean((chunk[4] ?? 0) & 0x10);
+}
+
+/** An AVIF's properties (ISO/IEC 23008-12): the decoder turns it by them, whatever its EXIF says; so does Pillow. */
+export function readAvif(bytes: Uint8Array): Container {
+  checkBoxes(bytes);
+  const meta = findBox(bytes, "meta", 0, bytes.length);
+  const text = meta ? latinOf(bytes.subarray(meta.start, meta.end)) : "";
+  const at = text.indexOf("ispe");
+  if (!meta || at < 0) throw new Rejected("damaged", "its header cannot be decoded (an AVIF without a size)");
+  const view = new DataView(bytes.buffer, bytes.byteOffset + meta.start + at, 16);
+  const turn = text.indexOf("irot");
+  const isTurned = text.includes("imir") || (turn >= 0 && (text.charCodeAt(turn + 4) & 3) !== 0);
+  return {
+    width: view.getUint32(8),
+    height: view.getUint32(12),
+    orientation: 1,
+    bytes,
+    isGray: false,
+    hasAlpha: text.includes("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"),
+    notes: [...(isTurned ? ["exif_rotated"] : []), ...(startsWith(bytes, "avis", 8) ? ["first_frame"] : [])],
+  };
+}
+
+/** Boxes follow each other; one that reaches past the end was cut off. */
+function checkBoxes(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  while (at + 8 <= bytes.length) {
+    const size = view.getUint32(at);
+    at += size === 0 ? bytes.length : size === 1 && at + 16 <= bytes.length ? Number(view.getBigUint64(at + 8)) : size;
+    if (size > 1 && size < 8) return;
+  }
+  if (at > bytes.length) throw cutOff("AVIF");
+}
+
+function findBox(bytes: Uint8Array, name: string, from: number, to: number): { start: number; end: number } | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = from; at + 8 <= to;) {
+    const size = view.getUint32(at);
+    if (startsWith(bytes, name, at + 4)) return { start: at + 8, end: size ? at + size : to };
+    if (size < 8) return null;
+    at += size;
+  }
+  return null;
+}
+
+/** A GIF's screen (GIF89a, section 18). */
+export function readGif(bytes: Uint8Array): Container {
+  if (bytes.length < 13) throw cutOff("GIF");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { frames, hasAlpha } = gifFrames(bytes);
+  return {
+    width: view.getUint16(6, true),
+    height: view.getUint16(8, true),
+    orientation: 1,
+    bytes,
+    isGray: false,
+    hasAlpha,
+    notes: [...(hasAlpha ? [] : ["palette"]), ...(frames > 1 ? ["first_frame"] : [])],
+  };
+}
+
+/** How many pictures there are (counted up to two), and whether the first has a transparent colour. */
+function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean } {
+  const tableSize = (flags: number): number => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
+  let at = 13 + tableSize(bytes[10]!);
+  let frames = 0;
+  let hasAlpha = false;
+  while (frames < 2 && at < bytes.length && bytes[at] !== 0x3b) {
+    if (bytes[at] === 0x21) {
+      if (bytes[at + 1] === 0xf9 && frames === 0) hasAlpha = Boolean(bytes[at + 3]! & 1);
+      at += 2;
+    } else if (bytes[at] === 0x2c) {
+      frames++;
+      at += 11 + tableSize(bytes[at + 9]!);
+    } else break;
+    while (at < bytes.length && bytes[at] !== 0) at += bytes[at]! + 1;
+    if (at >= bytes.length && frames === 1) throw cutOff("GIF");
+    at++;
+  }
+  return { frames, hasAlpha };
+}
+
+/** A BMP's header. */
+export function readBmp(bytes: Uint8Array): Container {
+  if (bytes.length < 26) throw cutOff("BMP");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isOld = view.getUint32(14, true) === 12;
+  const width = isOld ? view.getUint16(18, true) : Math.abs(view.getInt32(18, true));
+  const height = isOld ? view.getUint16(20, true) : Math.abs(view.getInt32(22, true));
+  const bits = isOld ? view.getUint16(24, true) : view.getUint16(28, true);
+  return { width, height, orientation: 1, bytes, isGray: false, hasAlpha: false, notes: bits <= 8 ? ["palette"] : [] };
+}
+
+export function cutOff(kind: string): Rejected {
+  return new Rejected("truncated", `${kind} file: the file ends before its pixels do`);
+}
+
+function latinOf(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
+}

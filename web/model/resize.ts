@@ -1,0 +1,173 @@
+/**
+ * Pillow's resampling with antialiasing, byte for byte (Pillow's `Resample.c`).
+ *
+ * An output pixel is the weighted mean of the input pixels under a filter that is as wide as the scale asks for. It is
+ * done in two passes, rows first, then columns; between them numbers are rounded to 8 bits again. Weights are whole
+ * numbers with 22 bits behind the point, so sums are exact and every machine gives the same bytes.
+ */
+import type { Pixels } from "./pixels";
+
+export type Filter = "bilinear" | "bicubic" | "box";
+
+/** Left, top, right and bottom of the part that is resampled, in pixels of the image, fractions allowed. */
+export type Box = readonly [number, number, number, number];
+
+/** Which input pixels each output pixel takes, and how much of each. */
+interface Weights {
+  /** The most pixels that one output pixel takes. */
+  most: number;
+  /** First input pixel of each output pixel. */
+  first: Int32Array;
+  /** How many. */
+  count: Int32Array;
+  /** [outputs × most]; they sum to 1. */
+  values: Float64Array;
+}
+
+const PRECISION_BITS = 32 - 8 - 2;
+
+const FILTERS: Record<Filter, { support: number; weight: (x: number) => number }> = {
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: { support: 2, weight: bicubic },
+};
+
+/** Keys' cubic convolution with a = -0.5. */
+function bicubic(x: number): number {
+  const a = -0.5;
+  const distance = Math.abs(x);
+  if (distance < 1) return ((a + 2) * distance - (a + 3)) * distance * distance + 1;
+  if (distance < 2) return (((distance - 5) * distance + 8) * distance - 4) * a;
+  return 0;
+}
+
+/** Resamples a part of an image (all of it if no box is given) to another size. */
+export function resize(image: Pixels, width: number, height: number, filter: Filter, box?: Box): Pixels {
+  const [left, top, right, bottom] = asFloats(box ?? [0, 0, image.width, image.height]);
+  let found = image;
+  let rows = needsPass(image.height, height, top, bottom) ? weights(image.height, top, bottom, height, filter) : null;
+  if (needsPass(image.width, width, left, right)) {
+    const columns = weights(image.width, left, right, width, filter);
+    const from = rows ? rows.first[0]! : 0;
+    const to = rows ? rows.first[height - 1]! + rows.count[height - 1]! : image.height;
+    found = resampleRows(found, from, to, columns);
+    if (rows) rows = { ...rows, first: rows.first.map((row) => row - from) };
+  }
+  if (rows) found = resampleColumns(found, rows);
+  return found === image ? { ...image, data: image.data.slice() } : found;
+}
+
+/** The same in floating point, for one channel. */
+export function resizeFloats(
+  plane: Float32Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
+  filter: Filter,
+): Float32Array {
+  let found = plane;
+  if (toWidth !== width) {
+    const { first, count, values, most } = weights(width, 0, width, toWidth, filter);
+    const next = new Float32Array(toWidth * height);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < toWidth; x++) {
+        let sum = 0;
+        for (let k = 0; k < count[x]!; k++) sum += found[y * width + first[x]! + k]! * values[x * most + k]!;
+        next[y * toWidth + x] = sum;
+      }
+    }
+    found = next;
+  }
+  if (toHeight !== height) {
+    const { first, count, values, most } = weights(height, 0, height, toHeight, filter);
+    const next = new Float32Array(toWidth * toHeight);
+    for (let y = 0; y < toHeight; y++) {
+      for (let x = 0; x < toWidth; x++) {
+        let sum = 0;
+        for (let k = 0; k < count[y]!; k++) sum += found[(first[y]! + k) * toWidth + x]! * values[y * most + k]!;
+        next[y * toWidth + x] = sum;
+      }
+    }
+    found = next;
+  }
+  return found;
+}
+
+/** Pillow keeps a box in single precision. */
+function asFloats(box: Box): Box {
+  return box.map(Math.fround) as unknown as Box;
+}
+
+function needsPass(size: number, wanted: number, start: number, end: number): boolean {
+  return size !== wanted || start !== 0 || end !== wanted;
+}
+
+function weights(size: number, start: number, end: number, wanted: number, filter: Filter): Weights {
+  const { support, weight } = FILTERS[filter];
+  const scale = Math.fround(end - start) / wanted;
+  const stretch = Math.max(scale, 1);
+  const reach = support * stretch;
+  const most = 2 * Math.ceil(reach) + 1;
+  const first = new Int32Array(wanted);
+  const count = new Int32Array(wanted);
+  const values = new Float64Array(wanted * most);
+  for (let at = 0; at < wanted; at++) {
+    const centre = start + (at + 0.5) * scale;
+    const from = Math.max(0, Math.trunc(centre - reach + 0.5));
+    const to = Math.min(size, Math.trunc(centre + reach + 0.5));
+    let total = 0;
+    for (let k = 0; k < to - from; k++) {
+      const value = weight((k + from - centre + 0.5) * (1 / stretch));
+      values[at * most + k] = value;
+      total += value;
+    }
+    if (total !== 0) for (let k = 0; k < to - from; k++) values[at * most + k]! /= total;
+    first[at] = from;
+    count[at] = to - from;
+  }
+  return { most, first, count, values };
+}
+
+function asWholeNumbers(values: Float64Array): Int32Array {
+  return Int32Array.from(values, (value) => Math.trunc((value < 0 ? -0.5 : 0.5) + value * 2 ** PRECISION_BITS));
+}
+
+function resampleRows(image: Pixels, from: number, to: number, { most, first, count, values }: Weights): Pixels {
+  const { width, channels, data } = image;
+  const wanted = first.length;
+  const whole = asWholeNumbers(values);
+  const found = new Uint8ClampedArray(wanted * (to - from) * channels);
+  let out = 0;
+  for (let y = from; y < to; y++) {
+    for (let x = 0; x < wanted; x++) {
+      const start = (y * width + first[x]!) * channels;
+      for (let channel = 0; channel < channels; channel++) {
+        let sum = 1 << (PRECISION_BITS - 1);
+        for (let k = 0, at = start + channel; k < count[x]!; k++, at += channels)
+          sum += data[at]! * whole[x * most + k]!;
+        found[out++] = sum >> PRECISION_BITS;
+      }
+    }
+  }
+  return { width: wanted, height: to - from, channels, data: new Uint8Array(found.buffer) };
+}
+
+function resampleColumns(image: Pixels, { most, first, count, values }: Weights): Pixels {
+  const { width, channels, data } = image;
+  const wanted = first.length;
+  const whole = asWholeNumbers(values);
+  const stride = width * channels;
+  const found = new Uint8ClampedArray(wanted * stride);
+  const sums = new Int32Array(stride);
+  for (let y = 0; y < wanted; y++) {
+    sums.fill(1 << (PRECISION_BITS - 1));
+    for (let k = 0; k < count[y]!; k++) {
+      const factor = whole[y * most + k]!;
+      const start = (first[y]! + k) * stride;
+      for (let x = 0; x < stride; x++) sums[x]! += data[start + x]! * factor;
+    }
+    for (let x = 0; x < stride; x++) found[y * stride + x] = sums[x]! >> PRECISION_BITS;
+  }
+  return { width, height: wanted, channels, data: new Uint8Array(found.buffer) };
+}
