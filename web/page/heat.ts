@@ -1,0 +1,26 @@
+/** Colours of a class activation map: red where a place speaks for the class, blue where against, clear at 0. */
+
+const FOR = [214, 58, 30] as const;
+const AGAINST = [24, 104, 196] as const;
+const FULL = 0.5; // share of the scale from which on a place is as opaque as it gets
+
+/** The largest number of a map, either way: the end of the scale. */
+export function scaleOf(evidence: readonly (readonly number[])[]): number {
+  return evidence.reduce((most, row) => row.reduce((so_far, value) => Math.max(so_far, Math.abs(value)), most), 0);
+}
+
+/**
+ * Pixels (RGBA, row by row) of a map.
+ *
+ * @param top end of the scale: where a place is of full colour.
+ */
+export function colours(evidence: readonly (readonly number[])[], top: number): Uint8ClampedArray<ArrayBuffer> {
+  const flat = evidence.flat();
+  const pixels = new Uint8ClampedArray(4 * flat.length);
+  flat.forEach((value, at) => {
+    const strength = Math.min(1, Math.abs(value) / Math.max(top, 1e-12));
+    pixels.set(value > 0 ? FOR : AGAINST, 4 * at);
+    pixels[4 * at + 3] = Math.round(255 * Math.min(1, strength / FULL));
+  });
+  return pixels;
+}

@@ -1,0 +1,94 @@
+/** A model behind `svertka serve`. */
+import { type Answer, type Classifier, type Explanation, type ModelFacts, Rejected } from "../model/api";
+import { Failure, type FailureKind } from "./failure";
+
+const MOST_TRIES = 6;
+const MOST_WAIT_S = 10;
+
+/** Statuses with a sentence of their own. */
+const KINDS: Record<number, FailureKind> = { 401: "token", 413: "too_large", 429: "busy", 503: "busy" };
+
+interface Problem {
+  detail?: string;
+  reason?: string;
+}
+
+type Item = Answer & { error?: { reason: string; detail: string } };
+
+export class ServerClassifier implements Classifier {
+  readonly parallel = 3;
+
+  /**
+   * @param language in which the server shall say what is wrong.
+   * @param wait between tries, in milliseconds.
+   */
+  constructor(
+    readonly facts: ModelFacts,
+    private readonly language: () => string,
+    private readonly ask: typeof fetch = (...request) => fetch(...request),
+    private readonly wait = (ms: number) => new Promise<unknown>((resolve) => setTimeout(resolve, ms)),
+  ) {}
+
+  async predict(image: Blob): Promise<Answer> {
+    const { predictions } = (await this.post("v1/predict", {}, image)) as { predictions: Item[] };
+    const [found] = predictions;
+    if (!found) throw new Failure("status", "200");
+    if (found.error) throw new Rejected(found.error.reason, found.error.detail);
+    return found;
+  }
+
+  async explain(image: Blob, label: string): Promise<Explanation> {
+    return (await this.post("v1/explain", { label }, image)) as Explanation;
+  }
+
+  /** The JSON of an answer; a server that is busy is asked again when it says so. */
+  private async post(path: string, query: Record<string, string>, image: Blob): Promise<unknown> {
+    const address = `${path}?${new URLSearchParams({ model: this.facts.name, ...query })}`;
+    for (let tries = 1; ; tries++) {
+      const response = await this.send(address, image);
+      if (response.ok) return response.json();
+      const kind = KINDS[response.status] ?? "status";
+      if (kind === "busy" && tries < MOST_TRIES) {
+        const seconds = Number(response.headers.get("retry-after") ?? 1) || 1;
+        await this.wait(1000 * Math.min(seconds, MOST_WAIT_S));
+        continue;
+      }
+      const problem = await problemOf(response);
+      if (problem.reason) throw new Rejected(problem.reason, problem.detail ?? "");
+      throw new Failure(kind, problem.detail ?? (kind === "status" ? String(response.status) : ""));
+    }
+  }
+
+  private async send(address: string, image: Blob): Promise<Response> {
+    const headers = {
+      Accept: "application/json",
+      "Accept-Language": this.language(),
+      "Content-Type": "application/octet-stream", // what it is, the server finds out by itself
+    };
+    try {
+      return await this.ask(address, { method: "POST", body: image, headers });
+    } catch {
+      if (await isReadable(image)) throw new Failure("unreachable");
+      throw new Rejected("unreadable", "the browser cannot read it");
+    }
+  }
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const isProblem = response.headers.get("content-type")?.startsWith("application/problem+json");
+  try {
+    return isProblem ? ((await response.json()) as Problem) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Whether a file is still there: `fetch` fails alike where it isn't. */
+async function isReadable(image: Blob): Promise<boolean> {
+  try {
+    await image.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,144 @@
+import { useState } from "preact/hooks";
+import type { ModelFacts } from "../model/api";
+import { csv, excel, type Row } from "./csv";
+import type { Item } from "./queue";
+import type { Translator } from "./translator";
+import { failure, safe } from "./words";
+
+const ROWS_SHOWN = 50;
+
+interface TableProps {
+  tr: Translator;
+  facts: ModelFacts;
+  items: readonly Item[];
+  selected: number | undefined;
+  select: (id: number) => void;
+}
+
+/** All images with their answers, to choose from and to take away. */
+export function Table({ tr, facts, items, selected, select }: TableProps) {
+  const [all, setAll] = useState(false);
+  const most = all || items.length <= ROWS_SHOWN + 1 ? items.length : ROWS_SHOWN;
+  const look = (id: number) => {
+    select(id);
+    const title = document.getElementById("answer");
+    title?.focus({ preventScroll: true });
+    title?.closest("section")?.scrollIntoView({ block: "start" });
+  };
+  return (
+    <section aria-labelledby="all">
+      <div class="card-head">
+        <h2 id="all">{tr.text("web.table.title")}</h2>
+        <div class="row">
+          <button type="button" onClick={() => download("predictions.csv", csv(facts, items.map(rowOf)))}>
+            {tr.text("web.table.csv")}
+          </button>
+          <button
+            type="button"
+            class="plain"
+            onClick={() => download("predictions.csv", excel(facts, items.map(rowOf)))}
+          >
+            {tr.text("web.table.excel")}
+          </button>
+        </div>
+      </div>
+      <table class="items">
+        <thead>
+          <tr>
+            <th scope="col">{tr.text("web.table.preview")}</th>
+            <th scope="col">{tr.text("web.table.file")}</th>
+            <th scope="col">{tr.text("web.table.answer")}</th>
+            <th scope="col" class="num">
+              {tr.text("web.table.confidence")}
+            </th>
+            <th scope="col">{tr.text("web.table.doubts")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.slice(0, most).map((item) => (
+            <TableRow key={item.id} tr={tr} item={item} isSelected={item.id === selected} look={look} />
+          ))}
+        </tbody>
+      </table>
+      {most < items.length && (
+        <button type="button" class="plain" onClick={() => setAll(true)}>
+          {tr.text("web.table.all", { n: items.length })}
+        </button>
+      )}
+      <p class="muted small">{tr.text("web.table.columns")}</p>
+    </section>
+  );
+}
+
+interface TableRowProps {
+  tr: Translator;
+  item: Item;
+  isSelected: boolean;
+  look: (id: number) => void;
+}
+
+function TableRow({ tr, item, isSelected, look }: TableRowProps) {
+  const { outcome } = item;
+  const answer = outcome.state === "done" ? outcome.answer : null;
+  return (
+    <tr class={isSelected ? "chosen" : ""}>
+      <td class="thumb">
+        <Thumb url={item.url} />
+      </td>
+      <th scope="row" class="name">
+        <button type="button" class="plain" aria-current={isSelected} onClick={() => look(item.id)}>
+          <span class="clip">{safe(item.name)}</span>
+        </button>
+      </th>
+      {answer ? (
+        <>
+          <td data-label={tr.text("web.table.answer")}>
+            <span class="clip">{safe(answer.label)}</span>
+          </td>
+          <td class="num" data-label={tr.text("web.table.confidence")}>
+            {tr.probability(answer.probability)}
+          </td>
+          <td class="doubts">
+            {answer.answer === "unsure" && <span class="pill warn">{tr.text("web.table.unsure")}</span>}
+            {answer.out_of_distribution && <span class="pill bad">{tr.text("web.table.unlike")}</span>}
+          </td>
+        </>
+      ) : (
+        <td colSpan={3} class="muted">
+          {instead(tr, item)}
+        </td>
+      )}
+    </tr>
+  );
+}
+
+/** What stands where there is no answer. */
+function instead(tr: Translator, { outcome }: Item): string {
+  if (outcome.state === "rejected") {
+    const key = `reject.${outcome.reason}`;
+    return tr.has(key) ? tr.text(key) : outcome.reason;
+  }
+  if (outcome.state === "failed") return failure(tr, outcome);
+  return outcome.state === "waiting" ? tr.text("web.table.waiting") : "…";
+}
+
+function Thumb({ url }: { url: string }) {
+  const [gone, setGone] = useState(false);
+  if (gone) return <span class="gone" aria-hidden="true" />;
+  return <img src={url} alt="" loading="lazy" decoding="async" onError={() => setGone(true)} />;
+}
+
+function rowOf({ name, outcome }: Item): Row {
+  if (outcome.state === "done") return { path: name, answer: outcome.answer };
+  if (outcome.state === "rejected") return { path: name, error: `${outcome.reason}: ${outcome.detail}` };
+  return { path: name, error: outcome.state === "failed" ? outcome.failure.message : "" };
+}
+
+function download(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
