@@ -327,6 +327,16 @@ def test_demo_does_the_main_job_on_real_images(tmp_path):
     answer = svertka(*lines[0][1:], cwd=tmp_path)
     assert answer.returncode == 0
     assert len(answer.stdout.splitlines()) == 2
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  svertka ")] == [
+        "predict",
+        "serve",
+        "share",
+        "train",
+        "train",
+    ]
+    (line,) = [line.split() for line in done.stdout.splitlines() if line.startswith("  svertka share")]
+    assert svertka(*line[1:], cwd=tmp_path).returncode == 0
+    assert (Path(tmp_path) / "model.html").stat().st_size > 10_000_000
     assert (Path(tmp_path) / "demo/report.html").exists()
 
 

@@ -70,7 +70,7 @@ function Limits({ tr, facts }: { tr: Translator; facts: ModelFacts }) {
 }
 
 function Figures({ tr, facts }: { tr: Translator; facts: ModelFacts }) {
-  const metrics = Object.entries(facts.metrics);
+  const metrics = Object.entries(facts.metrics).filter(([name]) => !name.endsWith("_uncalibrated"));
   if (!metrics.length) return <p class="muted">{tr.text("web.about.no_figures")}</p>;
   return (
     <>

@@ -30,7 +30,6 @@ export function AnswerCard({ tr, facts, classifier, item, items, select, again }
         {items.length > 1 && <Steps tr={tr} item={item} items={items} select={select} />}
       </div>
       <div class="pair">
-        <Picture tr={tr} facts={facts} classifier={classifier} item={item} />
         <div class="said">
           <p class="file-name clip" title={safe(item.name)}>
             {safe(item.name)}
@@ -48,6 +47,7 @@ export function AnswerCard({ tr, facts, classifier, item, items, select, again }
           )}
           {(outcome.state === "waiting" || outcome.state === "computing") && <p class="label pending">…</p>}
         </div>
+        <Picture tr={tr} facts={facts} classifier={classifier} item={item} />
       </div>
     </section>
   );

@@ -4,6 +4,7 @@ import type { Classifier, ModelFacts } from "../model/api";
 import { About } from "./about";
 import { AnswerCard } from "./answer";
 import { bytesOf, type Language, type PageData } from "./data";
+import { messageOf } from "./failure";
 import { Header } from "./header";
 import { Intake, type NamedImage } from "./intake";
 import { Queue } from "./queue";
@@ -19,7 +20,7 @@ const FEW_LETTERS = 80;
 export interface AppProps {
   data: PageData;
   /** Makes a model ready; rejects with what is to be said. */
-  open: (facts: ModelFacts, language: () => Language) => Promise<Classifier>;
+  open: (facts: ModelFacts, tr: () => Translator) => Promise<Classifier>;
 }
 
 export function App({ data, open }: AppProps) {
@@ -29,7 +30,7 @@ export function App({ data, open }: AppProps) {
   const facts = data.models[model]!;
   const queue = useQueue();
   const [selected, select] = useState(0);
-  const { classifier, problem } = useClassifier(facts, queue, open, language);
+  const { classifier, problem } = useClassifier(facts, queue, open, tr);
   const samples = useMemo(() => data.samples.map(({ name, data }) => ({ name, image: new Blob([bytesOf(data)]) })), []);
   const title = taskOf(tr, facts);
 
@@ -52,15 +53,10 @@ export function App({ data, open }: AppProps) {
     <div class="page">
       <Header data={data} facts={facts} tr={tr} title={title} speak={speak} choose={setModel} />
       <main>
-        <Intake tr={tr} samples={samples} small={queue.items.length > 0} take={take} />
-        <Status
-          tr={tr}
-          queue={queue}
-          ready={!!classifier}
-          problem={problem}
-          selected={item}
-          clear={() => queue.clear()}
-        />
+        <div class="top">
+          <Intake tr={tr} samples={samples} small={queue.items.length > 0} take={take} clear={() => queue.clear()} />
+          <Status tr={tr} queue={queue} ready={!!classifier} problem={problem} selected={item} />
+        </div>
         {item && (
           <AnswerCard
             key={`${facts.name} ${item.id}`}
@@ -101,10 +97,10 @@ function useQueue(): Queue {
 }
 
 /** The model, once it is ready, or why it won't be. The queue is given what is ready. */
-function useClassifier(facts: ModelFacts, queue: Queue, open: AppProps["open"], language: Language) {
+function useClassifier(facts: ModelFacts, queue: Queue, open: AppProps["open"], tr: Translator) {
   const [found, set] = useState<{ classifier: Classifier | null; problem: string }>({ classifier: null, problem: "" });
-  const spoken = useRef(language);
-  spoken.current = language;
+  const current = useRef(tr);
+  current.current = tr;
   useEffect(() => {
     let wanted = true;
     const become = (classifier: Classifier | null, problem = "") => {
@@ -113,9 +109,9 @@ function useClassifier(facts: ModelFacts, queue: Queue, open: AppProps["open"], 
       queue.use(classifier);
     };
     become(null);
-    open(facts, () => spoken.current).then(
+    open(facts, () => current.current).then(
       (classifier) => become(classifier),
-      (error: unknown) => become(null, error instanceof Error ? error.message : String(error)),
+      (error: unknown) => become(null, messageOf(error)),
     );
     return () => void (wanted = false);
   }, [facts]);

@@ -10,3 +10,7 @@ export class Failure extends Error {
     super(`${kind}: ${detail}`);
   }
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

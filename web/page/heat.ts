@@ -2,7 +2,7 @@
 
 const FOR = [214, 58, 30] as const;
 const AGAINST = [24, 104, 196] as const;
-const FULL = 0.5; // share of the scale from which on a place is as opaque as it gets
+const CURVE = 0.75; // below 1: what is weak is seen, too
 
 /** The largest number of a map, either way: the end of the scale. */
 export function scaleOf(evidence: readonly (readonly number[])[]): number {
@@ -20,7 +20,7 @@ export function colours(evidence: readonly (readonly number[])[], top: number): 
   flat.forEach((value, at) => {
     const strength = Math.min(1, Math.abs(value) / Math.max(top, 1e-12));
     pixels.set(value > 0 ? FOR : AGAINST, 4 * at);
-    pixels[4 * at + 3] = Math.round(255 * Math.min(1, strength / FULL));
+    pixels[4 * at + 3] = Math.round(255 * strength ** CURVE);
   });
   return pixels;
 }

@@ -13,13 +13,14 @@ interface IntakeProps {
   /** There are images already. */
   small: boolean;
   take: (images: readonly NamedImage[]) => void;
+  clear: () => void;
 }
 
 // Of formats that browsers don't count as images.
 const KINDS = "image/*,.tif,.tiff,.jp2,.pgm,.ppm,.webp,.avif,.bmp";
 
 /** How images come in: chosen, dropped, pasted, photographed, or one of the samples. */
-export function Intake({ tr, samples, small, take }: IntakeProps) {
+export function Intake({ tr, samples, small, take, clear }: IntakeProps) {
   const [nothing, setNothing] = useState(false);
   const takeFiles = (files: Iterable<File>) => {
     const images = [...files].map((file) => ({ name: file.name, image: file as Blob }));
@@ -35,6 +36,11 @@ export function Intake({ tr, samples, small, take }: IntakeProps) {
         <FileButton id="choose" class="main" label={tr.text("web.intake.choose")} take={takeFiles} multiple />
         <FileButton id="photo" class="photo" label={tr.text("web.intake.photo")} take={takeFiles} capture />
         <p class="muted drop-hint">{tr.text("web.intake.drop")}</p>
+        {small && (
+          <button type="button" class="plain" onClick={clear}>
+            {tr.text("web.clear")}
+          </button>
+        )}
       </div>
       {nothing && <p role="alert">{tr.text("web.intake.nothing")}</p>}
       {samples.length > 0 && <Samples tr={tr} samples={samples} take={(sample) => take([sample])} />}

@@ -36,7 +36,7 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
 
   return (
     <div class="picture">
-      <div class={`frame${isShown ? " under" : ""}${gone ? " gone" : ""}`}>
+      <div class={`frame${isShown ? " under" : ""}${gone ? " gone" : ""}`} style={size ? sized(size) : {}}>
         {gone ? (
           <p>{tr.text("web.picture.none")}</p>
         ) : (
@@ -199,6 +199,11 @@ function paint(canvas: HTMLCanvasElement, { grid, evidence }: Explanation, top: 
   pen.imageSmoothingQuality = "high";
   const [left, topmost, width, height] = [part.left, part.top, part.width, part.height].map((share) => share * grid);
   pen.drawImage(small, left!, topmost!, width!, height!, 0, 0, SIDE_PX, SIDE_PX);
+}
+
+/** For the style sheet, which makes the picture as large as there is room. */
+function sized({ width, height }: Size) {
+  return { "--width": width, "--height": height };
 }
 
 function placed({ left, top, width, height }: Box) {

@@ -1,6 +1,6 @@
 /** The images of the page and what became of each; a few at a time are shown to the model. */
 import { type Answer, type Classifier, Rejected } from "../model/api";
-import { Failure } from "./failure";
+import { Failure, messageOf } from "./failure";
 
 export interface Item {
   readonly id: number;
@@ -145,5 +145,5 @@ async function outcomeOf(classifier: Classifier, image: Blob): Promise<Outcome> 
 
 function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  return new Failure("network", error instanceof Error ? error.message : String(error));
+  return new Failure("network", messageOf(error));
 }

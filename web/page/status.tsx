@@ -9,11 +9,10 @@ interface StatusProps {
   /** Why the model will never be ready. */
   problem: string;
   selected: Item | undefined;
-  clear: () => void;
 }
 
 /** What is going on: said aloud, and drawn while it takes time. */
-export function Status({ tr, queue, ready, problem, selected, clear }: StatusProps) {
+export function Status({ tr, queue, ready, problem, selected }: StatusProps) {
   const { items, pending, settled, waiting } = queue;
   const left = queue.cancelled ? waiting : 0;
   const busy = ready && pending > 0;
@@ -21,7 +20,7 @@ export function Status({ tr, queue, ready, problem, selected, clear }: StatusPro
     <div class="status">
       {problem && (
         <p role="alert" class="note bad">
-          {tr.text("web.loading_failed", { what: problem })}
+          {problem}
         </p>
       )}
       <p role="status" class={busy || left || (!ready && !problem) ? "" : "unseen"}>
@@ -30,22 +29,15 @@ export function Status({ tr, queue, ready, problem, selected, clear }: StatusPro
       {busy && items.length > 1 && (
         <progress value={settled} max={items.length} aria-label={tr.text("web.table.title")} />
       )}
-      {items.length > 0 && (
-        <div class="row">
-          {busy && items.length > 1 && (
-            <button type="button" onClick={() => queue.cancel()}>
-              {tr.text("web.cancel")}
-            </button>
-          )}
-          {left > 0 && (
-            <button type="button" onClick={() => queue.go()}>
-              {tr.text("web.go_on")}
-            </button>
-          )}
-          <button type="button" class="plain" onClick={clear}>
-            {tr.text("web.clear")}
-          </button>
-        </div>
+      {busy && items.length > 1 && (
+        <button type="button" onClick={() => queue.cancel()}>
+          {tr.text("web.cancel")}
+        </button>
+      )}
+      {left > 0 && (
+        <button type="button" onClick={() => queue.go()}>
+          {tr.text("web.go_on")}
+        </button>
       )}
     </div>
   );

@@ -48,6 +48,8 @@ def demo(
     print("\nTry next:")
     program = how_to_call(sys.argv[0])
     print(f"  {shlex.join([program, 'predict', str(bundle), str(image)])}")
+    print(f"  {shlex.join([program, 'serve', str(bundle)])}")
+    print(f"  {shlex.join([program, 'share', str(bundle), '--samples', str(folder), '--out', 'model.html'])}")
     print(f"  {shlex.join([program, 'train', str(folder), '--strategy', 'probe', '--seed', '1'])}")
     print(f"  {program} train FOLDER-OF-YOUR-IMAGES")
 

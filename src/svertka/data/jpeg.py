@@ -16,8 +16,9 @@ MOST_SCANS = 100
 _SOF_PROGRESSIVE, _SOS, _EOI = (0xC2, 0xC6, 0xCA, 0xCE), 0xDA, 0xD9
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((*range(0xD0, 0xD9), 0x01))
-# In coded data a byte FF is stuffed with 00 or begins a restart marker.
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+"""Behind coded data, in which a byte FF is stuffed with 00 or begins a restart marker."""
+
 _CHUNK_BYTES = 1 << 20
 _TAILS = (b"", b"\x55" * 256, b"\xaa" * 256, b"\xfe" * 256, b"\x12\xe7" * 128)
 _COEFFICIENTS = 64
@@ -140,7 +141,7 @@ def _after_coded_data(stream: BinaryIO, at: int) -> int:
     kept = b""
     while chunk := stream.read(_CHUNK_BYTES):
         window = kept + chunk
-        if found := _NEXT_MARKER.search(window):
+        if found := NEXT_MARKER.search(window):
             return at + found.start()
         kept = b"\xff" if window.endswith(b"\xff") else b""
         at += len(window) - len(kept)

@@ -14,7 +14,7 @@ from html import escape
 from importlib import resources
 from typing import Any, Literal
 
-from svertka.messages import LANGUAGES, catalogue
+from svertka.messages import LANGUAGES, catalogue, shown
 from svertka.messages.catalogue import Entry
 from svertka.util.version import __version__
 
@@ -26,7 +26,7 @@ _SINGLE_TEXTS = ("card.use.known", "card.limits.device", "methods.limits")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class SampleImage:
     """An image that the page offers to try."""
 
     name: str
@@ -55,7 +55,11 @@ def served_page(models: Sequence[Mapping[str, Any]], language: str = "") -> Page
 
 
 def local_page(
-    model: Mapping[str, Any], language: str, samples: Sequence[Sample], blocks: Mapping[str, str], data: Mapping[str, Any]
+    model: Mapping[str, Any],
+    language: str,
+    samples: Sequence[SampleImage],
+    blocks: Mapping[str, str],
+    data: Mapping[str, Any],
 ) -> str:
     """The page that computes in the browser, complete in itself.
 
@@ -82,7 +86,7 @@ class _Parts:
         backend: Literal["server", "local"],
         models: Sequence[Mapping[str, Any]],
         language: str,
-        samples: Sequence[Sample] = (),
+        samples: Sequence[SampleImage] = (),
         data: Mapping[str, Any] | None = None,
     ) -> None:
         self._language = language
@@ -92,9 +96,7 @@ class _Parts:
             "version": __version__,
             "models": list(models),
             "texts": {each: page_texts(each) for each in LANGUAGES},
-            "samples": [
-                {"name": one.name, "data": base64.b64encode(one.content).decode("ascii")} for one in samples
-            ],
+            "samples": [{"name": one.name, "data": base64.b64encode(one.content).decode("ascii")} for one in samples],
             "licences": asset("LICENSES.txt"),
             **(data or {}),
         }
@@ -115,7 +117,7 @@ class _Parts:
 
     def html(self, head: str = "", tail: str = "") -> str:
         """The whole page. Large blocks come last: the page is there before the network."""
-        name = escape(str(self._data["models"][0]["name"])) if self._data["models"] else ""
+        name = escape(shown(str(self._data["models"][0]["name"]))) if self._data["models"] else ""
         return f"""<!doctype html>
 <html lang="{self._language or "en"}">
 <head>

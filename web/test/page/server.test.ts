@@ -1,0 +1,75 @@
+import { expect, test, vi } from "vitest";
+import { Rejected } from "../../model/api";
+import { Failure } from "../../page/failure";
+import { ServerClassifier } from "../../page/server";
+import { answer, facts } from "./facts";
+
+const IMAGE = new Blob(["image"]);
+
+function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  const type = status < 400 ? "application/json" : "application/problem+json";
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": type, ...headers } });
+}
+
+function asking(...replies: (Response | Error)[]) {
+  const wait = vi.fn(() => Promise.resolve());
+  const ask = vi.fn<typeof fetch>(() => {
+    const reply = replies.shift()!;
+    return reply instanceof Error ? Promise.reject(reply) : Promise.resolve(reply);
+  });
+  return { ask, wait, classifier: new ServerClassifier(facts({ name: "a b" }), () => "ru", ask, wait) };
+}
+
+const reason = (classifier: ServerClassifier) => classifier.predict(IMAGE).catch((error: unknown) => error);
+
+test("the image is the body, the model is named, and the language is the page's", async () => {
+  const { ask, classifier } = asking(json({ predictions: [{ file: null, ...answer() }] }));
+  expect(await classifier.predict(IMAGE)).toMatchObject(answer());
+  const [address, request] = ask.mock.calls[0]!;
+  expect(address).toBe("v1/predict?model=a+b");
+  expect(request).toMatchObject({ method: "POST", body: IMAGE, headers: { "Accept-Language": "ru" } });
+});
+
+test("a map is asked for by its class", async () => {
+  const map = { label: "кот & пёс", grid: 1, evidence: [[0.5]] };
+  const { ask, classifier } = asking(json(map));
+  expect(await classifier.explain(IMAGE, "кот & пёс")).toEqual(map);
+  expect(new URLSearchParams(String(ask.mock.calls[0]![0]).split("?")[1]).get("label")).toBe("кот & пёс");
+});
+
+test("a busy server is asked again when it says so", async () => {
+  const busy = () => json({}, 503, { "retry-after": "2" });
+  const { wait, classifier } = asking(busy(), busy(), json({ predictions: [answer()] }));
+  await classifier.predict(IMAGE);
+  expect(wait.mock.calls).toEqual([[2000], [2000]]);
+});
+
+test("a server that stays busy is left in peace", async () => {
+  const { ask, classifier } = asking(...Array.from({ length: 6 }, () => json({ detail: "Busy." }, 503)));
+  expect(await reason(classifier)).toEqual(new Failure("busy", "Busy."));
+  expect(ask).toHaveBeenCalledTimes(6);
+});
+
+test("an image that is refused is told as such, alone or in a list", async () => {
+  const alone = asking(json({ reason: "empty", detail: "zero bytes" }, 422)).classifier;
+  expect(await reason(alone)).toEqual(new Rejected("empty", "zero bytes"));
+  const listed = asking(json({ predictions: [{ error: { reason: "truncated", detail: "ends" } }] })).classifier;
+  expect(await reason(listed)).toEqual(new Rejected("truncated", "ends"));
+});
+
+test.each([
+  [json({ detail: "More than 10 MB." }, 413), new Failure("too_large", "More than 10 MB.")],
+  [json({}, 401), new Failure("token")],
+  [new Response("<h1>oops</h1>", { status: 500 }), new Failure("status", "500")],
+  [new TypeError("Failed to fetch"), new Failure("unreachable")],
+])("a failure has its kind", async (reply, expected) => {
+  expect(await reason(asking(reply).classifier)).toEqual(expected);
+});
+
+test("a file that is gone is no fault of the server", async () => {
+  const gone = {
+    slice: () => ({ arrayBuffer: () => Promise.reject(new Error("NotReadableError")) }),
+  } as unknown as Blob;
+  const { classifier } = asking(new TypeError("Failed to fetch"));
+  await expect(classifier.predict(gone)).rejects.toMatchObject({ reason: "unreadable" });
+});
