@@ -36,11 +36,19 @@ const ask = (request) => new Promise((resolve) => {{
 const ready = unpacked(held("wasm")).then((wasm) => ask({{
   kind: "open", parts: {{ wasm, model: held("model"), manifest: new TextDecoder().decode(held("manifest")) }},
 }})).then((reply) => ({{ ...reply, ms: performance.now() - opening }}));
+const text = (bytes) => {{
+  let letters = "";
+  for (let at = 0; at < bytes.length; at += 8192) letters += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return btoa(letters);
+}};
 const judge = async (kind, file, label, maxPixels = 1e8) => {{
   const image = new Blob([decode(file)]);
   const start = performance.now();
   const reply = await ask({{ kind, image, label, maxPixels }});
-  return {{ ...reply, ms: performance.now() - start }};
+  const ms = performance.now() - start;
+  if (!reply.result?.square) return {{ ...reply, ms }};
+  const stages = reply.result.stages.map((stage) => ({{ ...stage, values: [...stage.values] }}));
+  return {{ ...reply, ms, result: {{ ...reply.result, square: text(reply.result.square), stages }} }};
 }};
 </script>
 """
@@ -72,7 +80,7 @@ class OpenPage:
         self.opened = page.evaluate("ready")
 
     def ask(self, kind: str, file: bytes, label: str = "", max_pixels: float = 1e8) -> dict[str, Any]:
-        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds."""
+        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds; a square as base64."""
         text = base64.b64encode(file).decode()
         arguments = [kind, text, label, max_pixels]
         return self.page.evaluate("([kind, text, label, most]) => judge(kind, text, label, most)", arguments)

@@ -26,8 +26,8 @@ const XMP = "http://ns.adobe.com/xap/1.0/\0";
 /**
  * A JPEG's header (ITU-T T.81, annex B).
  *
- * EXIF is taken out: Chromium decodes a turned JPEG to turned YUV planes and only then widens the colour planes, so
- * that pixels differ from those of Pillow, which widens first and turns afterwards.
+ * EXIF is taken out, since browsers turn by it whatever they are told (for `createImageBitmap`, Chromium takes
+ * `imageOrientation: "none"` for "from-image"); pixels are turned here.
  */
 export function readJpeg(bytes: Uint8Array): Container {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -63,7 +63,7 @@ export function readJpeg(bytes: Uint8Array): Container {
     bytes: exif.length ? concat(kept) : bytes,
     isGray: components === 1,
     hasAlpha: false,
-    notes: components === 4 ? ["cmyk_converted"] : [],
+    notes: components === 4 ? ["cmyk_converted"] : components === 1 ? ["grayscale"] : [],
   };
 }
 
@@ -161,20 +161,21 @@ export function readGif(bytes: Uint8Array): Container {
   if (bytes.length < 13) throw cutOff("GIF");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { frames, hasAlpha } = gifFrames(bytes);
+  const colours = bytes.subarray(13, 13 + tableSize(bytes[10]!));
+  const isGray = colours.length > 0 && isRamp(colours, 3);
   return {
     width: view.getUint16(6, true),
     height: view.getUint16(8, true),
     orientation: 1,
     bytes,
-    isGray: false,
+    isGray: isGray && !hasAlpha,
     hasAlpha,
-    notes: [...(hasAlpha ? [] : ["palette"]), ...(frames > 1 ? ["first_frame"] : [])],
+    notes: [...(hasAlpha ? [] : [isGray ? "grayscale" : "palette"]), ...(frames > 1 ? ["first_frame"] : [])],
   };
 }
 
 /** How many pictures there are (counted up to two), and whether the first has a transparent colour. */
 function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean } {
-  const tableSize = (flags: number): number => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
   let at = 13 + tableSize(bytes[10]!);
   let frames = 0;
   let hasAlpha = false;
@@ -193,15 +194,35 @@ function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean } {
   return { frames, hasAlpha };
 }
 
-/** A BMP's header. */
+/** Bytes of a table of colours. */
+function tableSize(flags: number): number {
+  return flags & 0x80 ? 3 << ((flags & 7) + 1) : 0;
+}
+
+/** Whether a palette's colours are the grays 0, 1, 2 … (or black and white): then Pillow takes the image as gray. */
+function isRamp(palette: Uint8Array, step: number): boolean {
+  const count = palette.length / step;
+  const factor = count === 2 && step === 4 ? 255 : 1;
+  return palette.every((value, at) => at % step > 2 || value === factor * Math.floor(at / step));
+}
+
+/** A BMP's header (of Windows 3 and later, or of OS/2). */
 export function readBmp(bytes: Uint8Array): Container {
-  if (bytes.length < 26) throw cutOff("BMP");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isOld = view.getUint32(14, true) === 12;
+  const headerSize = bytes.length >= 54 ? view.getUint32(14, true) : 0;
+  const isOld = headerSize === 12;
+  if (bytes.length < 26 || (!isOld && bytes.length < 54)) throw cutOff("BMP");
   const width = isOld ? view.getUint16(18, true) : Math.abs(view.getInt32(18, true));
   const height = isOld ? view.getUint16(20, true) : Math.abs(view.getInt32(22, true));
   const bits = isOld ? view.getUint16(24, true) : view.getUint16(28, true);
-  return { width, height, orientation: 1, bytes, isGray: false, hasAlpha: false, notes: bits <= 8 ? ["palette"] : [] };
+  const packing = isOld ? 0 : view.getUint32(30, true);
+  const start = view.getUint32(10, true);
+  if (packing === 0 && start + height * 4 * Math.ceil((width * bits) / 32) > bytes.length) throw cutOff("BMP");
+  const colours = bits <= 8 ? bytes.subarray(14 + headerSize, start) : bytes.subarray(0, 0);
+  const isGray = !isOld && colours.length > 0 && isRamp(colours, 4);
+  const hasAlpha = packing === 3 && headerSize >= 56 && view.getUint32(66, true) !== 0;
+  const notes = isGray ? (colours.length === 8 ? ["bilevel"] : ["grayscale"]) : bits <= 8 ? ["palette"] : [];
+  return { width, height, orientation: 1, bytes, isGray, hasAlpha, notes };
 }
 
 export function cutOff(kind: string): Rejected {

@@ -82,8 +82,8 @@ function byBrowser(read: (bytes: Uint8Array) => Container, type: string): Decode
   };
 }
 
-function containerNotes({ hasAlpha, isGray, notes }: Container): string[] {
-  return [...(hasAlpha ? ["alpha_composited"] : isGray ? ["grayscale"] : []), ...notes];
+function containerNotes({ hasAlpha, notes }: Container): string[] {
+  return [...(hasAlpha ? ["alpha_composited"] : []), ...notes];
 }
 
 async function fromPng(bytes: Uint8Array, ranges: Ranges, maxPixels: number): Promise<Decoded> {
