@@ -147,6 +147,37 @@ def predict_files(
             pool.shutdown(cancel_futures=True)  # a caller who stops early waits for no more than what is running
 
 
+def predict_content(
+    predictor: Predictor, content: bytes, *, suffix: str = "", max_pixels: int = decode.DEFAULT_MAX_PIXELS
+) -> FilePrediction:
+    """Predicts one image that came as bytes, with the answer that ``predict_files`` gives for a file of them.
+
+    Decodes and computes in the thread that calls; its path is empty.
+
+    Args:
+        predictor: an open bundle.
+        content: of an image file.
+        suffix: of its name, see ``decode.load_content``.
+        max_pixels: larger images are refused by their header.
+
+    Raises:
+        ImageRejected: it cannot be read.
+        BundleError: the graph gives numbers that no classifier gives.
+    """
+    image_SSC, notes = decode.load_content(content, predictor.bundle.preprocess, suffix=suffix, max_pixels=max_pixels)
+    return predict_prepared(predictor, image_SSC, notes)
+
+
+def predict_prepared(predictor: Predictor, image_SSC: Images, notes: tuple[str, ...] = ()) -> FilePrediction:
+    """Predicts one prepared image, uint8 [S, S, 3].
+
+    Raises:
+        BundleError: as in ``predict_content``.
+    """
+    outputs = predictor.infer(image_SSC[None])
+    return _predicted(predictor.bundle, Path(), *(output_N[0] for output_N in outputs), notes=notes)
+
+
 Prepared = tuple[Path, tuple[Images, tuple[str, ...]] | ImageRejected]
 
 

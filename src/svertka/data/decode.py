@@ -14,6 +14,7 @@ Reasons of rejection (``ImageRejected.reason``), stable because they stand in ``
 """
 
 import errno
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ _ORIENTATION_TAG = 0x0112
 _PREINIT = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})  # what Pillow brings without importing all its readers
 _ONE_PICTURE = frozenset({"MPO", "PSD"})  # the others are the camera's preview, or layers of the one picture
 _DNG_VERSION_TAG, _SUBFILE_TAG, _SUB_IFDS_TAG = 50706, 254, 330
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,26 @@ def load_noted(
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """The same, with the notes on how it was read (see ``Decoded``)."""
     with decoding(path, ranges=preprocess.ranges, max_pixels=max_pixels) as decoded:
+        return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
+
+
+def load_content(
+    content: bytes, preprocess: Preprocess, *, suffix: str = "", max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The same for a file's bytes, which may have come without a file: same pixels, notes and rejections.
+
+    Args:
+        content: of the file.
+        preprocess: what the network's square is made by.
+        suffix: of the name in lower case, ``".tga"``; asked only where the bytes alone can't tell.
+        max_pixels: larger images are refused by their header.
+
+    Raises:
+        ImageRejected: the bytes cannot be used; see the module's table of reasons.
+    """
+    with ExitStack() as held:
+        with _rejecting(io.BytesIO(content), max_pixels) as stream:
+            decoded = _decode_stream(stream, suffix, preprocess.ranges, max_pixels, held)
         return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
 
 
@@ -144,10 +165,10 @@ def header_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
+def _rejecting(source: Path | BinaryIO, max_pixels: int) -> Iterator[BinaryIO]:
     """The open file, with whatever goes wrong in reading it as a rejection: decoders raise what they like."""
     try:
-        with open_regular(path) as stream, quiet_pillow(max_pixels):
+        with open_regular(source) if isinstance(source, Path) else source as stream, quiet_pillow(max_pixels):
             if not stream.seek(0, 2):
                 raise ImageRejected("empty", "the file has zero bytes")
             yield stream
@@ -156,7 +177,8 @@ def _rejecting(path: Path, max_pixels: int) -> Iterator[BinaryIO]:
     except MemoryError as error:
         raise ImageRejected("too_large", "its pixels do not fit into memory") from error
     except OSError as error:
-        raise ImageRejected("unreadable", _why_unreadable(path, error)) from error
+        why = _why_unreadable(source, error) if isinstance(source, Path) else one_line(error, 200)
+        raise ImageRejected("unreadable", why) from error
     except Exception as error:
         raise ImageRejected("damaged", f"it cannot be decoded ({one_line(error, 200)})") from error
 

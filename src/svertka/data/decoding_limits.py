@@ -185,6 +185,13 @@ class ByteBudget:
         self._changed = threading.Condition()
         self._held = threading.local()
 
+    def limit(self, capacity: int) -> None:
+        """Changes how many bytes there are; what threads hold meanwhile is counted."""
+        with self._changed:
+            self._free += capacity - self._capacity
+            self._capacity = capacity
+            self._changed.notify_all()
+
     @contextlib.contextmanager
     def taking(self, size: int) -> Iterator[None]:
         """Holds the bytes; more than there are counts as all, so one such image is decoded at a time."""
