@@ -4,7 +4,7 @@ Shapes: N images, S side in pixels, D features, K classes, C channels of a stage
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from svertka.inference.onnxruntime_session import (
     FEATURES,
     LOGITS,
     PROBABILITIES,
+    ShrinkingSession,
     open_session,
     run_in_batches,
 )
@@ -116,6 +117,17 @@ class OpenedBundle:
         outputs = ["logits", "probabilities"]
         model = rewired(self.model, outputs, {**constants, **names}) if constants else self.model
         return replace(self, model=model, anatomy=replace(self.anatomy, head=head), changed=True)
+
+    def sealed(self) -> "OpenedBundle":
+        """The same network, open, for a process that runs long and has little memory.
+
+        It comes without the copies of its weights that only ``with_weights`` needs.
+        """
+        parts = {each.name: np.copy(getattr(self.head, each.name)) for each in fields(self.head)}  # no views of them
+        anatomy = replace(self.anatomy, head=LinearHead(**parts), first_filters_OCKL=None, constants={})
+        network = replace(self, model=b"", anatomy=anatomy)
+        network.__dict__["_session"] = ShrinkingSession(self._session)
+        return network
 
     def _check(self, features_ND: Any, outputs: Sequence[Any], images: int) -> None:
         """What is explained follows from features and head; ``predict`` reads the graph's outputs. They must agree.

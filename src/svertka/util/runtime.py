@@ -10,14 +10,15 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
 # Parameters of mallopt(3), from glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -3, -4, -8
 _TOP_PAD_BYTES = 64 << 20
+_MAPPED_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,24 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def give_back_memory() -> bool:
+    """Tells glibc to return large blocks to the system as they are freed; the opposite of ``keep_freed_memory``.
+
+    For a process that runs for weeks: by default the limit above which a block is mapped for itself grows with what is
+    freed, up to 32 MB, so each thread would hold on to the memory of the largest image that it has decoded.
+
+    Returns:
+        As ``keep_freed_memory``.
+    """
+    return _tell_malloc({_M_MMAP_THRESHOLD: _MAPPED_BYTES, _M_ARENA_MAX: 2})
+
+
+def trim_memory() -> None:
+    """Gives what is free now back to the system: worth it after something large that happens rarely."""
+    with suppress(OSError, AttributeError, TypeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_freed_memory() -> bool:
     """Tells glibc to keep freed blocks instead of returning them to the system.
 
@@ -96,12 +115,15 @@ def keep_freed_memory() -> bool:
     Returns:
         True if the allocator was set, False where there is no glibc (macOS, Windows, musl).
     """
+    return _tell_malloc({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_TOP_PAD: _TOP_PAD_BYTES, _M_ARENA_MAX: 1})
+
+
+def _tell_malloc(settings: Mapping[int, int]) -> bool:
     try:
         mallopt = ctypes.CDLL(None).mallopt
         ctypes.CDLL(None).gnu_get_libc_version  # noqa: B018 (musl has a mallopt that does nothing, but not this)
     except (OSError, AttributeError, TypeError):
         return False
-    settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_TOP_PAD: _TOP_PAD_BYTES, _M_ARENA_MAX: 1}
     return all(mallopt(name, value) == 1 for name, value in settings.items())
 
 
