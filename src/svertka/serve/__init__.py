@@ -1,0 +1,1 @@
+"""HTTP API over bundles, and the page of a model; no torch."""
