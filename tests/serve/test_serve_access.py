@@ -37,7 +37,8 @@ def test_the_token_opens(guarded, headers):
 @pytest.mark.parametrize(
     "headers",
     [{}, bearer(""), bearer(TOKEN[:-1]), bearer(TOKEN + "x"), basic("x"), basic("", TOKEN),
-     {"Authorization": "Basic ???"}, {"Authorization": TOKEN}, {"Authorization": f"Digest {TOKEN}"}, {"Authorization": "Bearer ÿÿ"}],
+     {"Authorization": "Basic ???"}, {"Authorization": TOKEN}, {"Authorization": f"Digest {TOKEN}"},
+     {"Authorization": "Bearer ÿÿ"}],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/model", "/metrics", "/", "/openapi.json", "/none"])
 def test_nothing_else_opens(guarded, headers, path):

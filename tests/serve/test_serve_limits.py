@@ -163,7 +163,8 @@ def test_a_head_that_is_too_large_is_refused(small, content):
 @pytest.mark.parametrize(
     "content",
     [b"nonsense\r\n\r\n", b"\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\n\r\n",
-     b"GET /\xff HTTP/1.1\r\n\r\n", head("/v1/predict", "Content-Length: -1"), head("/v1/predict", "Content-Length: 1", "Content-Length: 2"),
+     b"GET /\xff HTTP/1.1\r\n\r\n", head("/v1/predict", "Content-Length: -1"),
+     head("/v1/predict", "Content-Length: 1", "Content-Length: 2"),
      head("/v1/predict", "Transfer-Encoding: gzip"), head("/v1/predict", "Bad header")],
 )  # fmt: skip
 def test_what_is_no_http_is_refused(small, content):

@@ -5,10 +5,13 @@ Signals: SIGTERM and SIGINT end it without losing a request, a second one at onc
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import math
 import signal
 import socket
+import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -23,6 +26,13 @@ from svertka.serve.service import Service
 _BACKLOG = 256
 _TICK_SECONDS = 1.0
 _STEP_SECONDS = 0.02
+_SO_ATTACH_FILTER = 26  # from asm-generic/socket.h
+_NO_SYN = (  # code, jump if true, jump if false, operand; codes from linux/bpf_common.h
+    (0x30, 0, 0, 13),  # load the byte of the TCP header that holds its flags
+    (0x45, 0, 1, 0x02),  # is SYN set?
+    (0x06, 0, 0, 0),  # keep nothing
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep all
+)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -119,6 +129,9 @@ class GracefulServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts what already waits, nothing after it, and closes each connection once it is answered."""
+        for each in sockets or []:
+            _take_no_more(each)
+        await asyncio.sleep(_STEP_SECONDS)  # for handshakes that are half done
         while not self.force_exit and any(map(is_readable, sockets or [])):
             await asyncio.sleep(0)
         for server in self.servers:
@@ -173,3 +186,18 @@ class GracefulServer(uvicorn.Server):
         task = asyncio.get_running_loop().create_task(self._service.exchange_models())
         self._exchanges.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._exchanges.discard)
+
+
+def _take_no_more(listener: socket.socket) -> None:
+    """Lets the kernel drop what asks for a new connection; those that it has made can still be accepted.
+
+    A socket that is closed resets the connections that nobody has accepted yet, whose clients believe that they were,
+    and between the last look and the close there is always time for another one. A filter of packets
+    (https://docs.kernel.org/networking/filter.html) leaves none; the client asks again and is refused. Elsewhere than
+    on Linux that short time remains.
+    """
+    if sys.platform == "linux":
+        instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in _NO_SYN))
+        program = struct.pack("HP", len(_NO_SYN), ctypes.addressof(instructions))
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
