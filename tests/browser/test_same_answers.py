@@ -52,6 +52,46 @@ def test_pixels_and_answers_are_those_of_python(opened, tiny, predictor, tmp_pat
     assert answer["notes"] == list(notes)
 
 
+def _hostile() -> dict[str, bytes]:
+    """Files that are cut off, damaged, too large or no images."""
+    found = {"empty": b"", "text": b"hello world", "svg": b'<?xml version="1.0"?><svg/>', "pdf": b"%PDF-1.4 and more"}
+    found["psd"] = b"8BPS\0\1" + bytes(60)
+    found["heic"] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)
+    found["video"] = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(50)
+    found["random"] = bytes(range(200, 256)) + bytes(9)
+    for name in ("jpeg_420", "jpeg_progressive", "png", "webp_lossy", "avif", "gif", "bmp", "tiff_raw"):
+        whole = KINDS[name]()
+        found |= {f"{name} cut at {share}": whole[: int(len(whole) * share)] for share in (0.3, 0.6, 0.95)}
+    whole = bytearray(KINDS["png"]())
+    found["png without its last two bytes"] = bytes(whole[:-2])
+    found["jpeg without its end"] = KINDS["jpeg_422"]()[:-2]
+    whole[len(whole) // 2] ^= 0x5A
+    found["png damaged"] = bytes(whole)
+    return found
+
+
+HOSTILE = _hostile()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_cannot_be_read_is_refused_for_the_same_reason(opened, predictor, tmp_path: Path, name):
+    path = tmp_path / "file"
+    path.write_bytes(HOSTILE[name])
+    (expected,) = predict_files(predictor, [path])
+    reply = opened.ask("predict", HOSTILE[name])
+    reason, detail = (reply.get("rejected") or {"reason": "", "detail": ""}).values()
+    assert reason == expected.error.partition(":")[0]
+    assert (reply.get("result") or {"notes": []})["notes"] == list(expected.notes)
+    assert not reason or detail
+
+
+def test_more_pixels_than_allowed_are_refused_by_the_header(opened):
+    for name in ("jpeg_420", "png", "webp_lossy", "avif", "gif", "bmp", "tiff_raw"):
+        reply = opened.ask("predict", KINDS[name](), max_pixels=700)
+        assert reply["rejected"]["reason"] == "too_large", name
+        assert f"{WIDTH_PX} × {HEIGHT_PX}" in reply["rejected"]["detail"]
+
+
 def test_nothing_is_asked_of_a_network(opened):
     assert opened.opened["result"] is None
     assert [url for url in opened.requests if not url.startswith(("blob:", "file:"))] == []

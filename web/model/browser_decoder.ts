@@ -1,7 +1,7 @@
 /** Pixels by the browser's own decoders, as they are stored: no colour management, no turning. */
 import { onWhite } from "./alpha";
 import { Rejected } from "./api";
-import type { Container } from "./containers";
+import { cutOff, type Container } from "./containers";
 import type { Pixels } from "./pixels";
 
 const BAND_PIXELS = 1 << 20;
@@ -12,7 +12,7 @@ const BAND_PIXELS = 1 << 20;
  * Bands of rows go through a small canvas: phones have no large ones.
  */
 export async function decodeByBrowser(container: Container, type: string): Promise<Pixels> {
-  const bitmap = await open(container.bytes, type);
+  const bitmap = await open(container, type);
   const { width, height } = bitmap;
   const channels = container.isGray ? 1 : 3;
   const data = new Uint8Array(width * height * channels);
@@ -35,11 +35,12 @@ export async function decodeByBrowser(container: Container, type: string): Promi
   return { width, height, channels, data };
 }
 
-async function open(bytes: Uint8Array, type: string): Promise<ImageBitmap> {
+async function open({ bytes, endsEarly }: Container, type: string): Promise<ImageBitmap> {
   const blob = new Blob([bytes as Uint8Array<ArrayBuffer>], { type });
   try {
     return await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch (error) {
+    if (endsEarly()) throw cutOff(type.replace("image/", "").toUpperCase());
     throw new Rejected("damaged", `the pixel data cannot be decoded (${(error as Error).message})`);
   }
 }

@@ -1,4 +1,4 @@
-/** What the headers of JPEG, WebP, AVIF, GIF and BMP tell before anything is decoded. */
+/** What the headers of WebP, AVIF, GIF and BMP tell before anything is decoded. */
 import { Rejected } from "./api";
 import { latin, startsWith } from "./kinds";
 import { orientationOf } from "./orientation";
@@ -16,56 +16,11 @@ export interface Container {
   isGray: boolean;
   hasAlpha: boolean;
   notes: string[];
+  /** Whether the file is shorter than it says; asked where it cannot be decoded. */
+  endsEarly: () => boolean;
 }
 
-const SOF = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]);
-const APP1 = 0xe1;
-const SOS = 0xda;
-const XMP = "http://ns.adobe.com/xap/1.0/\0";
-
-/**
- * A JPEG's header (ITU-T T.81, annex B).
- *
- * EXIF is taken out, since browsers turn by it whatever they are told (for `createImageBitmap`, Chromium takes
- * `imageOrientation: "none"` for "from-image"); pixels are turned here.
- */
-export function readJpeg(bytes: Uint8Array): Container {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const kept: Uint8Array[] = [bytes.subarray(0, 2)];
-  const exif: Uint8Array[] = [];
-  let xmp: Uint8Array | null = null;
-  let frame: { width: number; height: number; components: number } | null = null;
-  let at = 2;
-  for (;;) {
-    while (bytes[at] === 0xff && bytes[at + 1] === 0xff) at++;
-    if (at + 4 > bytes.length || bytes[at] !== 0xff) throw cutOff("JPEG");
-    const marker = bytes[at + 1]!;
-    const end = at + 2 + view.getUint16(at + 2);
-    const segment = bytes.subarray(at + 4, end);
-    if (end > bytes.length) throw cutOff("JPEG");
-    if (SOF.has(marker) && segment.length >= 6) {
-      const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
-      frame = { width, height, components: segment[5]! };
-    }
-    const isExif = marker === APP1 && startsWith(segment, "Exif\0\0", 0);
-    if (isExif) exif.push(exif.length ? segment.subarray(6) : segment);
-    else kept.push(bytes.subarray(at, end));
-    if (marker === APP1 && startsWith(segment, XMP, 0)) xmp = segment.subarray(XMP.length);
-    at = end;
-    if (marker === SOS) break;
-  }
-  if (!frame) throw new Rejected("damaged", "its header cannot be decoded (no frame before the first scan)");
-  kept.push(bytes.subarray(at));
-  const { components, ...size } = frame;
-  return {
-    ...size,
-    orientation: orientationOf(exif.length ? concat(exif) : null, xmp),
-    bytes: exif.length ? concat(kept) : bytes,
-    isGray: components === 1,
-    hasAlpha: false,
-    notes: components === 4 ? ["cmyk_converted"] : components === 1 ? ["grayscale"] : [],
-  };
-}
+const isWhole = (): boolean => false;
 
 /** A WebP's chunks (RFC 9649). The EXIF chunk gets another name, so that no decoder turns the image. */
 export function readWebp(bytes: Uint8Array): Container {
@@ -89,6 +44,7 @@ export function readWebp(bytes: Uint8Array): Container {
     isGray: false,
     hasAlpha: extended ? Boolean(extended[0]! & 0x10) : hasLosslessAlpha(parts.get("VP8L")),
     notes: isAnimated ? ["first_frame"] : [],
+    endsEarly: isWhole,
   };
 }
 
@@ -114,10 +70,10 @@ function hasLosslessAlpha(chunk: Uint8Array | undefined): boolean {
 
 /** An AVIF's properties (ISO/IEC 23008-12): the decoder turns it by them, whatever its EXIF says; so does Pillow. */
 export function readAvif(bytes: Uint8Array): Container {
-  checkBoxes(bytes);
   const meta = findBox(bytes, "meta", 0, bytes.length);
   const text = meta ? latinOf(bytes.subarray(meta.start, meta.end)) : "";
   const at = text.indexOf("ispe");
+  if (meta && meta.end > bytes.length) throw cutOff("AVIF");
   if (!meta || at < 0) throw new Rejected("damaged", "its header cannot be decoded (an AVIF without a size)");
   const view = new DataView(bytes.buffer, bytes.byteOffset + meta.start + at, 16);
   const turn = text.indexOf("irot");
@@ -130,19 +86,21 @@ export function readAvif(bytes: Uint8Array): Container {
     isGray: false,
     hasAlpha: text.includes("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"),
     notes: [...(isTurned ? ["exif_rotated"] : []), ...(startsWith(bytes, "avis", 8) ? ["first_frame"] : [])],
+    endsEarly: () => boxesReach(bytes) > bytes.length,
   };
 }
 
-/** Boxes follow each other; one that reaches past the end was cut off. */
-function checkBoxes(bytes: Uint8Array): void {
+/** Where the last of the boxes ends that follow each other. */
+function boxesReach(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   while (at + 8 <= bytes.length) {
     const size = view.getUint32(at);
-    at += size === 0 ? bytes.length : size === 1 && at + 16 <= bytes.length ? Number(view.getBigUint64(at + 8)) : size;
-    if (size > 1 && size < 8) return;
+    if (size > 1 && size < 8) return 0;
+    at +=
+      size === 0 ? bytes.length - at : size === 1 && at + 16 <= bytes.length ? Number(view.getBigUint64(at + 8)) : size;
   }
-  if (at > bytes.length) throw cutOff("AVIF");
+  return at < bytes.length ? Infinity : at; // a header that is cut off
 }
 
 function findBox(bytes: Uint8Array, name: string, from: number, to: number): { start: number; end: number } | null {
@@ -160,7 +118,7 @@ function findBox(bytes: Uint8Array, name: string, from: number, to: number): { s
 export function readGif(bytes: Uint8Array): Container {
   if (bytes.length < 13) throw cutOff("GIF");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { frames, hasAlpha } = gifFrames(bytes);
+  const { frames, hasAlpha, isWhole } = gifFrames(bytes);
   const colours = bytes.subarray(13, 13 + tableSize(bytes[10]!));
   const isGray = colours.length > 0 && isRamp(colours, 3);
   return {
@@ -171,15 +129,18 @@ export function readGif(bytes: Uint8Array): Container {
     isGray: isGray && !hasAlpha,
     hasAlpha,
     notes: [...(hasAlpha ? [] : [isGray ? "grayscale" : "palette"]), ...(frames > 1 ? ["first_frame"] : [])],
+    endsEarly: () => !isWhole,
   };
 }
 
+const GIF_END = 0x3b;
+
 /** How many pictures there are (counted up to two), and whether the first has a transparent colour. */
-function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean } {
+function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean; isWhole: boolean } {
   let at = 13 + tableSize(bytes[10]!);
   let frames = 0;
   let hasAlpha = false;
-  while (frames < 2 && at < bytes.length && bytes[at] !== 0x3b) {
+  while (frames < 2 && at < bytes.length && bytes[at] !== GIF_END) {
     if (bytes[at] === 0x21) {
       if (bytes[at + 1] === 0xf9 && frames === 0) hasAlpha = Boolean(bytes[at + 3]! & 1);
       at += 2;
@@ -188,10 +149,9 @@ function gifFrames(bytes: Uint8Array): { frames: number; hasAlpha: boolean } {
       at += 11 + tableSize(bytes[at + 9]!);
     } else break;
     while (at < bytes.length && bytes[at] !== 0) at += bytes[at]! + 1;
-    if (at >= bytes.length && frames === 1) throw cutOff("GIF");
     at++;
   }
-  return { frames, hasAlpha };
+  return { frames, hasAlpha, isWhole: frames > 1 || bytes[at] === GIF_END };
 }
 
 /** Bytes of a table of colours. */
@@ -217,12 +177,16 @@ export function readBmp(bytes: Uint8Array): Container {
   const bits = isOld ? view.getUint16(24, true) : view.getUint16(28, true);
   const packing = isOld ? 0 : view.getUint32(30, true);
   const start = view.getUint32(10, true);
-  if (packing === 0 && start + height * 4 * Math.ceil((width * bits) / 32) > bytes.length) throw cutOff("BMP");
+  const row = 4 * Math.ceil((width * bits) / 32);
+  const padding = row - Math.ceil((width * bits) / 8); // which nobody misses
+  const lacking = packing === 0 ? start + height * row - bytes.length : 0;
+  if (lacking > padding) throw cutOff("BMP");
+  const whole = lacking > 0 ? concat([bytes, new Uint8Array(lacking)]) : bytes;
   const colours = bits <= 8 ? bytes.subarray(14 + headerSize, start) : bytes.subarray(0, 0);
   const isGray = !isOld && colours.length > 0 && isRamp(colours, 4);
   const hasAlpha = packing === 3 && headerSize >= 56 && view.getUint32(66, true) !== 0;
   const notes = isGray ? (colours.length === 8 ? ["bilevel"] : ["grayscale"]) : bits <= 8 ? ["palette"] : [];
-  return { width, height, orientation: 1, bytes, isGray, hasAlpha, notes };
+  return { width, height, orientation: 1, bytes: whole, isGray, hasAlpha, notes, endsEarly: isWhole };
 }
 
 export function cutOff(kind: string): Rejected {

@@ -12,7 +12,8 @@
  */
 import { Rejected, type Preprocess } from "./api";
 import { decodeByBrowser } from "./browser_decoder";
-import { readAvif, readBmp, readGif, readJpeg, readWebp, type Container } from "./containers";
+import { readAvif, readBmp, readGif, readWebp, type Container } from "./containers";
+import { ended, readJpeg } from "./jpeg";
 import { identify, type Kind } from "./kinds";
 import { DEFAULT_MAX_PIXELS } from "./limits";
 import { turned } from "./orientation";
@@ -65,7 +66,7 @@ export async function decode(bytes: Uint8Array, ranges: Ranges = [], maxPixels =
 type Decoder = (bytes: Uint8Array, ranges: Ranges, maxPixels: number) => Promise<Decoded>;
 
 const DECODERS: Record<Kind, Decoder> = {
-  JPEG: byBrowser(readJpeg, "image/jpeg"),
+  JPEG: fromJpeg,
   WebP: byBrowser(readWebp, "image/webp"),
   AVIF: byBrowser(readAvif, "image/avif"),
   GIF: byBrowser(readGif, "image/gif"),
@@ -80,6 +81,24 @@ function byBrowser(read: (bytes: Uint8Array) => Container, type: string): Decode
     checkSize(container, maxPixels);
     return finish(await decodeByBrowser(container, type), container.orientation, containerNotes(container));
   };
+}
+
+const decodeJpeg = byBrowser(readJpeg, "image/jpeg");
+
+/** A JPEG that lacks its last marker, but none of its pixels, is read; its notes say so. */
+async function fromJpeg(bytes: Uint8Array, ranges: Ranges, maxPixels: number): Promise<Decoded> {
+  try {
+    return await decodeJpeg(bytes, ranges, maxPixels);
+  } catch (error) {
+    if (!(error instanceof Rejected) || error.reason !== "truncated") throw error;
+    const [first, ...others] = await Promise.all(ended(bytes).map((whole) => decodeJpeg(whole, ranges, maxPixels)));
+    if (!first || !others.every(({ pixels }) => areEqual(pixels.data, first.pixels.data))) throw error;
+    return { ...first, notes: ["end_marker_missing", ...first.notes] };
+  }
+}
+
+function areEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((value, at) => value === other[at]);
 }
 
 function containerNotes({ hasAlpha, notes }: Container): string[] {

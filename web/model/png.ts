@@ -36,7 +36,9 @@ enum Colour {
 
 const CHANNELS: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const DEPTHS: Record<number, number[]> = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
-const NEEDED = new Set(["IHDR", "PLTE", "tRNS", "IDAT", "IEND"]);
+const NEEDED = new Set(["IHDR", "PLTE", "tRNS", "IDAT"]);
+/** The last chunk: no content, and its checksum. */
+const END = Uint8Array.of(0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82);
 
 export function readPng(bytes: Uint8Array): Png {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -45,8 +47,9 @@ export function readPng(bytes: Uint8Array): Png {
   const texts: Uint8Array[] = [];
   for (let at = 8; !first.has("IEND");) {
     const end = at + 12 <= bytes.length ? at + 12 + view.getUint32(at) : Infinity;
-    if (end > bytes.length) throw cutOff("PNG");
     const name = latin(bytes.subarray(at + 4, at + 8));
+    if (end > bytes.length && first.has("IDAT") && name !== "IDAT") break; // all pixels are there
+    if (end > bytes.length) throw cutOff("PNG");
     const body = bytes.subarray(at + 8, end - 4);
     if (!first.has(name)) first.set(name, body);
     if (name === "iTXt") texts.push(body);
@@ -73,7 +76,7 @@ export function readPng(bytes: Uint8Array): Png {
     orientation: orientationOf(first.get("eXIf") ?? null, texts.find(isXmp) ?? null),
     palette: first.get("PLTE") ?? new Uint8Array(),
     transparency: first.get("tRNS") ?? null,
-    bytes: concat(kept),
+    bytes: concat([...kept, END]),
   };
 }
 
@@ -86,7 +89,16 @@ export function needsBrowser(png: Png): Container | null {
   if (!png.isInterlaced || png.depth >= 8 || png.transparency) return null;
   const { width, height, bytes, colour } = png;
   const isGray = colour === Colour.gray;
-  return { width, height, orientation: 1, bytes, isGray, hasAlpha: false, notes: [...modeNotes(png)] };
+  return {
+    width,
+    height,
+    orientation: 1,
+    bytes,
+    isGray,
+    hasAlpha: false,
+    notes: modeNotes(png),
+    endsEarly: () => false,
+  };
 }
 
 /** Pixels of an image of up to 8 bits (or of 16 that Pillow reduces), or the samples of a deeper one. */
@@ -118,7 +130,7 @@ function samplesOf(png: Png): Uint8Array | Uint16Array {
     );
   }
   try {
-    const { data } = decodeByFastPng(png.bytes);
+    const { data } = decodeByFastPng(png.bytes, { checkCrc: true });
     const row = Math.ceil((width * CHANNELS[colour]! * Math.min(depth, 8)) / 8);
     if (data.length < row * height) throw new Error("unexpected end");
     return data as Uint8Array | Uint16Array;
