@@ -20,7 +20,7 @@ interface AnswerCardProps {
 /** One image with its answer. */
 export function AnswerCard({ tr, facts, classifier, item, items, select, again }: AnswerCardProps) {
   const { outcome } = item;
-  const card = useSeen();
+  const card = useSeen(item.id);
   return (
     <section class="card" aria-labelledby="answer" ref={card}>
       <div class="card-head">
@@ -30,7 +30,7 @@ export function AnswerCard({ tr, facts, classifier, item, items, select, again }
         {items.length > 1 && <Steps tr={tr} item={item} items={items} select={select} />}
       </div>
       <div class="pair">
-        <div class="said">
+        <div class="said" key={`said ${item.id}`}>
           <p class="file-name clip" title={safe(item.name)}>
             {safe(item.name)}
           </p>
@@ -47,19 +47,19 @@ export function AnswerCard({ tr, facts, classifier, item, items, select, again }
           )}
           {(outcome.state === "waiting" || outcome.state === "computing") && <p class="label pending">…</p>}
         </div>
-        <Picture tr={tr} facts={facts} classifier={classifier} item={item} />
+        <Picture key={`picture ${item.id}`} tr={tr} facts={facts} classifier={classifier} item={item} />
       </div>
     </section>
   );
 }
 
 /** Brings a new answer into sight, where it lies below what is seen of the page. */
-function useSeen() {
+function useSeen(id: number) {
   const card = useRef<HTMLElement>(null);
   useEffect(() => {
     const top = card.current?.getBoundingClientRect().top ?? 0;
     if (top > 0.5 * innerHeight || top < 0) card.current?.scrollIntoView({ block: "start" });
-  }, []);
+  }, [id]);
   return card;
 }
 

@@ -59,7 +59,7 @@ export function App({ data, open }: AppProps) {
         </div>
         {item && (
           <AnswerCard
-            key={`${facts.name} ${item.id}`}
+            key={facts.name}
             tr={tr}
             facts={facts}
             classifier={classifier}

@@ -26,7 +26,7 @@ export function readData(): PageData {
 /** The text of a block of data. */
 export function textOf(id: string): string {
   const block = document.getElementById(id);
-  if (!block) throw new Error(`the page has no block “${id}”; it is not complete`);
+  if (!block) throw new Error(`${id} is missing; copy the page again`);
   return block.textContent ?? "";
 }
 
@@ -39,6 +39,11 @@ export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
 
 /** The bytes of a block that is gzip in base64. */
 export async function unzipped(id: string): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = new Blob([bytesOf(textOf(id).trim())]).stream();
-  return new Uint8Array(await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+  const text = textOf(id).trim();
+  try {
+    const packed = new Blob([bytesOf(text)]).stream();
+    return new Uint8Array(await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+  } catch {
+    throw new Error(`${id} is not whole; copy the page again`);
+  }
 }

@@ -1,8 +1,8 @@
 /** Colours of a class activation map: red where a place speaks for the class, blue where against, clear at 0. */
 
-const FOR = [214, 58, 30] as const;
-const AGAINST = [24, 104, 196] as const;
-const CURVE = 0.75; // below 1: what is weak is seen, too
+const FOR = [255, 84, 46] as const;
+const AGAINST = [52, 134, 255] as const;
+const CURVE = 1.2; // above 1: what is strong stands out
 
 /** The largest number of a map, either way: the end of the scale. */
 export function scaleOf(evidence: readonly (readonly number[])[]): number {

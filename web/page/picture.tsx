@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Classifier, Explanation, ModelFacts } from "../model/api";
 import { type Box, isWhole, viewOf, type View } from "./geometry";
 import { colours, scaleOf } from "./heat";
@@ -26,13 +26,14 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
   const [gone, setGone] = useState(false);
   const [wanted, want] = useState(true);
   const [chosen, choose] = useState("");
-  const [strength, setStrength] = useState(70);
+  const [strength, setStrength] = useState(80);
   const answer = item.outcome.state === "done" ? item.outcome.answer : null;
   const explained = facts.explains && answer !== null && classifier !== null;
   const label = chosen || answer?.label || "";
   const heat = useHeat(explained && wanted ? classifier : null, item, answer?.label ?? "", label);
   const view = viewOf(facts.preprocess, (size ?? SQUARE).width, (size ?? SQUARE).height);
   const isShown = heat.state === "there" && (size !== null || gone);
+  const isPart = size !== null && !isWhole(view.ofImage);
 
   return (
     <div class="picture">
@@ -50,9 +51,9 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
           />
         )}
         {isShown && <Heat explanation={heat.map} top={heat.top} view={view} strength={strength} />}
-        {isShown && !isWhole(view.ofImage) && <i class="seen" style={placed(view.ofImage)} aria-hidden="true" />}
+        {isPart && <i class="seen" style={placed(view.ofImage)} aria-hidden="true" />}
       </div>
-      {isShown && !isWhole(view.ofImage) && <p class="muted small">{tr.text("web.picture.cropped")}</p>}
+      {isPart && <p class="muted small">{tr.text("web.picture.cropped")}</p>}
       {explained && (
         <div class="heat">
           <label class="switch">
@@ -171,7 +172,7 @@ interface HeatProps {
 /** The colours of a map, where they belong on the image. */
 function Heat({ explanation, top, view, strength }: HeatProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (canvas.current) paint(canvas.current, explanation, top, view.ofSquare);
   }, [explanation, top, view.ofSquare.width, view.ofSquare.height]);
   return (

@@ -21,9 +21,7 @@ export function Table({ tr, facts, items, selected, select }: TableProps) {
   const most = all || items.length <= ROWS_SHOWN + 1 ? items.length : ROWS_SHOWN;
   const look = (id: number) => {
     select(id);
-    const title = document.getElementById("answer");
-    title?.focus({ preventScroll: true });
-    title?.closest("section")?.scrollIntoView({ block: "start" });
+    document.getElementById("answer")?.focus({ preventScroll: true }); // the answer itself comes into sight
   };
   return (
     <section aria-labelledby="all">
@@ -45,13 +43,11 @@ export function Table({ tr, facts, items, selected, select }: TableProps) {
       <table class="items">
         <thead>
           <tr>
-            <th scope="col">{tr.text("web.table.preview")}</th>
-            <th scope="col">{tr.text("web.table.file")}</th>
-            <th scope="col">{tr.text("web.table.answer")}</th>
-            <th scope="col" class="num">
-              {tr.text("web.table.confidence")}
-            </th>
-            <th scope="col">{tr.text("web.table.doubts")}</th>
+            {["preview", "file", "answer", "confidence", "doubts"].map((column) => (
+              <th key={column} scope="col" class={`col-${column}${column === "confidence" ? " num" : ""}`}>
+                <span class={column === "preview" ? "unseen" : ""}>{tr.text(`web.table.${column}`)}</span>
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
