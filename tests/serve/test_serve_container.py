@@ -135,7 +135,8 @@ def free_port() -> int:
 def test_the_unit_calls_what_there_is(tmp_path):
     unit = configparser.ConfigParser(interpolation=None, strict=False, comment_prefixes=("#",), delimiters=("=",))
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(PROJECT / "deploy" / "svertka.service", "utf-8")
+    (file,) = (PROJECT / "deploy").glob("*.service")
+    unit.read(file, "utf-8")
     service = unit["Service"]
     program, verb, *options = shlex.split(service["ExecStart"])
     assert (Path(program).name, verb) == ("svertka", "serve")
@@ -150,8 +151,8 @@ def test_the_unit_calls_what_there_is(tmp_path):
     assert service["ExecReload"].split()[:2] == ["/bin/kill", "-HUP"]
     assert service["DynamicUser"] == "yes" and service["ProtectSystem"] == "strict"
     if shutil.which("systemd-analyze"):
-        shutil.copy(PROJECT / "deploy" / "svertka.service", tmp_path)
+        shutil.copy(file, tmp_path)
         done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", tmp_path / "svertka.service"], capture_output=True, text=True
+            ["systemd-analyze", "verify", "--man=no", tmp_path / file.name], capture_output=True, text=True
         )
         assert "Unknown" not in done.stderr, done.stderr
