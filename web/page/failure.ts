@@ -7,7 +7,7 @@ export class Failure extends Error {
     /** In the page's language, where the server says more; else for the sentence of the kind. */
     readonly detail = "",
   ) {
-    super(`${kind}: ${detail}`);
+    super(detail ? `${kind}: ${detail}` : kind);
   }
 }
 

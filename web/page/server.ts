@@ -30,22 +30,29 @@ export class ServerClassifier implements Classifier {
   ) {}
 
   async predict(image: Blob): Promise<Answer> {
-    const { predictions } = (await this.post("v1/predict", {}, image)) as { predictions: Item[] };
+    const form = new FormData(); // of a form, a file that is refused is an answer like others
+    form.append("image", image);
+    const { predictions } = (await this.post("v1/predict", {}, form, image)) as { predictions: Item[] };
     const [found] = predictions;
     if (!found) throw new Failure("status", "200");
-    if (found.error) throw new Rejected(found.error.reason, found.error.detail);
+    if (found.error) throw rejected(found.error);
     return found;
   }
 
   async explain(image: Blob, label: string): Promise<Explanation> {
-    return (await this.post("v1/explain", { label }, image)) as Explanation;
+    return (await this.post("v1/explain", { label }, image, image)) as Explanation;
   }
 
   /** The JSON of an answer; a server that is busy is asked again when it says so. */
-  private async post(path: string, query: Record<string, string>, image: Blob): Promise<unknown> {
+  private async post(
+    path: string,
+    query: Record<string, string>,
+    body: Blob | FormData,
+    image: Blob,
+  ): Promise<unknown> {
     const address = `${path}?${new URLSearchParams({ model: this.facts.name, ...query })}`;
     for (let tries = 1; ; tries++) {
-      const response = await this.send(address, image);
+      const response = await this.send(address, body, image);
       if (response.ok) return response.json();
       const kind = KINDS[response.status] ?? "status";
       if (kind === "busy" && tries < MOST_TRIES) {
@@ -54,24 +61,25 @@ export class ServerClassifier implements Classifier {
         continue;
       }
       const problem = await problemOf(response);
-      if (problem.reason) throw new Rejected(problem.reason, problem.detail ?? "");
+      if (problem.reason) throw rejected({ reason: problem.reason, detail: problem.detail ?? "" });
       throw new Failure(kind, problem.detail ?? (kind === "status" ? String(response.status) : ""));
     }
   }
 
-  private async send(address: string, image: Blob): Promise<Response> {
-    const headers = {
-      Accept: "application/json",
-      "Accept-Language": this.language(),
-      "Content-Type": "application/octet-stream", // what it is, the server finds out by itself
-    };
+  private async send(address: string, body: Blob | FormData, image: Blob): Promise<Response> {
+    const headers = { Accept: "application/json", "Accept-Language": this.language() };
     try {
-      return await this.ask(address, { method: "POST", body: image, headers });
+      return await this.ask(address, { method: "POST", body, headers });
     } catch {
       if (await isReadable(image)) throw new Failure("unreachable");
       throw new Rejected("unreadable", "the browser cannot read it");
     }
   }
+}
+
+/** The detail begins with the reason in words, which the page has of its own. */
+function rejected({ reason, detail }: { reason: string; detail: string }): Rejected {
+  return new Rejected(reason, detail.replace(/^[^:]*: /, ""));
 }
 
 async function problemOf(response: Response): Promise<Problem> {

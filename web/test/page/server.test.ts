@@ -27,7 +27,8 @@ test("the image is the body, the model is named, and the language is the page's"
   expect(await classifier.predict(IMAGE)).toMatchObject(answer());
   const [address, request] = ask.mock.calls[0]!;
   expect(address).toBe("v1/predict?model=a+b");
-  expect(request).toMatchObject({ method: "POST", body: IMAGE, headers: { "Accept-Language": "ru" } });
+  expect(request).toMatchObject({ method: "POST", headers: { "Accept-Language": "ru" } });
+  expect(await ((request!.body as FormData).get("image") as Blob).text()).toBe("image");
 });
 
 test("a map is asked for by its class", async () => {
@@ -51,10 +52,12 @@ test("a server that stays busy is left in peace", async () => {
 });
 
 test("an image that is refused is told as such, alone or in a list", async () => {
-  const alone = asking(json({ reason: "empty", detail: "zero bytes" }, 422)).classifier;
-  expect(await reason(alone)).toEqual(new Rejected("empty", "zero bytes"));
-  const listed = asking(json({ predictions: [{ error: { reason: "truncated", detail: "ends" } }] })).classifier;
-  expect(await reason(listed)).toEqual(new Rejected("truncated", "ends"));
+  const alone = asking(json({ reason: "empty", detail: "пустой файл" }, 422)).classifier;
+  expect(await reason(alone)).toEqual(new Rejected("empty", "пустой файл"));
+  const error = { reason: "truncated", detail: "truncated: it ends: early" };
+  expect(await reason(asking(json({ predictions: [{ error }] })).classifier)).toEqual(
+    new Rejected("truncated", "it ends: early"),
+  );
 });
 
 test.each([
