@@ -35,6 +35,7 @@ SCRIPTS = (
     "temperature",
     "unlike",
     "budget",
+    "browser",
     "leaks",
 )
 

@@ -33,6 +33,7 @@ ORDER = (
     "true_convolution",
     "strategies",
     "unlike",
+    "browser",
     "leaks",
     "budget",
 )

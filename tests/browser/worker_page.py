@@ -47,8 +47,8 @@ const judge = async (kind, file, label, maxPixels = 1e8) => {{
   const reply = await ask({{ kind, image, label, maxPixels }});
   const ms = performance.now() - start;
   if (!reply.result?.square) return {{ ...reply, ms }};
-  const stages = reply.result.stages.map((stage) => ({{ ...stage, values: [...stage.values] }}));
-  return {{ ...reply, ms, result: {{ ...reply.result, square: text(reply.result.square), stages }} }};
+  const stages = reply.result.stages.map(({{ channels, height, width }}) => [channels, height, width]);
+  return {{ ...reply, ms, result: {{ square: text(reply.result.square), stages }} }};
 }};
 </script>
 """
@@ -80,7 +80,7 @@ class OpenPage:
         self.opened = page.evaluate("ready")
 
     def ask(self, kind: str, file: bytes, label: str = "", max_pixels: float = 1e8) -> dict[str, Any]:
-        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds; a square as base64."""
+        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds; a square as base64, of maps their sizes."""
         text = base64.b64encode(file).decode()
         arguments = [kind, text, label, max_pixels]
         return self.page.evaluate("([kind, text, label, most]) => judge(kind, text, label, most)", arguments)

@@ -161,6 +161,7 @@ function spread({ width, height, depth, colour }: Png, packed: Uint8Array): Uint
 /** RGB on white. */
 function flattened(png: Png, bytes: Uint8Array): Uint8Array {
   const { width, height, colour } = png;
+  if (colour === Colour.rgb && !png.transparency) return bytes;
   const step = CHANNELS[colour]!;
   const colourOf = png.colour === Colour.palette ? paletteColours(png) : null;
   const named = named16(png);

@@ -145,16 +145,27 @@ function resampleRows(image: Pixels, from: number, to: number, { most, first, co
   const wanted = first.length;
   const whole = asWholeNumbers(values);
   const found = new Uint8ClampedArray(wanted * (to - from) * channels);
+  const half = 1 << (PRECISION_BITS - 1);
   let out = 0;
   for (let y = from; y < to; y++) {
     for (let x = 0; x < wanted; x++) {
-      const start = (y * width + first[x]!) * channels;
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = 1 << (PRECISION_BITS - 1);
-        for (let k = 0, at = start + channel; k < count[x]!; k++, at += channels)
-          sum += data[at]! * whole[x * most + k]!;
-        found[out++] = sum >> PRECISION_BITS;
+      let at = (y * width + first[x]!) * channels;
+      const start = x * most;
+      const end = start + count[x]!;
+      let [one, two, three] = [half, half, half];
+      if (channels === 1) for (let k = start; k < end; k++) one += data[at++]! * whole[k]!;
+      else {
+        for (let k = start; k < end; k++, at += 3) {
+          const weight = whole[k]!;
+          one += data[at]! * weight;
+          two += data[at + 1]! * weight;
+          three += data[at + 2]! * weight;
+        }
       }
+      found[out++] = one >> PRECISION_BITS;
+      if (channels === 1) continue;
+      found[out++] = two >> PRECISION_BITS;
+      found[out++] = three >> PRECISION_BITS;
     }
   }
   return { width: wanted, height: to - from, channels, data: new Uint8Array(found.buffer) };
