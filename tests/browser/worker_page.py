@@ -80,7 +80,10 @@ class OpenPage:
         self.opened = page.evaluate("ready")
 
     def ask(self, kind: str, file: bytes, label: str = "", max_pixels: float = 1e8) -> dict[str, Any]:
-        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds; a square as base64, of maps their sizes."""
+        """What the worker replies: ``result``, ``rejected`` or ``error``, and milliseconds.
+
+        Of maps the square comes as base64, and of each stage its sizes.
+        """
         text = base64.b64encode(file).decode()
         arguments = [kind, text, label, max_pixels]
         return self.page.evaluate("([kind, text, label, most]) => judge(kind, text, label, most)", arguments)
