@@ -36,7 +36,7 @@ enum Colour {
 
 const CHANNELS: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const DEPTHS: Record<number, number[]> = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
-const NEEDED = new Set(["IHDR", "PLTE", "tRNS", "IDAT"]);
+const NEEDED = new Set(["IHDR", "PLTE", "IDAT"]);
 /** The last chunk: no content, and its checksum. */
 const END = Uint8Array.of(0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82);
 
@@ -53,7 +53,8 @@ export function readPng(bytes: Uint8Array): Png {
     const body = bytes.subarray(at + 8, end - 4);
     if (!first.has(name)) first.set(name, body);
     if (name === "iTXt") texts.push(body);
-    if (NEEDED.has(name)) kept.push(bytes.subarray(at, end));
+    const isOpacity = name === "tRNS" && first.get("IHDR")?.[9] === Colour.palette;
+    if (NEEDED.has(name) || isOpacity) kept.push(bytes.subarray(at, end));
     at = end;
   }
   const header = first.get("IHDR");
@@ -86,7 +87,8 @@ function isXmp(text: Uint8Array): boolean {
 
 /** How the browser should decode it, where it must: interlaced images of less than 8 bits. */
 export function needsBrowser(png: Png): Container | null {
-  if (!png.isInterlaced || png.depth >= 8 || png.transparency) return null;
+  const hasAlpha = png.transparency !== null;
+  if (!png.isInterlaced || png.depth >= 8 || (hasAlpha && png.colour !== Colour.palette)) return null;
   const { width, height, bytes, colour } = png;
   const isGray = colour === Colour.gray;
   return {
@@ -95,7 +97,7 @@ export function needsBrowser(png: Png): Container | null {
     orientation: 1,
     bytes,
     isGray,
-    hasAlpha: false,
+    hasAlpha,
     notes: modeNotes(png),
     endsEarly: () => false,
   };

@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,10 @@ def _pngs(image: Image.Image, other: Image.Image) -> Iterator[tuple[str, Make]]:
     yield "png_interlaced", lambda: png(np.asarray(image), interlaced=True)
     yield "png_interlaced_16", lambda: png(deep, interlaced=True)
     yield "png_interlaced_4_bit", lambda: png(np.asarray(gray)[:, :, None] >> 4, bits=4, interlaced=True)
+    few = np.asarray(gray)[:, :, None] >> 5
+    ramp = bytes(range(0, 240, 10))
+    yield "png_interlaced_palette", lambda: png(few, bits=4, interlaced=True, palette=ramp, opacity=ramp[:8])
+    yield "png_interlaced_8_palette", lambda: png(few, interlaced=True, palette=ramp, opacity=ramp[3:8])
     yield "png_animated", lambda: encoded(image, "PNG", save_all=True, append_images=[other])
 
 
@@ -110,16 +114,19 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
-def png(samples_HWC: NDArray[Any], *, bits: int = 0, interlaced: bool = False) -> bytes:
+def png(
+    samples_HWC: NDArray[Any], *, bits: int = 0, interlaced: bool = False, palette: bytes = b"", opacity: bytes = b""
+) -> bytes:
     """A PNG of kinds that Pillow doesn't write: 16 bits a channel, interlaced; filter types change row by row."""
     height, width, channels = samples_HWC.shape
     bits = bits or 8 * samples_HWC.itemsize
     passes = _PASSES if interlaced else ((0, 0, 1, 1),)
     rows = b"".join(_filtered(samples_HWC[y::dy, x::dx], bits) for x, y, dx, dy in passes)
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    colour = 3 if palette else {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    parts = {b"IHDR": header, b"PLTE": palette, b"tRNS": opacity, b"IDAT": zlib.compress(rows)}
+    chunks = [_chunk(name, content) for name, content in parts.items() if content]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + _chunk(b"IEND", b"")
 
 
 def _filtered(samples_HWC: NDArray[Any], bits: int) -> bytes:
@@ -199,6 +206,25 @@ def _tiffs(image: Image.Image, other: Image.Image) -> Iterator[tuple[str, Make]]
     yield "tiff_32_integers", lambda: encoded(Image.fromarray(deep.astype(np.int32) - 9000), "TIFF")
     yield "tiff_floats", lambda: encoded(Image.fromarray((deep / 65535).astype(np.float32)), "TIFF")
     yield "tiff_floats_nan", lambda: encoded(Image.fromarray(_with_nan(deep)), "TIFF")
+    yield (
+        "tiff_floats_predictor",
+        partial(
+            encoded,
+            Image.fromarray((deep / 65535).astype(np.float32)),
+            "TIFF",
+            compression="tiff_adobe_deflate",
+            tiffinfo={317: 3},
+        ),
+    )
+    colours = np.asarray(image)
+    yield "tiff_tiles", lambda: tiff(colours, tile_px=16)
+    yield "tiff_planes", lambda: tiff(colours, apart=True)
+    yield "tiff_big_endian", lambda: tiff(colours, order=">")
+    yield "tiff_16_big_endian", lambda: tiff(deep[:, :, None], order=">")
+    yield "tiff_16_rgb", lambda: tiff(colours.astype(np.uint16) * 257 + 5)
+    yield "tiff_16_tiles", lambda: tiff(deep[:, :, None], tile_px=16)
+    yield "tiff_white_is_zero", lambda: tiff(np.asarray(gray)[:, :, None], photometric=0)
+    yield "tiff_16_white_is_zero", lambda: tiff(deep[:, :, None], photometric=0)
     yield "tiff_pages", lambda: encoded(image, "TIFF", save_all=True, append_images=[other])
 
 
@@ -207,3 +233,55 @@ def _with_nan(values: NDArray[Any]) -> NDArray[Any]:
     found[5, 7:20] = np.nan
     found[8, 3] = np.inf
     return found
+
+
+def tiff(
+    samples_HWC: NDArray[Any],
+    *,
+    order: Literal["<", ">"] = "<",
+    tile_px: int = 0,
+    apart: bool = False,
+    photometric: int | None = None,
+) -> bytes:
+    """An uncompressed TIFF of kinds that Pillow doesn't write: of either byte order, in tiles, planes apart."""
+    height, width, channels = samples_HWC.shape
+    stored = samples_HWC.astype(samples_HWC.dtype.newbyteorder(order))
+    planes = [stored[:, :, at : at + 1] for at in range(channels)] if apart else [stored]
+    pieces = [piece for plane in planes for piece in (_tiles(plane, tile_px) if tile_px else [plane.tobytes()])]
+    offsets, body = [], b""
+    for piece in pieces:
+        offsets.append(8 + len(body))
+        body += piece
+    kind = photometric if photometric is not None else 2 if channels == 3 else 1
+    short, long = ("H", 3), ("I", 4)
+    tags: list[tuple[int, tuple[str, int], list[int]]] = [
+        (256, short, [width]),
+        (257, short, [height]),
+        (258, short, [8 * samples_HWC.itemsize] * channels),
+        (259, short, [1]),
+        (262, short, [kind]),
+        (277, short, [channels]),
+        (284, short, [2 if apart else 1]),
+    ]
+    sizes = [len(piece) for piece in pieces]
+    if tile_px:
+        tags += [(322, short, [tile_px]), (323, short, [tile_px]), (324, long, offsets), (325, long, sizes)]
+    else:
+        tags += [(273, long, offsets), (278, short, [height]), (279, long, sizes)]
+    directory = struct.pack(f"{order}H", len(tags))
+    extra, after = b"", 8 + len(body) + 2 + 12 * len(tags) + 4
+    for tag, (letter, code), values in sorted(tags):
+        packed = struct.pack(f"{order}{len(values)}{letter}", *values)
+        if len(packed) > 4:
+            packed, extra = struct.pack(f"{order}I", after + len(extra)), extra + packed
+        directory += struct.pack(f"{order}HHI", tag, code, len(values)) + packed.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(body))
+    return head + body + directory + bytes(4) + extra
+
+
+def _tiles(plane_HWC: NDArray[Any], side: int) -> Iterator[bytes]:
+    height, width, _ = plane_HWC.shape
+    padded = np.pad(plane_HWC, ((0, -height % side), (0, -width % side), (0, 0)))
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            yield padded[top : top + side, left : left + side].tobytes()
