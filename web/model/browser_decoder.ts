@@ -23,16 +23,21 @@ export async function decodeByBrowser(container: Container, type: string): Promi
     context.clearRect(0, 0, width, rows);
     context.drawImage(bitmap, 0, top, width, count, 0, 0, width, count);
     const rgba = context.getImageData(0, 0, width, count).data;
-    for (let from = 0, to = top * width * channels; from < rgba.length; from += 4, to += channels) {
-      const alpha = rgba[from + 3]!;
-      for (let channel = 0; channel < channels; channel++) {
-        const value = rgba[from + channel]!;
-        data[to + channel] = alpha === 255 ? value : onWhite(value, alpha);
-      }
-    }
+    copy(rgba, data.subarray(top * width * channels, (top + count) * width * channels), channels);
   }
   bitmap.close();
   return { width, height, channels, data };
+}
+
+/** Colours (or the first of three equal ones) on white. */
+function copy(rgba: Uint8ClampedArray, found: Uint8Array, channels: 1 | 3): void {
+  for (let from = 0, to = 0; from < rgba.length; from += 4) {
+    const alpha = rgba[from + 3]!;
+    for (let channel = 0; channel < channels; channel++) {
+      const value = rgba[from + channel]!;
+      found[to++] = alpha === 255 ? value : onWhite(value, alpha);
+    }
+  }
 }
 
 async function open({ bytes, endsEarly }: Container, type: string): Promise<ImageBitmap> {

@@ -66,29 +66,35 @@ export function turned<T extends Uint8Array | Uint16Array | Int32Array | Uint32A
   image: Plane<T>,
   orientation: number,
 ): Plane<T> {
-  const source = SOURCES[orientation];
-  if (!source) return image;
   const { width, height, channels, data } = image;
+  const walk = WALKS[orientation]?.(width, height);
+  if (!walk) return image;
   const [wide, high] = orientation >= 5 ? [height, width] : [width, height];
   const found = new (data.constructor as new (length: number) => T)(data.length);
+  const across = walk.across * channels;
   let out = 0;
   for (let y = 0; y < high; y++) {
-    for (let x = 0; x < wide; x++) {
-      const [fromX, fromY] = source(x, y, width - 1, height - 1);
-      const at = (fromY * width + fromX) * channels;
+    let at = (walk.start + y * walk.down) * channels;
+    for (let x = 0; x < wide; x++, at += across) {
       for (let channel = 0; channel < channels; channel++) found[out++] = data[at + channel]!;
     }
   }
   return { width: wide, height: high, channels, data: found };
 }
 
-/** Where a pixel of the turned image lies in the stored one, whose last column and row are given. */
-const SOURCES: Record<number, (x: number, y: number, right: number, bottom: number) => [number, number]> = {
-  2: (x, y, right) => [right - x, y],
-  3: (x, y, right, bottom) => [right - x, bottom - y],
-  4: (x, y, _, bottom) => [x, bottom - y],
-  5: (x, y) => [y, x],
-  6: (x, y, _, bottom) => [y, bottom - x],
-  7: (x, y, right, bottom) => [right - y, bottom - x],
-  8: (x, y, right) => [right - y, x],
+/** In the stored image: the first pixel of the turned one, and how far the next one lies, to its right and below it. */
+interface Walk {
+  start: number;
+  across: number;
+  down: number;
+}
+
+const WALKS: Record<number, (width: number, height: number) => Walk> = {
+  2: (width) => ({ start: width - 1, across: -1, down: width }),
+  3: (width, height) => ({ start: width * height - 1, across: -1, down: -width }),
+  4: (width, height) => ({ start: width * (height - 1), across: 1, down: -width }),
+  5: (width) => ({ start: 0, across: width, down: 1 }),
+  6: (width, height) => ({ start: width * (height - 1), across: -width, down: 1 }),
+  7: (width, height) => ({ start: width * height - 1, across: -width, down: -1 }),
+  8: (width) => ({ start: width - 1, across: width, down: -1 }),
 };
