@@ -31,9 +31,8 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright for Python isn't installed")
     path = find_chromium()
     if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            f"no Chromium was found ({', '.join(NAMES)}); name one in SVERTKA_CHROMIUM"
-        )
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"no Chromium was found ({', '.join(NAMES)}); name one in SVERTKA_CHROMIUM")
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield opened
