@@ -243,11 +243,15 @@ def test_many_images_can_be_cancelled_and_gone_on_with(browser, html, folder, tm
 
 
 def test_an_image_that_the_browser_cannot_show_is_answered_all_the_same(page, tmp_path):
-    picture(tmp_path / "scan.tif", BLUE)
+    content = picture(tmp_path / "scan.tif", BLUE).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(content[: len(content) // 2])
     page.choose(tmp_path / "scan.tif")
     assert page.label() == "blue"
-    assert page.page.get_by_text("This browser cannot show such a file").is_visible()
-    page.page.locator("canvas").wait_for()
+    page.page.get_by_text("As the network sees it: this browser cannot show such a file.").wait_for()
+    assert page.page.get_by_role("img", name="The image scan.tif").is_visible()
+    page.page.locator(".frame canvas:not(.square)").wait_for()
+    page.choose(tmp_path / "cut.tif")
+    page.page.locator(".frame", has_text="This browser cannot show such a file").wait_for()
 
 
 def test_a_browser_that_is_too_old_is_told_so(browser, html, folder):

@@ -66,6 +66,13 @@ export interface Explanation {
   evidence: number[][];
 }
 
+/** An image as the network takes it. */
+export interface Prepared {
+  side: number;
+  /** [side × side × 3]. */
+  square: Uint8Array;
+}
+
 /** A file that cannot be used; the reasons are those of Python's `data.decode`. */
 export class Rejected extends Error {
   constructor(
@@ -81,4 +88,6 @@ export interface Classifier {
   /** Rejects with `Rejected` where the file cannot be used. */
   predict(image: Blob): Promise<Answer>;
   explain(image: Blob, label: string): Promise<Explanation>;
+  /** What the network sees; for files that a browser cannot show. */
+  prepared?(image: Blob): Promise<Prepared>;
 }

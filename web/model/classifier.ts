@@ -1,5 +1,5 @@
 /** A bundle that answers, in whatever thread this runs. */
-import type { Answer, Explanation } from "./api";
+import type { Answer, Explanation, Prepared } from "./api";
 import { answerOf } from "./answer";
 import { readBundle, type Bundle } from "./bundle";
 import { GRID } from "./cam";
@@ -25,6 +25,12 @@ export async function open({ wasm, manifest, model }: Parts): Promise<OpenBundle
 export async function predict({ bundle, network }: OpenBundle, file: Uint8Array, maxPixels?: number): Promise<Answer> {
   const { square, notes } = await load(file, bundle.preprocess, maxPixels);
   return answerOf(bundle, await judge(network, bundle, square), notes);
+}
+
+/** The image as the network takes it. */
+export async function prepared({ bundle }: OpenBundle, file: Uint8Array, maxPixels?: number): Promise<Prepared> {
+  const { square } = await load(file, bundle.preprocess, maxPixels);
+  return { side: bundle.preprocess.size_px, square };
 }
 
 /** Where in the image the evidence for a class lies. */

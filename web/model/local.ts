@@ -1,5 +1,5 @@
 /** A classifier that runs in this browser: the page's side of a worker. Nothing is loaded, nothing is sent. */
-import { Rejected, type Answer, type Classifier, type Explanation, type ModelFacts } from "./api";
+import { Rejected, type Answer, type Classifier, type Explanation, type ModelFacts, type Prepared } from "./api";
 import { DEFAULT_MAX_PIXELS } from "./limits";
 import type { Call, Maps, Parts, Reply, Request, Results } from "./messages";
 
@@ -48,6 +48,11 @@ export class LocalClassifier implements Classifier {
   async explain(image: Blob, label: string): Promise<Explanation> {
     await this.ready;
     return this.ask({ kind: "explain", image, label, maxPixels: this.maxPixels });
+  }
+
+  async prepared(image: Blob): Promise<Prepared> {
+    await this.ready;
+    return this.ask({ kind: "prepared", image, maxPixels: this.maxPixels });
   }
 
   /** What the network sees of an image, and the feature maps of its stages. */

@@ -1,5 +1,5 @@
 /** What page and worker say to each other. */
-import type { Answer, Explanation } from "./api";
+import type { Answer, Explanation, Prepared } from "./api";
 import type { StageMap } from "./cam";
 
 /** What a classifier is made of. */
@@ -16,13 +16,11 @@ export type Request =
   | { kind: "open"; parts: Parts }
   | { kind: "predict"; image: Blob; maxPixels: number }
   | { kind: "explain"; image: Blob; maxPixels: number; label: string }
+  | { kind: "prepared"; image: Blob; maxPixels: number }
   | { kind: "maps"; image: Blob; maxPixels: number };
 
 /** What the network saw of an image, and what its stages made of that. */
-export interface Maps {
-  side: number;
-  /** [side × side × 3], as the network takes it. */
-  square: Uint8Array;
+export interface Maps extends Prepared {
   /** Early to late; of several views those of the first, which is the image as it is. */
   stages: StageMap[];
 }
@@ -31,6 +29,7 @@ export interface Results {
   open: null;
   predict: Answer;
   explain: Explanation;
+  prepared: Prepared;
   maps: Maps;
 }
 

@@ -1,6 +1,6 @@
 /** The worker's side: one request after the other, so that the page stays responsive and memory bounded. */
 import { Rejected } from "./api";
-import { explainFile, mapsOf, open, predict, type OpenBundle } from "./classifier";
+import { explainFile, mapsOf, open, predict, prepared, type OpenBundle } from "./classifier";
 import type { Call, Reply, Request, Results } from "./messages";
 
 let opened: OpenBundle | null = null;
@@ -29,6 +29,7 @@ async function answer(request: Request): Promise<Results[keyof Results]> {
   const { maxPixels } = request;
   if (request.kind === "predict") return predict(opened, file, maxPixels);
   if (request.kind === "explain") return explainFile(opened, file, request.label, maxPixels);
+  if (request.kind === "prepared") return prepared(opened, file, maxPixels);
   return mapsOf(opened, file, maxPixels);
 }
 

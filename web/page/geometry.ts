@@ -17,6 +17,9 @@ export interface View {
   ofImage: Box;
 }
 
+/** The square itself is what is seen. */
+export const WHOLE_VIEW: View = { ofSquare: WHOLE, ofImage: WHOLE };
+
 /**
  * @param width of the image in pixels, as it is seen (after its orientation).
  * @param height likewise.
@@ -24,7 +27,7 @@ export interface View {
 export function viewOf(preprocess: Preprocess, width: number, height: number): View {
   switch (preprocess.resize) {
     case "squash":
-      return { ofSquare: WHOLE, ofImage: WHOLE };
+      return WHOLE_VIEW;
     case "pad":
       return { ofSquare: padded(preprocess.size_px, width, height), ofImage: WHOLE };
     case "crop":

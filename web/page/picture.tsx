@@ -1,7 +1,7 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Classifier, Explanation, ModelFacts } from "../model/api";
-import { type Box, isWhole, viewOf, type View } from "./geometry";
-import { colours, scaleOf } from "./heat";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Classifier, ModelFacts, Prepared } from "../model/api";
+import { isWhole, viewOf, WHOLE_VIEW } from "./geometry";
+import { Heat, HeatSettings, placed, useHeat } from "./heat_layer";
 import type { Item } from "./queue";
 import type { Translator } from "./translator";
 import { safe } from "./words";
@@ -18,7 +18,7 @@ interface Size {
   height: number;
 }
 
-const SQUARE: Size = { width: 1, height: 1 }; // of a file that the browser cannot show
+const STRENGTH = 80; // percent
 
 /** The image, and over it what the network looks at. */
 export function Picture({ tr, facts, classifier, item }: PictureProps) {
@@ -26,34 +26,36 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
   const [gone, setGone] = useState(false);
   const [wanted, want] = useState(true);
   const [chosen, choose] = useState("");
-  const [strength, setStrength] = useState(80);
+  const [strength, setStrength] = useState(STRENGTH);
   const answer = item.outcome.state === "done" ? item.outcome.answer : null;
   const explained = facts.explains && answer !== null && classifier !== null;
   const label = chosen || answer?.label || "";
   const heat = useHeat(explained && wanted ? classifier : null, item, answer?.label ?? "", label);
-  const view = viewOf(facts.preprocess, (size ?? SQUARE).width, (size ?? SQUARE).height);
-  const isShown = heat.state === "there" && (size !== null || gone);
-  const isPart = size !== null && !isWhole(view.ofImage);
+  const square = usePrepared(gone && answer !== null ? classifier : null, item.image);
+  const view = size ? viewOf(facts.preprocess, size.width, size.height) : WHOLE_VIEW;
+  const isPart = !isWhole(view.ofImage);
+  const isUnder = heat.state === "there" && (size !== null || gone);
+  const alt = tr.text("web.picture.alt", { name: safe(item.name) });
 
   return (
     <div class="picture">
-      <div class={`frame${isShown ? " under" : ""}${gone ? " gone" : ""}`} style={size ? sized(size) : {}}>
-        {gone ? (
-          <p>{tr.text("web.picture.none")}</p>
-        ) : (
+      <div class={`frame${isUnder ? " under" : ""}${gone && !square ? " gone" : ""}`} style={sized(size)}>
+        {!gone && (
           <img
             src={item.url}
-            alt={tr.text("web.picture.alt", { name: safe(item.name) })}
+            alt={alt}
             onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) =>
               setSize({ width: naturalWidth, height: naturalHeight })
             }
             onError={() => setGone(true)}
           />
         )}
-        {isShown && <Heat explanation={heat.map} top={heat.top} view={view} strength={strength} />}
+        {gone && (square ? <Square square={square} alt={alt} /> : <p>{tr.text("web.picture.none")}</p>)}
+        {isUnder && <Heat explanation={heat.map} top={heat.top} view={view} strength={strength} />}
         {isPart && <i class="seen" style={placed(view.ofImage)} aria-hidden="true" />}
       </div>
       {isPart && <p class="muted small">{tr.text("web.picture.cropped")}</p>}
+      {square && <p class="muted small">{tr.text("web.picture.prepared")}</p>}
       {explained && (
         <div class="heat">
           <label class="switch">
@@ -79,138 +81,35 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
   );
 }
 
-interface HeatSettingsProps {
-  tr: Translator;
-  classes: readonly string[];
-  label: string;
-  choose: (label: string) => void;
-  strength: number;
-  setStrength: (percent: number) => void;
-}
-
-function HeatSettings({ tr, classes, label, choose, strength, setStrength }: HeatSettingsProps) {
-  const name = tr.quoted(label);
-  return (
-    <>
-      <div class="heat-settings">
-        <label>
-          <span>{tr.text("web.heat.label")}</span>
-          <select value={label} onChange={(event) => choose(event.currentTarget.value)}>
-            {classes.map((each) => (
-              <option key={each} value={each}>
-                {safe(each)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span>{tr.text("web.heat.strength")}</span>
-          <input
-            type="range"
-            min="10"
-            max="100"
-            step="10"
-            value={strength}
-            onInput={(event) => setStrength(Number(event.currentTarget.value))}
-          />
-        </label>
-      </div>
-      <ul class="legend">
-        <li>
-          <i class="for" aria-hidden="true" />
-          {tr.text("web.heat.supports", { name })}
-        </li>
-        <li>
-          <i class="against" aria-hidden="true" />
-          {tr.text("web.heat.opposes", { name })}
-        </li>
-      </ul>
-      <details>
-        <summary>{tr.text("web.heat.meaning")}</summary>
-        <p class="small">{tr.text("web.heat.reading")}</p>
-      </details>
-    </>
-  );
-}
-
-type HeatState = { state: "none" | "computing" | "failed" } | { state: "there"; map: Explanation; top: number };
-
-/** The map of a class, on the scale of that of the answer. */
-function useHeat(classifier: Classifier | null, item: Item, answered: string, label: string): HeatState {
-  const [found, set] = useState<HeatState>({ state: "none" });
-  const maps = useRef(new Map<string, Promise<Explanation>>());
+/** What the network sees of a file that the browser cannot show, where the model is at hand. */
+function usePrepared(classifier: Classifier | null, image: Blob): Prepared | null {
+  const [square, set] = useState<Prepared | null>(null);
   useEffect(() => {
-    if (!classifier || !answered) return set({ state: "none" });
     let wanted = true;
-    const ask = (name: string) => {
-      const known = maps.current.get(name) ?? classifier.explain(item.image, name);
-      maps.current.set(name, known);
-      known.catch(() => maps.current.delete(name)); // it may be asked for again
-      return known;
-    };
-    const both = async (): Promise<HeatState> => {
-      const top = scaleOf((await ask(answered)).evidence);
-      return { state: "there", map: await ask(label), top };
-    };
-    set({ state: "computing" });
-    both().then(
-      (there) => wanted && set(there),
-      () => wanted && set({ state: "failed" }),
+    classifier?.prepared?.(image).then(
+      (found) => wanted && set(found),
+      () => {}, // then there is no picture
     );
     return () => void (wanted = false);
-  }, [classifier, answered, label]);
-  return found;
+  }, [classifier]);
+  return square;
 }
 
-interface HeatProps {
-  explanation: Explanation;
-  top: number;
-  view: View;
-  strength: number;
-}
-
-/** The colours of a map, where they belong on the image. */
-function Heat({ explanation, top, view, strength }: HeatProps) {
+function Square({ square: { side, square }, alt }: { square: Prepared; alt: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    if (canvas.current) paint(canvas.current, explanation, top, view.ofSquare);
-  }, [explanation, top, view.ofSquare.width, view.ofSquare.height]);
-  return (
-    <canvas
-      ref={canvas}
-      width={SIDE_PX}
-      height={SIDE_PX}
-      style={{ ...placed(view.ofImage), opacity: strength / 100 }}
-      aria-hidden="true"
-    />
-  );
-}
-
-const SIDE_PX = 448;
-
-/** Paints the part of a map that lies on the image, without steps. */
-function paint(canvas: HTMLCanvasElement, { grid, evidence }: Explanation, top: number, part: Box): void {
-  const small = document.createElement("canvas");
-  small.width = small.height = grid;
-  small.getContext("2d")?.putImageData(new ImageData(colours(evidence, top), grid, grid), 0, 0);
-  const pen = canvas.getContext("2d");
-  if (!pen) return;
-  pen.clearRect(0, 0, SIDE_PX, SIDE_PX);
-  pen.imageSmoothingEnabled = true;
-  pen.imageSmoothingQuality = "high";
-  const [left, topmost, width, height] = [part.left, part.top, part.width, part.height].map((share) => share * grid);
-  pen.drawImage(small, left!, topmost!, width!, height!, 0, 0, SIDE_PX, SIDE_PX);
+  useEffect(() => {
+    const pixels = new ImageData(side, side);
+    for (let at = 0; at < side * side; at++) {
+      pixels.data.set(square.subarray(3 * at, 3 * at + 3), 4 * at);
+      pixels.data[4 * at + 3] = 255;
+    }
+    canvas.current?.getContext("2d")?.putImageData(pixels, 0, 0);
+  }, [square]);
+  return <canvas class="square" ref={canvas} width={side} height={side} role="img" aria-label={alt} />;
 }
 
 /** For the style sheet, which makes the picture as large as there is room. */
-function sized({ width, height }: Size) {
+function sized(size: Size | null) {
+  const { width, height } = size ?? { width: 1, height: 1 };
   return { "--width": width, "--height": height };
-}
-
-function placed({ left, top, width, height }: Box) {
-  return { left: percent(left), top: percent(top), width: percent(width), height: percent(height) };
-}
-
-function percent(share: number): string {
-  return `${100 * share}%`;
 }
