@@ -19,6 +19,8 @@ from common import HERE, Row, Side, alternate, arguments, load, public_split, sc
 
 from svertka.bundle.predictor import Predictor, open_predictor, predict_files
 from svertka.data.decode import load as load_square
+from svertka.explain.cam import evidence
+from svertka.explain.opened_bundle import open_network
 from svertka.page.file_kinds import encoded, kinds, photo
 from svertka.page.single_file import write_single_file
 
@@ -27,6 +29,7 @@ from worker_page import OpenPage, open_page, write_page
 
 from conftest import ARGUMENTS, find_chromium
 
+DIFFERENCES = ("kinds", "pixel", "probability", "distance", "evidence", "labels", "notes")
 _IMAGES = 20  # a round
 _SIDE_PX = 300
 
@@ -48,8 +51,7 @@ def chromium() -> Iterator[Any]:
 
 def differences(page: OpenPage, predictor: Predictor, folder: Path, every: int) -> dict[str, float]:
     """The largest differences between browser and Python over all kinds of files."""
-    found = {"kinds": 0, "pixel": 0.0, "probability": 0.0, "distance": 0.0, "labels": 0, "notes": 0}
-    explains = "result" in page.ask("maps", encoded(photo(), "PNG"))
+    found = dict.fromkeys(DIFFERENCES, 0.0)
     for name, make in list(kinds().items())[::every]:
         path = folder / name
         path.write_bytes(make())
@@ -62,12 +64,23 @@ def differences(page: OpenPage, predictor: Predictor, folder: Path, every: int) 
         found["notes"] += answer["notes"] != list(expected.notes)
         if expected.distance is not None:
             found["distance"] = max(found["distance"], abs(answer["distance"] - expected.distance))
-        if explains:
-            square = base64.b64decode(page.ask("maps", path.read_bytes())["result"]["square"])
-            truth = load_square(path, predictor.bundle.preprocess).reshape(-1)
-            apart = np.abs(np.frombuffer(square, np.uint8).astype(int) - truth).max()
-            found["pixel"] = max(found["pixel"], float(apart))
+        square = base64.b64decode(page.ask("maps", path.read_bytes())["result"]["square"])
+        truth = load_square(path, predictor.bundle.preprocess).reshape(-1)
+        apart = np.abs(np.frombuffer(square, np.uint8).astype(int) - truth).max()
+        found["pixel"] = max(found["pixel"], float(apart))
+    found["evidence"] = evidence_difference(page, predictor, folder / "jpeg_420")
     return found
+
+
+def evidence_difference(page: OpenPage, predictor: Predictor, image: Path) -> float:
+    """Of the class activation map of one image: the largest difference, as a share of the largest value."""
+    network = open_network(predictor.bundle, 1)
+    if not network.stages:
+        return 0.0
+    image.write_bytes(kinds()["jpeg_420"]())
+    found = page.ask("explain", image.read_bytes(), label=network.class_names[0])["result"]["evidence"]
+    expected = evidence(network, network.look(load_square(image, network.preprocess)), 0)
+    return float(np.abs(np.array(found) - expected).max() / np.abs(expected).max())
 
 
 def first_answer(browser: Any, html: Path, image: Path) -> float:
@@ -116,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     busy = load()
     sides: dict[str, Side] = {}
-    worst = {"kinds": 0.0, "pixel": 0.0, "probability": 0.0, "distance": 0.0, "labels": 0.0, "notes": 0.0}
+    worst = dict.fromkeys(DIFFERENCES, 0.0)
     ratios: dict[str, float] = {}
     ready: list[float] = []
     with scratch() as folder, chromium() as browser:
@@ -153,7 +166,8 @@ def main() -> None:
                 target=1e-5,
                 better="at most",
                 unit="largest difference",
-                note=f"prepared pixels differ by at most {worst['pixel']:.0f} of 255",
+                note=f"prepared pixels differ by at most {worst['pixel']:.0f} of 255, maps of evidence by "
+                f"{worst['evidence']:.1e} of their largest value",
             ),
             Row(
                 what="labels that differ in Chromium, most of a bundle",

@@ -52,7 +52,7 @@ async function open({ bytes, endsEarly }: Container, type: string): Promise<Imag
 
 /**
  * A canvas keeps colours multiplied by their opacity. In 8 bits they cannot be had back exactly, in floats of 16 bits
- * they can; where a browser has no such canvas, transparent colours are off by a few of 255.
+ * they can; where a browser has no such canvas, transparent colours are off by 1 of 255.
  */
 function openCanvas(width: number, height: number, hasAlpha: boolean): OffscreenCanvasRenderingContext2D {
   const settings: CanvasRenderingContext2DSettings & { colorType?: "float16" } = {

@@ -65,8 +65,8 @@ async function findFlips(insight: Insight): Promise<readonly Flip[]> {
   const seen = await look(insight, image);
   if (!isMeanOf(seen)) return [];
   if (stages.length === 1) return FLIPS.slice(0, 1);
-  const plain: StageMap[] = [];
-  for (const flip of FLIPS) plain.push((await look(insight, mirrored(image, side, flip))).views[0]![0]!);
+  const plain = [seen.views[0]![0]!]; // of the image, and of its mirror images
+  for (const flip of FLIPS.slice(1)) plain.push((await look(insight, mirrored(image, side, flip))).views[0]![0]!);
   const found = seen.views.map((view) => FLIPS[plain.findIndex((map) => areAlike(map, view[0]!))]);
   return found.every((flip) => flip !== undefined) ? found : [];
 }
