@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import re
 import struct
 
 import numpy as np
@@ -40,28 +41,28 @@ def test_conv_tells_the_sizes_and_draws(photo, tmp_path):
     done = svertka("lab", "conv", photo / "rgb.png", "--filter", "sobel_x", "--stride", 2, "--padding", 1, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "30 × 20 px" in done.stdout
-    assert "(20 + 1 + 1 - 3) / 2 + 1 = 10.5, rounded down 10" in done.stdout
-    assert "(30 + 1 + 1 - 3) / 2 + 1 = 15.5, rounded down 15" in done.stdout
-    assert "zeros lie beyond the image" in done.stdout
+    assert "rows:    (20 + 2·1 - 3) / 2 + 1 = 10.5 → 10" in done.stdout
+    assert "columns: (30 + 2·1 - 3) / 2 + 1 = 15.5 → 15" in done.stdout
+    assert "zeros lie beyond the input" in done.stdout
     assert min(size_px(out)) > 300
 
 
 def test_conv_shows_the_whole_arithmetic_of_a_pixel(photo):
     done = svertka("lab", "conv", photo / "rgb.png", "--filter", "sobel_x", "--padding", "0", "--at", "4,5")
-    red = done.stdout.split("(R)")[1].split("(G)")[0]
+    red = done.stdout.split("Output (4, 5) R")[1].split("Output (4, 5) G")[0]
     assert "input rows 4 to 6, columns 5 to 7" in red
-    rows = [line.split() for line in red.splitlines() if line.startswith("  ")]
-    window, kernel, products = (np.array(rows[n : n + 3], float) for n in (0, 3, 6))
+    rows = [re.findall(r"-?\d+", line) for line in red.splitlines() if line.startswith("│")]
+    window, kernel, products = np.array(rows, float).reshape(3, 3, 3).transpose(1, 0, 2)
     np.testing.assert_array_equal(window, [[40, 48, 56]] * 3)
     np.testing.assert_array_equal(kernel, [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     np.testing.assert_array_equal(products, window * kernel)
-    assert "sum = 64" in red
+    assert "= 64" in red
 
 
 def test_a_turned_kernel_changes_the_sign(photo):
     done = svertka("lab", "conv", photo / "gray.png", "--filter", "sobel_x", "--flip", "--at", "4,5")
     plain = svertka("lab", "conv", photo / "gray.png", "--filter", "sobel_x", "--at", "4,5")
-    sums = [float(run.stdout.split("sum = ")[1]) for run in (done, plain)]
+    sums = [float(run.stdout.rstrip().split(" = ")[-1]) for run in (done, plain)]
     assert sums[0] == -sums[1] != 0
     assert "true convolution" in done.stdout
 
@@ -175,15 +176,15 @@ def bfloat16_weights():
     ("arguments", "said"),
     [
         (("conv", "none.png"), "none.png does not exist"),
-        (("conv", "text.png"), "text.png cannot be used: not_an_image"),
+        (("conv", "text.png"), "text.png cannot be used as an image: not an image"),
         (("conv", "rgb.png", "--filter", "sobl_x"), "Did you mean sobel_x"),
-        (("conv", "rgb.png", "--stride", "0"), "stride is 0; expected at least 1"),
-        (("conv", "rgb.png", "--padding", "-1"), "padding is -1; expected at least 0"),
-        (("conv", "rgb.png", "--padding", "some"), "padding is 'some'; expected a number"),
-        (("conv", "rgb.png", "--padding=--5"), "padding is '--5'; expected a number"),
-        (("conv", "rgb.png", "--at", "5"), "--at is '5'; expected ROW,COL"),
-        (("conv", "rgb.png", "--at", "a,b"), "--at is 'a,b'; expected ROW,COL"),
-        (("conv", "rgb.png", "--at", "500,1"), "no output pixel 500,1"),
+        (("conv", "rgb.png", "--stride", "0"), "--stride is 0; expected 1 to"),
+        (("conv", "rgb.png", "--padding", "-1"), "--padding is -1; expected 0 to"),
+        (("conv", "rgb.png", "--padding", "some"), "--padding is some; expected a number"),
+        (("conv", "rgb.png", "--padding=--5"), "--padding is --5; expected a number"),
+        (("conv", "rgb.png", "--at", "5"), "--at is 5; expected ROW,COL"),
+        (("conv", "rgb.png", "--at", "a,b"), "--at is a,b; expected ROW,COL"),
+        (("conv", "rgb.png", "--at", "500,1"), "no output 500,1"),
         (("conv", "rgb.png", "--out", "y.jpg"), "expected one that ends in .png"),
         (("filters", "rgb.png", "--out", "no/y.png"), "no does not exist"),
         (("feature-maps", "rgb.png", "--weights", "w"), "w does not exist; expected a bundle"),

@@ -35,7 +35,7 @@ def photo(path):
 
 
 def run_conv(image, out):
-    conv(str(image), "sobel_x", 1, "same", flip=False, at="", out=str(out))
+    conv(str(image), "sobel_x", "1", "same", flip=False, at="", out=str(out))
 
 
 @pytest.mark.parametrize("verb", ["conv", "filters", "feature-maps"])
@@ -78,7 +78,7 @@ def test_a_picture_of_the_users_stays_whoever_would_draw(here):
     before = photo(here / "mine.png").read_bytes()
     for draw in (
         lambda: run_conv("photo.png", "mine.png"),
-        lambda: filters("photo.png", "mine.png"),
+        lambda: filters("photo.png", [], "mine.png"),
         lambda: feature_maps("photo.png", "", 0, "mine.png"),
         lambda: models(["lenet5"], "table", "", False, "mine.png", False, ""),
     ):

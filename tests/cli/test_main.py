@@ -96,7 +96,7 @@ def test_every_option_that_several_verbs_take_is_spelt_alike():
         (("models", "lenet5", "--input", "1,2"), "expected channels, height and width such as 3,64,64, or one side"),
         (("models", "lenet5", "--diagram", "net.gif"), "expected a name with .svg or .png"),
         (("models", "lenet5", "--measure"), "belong to a comparison"),
-        (("trian", "."), "No such command"),
+        (("trian", "."), "No such command: trian. Did you mean train?"),
         (("train", ".", "--minuts", "1"), "No such option: --minuts"),
         (("train", ".", "--minutes", "soon"), "'--minutes'"),
         (("lab", "conv"), "lab conv --help"),

@@ -85,6 +85,8 @@ WORKS = {
     "report": "{run}",
     "explain": "{bundle} {image}",
     "lab conv": "{image}",
+    "lab pool": "{image}",
+    "lab size": "224 --kernel 5",
     "lab filters": "{image}",
     "lab trace": "{bundle} {image}",
 }

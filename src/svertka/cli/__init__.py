@@ -31,8 +31,10 @@ KAGGLE = {
     "submit": "Send a submission.",
 }
 LAB = {
-    "conv": "Convolve an image with one kernel: the sizes, and how one pixel comes about.",
-    "filters": "Draw an image through every named kernel.",
+    "conv": "Convolve a matrix or an image with a kernel, your own too: every cell and how one comes about.",
+    "pool": "Pool a matrix or an image, by maximum or mean: every cell and which number won.",
+    "size": "Compute the size of outputs, layer by layer, with the numbers in the formula.",
+    "filters": "Draw an image through every named kernel, and through your own.",
     "feature-maps": "Draw 32 feature maps of an image: from random and from trained first-layer filters.",
     "scratch": "Train LeNet-5 on handwritten digits in NumPy alone.",
     "trace": "Show the arithmetic of one number inside your own trained network.",

@@ -1,5 +1,6 @@
 """``svertka``: calls a verb. It is imported only then; its options are the parameters of its function."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from svertka.cli import KAGGLE, LAB, VERBS
 from svertka.cli.process import Stop, one_message, streams
@@ -19,6 +20,8 @@ _GROUPS = {
     "lab": ("svertka.cli.lab.{}", LAB),
 }
 """Where the verbs of a group are written, and what each does."""
+_NEGATIVE = re.compile(r"-[\d.][-+\d.,;/eE\s]*")
+"""A number or a matrix of numbers that begins with a minus."""
 
 
 class Commands(Mapping[str, Any]):
@@ -33,7 +36,7 @@ class Commands(Mapping[str, Any]):
             return Verbs(name=name, help=line, no_args_is_help=True, rich_markup_mode=None)
         function = name.replace("-", "_")
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(name, help=line)(getattr(import_module(self._place.format(function)), function))
+        single.command(name, help=line, cls=Verb)(getattr(import_module(self._place.format(function)), function))
         return typer.main.get_command(single)
 
     def __iter__(self) -> Iterator[str]:
@@ -41,6 +44,14 @@ class Commands(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._lines)
+
+
+class Verb(TyperCommand):
+    """A verb, for which a negative number is a value and never an option: no option is called ``-1``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads its options and arguments; those that are numbers get a space before their minus."""
+        return super().parse_args(ctx, [f" {arg}" if _NEGATIVE.fullmatch(arg) else arg for arg in args])
 
 
 class Verbs(TyperGroup):
@@ -79,16 +90,9 @@ def _one_line() -> Iterator[None]:
     except Exception as error:  # Typer's usage errors have their say here; their class is not public
         if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
             raise
-        path = getattr(getattr(error, "ctx", None), "command_path", "svertka")
-        said = error.format_message().rstrip(".")
-        option, command = getattr(error, "option_name", None), getattr(getattr(error, "ctx", None), "command", None)
-        if option and command is not None:
-            from svertka.cli.hints import hint
+        from svertka.cli.usage import usage_error
 
-            options = {name for parameter in command.params for name in parameter.opts}
-            if instead := hint(option, options):
-                raise ConfigError(f"no such option: {option}. {instead} See: {path} --help") from error
-        raise ConfigError(f"{said}{'' if said.endswith('?') else '.'} See: {path} --help") from error
+        raise ConfigError(usage_error(error, sys.argv)) from error
 
 
 app = typer.Typer(

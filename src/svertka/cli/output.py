@@ -49,14 +49,11 @@ def may_write(path: Path, reads: Iterable[str | Path] = (), is_result: Callable[
     if not path.exists():
         return path
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
-        raise ConfigError(f"{path} is {what}; expected the name of a file to write.")
+        raise ConfigError(phrase("kept.folder" if path.is_dir() else "kept.device", path=str(path)))
     if any(each.exists() and path.samefile(each) for each in (Path(read).expanduser() for read in reads if read)):
-        raise ConfigError(f"{path} is one of the inputs and would be overwritten; give --out another name.")
+        raise ConfigError(phrase("kept.input", path=str(path)))
     if path.stat().st_size and not is_result(path):
-        raise ConfigError(
-            f"{path} exists and isn't an earlier result of this command, so it is kept; name another place, or move it."
-        )
+        raise ConfigError(phrase("kept.others", path=str(path)))
     return path
 
 
@@ -69,9 +66,9 @@ def picture_to(out: str, reads: Iterable[str | Path]) -> Path:
     """
     path = Path(out).expanduser()
     if path.suffix.lower() != ".png":
-        raise ConfigError(f"the picture's name is {out}; expected one that ends in .png.")
+        raise ConfigError(phrase("kept.no_png", path=out))
     if not path.parent.is_dir():
-        raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
+        raise NotFoundError(phrase("kept.no_folder", path=str(path.parent), name=path.name))
     return may_write(path, reads)
 
 

@@ -35,8 +35,6 @@ class Filter:
     """As the command line knows it."""
     kernel: Array
     """[K, L], float64."""
-    shows: str
-    """What it brings out, in a few words."""
 
 
 # --- the bank -----------------------------------------------------------------------------------------------------
@@ -44,30 +42,33 @@ class Filter:
 
 @cache
 def bank() -> dict[str, Filter]:
-    """All named kernels, in the order of a gallery. Signed ones answer with 0 on an even surface."""
+    """All named kernels, in the order of a gallery. Signed ones answer with 0 on an even surface.
+
+    What each brings out stands in the catalogue of sentences, under ``lab.filter``.
+    """
     smooth, third, scharr, slope = (np.array(row) for row in ([1, 2, 1], [1, 1, 1], [3, 10, 3], [-1, 0, 1]))
     narrow, wide = gaussian(1.0), gaussian(1.6)
     difference = np.pad(narrow, (len(wide) - len(narrow)) // 2) - wide
-    lines = [
-        ("identity", [[0, 0, 0], [0, 1, 0], [0, 0, 0]], "the image itself"),
-        ("vertical_edge", np.outer(third, -slope), "edges from top to bottom, as in the course"),
-        ("horizontal_edge", np.outer(-slope, third), "edges from left to right, as in the course"),
-        ("blur", np.full((3, 3), 1 / 9), "the mean of 3 × 3 pixels"),
-        ("sharpen", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]], "the image plus its fine detail"),
-        ("sobel_x", np.outer(smooth, slope), "brighter to the right"),
-        ("sobel_y", np.outer(slope, smooth), "brighter downwards"),
-        ("scharr_x", np.outer(scharr, slope), "as sobel_x, more even over directions"),
-        ("scharr_y", np.outer(slope, scharr), "as sobel_y, more even over directions"),
-        ("prewitt_x", np.outer(third, slope), "as sobel_x, without weights"),
-        ("prewitt_y", np.outer(slope, third), "as sobel_y, without weights"),
-        ("laplacian", [[0, 1, 0], [1, -4, 1], [0, 1, 0]], "edges and spots in every direction"),
-        ("gaussian", gaussian(1.5), "a soft blur, sigma 1.5 px"),
-        ("emboss", [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], "relief, lit from above left"),
-        ("motion_blur", np.eye(9) / 9, "moved along a diagonal while exposed"),
-        *((f"gabor_{angle}", gabor(angle), f"stripes at {angle} degrees, 6 px apart") for angle in (0, 45, 90, 135)),
-        ("difference_of_gaussians", difference, "spots and edges of middle size"),
-    ]
-    return {name: Filter(name, np.asarray(kernel, np.float64), shows) for name, kernel, shows in lines}
+    kernels = {
+        "identity": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+        "vertical_edge": np.outer(third, -slope),
+        "horizontal_edge": np.outer(-slope, third),
+        "blur": np.full((3, 3), 1 / 9),
+        "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+        "sobel_x": np.outer(smooth, slope),
+        "sobel_y": np.outer(slope, smooth),
+        "scharr_x": np.outer(scharr, slope),
+        "scharr_y": np.outer(slope, scharr),
+        "prewitt_x": np.outer(third, slope),
+        "prewitt_y": np.outer(slope, third),
+        "laplacian": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+        "gaussian": gaussian(1.5),
+        "emboss": [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]],
+        "motion_blur": np.eye(9) / 9,
+        **{f"gabor_{angle}": gabor(angle) for angle in (0, 45, 90, 135)},
+        "difference_of_gaussians": difference,
+    }
+    return {name: Filter(name, np.asarray(kernel, np.float64)) for name, kernel in kernels.items()}
 
 
 def named(name: str) -> Filter:
@@ -127,7 +128,7 @@ def correlate(
         stride: pixels from one result to the next.
         padding: a number, a pair, ``"valid"``, or ``"same"`` for half the kernel on each side.
         padding_mode: what lies beyond the border. The default mirrors the image, as image processing does, so that an
-            edge filter finds no edge there; layers of a network, and ``svertka lab conv``, take ``"zeros"``.
+            edge filter finds no edge there; layers of a network, and all of ``svertka lab``, take ``"zeros"``.
 
     Returns:
         [P, Q] or [P, Q, C], float32 or float64.

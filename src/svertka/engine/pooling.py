@@ -4,6 +4,8 @@ Shapes: N batch, C channels, H/W in, P/Q out, K/L kernel.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -152,6 +154,53 @@ def subsample2d_backward(dy_NCPQ: ArrayLike, x_NCHW: ArrayLike, coefficient_C: A
     same_shape("dy", dy, sums.shape)
     dx = _spread(dy * coefficient[:, None, None], x.shape[2:], window, taps)
     return Gradients(dx, (dy * sums).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pooled:
+    """How one output of a pooling comes about."""
+
+    rows: Pair
+    """Of the input that the window covers, from, to (exclusive); negative in the padding."""
+    columns: Pair
+    window: Array
+    """[K, L] numbers; the padding is minus infinity for a maximum, zero for a mean."""
+    winner: Pair | None
+    """Row and column in the input of the largest number, the first of several row by row; None for a mean."""
+    ties: int
+    """How many numbers are as large as the winner, itself included; 0 for a mean."""
+    value: float
+    """The largest number, or the mean."""
+
+
+def explain(
+    plane_HW: ArrayLike,
+    kernel: int | Sequence[int],
+    at: Pair,
+    *,
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    kind: Literal["max", "mean"] = "max",
+) -> Pooled:
+    """The window behind one output of ``max_pool2d`` or ``avg_pool2d`` on a plane without NaN, and which number won.
+
+    Raises:
+        ShapeError: the output has no such place, or as in ``max_pool2d``.
+    """
+    (plane,) = floats(plane=(plane_HW, 2))
+    window, (P, Q), _ = _plan(kernel, stride, padding, 1, plane.shape)
+    if not (0 <= at[0] < P and 0 <= at[1] < Q):
+        raise ShapeError(f"there is no output {at[0]},{at[1]}; expected rows 0 to {P - 1}, columns 0 to {Q - 1}.")
+    (K, L), top, left = window.kernel, at[0] * window.stride[0], at[1] * window.stride[1]
+    padded = pad(plane[None, None], window.pads, value=-np.inf if kind == "max" else 0.0)[0, 0]
+    seen = padded[top : top + K, left : left + L]
+    row, column = top - window.before[0], left - window.before[1]
+    rows, columns = (row, row + K), (column, column + L)
+    if kind == "mean":
+        return Pooled(rows, columns, seen, None, 0, float(seen.mean()))
+    k, l = divmod(int(seen.argmax()), L)
+    ties = int(np.count_nonzero(seen == seen.max()))
+    return Pooled(rows, columns, seen, (row + k, column + l), ties, float(seen[k, l]))
 
 
 Taps = tuple[tuple[slice, slice], ...]

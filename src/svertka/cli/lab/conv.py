@@ -1,112 +1,141 @@
-"""``svertka lab conv``: one kernel over one image, the sizes and the arithmetic behind them."""
+"""``svertka lab conv``: one kernel over a matrix or an image, the sizes and the arithmetic behind them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from svertka.cli import output
-from svertka.cli.lab.picture import Tile, as_light, read_image, sheet, size_of
-from svertka.cli.options import ImageFile
+from svertka.cli.lab.boxes import Box, beside, cells_of, fits, titled
+from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
+from svertka.cli.lab.typed_numbers import GivenKernel, Plane, place, read_kernel, read_plane, window_of
+from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
+from svertka.cli.lab.words import added, labelled, number, size_text, terminal_width, tidy, words, wrapped
+from svertka.cli.options import At, Input, Language, Padding, PictureFile, Stride
 from svertka.engine import filters
 from svertka.engine.arrays import Array
-from svertka.engine.geometry import Padding, Window
-from svertka.errors import ConfigError
+from svertka.engine.geometry import Pair, Window
 from svertka.viz.drawing import save_png
-from svertka.viz.heatmap import diverging, gray
+from svertka.viz.heatmap import Pixels, diverging, gray
+
+_MOST_TERMS = 49
 
 
 def conv(
-    image: ImageFile,
-    name: Annotated[str, typer.Option("--filter", help="Kernel by name; svertka lab filters shows all.")] = "sobel_x",
-    stride: Annotated[int, typer.Option(help="Pixels from one output to the next.")] = 1,
-    padding: Annotated[str, typer.Option(help="Pixels of zeros on each side, or same, or valid.")] = "same",
-    flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel: true convolution.")] = False,
-    at: Annotated[str, typer.Option(help="ROW,COL of an output pixel: show its arithmetic.")] = "",
-    out: Annotated[str, typer.Option(help="PNG file to write.")] = "",
+    source: Input,
+    kernel: Annotated[
+        str,
+        typer.Option(
+            "--kernel", "--filter", help='"1,0,-1;2,0,-2;1,0,-1", a CSV file, or a name (svertka lab filters).'
+        ),
+    ] = "sobel_x",
+    stride: Stride = "1",
+    padding: Padding = "0",
+    flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel by 180 degrees: true convolution.")] = False,
+    at: At = "",
+    out: PictureFile = "",
+    language: Language = "",
 ) -> None:
-    """Prints how the output's size comes about, and that of one pixel; draws input, kernel and output."""
-    named, pad, place = filters.named(name), _padding(padding), _position(at) if at else None
-    target = output.picture_to(out, [image]) if out else None
-    pixels = read_image(image)
-    kernel = named.kernel[::-1, ::-1] if flip else named.kernel
-    how = "true convolution (kernel turned)" if flip else "cross-correlation, as in deep learning"
-    result = filters.correlate(pixels, kernel, stride=stride, padding=pad, padding_mode="zeros")
-    arithmetic = list(_arithmetic(pixels, kernel, place, stride, pad)) if place else []  # first: it may be refused
-    print(
-        f"Image   {Path(image).name}: {size_of(pixels)}, {'gray' if pixels.ndim == 2 else 'RGB, each colour by itself'}"
-    )
-    print(f"Kernel  {name}, {kernel.shape[0]} × {kernel.shape[1]}: {named.shows}; {how}")
-    window = replace(Window.of(kernel.shape, stride), pads=Window.of(kernel.shape, 1, pad).pads)
-    for axis, word in enumerate(("rows", "columns")):
-        print(f"{'Output' if axis == 0 else '':7} {word:8}{_size_arithmetic(pixels.shape[axis], window, axis)}")
-    if any(sum(pads) for pads in window.pads):
-        print("Border  zeros lie beyond the image, as in a network's layer, so edge filters answer along it")
-    for line in arithmetic:
-        print(line)
+    """Prints how the output's size comes about, all cells where they fit, and the arithmetic of one."""
+    target = output.picture_to(out, [source, kernel]) if out else None
+    used = read_kernel(kernel)
+    plane = read_plane(source)
+    laid = used.array[::-1, ::-1] if flip else used.array
+    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
+    window = window_of((laid.shape[0], laid.shape[1]), stride, padding)
+    result_size = checked_output(window, size)
+    spot = place(at, result_size) if at else None
+    print("\n".join(_facts(plane, used, window, flip=flip, result_size=result_size)))
+    for n, (letter, numbers) in enumerate(plane.planes()):
+        whole = _whole(numbers, laid, window, spot, letter, with_kernel=not n)
+        for part in (whole, _at(numbers, laid, window, spot, letter)):
+            if lines := list(part):
+                print("\n".join(["", *lines]))
+    if not spot:
+        print("\n".join(["", *wrapped(words("hint_at"))]))
     if target:
-        _draw(image, name, pixels, kernel, result, target)
-        print(f"Picture {target}")
+        _draw(plane, used, laid, _correlated(plane.pixels, laid, window), target)
+        print(f"\n{labelled('picture', str(target))}")
 
 
-def _size_arithmetic(size: int, window: Window, axis: int) -> str:
-    """The formula with its numbers: ``(300 + 1 + 1 - 3) / 2 + 1 = 150.5, rounded down 150``."""
-    (before, after), kernel, stride = window.pads[axis], window.kernel[axis], window.stride[axis]
-    exact = (size + before + after - kernel) / stride + 1
-    rounded = f"{exact:g}" if exact == int(exact) else f"{exact:g}, rounded down {int(exact)}"
-    return f"({size} + {before} + {after} - {kernel}) / {stride} + 1 = {rounded}"
+def _correlated(pixels: Array, kernel: Array, window: Window) -> Array:
+    """The engine's answer for a whole image; zeros lie beyond the border."""
+    (top, bottom), (left, right) = window.pads
+    padded = np.pad(pixels, ((top, bottom), (left, right), *([(0, 0)] * (pixels.ndim - 2))))
+    return filters.correlate(padded, kernel, stride=window.stride, padding="valid")
 
 
-def _arithmetic(pixels: Array, kernel: Array, at: tuple[int, int], stride: int, padding: Padding) -> Iterator[str]:
-    planes = [("gray", pixels)] if pixels.ndim == 2 else [(c, pixels[:, :, n]) for n, c in enumerate("RGB")]
-    for colour, plane in planes:
-        found = filters.explain(plane, kernel, at, stride=stride, padding=padding, padding_mode="zeros")
-        (top, bottom), (left, right) = found.rows, found.columns
-        yield f"\nOutput {at[0]},{at[1]} ({colour}): input rows {top} to {bottom - 1}, columns {left} to {right - 1}"
-        for title, matrix in (("window", found.window), ("× kernel", found.kernel), ("= products", found.products)):
-            yield f"{title}\n{_table(matrix)}"
-        yield f"sum = {_number(found.total)}"
+def _facts(plane: Plane, used: GivenKernel, window: Window, *, flip: bool, result_size: Pair) -> Iterator[str]:
+    yield plane.about()
+    turned = words("conv.turned" if flip else "conv.as_is")
+    shows = "" if used.is_own else f"; {words(f'filter.{used.name}')}"
+    yield labelled("kernel", f"{used.name}, {size_text(window.kernel)}{shows}", turned)
+    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
+    yield labelled("output", size_text(result_size), *size_lines(size, window, words("conv.formula")))
+    yield labelled("border", words("border.zeros" if any(map(any, window.pads)) else "border.none"))
 
 
-def _table(matrix: Array) -> str:
-    cells = [[_number(value) for value in row] for row in matrix.tolist()]
-    width = max(len(cell) for row in cells for cell in row)
-    return "\n".join("  " + " ".join(cell.rjust(width) for cell in row) for row in cells)
+def _whole(
+    plane: Array, kernel: Array, window: Window, spot: Pair | None, letter: str, *, with_kernel: bool
+) -> Iterator[str]:
+    """Input, kernel and output as boxes, as many as are narrow enough."""
+    size: Pair = (plane.shape[0], plane.shape[1])
+    result_size, boxes = window.output_size(size), []
+    seen, done = marks(window, spot), {spot} if spot else set()
+    if fits(size, window.pads):
+        boxes.append(Box(titled("label.input", letter, size), cells_of(plane, window.pads), seen))
+    if with_kernel and fits(window.kernel):
+        boxes.append(Box(titled("label.kernel", "", window.kernel), cells_of(kernel)))
+    if fits(result_size):
+        largest = float(np.abs(plane).max() * np.abs(kernel).max())
+        exact = [
+            [_explained(plane, kernel, (p, q), window).total for q in range(result_size[1])]
+            for p in range(result_size[0])
+        ]
+        boxes.append(Box(titled("label.output", letter, result_size), cells_of(tidy(np.array(exact), largest)), done))
+    yield from beside([box for box in boxes if box.width <= terminal_width()])
 
 
-def _number(value: float) -> str:
-    """Up to four digits after the point, none that say nothing."""
-    text = f"{value:.4f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+def _explained(plane: Array, kernel: Array, spot: Pair, window: Window) -> filters.Arithmetic:
+    padded = np.pad(plane.astype(np.float64), window.pads)
+    return filters.explain(padded, kernel, spot, stride=window.stride, padding="valid")
 
 
-def _draw(image: str, name: str, pixels: Array, kernel: Array, result: Array, target: Path) -> None:
-    signed = bool((kernel < 0).any()) and abs(kernel.sum()) < 0.5
-    shown: NDArray[np.uint8] = diverging(gray(result)) if signed else as_light(result)
-    side = 420 if pixels.shape[0] < 2 * pixels.shape[1] else 300
+def _at(plane: Array, kernel: Array, window: Window, spot: Pair | None, letter: str) -> Iterator[str]:
+    """The window, the kernel, their products and the sum."""
+    if spot is None:
+        return
+    found = _explained(plane, kernel, spot, window)
+    yield from wrapped(seen_by(spot, window, letter))
+    titles = (words("window"), words("label.kernel"), words("products"))
+    matrices = (found.window, found.kernel, found.products)
+    boxes = [Box(title, cells_of(matrix)) for title, matrix in zip(titles, matrices, strict=True)]
+    yield from beside(boxes, ("×", "="))
+    total = tidy(np.array(found.total), float(np.abs(found.products).max()))
+    terms = added(found.products.ravel().tolist())
+    sums = terms if found.products.size <= _MOST_TERMS else words("sum_of", n=found.products.size)
+    yield from wrapped(f"{words('sum')} = {sums} = {number(float(total))}")
+
+
+def is_signed(kernel: Array) -> bool:
+    """Whether outputs around zero are what a kernel is about, and not brightness."""
+    return bool((kernel < 0).any()) and float(kernel.sum()) < 0.5
+
+
+def _draw(plane: Plane, used: GivenKernel, kernel: Array, result: Array, target: Path) -> None:
+    signed = is_signed(kernel) or not plane.is_image
+    shown: Pixels = diverging(gray(result)) if signed else as_light(result)
+    given = as_light(plane.pixels) if plane.is_image else diverging(plane.pixels)
+    side = 420 if plane.pixels.shape[0] < 2 * plane.pixels.shape[1] else 300
+    note = f"; {words('blue_red')}" if signed else ""
+    kernel_note = f"{size_text(kernel.shape)}; {words('blue_red')}"
     tiles = [
-        Tile(as_light(pixels), Path(image).name, size_of(pixels)),
-        Tile(diverging(kernel), f"kernel {name}", f"{kernel.shape[1]} × {kernel.shape[0]}; blue below 0, red above"),
-        Tile(shown, "output", f"{size_of(result)}{'; blue below 0, red above' if signed else ''}"),
+        Tile(given, plane.name, size_of(plane.pixels)),
+        Tile(diverging(kernel), f"{words('label.kernel')}: {used.name}", kernel_note),
+        Tile(shown, words("label.output"), f"{size_of(result)}{note}"),
     ]
-    title = f"{name} on {Path(image).name}"
-    save_png(sheet(title, filters.named(name).shows, {"": tiles}, columns=3, box_px=(side, 300)), target)
-
-
-def _padding(text: str) -> Padding:
-    if text in ("same", "valid"):
-        return "same" if text == "same" else "valid"
-    if not text.removeprefix("-").isdecimal():
-        raise ConfigError(f"padding is {text!r}; expected a number of pixels, same or valid.")
-    return int(text)
-
-
-def _position(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise ConfigError(f"--at is {text!r}; expected ROW,COL of an output pixel, such as 10,20.")
-    return int(parts[0]), int(parts[1])
+    title = words("conv.title", kernel=used.name, name=plane.name)
+    about = words("sum_of_kernel", total=number(float(kernel.sum()))) if used.is_own else words(f"filter.{used.name}")
+    save_png(sheet(title, about, {"": tiles}, columns=3, box_px=(side, 300)), target)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from svertka.cli.lab.words import words
 from svertka.data.decode import decode
 from svertka.errors import DataError, ImageRejected, NotFoundError
+from svertka.viz.fonts.lettering import lettering
 from svertka.viz.heatmap import Pixels
 
 _PAPER, _INK, _SOFT, _LINE = (255, 255, 255), (24, 28, 36), (104, 112, 124), (222, 226, 232)
@@ -34,11 +36,11 @@ def read_image(path: str) -> NDArray[np.float32]:
         DataError: it cannot be read as an image.
     """
     if not Path(path).exists():
-        raise NotFoundError(f"{path} does not exist; expected an image file.")
+        raise NotFoundError(words("error.no_image", path=str(path)))
     try:
         image = decode(path).image
     except ImageRejected as error:
-        raise DataError(f"{path} cannot be used: {error}") from error
+        raise DataError(words("error.image", path=str(path), why=error.reason)) from error
     return np.asarray(image, np.float32)
 
 
@@ -126,8 +128,7 @@ def _write(
     anchor: str = "la",
 ) -> None:
     """Writes one line, shortened with an ellipsis where it is too wide."""
-    font = ImageFont.load_default(size_px)
-    text = text.replace("×", "x")  # Pillow's own font, the only one that is there everywhere, has no such sign
+    font = lettering(size_px)
     if pen.textlength(text, font) > width_px:
         while text and pen.textlength(text + "…", font) > width_px:
             text = text[:-1]

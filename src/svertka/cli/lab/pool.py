@@ -1,0 +1,155 @@
+"""``svertka lab pool``: the maximum or the mean of each window of a matrix or an image, and which number won."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+
+from svertka.cli import output
+from svertka.cli.lab.boxes import Box, beside, cells_of, fits, titled
+from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
+from svertka.cli.lab.typed_numbers import Plane, place, read_plane, whole_pair, window_of
+from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
+from svertka.cli.lab.words import added, labelled, listed, number, size_text, terminal_width, words, wrapped
+from svertka.cli.options import At, Input, Language, Padding, PictureFile
+from svertka.engine import pooling
+from svertka.engine.arrays import Array
+from svertka.engine.geometry import Pair, Window
+from svertka.errors import ConfigError
+from svertka.viz.drawing import save_png
+from svertka.viz.heatmap import diverging
+
+Kind = Literal["max", "mean"]
+_KINDS: dict[str, Kind] = {"max": "max", "mean": "mean", "avg": "mean", "average": "mean"}
+_MOST_TOLD, _MOST_TERMS = 16, 25
+"""Outputs whose arithmetic is told without being asked for, and numbers in a window that are listed."""
+
+
+def pool(
+    source: Input,
+    window: Annotated[str, typer.Option(help="Side of the window, or rows and columns such as 2x3.")] = "2",
+    stride: Annotated[str, typer.Option(help="From one window to the next [default: the window's side].")] = "",
+    padding: Padding = "0",
+    kind: Annotated[str, typer.Option(help="max or mean.")] = "max",
+    at: At = "",
+    out: PictureFile = "",
+    language: Language = "",
+) -> None:
+    """Prints how the output's size comes about, all cells where they fit, and how each output does."""
+    target = output.picture_to(out, [source]) if out else None
+    if (word := kind.strip().lower()) not in _KINDS:
+        raise ConfigError(words("error.kind", text=kind))
+    how, side = _KINDS[word], whole_pair(window, "--window", 1)
+    moved = window_of(side, stride or size_text(side), padding)
+    if any(before != after for before, after in moved.pads):
+        raise ConfigError(words("error.uneven", window=size_text(side)))
+    if any(2 * max(pads) > length for pads, length in zip(moved.pads, moved.kernel, strict=True)):
+        raise ConfigError(words("error.half", text=padding, window=size_text(side)))
+    plane = read_plane(source)
+    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
+    result_size = checked_output(moved, size)
+    spot = place(at, result_size) if at else None
+    print("\n".join(_facts(plane, moved, how, result_size)))
+    for letter, numbers in plane.planes():
+        for part in (_whole(numbers, moved, how, spot, letter), _told(numbers, moved, how, spot, letter)):
+            if lines := list(part):
+                print("\n".join(["", *lines]))
+    if not spot and np.prod(result_size) > _MOST_TOLD:
+        print("\n".join(["", *wrapped(words("hint_at"))]))
+    if target:
+        _draw(plane, _pooled(plane.pixels, moved, how), words(f"pool.{how}", size=size_text(side)), target)
+        print(f"\n{labelled('picture', str(target))}")
+
+
+def _pooled(pixels: Array, window: Window, kind: Kind) -> Array:
+    """The engine's answer, [P, Q] or [P, Q, C]."""
+    x_1CHW = np.atleast_3d(pixels).transpose(2, 0, 1)[None]
+    reduce = pooling.max_pool2d if kind == "max" else pooling.avg_pool2d
+    y_PQC: Array = reduce(x_1CHW, window.kernel, window.stride, window.before)[0].transpose(1, 2, 0)
+    return y_PQC.squeeze(2) if pixels.ndim == 2 else y_PQC
+
+
+def _facts(plane: Plane, window: Window, kind: Kind, result_size: Pair) -> Iterator[str]:
+    yield plane.about()
+    steps = window.stride[0] if window.stride[0] == window.stride[1] else size_text(window.stride)
+    yield labelled("window", f"{words(f'pool.{kind}', size=size_text(window.kernel))}, {words('stride', n=str(steps))}")
+    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
+    yield labelled("output", size_text(result_size), *size_lines(size, window, words("pool.formula")))
+    yield labelled("border", words(f"border.{kind}" if any(map(any, window.pads)) else "border.none"))
+
+
+def _whole(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Iterator[str]:
+    """Input and output as boxes; brackets around the winners, or around the window of one output."""
+    size: Pair = (plane.shape[0], plane.shape[1])
+    result_size, boxes = window.output_size(size), []
+    if fits(size, window.pads):
+        marked = marks(window, spot) if spot else _winners(plane, window, kind, result_size)
+        box = Box(titled("label.input", letter, size), cells_of(plane, window.pads), marked, _lines(window, size))
+        boxes.append(box)
+    if fits(result_size):
+        cells = cells_of(_pooled(plane.astype(np.float64), window, kind))
+        boxes.append(Box(titled("label.output", letter, result_size), cells, {spot} if spot else ()))
+    yield from beside([box for box in boxes if box.width <= terminal_width()], "→")
+    if boxes and kind == "max" and not spot and fits(size, window.pads):
+        yield from wrapped(words("pool.brackets"))
+
+
+def _winners(plane: Array, window: Window, kind: Kind, result_size: Pair) -> set[Pair]:
+    """Their places in the padded input."""
+    if kind == "mean":
+        return set()
+    top, left = window.before
+    found = [
+        _explained(plane, window, kind, (p, q)).winner for p in range(result_size[0]) for q in range(result_size[1])
+    ]
+    return {(place[0] + top, place[1] + left) for place in found if place}
+
+
+def _lines(window: Window, size: Pair) -> tuple[range, range]:
+    """Between windows that lie side by side."""
+    if window.stride != window.kernel:
+        return range(0), range(0)
+    rows, columns = window.padded_size(size)
+    return range(window.kernel[0], rows, window.kernel[0]), range(window.kernel[1], columns, window.kernel[1])
+
+
+def _explained(plane: Array, window: Window, kind: Kind, spot: Pair) -> pooling.Pooled:
+    numbers = plane.astype(np.float64)
+    return pooling.explain(numbers, window.kernel, spot, stride=window.stride, padding=window.before, kind=kind)
+
+
+def _told(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Iterator[str]:
+    """How one output comes about, or all of a few."""
+    if spot:
+        yield from wrapped(seen_by(spot, window, letter))
+        yield from wrapped(_sum(_explained(plane, window, kind, spot), kind))
+        return
+    P, Q = window.output_size((plane.shape[0], plane.shape[1]))
+    for p in range(P if P * Q <= _MOST_TOLD else 0):
+        for q in range(Q):
+            yield from wrapped(f"({p}, {q})  {_sum(_explained(plane, window, kind, (p, q)), kind)}")
+
+
+def _sum(found: pooling.Pooled, kind: Kind) -> str:
+    """Such as ``max(1, 3, 5, 6) = 6, row 1, column 1``, with what the padding holds."""
+    numbers = found.window.ravel().tolist()
+    if kind == "mean":
+        terms = added(numbers) if len(numbers) <= _MOST_TERMS else words("sum_of", n=len(numbers))
+        return f"({terms}) / {len(numbers)} = {number(found.value)}"
+    inside = [number(value) for value in numbers if value > -np.inf]
+    terms = listed(inside) if len(inside) <= _MOST_TERMS else words("numbers", n=len(inside))
+    assert found.winner
+    where = words("pool.winner", row=str(found.winner[0]), column=str(found.winner[1]))
+    ties = f", {words('pool.ties', n=found.ties)}" if found.ties > 1 else ""
+    return f"max({terms}) = {number(found.value)}: {where}{ties}"
+
+
+def _draw(plane: Plane, result: Array, what: str, target: Path) -> None:
+    drawn = as_light if plane.is_image else diverging
+    tiles = [
+        Tile(drawn(plane.pixels), plane.name, size_of(plane.pixels)),
+        Tile(drawn(result), words("label.output"), size_of(result)),
+    ]
+    save_png(sheet(what, plane.name, {"": tiles}, columns=2, box_px=(420, 300)), target)
