@@ -22,6 +22,7 @@ VERBS = {
         "explain": "Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch.",
         "models": "List networks; show every layer of one; compare several.",
         "lab": "Experiments: look inside a convolution, and at whole networks.",
+        "course": "The tasks of the course on convolutional networks, checked on this computer.",
     },
 }
 """Every verb with the one line that says what it does, in the order of ``svertka --help``."""
@@ -29,6 +30,12 @@ VERBS = {
 KAGGLE = {
     "download": "Download and unpack a competition's files; nothing is overwritten.",
     "submit": "Send a submission.",
+}
+COURSE = {
+    "tasks": "List the tasks; those that were passed have a mark.",
+    "start": "Write the file with which a task begins.",
+    "check": "Check a solution; a wrong one is met with the smallest counterexample.",
+    "progress": "Print what was passed, as JSON for a teacher.",
 }
 LAB = {
     "conv": "Convolve a matrix or an image with a kernel, your own too: every cell and how one comes about.",

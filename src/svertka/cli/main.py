@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from svertka.cli import KAGGLE, LAB, VERBS
+from svertka.cli import COURSE, KAGGLE, LAB, VERBS
 from svertka.cli.process import Stop, one_message, streams
 from svertka.errors import ConfigError
 
@@ -18,6 +18,7 @@ _GROUPS = {
     "svertka": ("svertka.cli.{}", {name: line for verbs in VERBS.values() for name, line in verbs.items()}),
     "kaggle": ("svertka.cli.kaggle", KAGGLE),
     "lab": ("svertka.cli.lab.{}", LAB),
+    "course": ("svertka.cli.course", COURSE),
 }
 """Where the verbs of a group are written, and what each does."""
 _NEGATIVE = re.compile(r"-[\d.][-+\d.,;/eE\s]*")

@@ -1,0 +1,106 @@
+"""``svertka course``: the tasks of the course, begun, checked on this computer, and what was passed."""
+
+import json
+import locale
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svertka.cli.options import Language
+from svertka.cli.output import PLAIN_SPACES, phrase, speak, terminal
+from svertka.errors import ConfigError, NotFoundError
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Its name; svertka course tasks lists all.")]
+
+
+def tasks(language: Language = "") -> None:
+    """Lists the tasks by chapter; those that were passed have a mark."""
+    from svertka.course.passed_tasks import read_passed
+    from svertka.course.wording import task_lines
+
+    _speak(language)
+    _print(task_lines(read_passed(), terminal()))
+
+
+def start(
+    task: TaskName,
+    out: Annotated[str, typer.Option(help="File to write [default: named after the task].")] = "",
+    language: Language = "",
+) -> None:
+    """Writes the file with which a task begins: what is asked, and the bare form of the answer.
+
+    Raises:
+        ConfigError: there is no such task, or the file is there already.
+        NotFoundError: its folder doesn't exist.
+    """
+    from svertka.course.starters import starter
+    from svertka.course.task_list import find_task
+    from svertka.util.atomic_files import write_text
+
+    spoken = _speak(language)
+    chosen = find_task(task)
+    path = Path(out or chosen.file).expanduser()
+    if not path.absolute().parent.is_dir():
+        raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
+    if os.path.lexists(path):
+        raise ConfigError(f"{path} is there already and is not overwritten; name another file with --out.")
+    write_text(path, starter(chosen, spoken))
+    print(phrase("written", path=path))
+    print(terminal()("course.to_check", name=chosen.name, file=path))
+
+
+def check(
+    task: TaskName,
+    path: Annotated[str, typer.Argument(metavar="FILE|RUN", help="Your solution.")],
+    language: Language = "",
+) -> int:
+    """Checks a solution here, code in a process of its own with limits; a wrong one is met with a counterexample.
+
+    Returns:
+        The exit code: 0 if the task is passed, 1 if not yet.
+
+    Raises:
+        ConfigError: there is no such task.
+        NotFoundError: there is no such file.
+        MissingExtraError: the check needs a package that isn't installed.
+    """
+    from svertka.course.checker import check as check_solution
+    from svertka.course.passed_tasks import note_passed
+    from svertka.course.task_list import find_task
+    from svertka.course.wording import verdict_lines
+
+    _speak(language)
+    chosen, file = find_task(task), Path(path).expanduser()
+    verdict = check_solution(chosen, file)
+    _print(verdict_lines(verdict, terminal()))
+    if not verdict.passed:
+        return 1
+    note_passed(chosen, file)
+    return 0
+
+
+def progress() -> None:
+    """Prints as JSON which tasks were passed, when, and with which file, for a teacher."""
+    from svertka.course import passed_tasks
+
+    print(json.dumps(passed_tasks.progress(passed_tasks.read_passed()), ensure_ascii=False, indent=2))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line.translate(PLAIN_SPACES))
+
+
+def _speak(language: str) -> str:
+    """Makes the terminal speak the language that was asked for, else that of the locale."""
+    return speak(language or locale_language())
+
+
+def locale_language() -> str:
+    """``"ru"`` where the user's environment speaks Russian, else ``"en"``."""
+    names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    named = next(filter(None, names), "") or locale.getlocale()[0] or ""
+    return "ru" if named.casefold().startswith("ru") else "en"

@@ -1,0 +1,36 @@
+"""Checks a solution of a task, and starts one."""
+
+import sys
+from pathlib import Path
+
+from svertka.course.findings import TaskVerdict
+from svertka.course.kernel_limits import can_limit
+from svertka.course.task_list import Task
+from svertka.errors import ConfigError, NotFoundError
+
+
+def check(task: Task, path: Path) -> TaskVerdict:
+    """Checks what was handed in.
+
+    Raises:
+        NotFoundError: there is no such file or folder.
+        ConfigError: it is a folder where a file is wanted.
+        DataError: it cannot be read.
+        MissingExtraError: the check needs what isn't installed.
+    """
+    if not path.exists():
+        raise NotFoundError(
+            f"{path} does not exist; expected what you hand in for {task.name}. To begin: svertka course start "
+            f"{task.name}"
+        )
+    if path.is_dir() and not task.folder:
+        raise ConfigError(f"{path} is a folder; expected the file {task.file} as 'svertka course start' writes it.")
+    findings = tuple(task.findings(path))
+    return TaskVerdict(task=task.name, findings=findings, unlimited=unlimited() if task.is_code else ())
+
+
+def unlimited() -> tuple[str, ...]:
+    """What this system cannot hold a hostile solution to (codes): where Python's own guard is all there is."""
+    firm: tuple[str, ...] = ("files", "network", "processes") if can_limit() else ()
+    firm += ("memory",) if sys.platform == "linux" else ()
+    return tuple(what for what in ("files", "network", "processes", "memory") if what not in firm)

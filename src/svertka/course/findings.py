@@ -1,0 +1,72 @@
+"""What a check found: records without words, which ``wording`` puts into a language and a page can draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Cells = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a counterexample.
+
+    Attributes:
+        label: a code, ``course.part.<label>`` of the catalogue, or a name of the solution's own as it is.
+        value: a matrix as rows of numbers, a number, or text.
+    """
+
+    label: str
+    value: Cells | float | int | str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was checked.
+
+    Attributes:
+        code: ``course.right.<code>`` of the catalogue where it is right, else ``course.wrong.<code>``.
+        values: what fills the sentence.
+        example: the smallest counterexample that was found; empty where there is none to show.
+    """
+
+    right: bool
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    example: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskVerdict:
+    """All that was found of one solution, and what the system doesn't limit here while it runs (codes)."""
+
+    task: str
+    findings: tuple[Finding, ...]
+    unlimited: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is right."""
+        return bool(self.findings) and all(finding.right for finding in self.findings)
+
+
+def right(code: str, **values: object) -> Finding:
+    """A finding of something that is as it should be."""
+    return Finding(right=True, code=code, values=values)
+
+
+def wrong(code: str, *example: Part, **values: object) -> Finding:
+    """A finding of something that isn't."""
+    return Finding(right=False, code=code, values=values, example=example)
+
+
+def part(label: str, value: Any) -> Part:
+    """A part of a counterexample; an array of up to two dimensions becomes rows of numbers, another its shape."""
+    if isinstance(value, np.ndarray):
+        if value.ndim > 2:
+            return Part(label, " × ".join(map(str, value.shape)))
+        rows = np.atleast_2d(value).astype(np.float64)
+        return Part(label, tuple(tuple(float(number) for number in row) for row in rows))
+    return Part(label, value if isinstance(value, int | float | str) else str(value))

@@ -1,0 +1,78 @@
+"""The tasks of the course, in its order: where each stands in the course, what is handed in, and what checks it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from svertka.course.findings import Finding
+from svertka.errors import check_known
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One task; its words are ``course.task.<key>`` of the catalogue.
+
+    Attributes:
+        chapter: of the course; "P" are the practical tasks at its end.
+        file: name of what ``svertka course start`` writes.
+        check: ``module:function`` of this package: takes the path, yields findings, stops after the first that bars the
+            way to others.
+        folder: whether a folder may be handed in instead of the file.
+        code: whether the file is run.
+    """
+
+    name: str
+    chapter: str
+    file: str
+    check: str
+    folder: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name as keys of the catalogue are written."""
+        return self.name.replace("-", "_")
+
+    @property
+    def is_code(self) -> bool:
+        """Whether what is handed in is run."""
+        return self.file.endswith(".py")
+
+    def findings(self, path: Path) -> Iterator[Finding]:
+        """Checks a solution."""
+        module, _, function = self.check.partition(":")
+        found: Iterator[Finding] = getattr(import_module(f"svertka.course.{module}"), function)(path)
+        return found
+
+
+TASKS: tuple[Task, ...] = (
+    Task(name="convolution2d", chapter="3.1", file="convolution2d.py", check="array_tasks:convolution2d"),
+    Task(name="filters", chapter="3.1", file="filters.py", check="array_tasks:filters"),
+    Task(name="sizes", chapter="3.1", file="sizes.toml", check="number_tasks:sizes"),
+    Task(name="max-pooling", chapter="3.1", file="max_pooling.py", check="array_tasks:max_pooling"),
+    Task(name="five-filters", chapter="3.1", file="five_filters.py", check="array_tasks:five_filters"),
+    Task(name="vgg-block", chapter="3.2", file="vgg_block.py", check="network_tasks:vgg_block"),
+    Task(
+        name="resnet18-parameters", chapter="3.2", file="resnet18_parameters.csv",
+        check="number_tasks:resnet18_parameters",
+    ),
+    Task(name="race", chapter="3.2", file="race.toml", check="evidence_tasks:race"),
+    Task(name="strategies", chapter="3.3", file="strategies.toml", check="evidence_tasks:strategies"),
+    Task(name="activations", chapter="3.3", file="activations.toml", check="evidence_tasks:activations"),
+    Task(name="pipeline", chapter="3.3", file="pipeline.toml", check="run_tasks:pipeline", folder=True),
+    Task(name="numpy-cnn", chapter="P", file="numpy_cnn.py", check="network_tasks:numpy_cnn"),
+    Task(name="classifier", chapter="P", file="classifier.toml", check="run_tasks:classifier", folder=True),
+    Task(name="kaggle", chapter="P", file="kaggle.toml", check="submission_task:kaggle"),
+)  # fmt: skip
+BY_NAME: Mapping[str, Task] = {task.name: task for task in TASKS}
+Check = Callable[[Path], Iterator[Finding]]
+
+
+def find_task(name: str) -> Task:
+    """The task of this name.
+
+    Raises:
+        ConfigError: there is none; close names are offered.
+    """
+    check_known("task", name, BY_NAME)
+    return BY_NAME[name]
