@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from svertka.cli import KAGGLE, LAB, VERBS, hints, progress
+from svertka.cli import COURSE, KAGGLE, LAB, VERBS, hints, progress
 from svertka.cli.demo import how_to_call
 from svertka.cli.main import app, main
 from svertka.config import FineTune, RunConfig
@@ -55,7 +55,7 @@ def test_help_names_every_verb_as_the_verb_describes_itself():
     program = get_command(app)
     described = {name: verb.get_short_help_str(limit=200) for name, verb in program.commands.items()}
     assert {name: line for verbs in VERBS.values() for name, line in verbs.items()} == described
-    for group, lines in {"lab": LAB, "kaggle": KAGGLE}.items():
+    for group, lines in {"lab": LAB, "kaggle": KAGGLE, "course": COURSE}.items():
         inner = program.commands[group].commands.items()
         assert lines == {name: verb.get_short_help_str(limit=200) for name, verb in inner}
 

@@ -15,7 +15,7 @@ import pytest
 from svertka.course.checker import check, unlimited
 from svertka.course.findings import TaskVerdict
 from svertka.course.plain_values import LARGEST_ARRAY, Unreadable, from_plain, to_plain
-from svertka.course.sandbox import Limits, Stopped, Student
+from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.course.task_list import find_task
 from svertka.course.wording import sentence, verdict_lines
 from svertka.errors import DataError, NotFoundError
@@ -126,7 +126,7 @@ def port():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("svertka.course.array_tasks.Student", lambda file: Student(file, Limits(seconds=2)))
+    monkeypatch.setattr("svertka.course.array_tasks.Student", lambda file: Student(file, StudentLimits(seconds=2)))
 
 
 def judged(place, text, port=0):

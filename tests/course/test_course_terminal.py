@@ -94,7 +94,7 @@ def test_errors_are_one_line():
     for arguments, said in (
         (("start", "conv"), "task is 'conv'; expected one of convolution2d"),
         (("check", "sizes", "absent.toml"), "absent.toml does not exist; expected what you hand in for sizes"),
-        (("check", "sizes"), "Missing argument"),
+        (("check", "sizes"), "Missing: FILE|RUN"),
     ):
         done = call(*arguments)
         assert done.returncode == 2

@@ -13,7 +13,7 @@ from PIL import Image
 
 from svertka.course.counterexample import Case, compared, stop, trouble
 from svertka.course.findings import Finding, part, right, wrong
-from svertka.course.sandbox import Limits, Stopped, Student
+from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.decode import decode
 from svertka.engine.filters import bank, correlate
 from svertka.engine.pooling import max_pool2d
@@ -173,7 +173,7 @@ def _named_kernel(name: str, kernels: dict[str, Any]) -> Finding:
 
 def five_filters(file: Path) -> Iterator[Finding]:
     """``my_filters()``: five kernels by name; ``apply_filters(image)``: their results; ``IMAGE``: one's own file."""
-    with Student(file, Limits(seconds=30)) as student:
+    with Student(file, StudentLimits(seconds=30)) as student:
         yield (start := begun(student, "my_filters", "apply_filters"))
         if not start.right:
             return

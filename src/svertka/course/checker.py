@@ -5,11 +5,11 @@ from pathlib import Path
 
 from svertka.course.findings import TaskVerdict
 from svertka.course.kernel_limits import can_limit
-from svertka.course.task_list import Task
+from svertka.course.task_list import CourseTask
 from svertka.errors import ConfigError, NotFoundError
 
 
-def check(task: Task, path: Path) -> TaskVerdict:
+def check(task: CourseTask, path: Path) -> TaskVerdict:
     """Checks what was handed in.
 
     Raises:

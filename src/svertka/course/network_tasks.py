@@ -15,7 +15,7 @@ from svertka.course.array_tasks import begun
 from svertka.course.counterexample import stop
 from svertka.course.findings import Finding, part, right, wrong
 from svertka.course.plain_values import Unreadable
-from svertka.course.sandbox import Limits, Stopped, Student
+from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.digits import load_digits
 from svertka.engine.convolution import conv2d
 from svertka.engine.pooling import max_pool2d
@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
 
 BLOCKS = (Block(1, 1, 1, 2, 2), Block(1, 2, 1, 4, 4), Block(2, 3, 2, 4, 6), Block(3, 4, 3, 7, 5), Block(3, 8, 2, 8, 8))
-_TORCH = Limits(seconds=30, memory_bytes=6 << 30)
+_TORCH = StudentLimits(seconds=30, memory_bytes=6 << 30)
 
 
 def vgg_block(file: Path) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ def numpy_cnn(file: Path) -> Iterator[Finding]:
         MissingExtraError: the digits aren't installed.
     """
     train_NHW, train_N, test_NHW, test_N = _digits()
-    with Student(file, Limits(seconds=_SECONDS, memory_bytes=3 << 30)) as student:
+    with Student(file, StudentLimits(seconds=_SECONDS, memory_bytes=3 << 30)) as student:
         yield (start := begun(student, *_FUNCTIONS))
         if not start.right:
             return

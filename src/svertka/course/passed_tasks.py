@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from svertka.course.task_list import TASKS, Task
+from svertka.course.task_list import TASKS, CourseTask
 from svertka.errors import DataError
 from svertka.util.atomic_files import read_file, sha256, write_json
 from svertka.util.from_dict import from_dict
@@ -59,7 +59,7 @@ def read_passed(file: Path | None = None) -> dict[str, Passed]:
     return found
 
 
-def note_passed(task: Task, path: Path, file: Path | None = None) -> None:
+def note_passed(task: CourseTask, path: Path, file: Path | None = None) -> None:
     """Notes that a task was passed; the first time counts, and what others have written into the file stays.
 
     Raises:

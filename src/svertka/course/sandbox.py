@@ -39,7 +39,7 @@ Why = Literal["time", "memory", "files", "network", "processes", "libraries", "d
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class StudentLimits:
     """What a solution may use: the whole of it, not each call."""
 
     seconds: float = 20.0
@@ -97,7 +97,7 @@ class Student:
     """
 
     file: Path
-    limits: Limits = field(default_factory=Limits)
+    limits: StudentLimits = field(default_factory=StudentLimits)
     refused_by_kernel: tuple[str, ...] = ()
 
     def __enter__(self) -> "Student":

@@ -3,7 +3,7 @@
 import textwrap
 
 from svertka.course.number_tasks import resnet18_layers
-from svertka.course.task_list import Task
+from svertka.course.task_list import CourseTask
 from svertka.messages.translator import Translator
 
 _WIDTH = 96
@@ -112,7 +112,7 @@ sample = "sample_submission.csv"
 _BODIES["classifier"] = _BODIES["pipeline"]
 
 
-def starter(task: Task, language: str) -> str:
+def starter(task: CourseTask, language: str) -> str:
     """The text of a task's starter file."""
     tr = Translator(language)
     title, statement = tr(f"course.task.{task.key}.title"), tr(f"course.task.{task.key}.statement")

@@ -55,7 +55,7 @@ class Conversation:
             rest = rest[os.write(self._answers, rest) :]
 
 
-class Guard:
+class AuditGuard:
     """The audit hook: says what a solution tries that it may not, with the line of its file, and ends the process.
 
     What a library tries while it is imported is refused without a word: many look for programs, or write caches. It may
@@ -129,7 +129,7 @@ def main() -> None:
     os.chdir(folder)
     limited = _limit_resources(start["limits"])
     limited += limit_process(folder)
-    guard = Guard(folder, conversation.answer)
+    guard = AuditGuard(folder, conversation.answer)
     sys.addaudithook(guard)
     conversation.answer({"ready": limited})
     solution = Solution(guard)
@@ -159,7 +159,7 @@ def _limit_resources(limits: dict[str, int]) -> tuple[str, ...]:
 class Solution:
     """The student's file, loaded once, whose functions are called; whatever they raise is an answer, too."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: AuditGuard) -> None:
         self._guard = guard
         self._names: dict[str, Any] = {}
 

@@ -10,7 +10,7 @@ from svertka.errors import check_known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class CourseTask:
     """One task; its words are ``course.task.<key>`` of the catalogue.
 
     Attributes:
@@ -45,30 +45,30 @@ class Task:
         return found
 
 
-TASKS: tuple[Task, ...] = (
-    Task(name="convolution2d", chapter="3.1", file="convolution2d.py", check="array_tasks:convolution2d"),
-    Task(name="filters", chapter="3.1", file="filters.py", check="array_tasks:filters"),
-    Task(name="sizes", chapter="3.1", file="sizes.toml", check="number_tasks:sizes"),
-    Task(name="max-pooling", chapter="3.1", file="max_pooling.py", check="array_tasks:max_pooling"),
-    Task(name="five-filters", chapter="3.1", file="five_filters.py", check="array_tasks:five_filters"),
-    Task(name="vgg-block", chapter="3.2", file="vgg_block.py", check="network_tasks:vgg_block"),
-    Task(
+TASKS: tuple[CourseTask, ...] = (
+    CourseTask(name="convolution2d", chapter="3.1", file="convolution2d.py", check="array_tasks:convolution2d"),
+    CourseTask(name="filters", chapter="3.1", file="filters.py", check="array_tasks:filters"),
+    CourseTask(name="sizes", chapter="3.1", file="sizes.toml", check="number_tasks:sizes"),
+    CourseTask(name="max-pooling", chapter="3.1", file="max_pooling.py", check="array_tasks:max_pooling"),
+    CourseTask(name="five-filters", chapter="3.1", file="five_filters.py", check="array_tasks:five_filters"),
+    CourseTask(name="vgg-block", chapter="3.2", file="vgg_block.py", check="network_tasks:vgg_block"),
+    CourseTask(
         name="resnet18-parameters", chapter="3.2", file="resnet18_parameters.csv",
         check="number_tasks:resnet18_parameters",
     ),
-    Task(name="race", chapter="3.2", file="race.toml", check="evidence_tasks:race"),
-    Task(name="strategies", chapter="3.3", file="strategies.toml", check="evidence_tasks:strategies"),
-    Task(name="activations", chapter="3.3", file="activations.toml", check="evidence_tasks:activations"),
-    Task(name="pipeline", chapter="3.3", file="pipeline.toml", check="run_tasks:pipeline", folder=True),
-    Task(name="numpy-cnn", chapter="P", file="numpy_cnn.py", check="network_tasks:numpy_cnn"),
-    Task(name="classifier", chapter="P", file="classifier.toml", check="run_tasks:classifier", folder=True),
-    Task(name="kaggle", chapter="P", file="kaggle.toml", check="submission_task:kaggle"),
+    CourseTask(name="race", chapter="3.2", file="race.toml", check="evidence_tasks:race"),
+    CourseTask(name="strategies", chapter="3.3", file="strategies.toml", check="evidence_tasks:strategies"),
+    CourseTask(name="activations", chapter="3.3", file="activations.toml", check="evidence_tasks:activations"),
+    CourseTask(name="pipeline", chapter="3.3", file="pipeline.toml", check="run_tasks:pipeline", folder=True),
+    CourseTask(name="numpy-cnn", chapter="P", file="numpy_cnn.py", check="network_tasks:numpy_cnn"),
+    CourseTask(name="classifier", chapter="P", file="classifier.toml", check="run_tasks:classifier", folder=True),
+    CourseTask(name="kaggle", chapter="P", file="kaggle.toml", check="submission_task:kaggle"),
 )  # fmt: skip
-BY_NAME: Mapping[str, Task] = {task.name: task for task in TASKS}
+BY_NAME: Mapping[str, CourseTask] = {task.name: task for task in TASKS}
 Check = Callable[[Path], Iterator[Finding]]
 
 
-def find_task(name: str) -> Task:
+def find_task(name: str) -> CourseTask:
     """The task of this name.
 
     Raises:
