@@ -76,6 +76,9 @@ export function readAvif(bytes: Uint8Array): Container {
   if (meta && meta.end > bytes.length) throw cutOff("AVIF");
   if (!meta || at < 0) throw new Rejected("damaged", "its header cannot be decoded (an AVIF without a size)");
   const view = new DataView(bytes.buffer, bytes.byteOffset + meta.start + at, 16);
+  const hasAlpha = text.includes("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha");
+  const coded = [...text.matchAll(/av1C/g)].map(({ index }) => bytes[meta.start + index + 6]!); // alpha has one of its own
+  const isGray = !hasAlpha && coded.every((flags) => Boolean(flags & 0x10));
   const turn = text.indexOf("irot");
   const isTurned = text.includes("imir") || (turn >= 0 && (text.charCodeAt(turn + 4) & 3) !== 0);
   return {
@@ -83,9 +86,13 @@ export function readAvif(bytes: Uint8Array): Container {
     height: view.getUint32(12),
     orientation: 1,
     bytes,
-    isGray: false,
-    hasAlpha: text.includes("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"),
-    notes: [...(isTurned ? ["exif_rotated"] : []), ...(startsWith(bytes, "avis", 8) ? ["first_frame"] : [])],
+    isGray,
+    hasAlpha,
+    notes: [
+      ...(isGray ? ["grayscale"] : []),
+      ...(isTurned ? ["exif_rotated"] : []),
+      ...(startsWith(bytes, "avis", 8) ? ["first_frame"] : []),
+    ],
     endsEarly: () => boxesReach(bytes) > bytes.length,
   };
 }

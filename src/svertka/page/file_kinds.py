@@ -42,12 +42,21 @@ def _jpegs(image: Image.Image) -> Iterator[tuple[str, Make]]:
     yield "jpeg_progressive", lambda: encoded(image, "JPEG", quality=85, progressive=True)
     yield "jpeg_gray", lambda: encoded(image.convert("L"), "JPEG", quality=90)
     yield "jpeg_cmyk", lambda: encoded(image.convert("CMYK"), "JPEG", quality=90)
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    srgb = _srgb()
     yield "jpeg_srgb", lambda: encoded(image, "JPEG", quality=90, icc_profile=srgb)
     yield "jpeg_other_profile", lambda: encoded(image, "JPEG", quality=90, icc_profile=_swapped(srgb))
     for way in range(1, 9):
         yield f"jpeg_turned_{way}", partial(encoded, image, "JPEG", quality=90, exif=_exif(way))
+    yield "jpeg_rgb", lambda: encoded(image, "JPEG", quality=90, keep_rgb=True)
+    yield "jpeg_restarts", lambda: encoded(image, "JPEG", quality=90, restart_marker_rows=1)
+    yield "jpeg_xmp_turned", lambda: encoded(image, "JPEG", quality=90, xmp=b'<x tiff:Orientation="6"/>')
+    yield "jpeg_cmyk_turned", lambda: encoded(image.convert("CMYK"), "JPEG", quality=90, exif=_exif(5))
+    yield "jpeg_coarse", lambda: encoded(image, "JPEG", quality=8)
     yield "jpeg_turned_444", lambda: encoded(image, "JPEG", quality=90, subsampling="4:4:4", exif=_exif(6))
+
+
+def _srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def _swapped(profile: bytes) -> bytes:
@@ -75,6 +84,7 @@ def _pngs(image: Image.Image, other: Image.Image) -> Iterator[tuple[str, Make]]:
     yield "png_trns", lambda: encoded(image.quantize(5).convert("RGB"), "PNG", transparency=_a_colour(image))
     yield "png_gray_trns", lambda: encoded(gray, "PNG", transparency=130)
     yield "png_turned", lambda: encoded(image, "PNG", exif=_exif(8))
+    yield "png_profile", lambda: encoded(image, "PNG", icc_profile=_swapped(_srgb()))
     yield "png_gamma", lambda: _chunk_added(encoded(image, "PNG"), b"gAMA", struct.pack(">I", 100000))
     deep = np.asarray(image).astype(np.uint16) * 257 + 3
     yield "png_16_gray", lambda: png(deep[:, :, :1])
@@ -161,10 +171,18 @@ def _others(image: Image.Image, other: Image.Image) -> Iterator[tuple[str, Make]
     yield "webp_lossless", lambda: encoded(image, "WEBP", lossless=True)
     yield "webp_alpha", lambda: encoded(_with_alpha(image, alpha), "WEBP", lossless=True, exact=True)
     yield "webp_lossy_alpha", lambda: encoded(_with_alpha(image, alpha), "WEBP", quality=80)
+    yield "webp_animated", lambda: encoded(image, "WEBP", save_all=True, append_images=[other])
+    yield (
+        "webp_animated_alpha",
+        lambda: encoded(_with_alpha(image, alpha), "WEBP", save_all=True, append_images=[other], lossless=True),
+    )
     yield "webp_turned", lambda: encoded(image, "WEBP", lossless=True, exif=_exif(6))
     yield "avif", lambda: encoded(image, "AVIF", quality=80)
     yield "avif_444", lambda: encoded(image, "AVIF", quality=80, subsampling="4:4:4")
     yield "avif_alpha", lambda: encoded(_with_alpha(image, alpha), "AVIF", quality=90)
+    yield "avif_animated", lambda: encoded(image, "AVIF", save_all=True, append_images=[other])
+    yield "avif_gray", lambda: encoded(image.convert("L"), "AVIF", quality=80)
+    yield "avif_turned_mirrored", lambda: encoded(image, "AVIF", quality=80, exif=_exif(5))
     yield "avif_turned", lambda: encoded(image, "AVIF", quality=80, exif=_exif(6))
     yield "gif", lambda: encoded(image.quantize(200), "GIF")
     yield "gif_transparent", lambda: encoded(image.quantize(60), "GIF", transparency=7)
