@@ -1,6 +1,8 @@
 """``svertka lab conv``, ``pool`` and ``size`` on matrices: every printed cell against torch, in both languages."""
 
 import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -423,3 +425,25 @@ def test_pictures_can_be_lettered_in_both_languages():
         }
         lab_letters = {c for c in letters if c.isalpha() or c in "×·−–—«»„“”→…°≈"}
         assert [c for c in lab_letters if bytes(font.getmask(c)) == missing] == []
+
+
+def test_the_guide_prints_what_is_printed(lab):
+    guide = (Path(__file__).parents[2] / "docs/laboratory.md").read_text("utf-8").partition("## By hand")[2]
+    shown = re.findall(r"^\$ svertka lab (.*)\n((?:(?!\$|```).*\n)+)", guide, re.MULTILINE)
+    assert len(shown) == 4
+    for arguments, text in shown:
+        assert lab(*shlex.split(arguments)) == (0, text, "")
+
+
+def test_a_kernel_that_makes_a_photograph_brighter_says_so(lab, tmp_path):
+    Image.new("L", (60, 50), 100).save(tmp_path / "photo.png")
+    _, said, _ = lab("conv", "photo.png", "--kernel", "1,1;1,1")
+    assert "its numbers add up to 4: divided by 4 it would keep the brightness" in said
+    assert "Too large to print" in said
+    _, said, _ = lab("conv", "photo.png", "--kernel", "1/4 1/4;1/4 1/4")
+    assert "add up" not in said
+
+
+def test_a_file_that_the_system_refuses_is_one_line_in_russian_too(lab):
+    code, _, said = lab("conv", "a" * 5000, "--language", "ru")
+    assert code == 2 and "использовать нельзя" in said and said.count("\n") == 1

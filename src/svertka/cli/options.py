@@ -26,7 +26,7 @@ def seed_option(of: str) -> Any:
     return typer.Option(help=of, callback=_checked_seed)
 
 
-At = Annotated[str, typer.Option(help="ROW,COL of an output, counted from 0: show its arithmetic.")]
+At = Annotated[str, typer.Option(metavar="ROW,COL", help="Of an output, counted from 0: show its arithmetic.")]
 Backbone = Annotated[str, typer.Option(help="Network by name [default: efficientnet_lite0].")]
 Bundle = Annotated[str, typer.Argument(help="Bundle, or run folder with one.")]
 Config = Annotated[str, typer.Option("--config", help="TOML file with any field of the configuration.")]
@@ -38,10 +38,10 @@ Input = Annotated[
     str, typer.Argument(metavar="MATRIX|IMAGE", help='Numbers such as "1,2,3;4,5,6", a CSV file of them, or an image.')
 ]
 Language = Annotated[str, typer.Option(help=f"Of what is said and written: {' or '.join(LANGUAGES)}.", callback=speak)]
-Padding = Annotated[str, typer.Option(help="Zeros on each side, in pixels; or same, or valid.")]
+Padding = Annotated[str, typer.Option(metavar="N", help="Zeros on each side, in pixels; or same, or valid.")]
 Paths = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, or a CSV with paths.")]
-PictureFile = Annotated[str, typer.Option(help="PNG file to write.")]
-Stride = Annotated[str, typer.Option(help="Pixels from one output to the next.")]
+PictureFile = Annotated[str, typer.Option(metavar="FILE", help="PNG file to write.")]
+Stride = Annotated[str, typer.Option(metavar="N", help="Pixels from one output to the next.")]
 TableConfig = Annotated[str, typer.Option("--config", help="TOML file: path_column, encoding and the like of a table.")]
 THREADS = typer.Option(help="For compute; 0: one a core.", show_default=False)
 Threads = Annotated[int, THREADS]

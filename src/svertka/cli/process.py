@@ -60,7 +60,9 @@ def one_message(error: Exception) -> str | None:
     if isinstance(error, ImportError) and (extra := extra_of(error)):
         return f"this needs {error.name}, not installed here; run: pip install 'svertka[{extra}]'"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename} cannot be used ({error.strerror}); check the path, its permissions and the disk."
+        from svertka.cli.output import phrase
+
+        return phrase("kept.system", path=str(error.filename), why=str(error.strerror))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
         from svertka.data.pixels import cache_dir
 

@@ -1,6 +1,6 @@
 """Matrices as boxes of text, the cells that matter in brackets, side by side as far as the terminal is wide."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -48,9 +48,12 @@ class Box:
         return max(len(self.title), len(self.cells[0]) * (len(self.cells[0][0]) + 2) + 2 + len(self.lines[1]))
 
 
-def titled(title: str, letter: str, size: Pair) -> str:
-    """Over a box: what it is, of which colour, and its size."""
-    return f"{words(title)}{f' ({letter})' if letter else ''}, {size_text(size)}"
+def titled(title: str, letter: str, size: Pair, pads: tuple[Pair, Pair] = NO_PADS) -> str:
+    """Over a box: what it is, of which colour, its size, and that with padding."""
+    told = [f"{words(title)}{f' ({letter})' if letter else ''}", size_text(size)]
+    if pads != NO_PADS:
+        told.append(words("padded", size=size_text((size[0] + sum(pads[0]), size[1] + sum(pads[1])))))
+    return ", ".join(told)
 
 
 def cells_of(matrix_HW: Array, pads: tuple[Pair, Pair] = NO_PADS) -> list[list[str]]:
@@ -76,6 +79,11 @@ def fits(size: Pair, pads: tuple[Pair, Pair] = NO_PADS) -> bool:
     """Whether a matrix may be small enough to be printed: then its cells are worth writing."""
     rows, columns = size[0] + sum(pads[0]), size[1] + sum(pads[1])
     return rows <= _MOST_ROWS and 3 * columns + 2 <= terminal_width()
+
+
+def printable(boxes: Iterable[Box | None]) -> list[Box]:
+    """Those that are there and no wider than the terminal."""
+    return [box for box in boxes if box and box.width <= terminal_width()]
 
 
 def beside(boxes: Sequence[Box], signs: Sequence[str] = ()) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """``svertka lab conv``: one kernel over a matrix or an image, the sizes and the arithmetic behind them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +9,15 @@ import numpy as np
 import typer
 
 from svertka.cli import output
-from svertka.cli.lab.boxes import Box, beside, cells_of, fits, titled
+from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
 from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
 from svertka.cli.lab.typed_numbers import GivenKernel, Plane, place, read_kernel, read_plane, window_of
 from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
-from svertka.cli.lab.words import added, labelled, number, size_text, terminal_width, tidy, words, wrapped
+from svertka.cli.lab.words import added, labelled, number, print_paragraph, size_text, tidy, words, wrapped
 from svertka.cli.options import At, Input, Language, Padding, PictureFile, Stride
 from svertka.engine import filters
 from svertka.engine.arrays import Array
-from svertka.engine.geometry import Pair, Window
+from svertka.engine.geometry import NO_PADS, Pair, Window
 from svertka.viz.drawing import save_png
 from svertka.viz.heatmap import Pixels, diverging, gray
 
@@ -28,7 +29,10 @@ def conv(
     kernel: Annotated[
         str,
         typer.Option(
-            "--kernel", "--filter", help='"1,0,-1;2,0,-2;1,0,-1", a CSV file, or a name (svertka lab filters).'
+            "--kernel",
+            "--filter",
+            metavar="KERNEL",
+            help='"1,0,-1;2,0,-2;1,0,-1", a CSV file, or a name (svertka lab filters).',
         ),
     ] = "sobel_x",
     stride: Stride = "1",
@@ -48,13 +52,17 @@ def conv(
     result_size = checked_output(window, size)
     spot = place(at, result_size) if at else None
     print("\n".join(_facts(plane, used, window, flip=flip, result_size=result_size)))
+    is_whole = True
     for n, (letter, numbers) in enumerate(plane.planes()):
-        whole = _whole(numbers, laid, window, spot, letter, with_kernel=not n)
-        for part in (whole, _at(numbers, laid, window, spot, letter)):
-            if lines := list(part):
-                print("\n".join(["", *lines]))
+        padded = np.pad(numbers.astype(np.float64), window.pads)
+        boxes = [_input(numbers, window, spot, letter), _output(padded, laid, window, spot, letter)]
+        boxes[1:1] = [] if n else [_kernel(laid)]
+        is_whole &= len(printable(boxes)) == len(boxes)
+        print_paragraph(beside(printable(boxes)))
+        if spot:
+            print_paragraph(_at(padded, laid, window, spot, letter))
     if not spot:
-        print("\n".join(["", *wrapped(words("hint_at"))]))
+        print_paragraph(wrapped(words("hint_at" if is_whole else "hint_large")))
     if target:
         _draw(plane, used, laid, _correlated(plane.pixels, laid, window), target)
         print(f"\n{labelled('picture', str(target))}")
@@ -71,48 +79,51 @@ def _facts(plane: Plane, used: GivenKernel, window: Window, *, flip: bool, resul
     yield plane.about()
     turned = words("conv.turned" if flip else "conv.as_is")
     shows = "" if used.is_own else f"; {words(f'filter.{used.name}')}"
-    yield labelled("kernel", f"{used.name}, {size_text(window.kernel)}{shows}", turned)
+    total = float(used.array.sum())
+    brighter = plane.is_image and used.is_own and abs(total) > 1.05
+    more = [words("conv.brighter", total=number(total))] if brighter else []
+    yield labelled("kernel", f"{used.name}, {size_text(window.kernel)}{shows}", turned, *more)
     size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
     yield labelled("output", size_text(result_size), *size_lines(size, window, words("conv.formula")))
     yield labelled("border", words("border.zeros" if any(map(any, window.pads)) else "border.none"))
 
 
-def _whole(
-    plane: Array, kernel: Array, window: Window, spot: Pair | None, letter: str, *, with_kernel: bool
-) -> Iterator[str]:
-    """Input, kernel and output as boxes, as many as are narrow enough."""
+def _input(plane: Array, window: Window, spot: Pair | None, letter: str) -> Box | None:
+    """With its padding; in brackets what one output sees."""
     size: Pair = (plane.shape[0], plane.shape[1])
-    result_size, boxes = window.output_size(size), []
-    seen, done = marks(window, spot), {spot} if spot else set()
-    if fits(size, window.pads):
-        boxes.append(Box(titled("label.input", letter, size), cells_of(plane, window.pads), seen))
-    if with_kernel and fits(window.kernel):
-        boxes.append(Box(titled("label.kernel", "", window.kernel), cells_of(kernel)))
-    if fits(result_size):
-        largest = float(np.abs(plane).max() * np.abs(kernel).max())
-        exact = [
-            [_explained(plane, kernel, (p, q), window).total for q in range(result_size[1])]
-            for p in range(result_size[0])
-        ]
-        boxes.append(Box(titled("label.output", letter, result_size), cells_of(tidy(np.array(exact), largest)), done))
-    yield from beside([box for box in boxes if box.width <= terminal_width()])
+    if not fits(size, window.pads):
+        return None
+    return Box(titled("label.input", letter, size, window.pads), cells_of(plane, window.pads), marks(window, spot))
 
 
-def _explained(plane: Array, kernel: Array, spot: Pair, window: Window) -> filters.Arithmetic:
-    padded = np.pad(plane.astype(np.float64), window.pads)
+def _kernel(kernel: Array) -> Box | None:
+    size: Pair = (kernel.shape[0], kernel.shape[1])
+    return Box(titled("label.kernel", "", size), cells_of(kernel)) if fits(size) else None
+
+
+def _output(padded: Array, kernel: Array, window: Window, spot: Pair | None, letter: str) -> Box | None:
+    """Each cell as the sum of its products, so that it is what ``--at`` shows."""
+    size = replace(window, pads=NO_PADS).output_size((padded.shape[0], padded.shape[1]))
+    if not fits(size):
+        return None
+    largest = float(np.abs(padded).max() * np.abs(kernel).max())
+    sums = [[_explained(padded, kernel, (p, q), window).total for q in range(size[1])] for p in range(size[0])]
+    return Box(titled("label.output", letter, size), cells_of(tidy(np.array(sums), largest)), {spot} if spot else ())
+
+
+def _explained(padded: Array, kernel: Array, spot: Pair, window: Window) -> filters.Arithmetic:
     return filters.explain(padded, kernel, spot, stride=window.stride, padding="valid")
 
 
-def _at(plane: Array, kernel: Array, window: Window, spot: Pair | None, letter: str) -> Iterator[str]:
+def _at(padded: Array, kernel: Array, window: Window, spot: Pair, letter: str) -> Iterator[str]:
     """The window, the kernel, their products and the sum."""
-    if spot is None:
-        return
-    found = _explained(plane, kernel, spot, window)
+    found = _explained(padded, kernel, spot, window)
     yield from wrapped(seen_by(spot, window, letter))
     titles = (words("window"), words("label.kernel"), words("products"))
     matrices = (found.window, found.kernel, found.products)
     boxes = [Box(title, cells_of(matrix)) for title, matrix in zip(titles, matrices, strict=True)]
-    yield from beside(boxes, ("×", "="))
+    if len(printable(boxes)) == len(boxes):
+        yield from beside(boxes, ("×", "="))
     total = tidy(np.array(found.total), float(np.abs(found.products).max()))
     terms = added(found.products.ravel().tolist())
     sums = terms if found.products.size <= _MOST_TERMS else words("sum_of", n=found.products.size)

@@ -30,7 +30,8 @@ def filters(
     kernel: Annotated[
         list[str] | None,
         typer.Option(
-            help='One of your own, before the others: a CSV file, or "1,0,-1;2,0,-2;1,0,-1"; may be repeated.'
+            metavar="KERNEL",
+            help='One of your own, before the others: a CSV file, or "1,0,-1;2,0,-2;1,0,-1"; may be repeated.',
         ),
     ] = None,
     out: PictureFile = "filters.png",

@@ -8,11 +8,11 @@ import numpy as np
 import typer
 
 from svertka.cli import output
-from svertka.cli.lab.boxes import Box, beside, cells_of, fits, titled
+from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
 from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
 from svertka.cli.lab.typed_numbers import Plane, place, read_plane, whole_pair, window_of
 from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
-from svertka.cli.lab.words import added, labelled, listed, number, size_text, terminal_width, words, wrapped
+from svertka.cli.lab.words import added, labelled, listed, number, print_paragraph, size_text, words, wrapped
 from svertka.cli.options import At, Input, Language, Padding, PictureFile
 from svertka.engine import pooling
 from svertka.engine.arrays import Array
@@ -29,10 +29,10 @@ _MOST_TOLD, _MOST_TERMS = 16, 25
 
 def pool(
     source: Input,
-    window: Annotated[str, typer.Option(help="Side of the window, or rows and columns such as 2x3.")] = "2",
-    stride: Annotated[str, typer.Option(help="From one window to the next [default: the window's side].")] = "",
+    window: Annotated[str, typer.Option(metavar="N", help="Its side, or rows and columns such as 2x3.")] = "2",
+    stride: Annotated[str, typer.Option(metavar="N", help="To the next window [default: the window's side].")] = "",
     padding: Padding = "0",
-    kind: Annotated[str, typer.Option(help="max or mean.")] = "max",
+    kind: Annotated[str, typer.Option(metavar="KIND", help="max or mean.")] = "max",
     at: At = "",
     out: PictureFile = "",
     language: Language = "",
@@ -52,12 +52,17 @@ def pool(
     result_size = checked_output(moved, size)
     spot = place(at, result_size) if at else None
     print("\n".join(_facts(plane, moved, how, result_size)))
+    is_whole = True
     for letter, numbers in plane.planes():
-        for part in (_whole(numbers, moved, how, spot, letter), _told(numbers, moved, how, spot, letter)):
-            if lines := list(part):
-                print("\n".join(["", *lines]))
-    if not spot and np.prod(result_size) > _MOST_TOLD:
-        print("\n".join(["", *wrapped(words("hint_at"))]))
+        exact = numbers.astype(np.float64)
+        boxes = [_input(exact, moved, how, spot, letter), _output(exact, moved, how, spot, letter)]
+        is_whole &= len(printable(boxes)) == len(boxes)
+        print_paragraph(beside(printable(boxes), "→"))
+        if boxes[0] and boxes[0].marked and not spot:
+            print("\n".join(wrapped(words("pool.brackets"))))
+        print_paragraph(_told(exact, moved, how, spot, letter))
+    if not spot and result_size[0] * result_size[1] > _MOST_TOLD:
+        print_paragraph(wrapped(words("hint_at" if is_whole else "hint_large")))
     if target:
         _draw(plane, _pooled(plane.pixels, moved, how), words(f"pool.{how}", size=size_text(side)), target)
         print(f"\n{labelled('picture', str(target))}")
@@ -80,30 +85,31 @@ def _facts(plane: Plane, window: Window, kind: Kind, result_size: Pair) -> Itera
     yield labelled("border", words(f"border.{kind}" if any(map(any, window.pads)) else "border.none"))
 
 
-def _whole(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Iterator[str]:
-    """Input and output as boxes; brackets around the winners, or around the window of one output."""
+def _input(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Box | None:
+    """With its padding; in brackets the winners, or the window of one output."""
     size: Pair = (plane.shape[0], plane.shape[1])
-    result_size, boxes = window.output_size(size), []
-    if fits(size, window.pads):
-        marked = marks(window, spot) if spot else _winners(plane, window, kind, result_size)
-        box = Box(titled("label.input", letter, size), cells_of(plane, window.pads), marked, _lines(window, size))
-        boxes.append(box)
-    if fits(result_size):
-        cells = cells_of(_pooled(plane.astype(np.float64), window, kind))
-        boxes.append(Box(titled("label.output", letter, result_size), cells, {spot} if spot else ()))
-    yield from beside([box for box in boxes if box.width <= terminal_width()], "→")
-    if boxes and kind == "max" and not spot and fits(size, window.pads):
-        yield from wrapped(words("pool.brackets"))
+    if not fits(size, window.pads):
+        return None
+    marked = marks(window, spot) if spot else _winners(plane, window, kind)
+    return Box(
+        titled("label.input", letter, size, window.pads), cells_of(plane, window.pads), marked, _lines(window, size)
+    )
 
 
-def _winners(plane: Array, window: Window, kind: Kind, result_size: Pair) -> set[Pair]:
+def _output(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Box | None:
+    size = window.output_size((plane.shape[0], plane.shape[1]))
+    if not fits(size):
+        return None
+    cells = cells_of(_pooled(plane, window, kind))
+    return Box(titled("label.output", letter, size), cells, {spot} if spot else ())
+
+
+def _winners(plane: Array, window: Window, kind: Kind) -> set[Pair]:
     """Their places in the padded input."""
     if kind == "mean":
         return set()
-    top, left = window.before
-    found = [
-        _explained(plane, window, kind, (p, q)).winner for p in range(result_size[0]) for q in range(result_size[1])
-    ]
+    (top, left), (P, Q) = window.before, window.output_size((plane.shape[0], plane.shape[1]))
+    found = [_explained(plane, window, kind, (p, q)).winner for p in range(P) for q in range(Q)]
     return {(place[0] + top, place[1] + left) for place in found if place}
 
 
@@ -116,8 +122,7 @@ def _lines(window: Window, size: Pair) -> tuple[range, range]:
 
 
 def _explained(plane: Array, window: Window, kind: Kind, spot: Pair) -> pooling.Pooled:
-    numbers = plane.astype(np.float64)
-    return pooling.explain(numbers, window.kernel, spot, stride=window.stride, padding=window.before, kind=kind)
+    return pooling.explain(plane, window.kernel, spot, stride=window.stride, padding=window.before, kind=kind)
 
 
 def _told(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Iterator[str]:

@@ -50,14 +50,12 @@ def size(
     given: Annotated[str, typer.Argument(metavar="SIZE", help="Of the input: 224, or rows and columns: 224x128.")],
     layers: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[LAYER]...", help='One after the other: "conv 7 2 3" "pool 3 2 1" (kernel stride padding).'
-        ),
+        typer.Argument(metavar="LAYER", help='One after the other: "conv 7 2 3" "pool 3 2 1" (kernel stride padding).'),
     ] = None,
-    kernel: Annotated[str, typer.Option(help="Side of the kernel, or rows and columns such as 3x5.")] = "",
+    kernel: Annotated[str, typer.Option(metavar="N", help="Side of the kernel, or rows and columns such as 3x5.")] = "",
     stride: Stride = "1",
     padding: Padding = "0",
-    dilation: Annotated[str, typer.Option(help="Pixels from one kernel element to the next.")] = "1",
+    dilation: Annotated[str, typer.Option(metavar="N", help="Pixels from one kernel element to the next.")] = "1",
     language: Language = "",
 ) -> None:
     """Prints the formula with the numbers in it, for one kernel or for layers one after the other."""

@@ -3,7 +3,7 @@
 import math
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -65,6 +65,12 @@ def added(terms: list[float]) -> str:
 def wrapped(text: str) -> list[str]:
     """Lines as wide as the terminal."""
     return textwrap.wrap(text, terminal_width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def print_paragraph(lines: Iterable[str]) -> None:
+    """Prints lines after an empty one; nothing where there are none."""
+    if told := list(lines):
+        print("\n".join(["", *told]))
 
 
 def terminal_width() -> int:
