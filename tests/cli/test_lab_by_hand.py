@@ -354,6 +354,7 @@ BAD = [
     (("size", "224", "pool 2 2 2"), "at most half of the window", "не больше половины окна"),
     (("size", "8", "conv 5", "conv 5"), "layer 2 (convolution 5 × 5", "слой 2 (свёртка 5 × 5"),
     (("filters", "text.png"), "not an image", "не изображение"),
+    (("filters", "no.png"), "no.png does not exist; expected an image file.", "ожидался файл изображения."),
     (("filters", "small.png", "--kernel", "no.csv"), "no.csv does not exist", "no.csv: такого файла нет"),
 ]  # fmt: skip
 

@@ -77,6 +77,8 @@ def read_plane(text: str) -> Plane:
         return Plane(words("what.matrix"), parse(text, words("what.matrix"), MOST_MATRIX), False)
     if path.suffix.lower() in _FILES_OF_NUMBERS:
         return Plane(path.name, _read_file(path, MOST_MATRIX), False)
+    if not path.exists():
+        raise NotFoundError(words("error.no_file", path=str(path)))
     return Plane(path.name, read_image(str(path)), True)
 
 
