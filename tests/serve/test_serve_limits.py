@@ -1,11 +1,13 @@
 """Each limit holds, is told clearly, and leaves the server as it was."""
 
 import http.client
+import io
 import socket
 import threading
 import time
 
 import pytest
+from PIL import Image
 from serving import OWN, ask, exchange, form, head, noise, picture, read, read_all, running
 
 from svertka.serve.limits import Limits
@@ -270,3 +272,44 @@ def test_all_bodies_together_have_a_limit(conv_bundle):
         while found.service.held.taken:
             time.sleep(0.02)
         assert works(found)
+
+
+def test_large_images_wait_for_each_other_and_small_ones_do_not_wait_for_them(conv_bundle):
+    limits = Limits(pixels=10_000, large_in_flight=2, grace_seconds=0.0)
+    large, small = noise(100), noise(70)
+    with running({"conv": conv_bundle}, limits=limits, threads=1) as found:
+        release = threading.Event()
+        found.service._large_pool.submit(release.wait, 10)
+        answers: list[int] = []
+        waiting = [threading.Thread(target=lambda: answers.append(found.predict(large).status)) for _ in range(2)]
+        for each in waiting:
+            each.start()
+        while found.service._large < 2:
+            time.sleep(0.01)
+        refused = found.predict(large)
+        assert (refused.status, refused.problem) == (503, "busy")
+        assert found.predict(small).status == 200
+        release.set()
+        for each in waiting:
+            each.join(10)
+        assert answers == [200, 200]
+        assert found.predict(large).status == 200
+
+
+def test_what_takes_much_memory_has_a_lower_limit(conv_bundle):
+    stream = io.BytesIO()
+    Image.new("RGBA", (100, 100)).save(stream, "PNG")
+    with running({"conv": conv_bundle}, limits=Limits(decoding_bytes=50_000, grace_seconds=0.0)) as found:
+        assert found.predict(picture(size=(100, 100))).status == 200
+        answer = found.predict(stream.getvalue())
+        assert (answer.status, answer.json["reason"]) == (422, "too_large")
+        assert "takes much memory" in answer.json["detail"]
+
+
+def test_the_images_of_a_form_have_a_limit_together(conv_bundle):
+    with running({"conv": conv_bundle}, limits=Limits(pixels=10_000, grace_seconds=0.0)) as found:
+        for number, status in ((4, 200), (5, 413)):
+            body, headers = form([("a.png", picture(size=(100, 100)))] * number)
+            answer = found.ask("POST", "/v1/predict", body, headers)
+            assert answer.status == status
+        assert answer.problem == "too-many-pixels"

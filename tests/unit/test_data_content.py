@@ -1,14 +1,16 @@
 """An image that comes as bytes is read as the file of them is: same pixels, notes and reasons."""
 
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_data_corpus import CASES, Case
 
 from svertka.bundle.predictor import open_predictor, predict_content, predict_files
-from svertka.data.decode import load_content, load_noted
+from svertka.data.decode import load_content, load_noted, pixels_of
 from svertka.errors import ImageRejected
 from svertka.schema import Preprocess, ValueRange
 
@@ -52,3 +54,17 @@ def test_a_prediction_of_bytes_is_that_of_the_file(tiny_bundle, colour_folder) -
         assert np.array_equal(of_bytes.probabilities_K, of_file.probabilities_K)
         assert np.array_equal(of_bytes.logits_K, of_file.logits_K)
         assert of_bytes.notes == of_file.notes
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "JPEG2000"])
+def test_pixels_are_known_without_decoding(kind: str) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (37, 23)).save(stream, kind)
+    assert pixels_of(stream.getvalue()) == 37 * 23
+    assert pixels_of(stream.getvalue()[:8]) == 0
+
+
+def test_what_only_decoding_tells_counts_as_the_most() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(stream, "ICO")
+    assert pixels_of(stream.getvalue(), max_pixels=1000) == 1000

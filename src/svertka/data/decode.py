@@ -31,6 +31,7 @@ from svertka.data.decoding_limits import (
     BYTES_PER_PIXEL,
     DEEP_COLOUR_BYTES,
     LARGE_BYTES,
+    bytes_per_pixel,
     check_cost,
     check_speed,
     cost_of_opening,
@@ -103,7 +104,12 @@ def load_noted(
 
 
 def load_content(
-    content: bytes, preprocess: Preprocess, *, suffix: str = "", max_pixels: int = DEFAULT_MAX_PIXELS
+    content: bytes,
+    preprocess: Preprocess,
+    *,
+    suffix: str = "",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_bytes: int = 0,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """The same for a file's bytes, which may have come without a file: same pixels, notes and rejections.
 
@@ -112,13 +118,14 @@ def load_content(
         preprocess: what the network's square is made by.
         suffix: of the name in lower case, ``".tga"``; asked only where the bytes alone can't tell.
         max_pixels: larger images are refused by their header.
+        max_bytes: of memory for decoding, where the limit of pixels allows more; 0: as it allows.
 
     Raises:
         ImageRejected: the bytes cannot be used; see the module's table of reasons.
     """
     with ExitStack() as held:
         with _rejecting(io.BytesIO(content), max_pixels) as stream:
-            decoded = _decode_stream(stream, suffix, preprocess.ranges, max_pixels, held)
+            decoded = _decode_stream(stream, suffix, preprocess.ranges, max_pixels, held, max_bytes)
         return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
 
 
@@ -151,6 +158,19 @@ def decoding(
         with _rejecting(path, max_pixels) as stream:
             decoded = _decode_stream(stream, path.suffix.lower(), ranges, max_pixels, held)
         yield decoded
+
+
+def pixels_of(content: bytes, suffix: str = "", max_pixels: int = DEFAULT_MAX_PIXELS) -> int:
+    """Pixels of an image by its header; 0 where none can be read, ``max_pixels`` where only decoding would tell."""
+    try:
+        with _rejecting(io.BytesIO(content), max_pixels) as stream:
+            found = _identified(stream, suffix)
+            if cost := cost_of_opening(stream, found, max_pixels):
+                return cost // bytes_per_pixel(found.plugin, "RGBA")
+            width, height = _open(stream, found).size
+            return width * height
+    except ImageRejected:
+        return 0
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -194,8 +214,9 @@ def _why_unreadable(path: Path, error: OSError) -> str:
 
 
 def _decode_stream(
-    stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack
+    stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack, max_bytes: int = 0
 ) -> Decoded:
+    allowed = max_bytes or BYTES_PER_PIXEL * max_pixels
     found, length = _identified(stream, suffix), stream.seek(0, 2)
     held.enter_context(BUDGET.taking(cost_of_opening(stream, found, max_pixels)))
     image = _open(stream, found)
@@ -203,10 +224,10 @@ def _decode_stream(
     check_speed(image, length)
     mode, kind = image.mode, image.format or ""
     notes: list[str] = []
-    cost = check_cost(image, scans, max_pixels, notes)
+    cost = check_cost(image, scans, max_pixels, allowed, notes)
     tiles = lower_bytes(image)
     deep_cost = DEEP_COLOUR_BYTES * image.width * image.height
-    if not tiles or deep_cost > BYTES_PER_PIXEL * max_pixels:
+    if not tiles or deep_cost > allowed:
         notes += ["reduced_to_8bit"] if is_reduced(image) else []
         tiles, deep_cost = [], 0
     held.enter_context(BUDGET.taking(max(cost, deep_cost)))

@@ -104,13 +104,14 @@ def _tiff_tiles(stream: BinaryIO) -> int:
         return 0  # the reader will say what is wrong with it
 
 
-def check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[str]) -> int:
+def check_cost(image: Image.Image, scans: Scans, max_pixels: int, allowed: int, notes: list[str]) -> int:
     """Returns the bytes that decoding takes. An image that takes too many is read at half its size where that can be.
 
     Args:
         image: opened, not loaded.
         scans: of a JPEG.
         max_pixels: that are allowed.
+        allowed: bytes.
         notes: "half_size" is added where it is.
 
     Raises:
@@ -126,7 +127,6 @@ def check_cost(image: Image.Image, scans: Scans, max_pixels: int, notes: list[st
         raise ImageRejected("too_large", f"a JPEG of {found} scans, as no encoder writes it; save it anew")
     each = bytes_per_pixel(image.format or "", image.mode)
     held = 2 * scans.components if scans.are_several else 0
-    allowed = BYTES_PER_PIXEL * max_pixels
     if pixels * (each + held) > allowed and halve(image):
         notes.append("half_size")
         each = each // 4 + 1

@@ -17,6 +17,9 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from svertka.serve.limits import Limits
 from svertka.serve.problems import PROBLEM, Problem, problem_body
 
+_READ_BYTES = 1 << 16
+"""Each connection may hold some times as many before they are counted; asyncio would read 256 kB."""
+
 _SPARE = 64
 """Connections above the limit that are told so; more are closed without a word."""
 
@@ -48,6 +51,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Makes room for itself: the connection that waits longest gives way; where none waits, this one is refused."""
         self.since = self.loop.time()
+        transport.max_size = _READ_BYTES  # type: ignore[attr-defined]  # of asyncio's own transports: bytes of one read
         super().connection_made(transport)
         over = len(self.connections) - self.limits.connections
         if over > 0:

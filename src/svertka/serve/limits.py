@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-_HELD_BYTES = 32_000_000
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -15,10 +13,14 @@ class Limits:
     """From a request's head to the end of its body."""
     pixels: int = 25_000_000
     """Of an image, by its header."""
+    decoding_bytes: int = 160_000_000
+    """Of all images that are decoded at a time: 25 megapixels of a photograph take 100 MB, see-through ones 200."""
     images: int = 16
     """Of one request."""
     in_flight: int = 16
     """Requests that are computed or wait for it."""
+    large_in_flight: int = 4
+    """Large images that are computed, one at a time, or wait for it."""
     connections: int = 128
     """Open at a time; another one takes the place of the longest idle."""
     idle_seconds: float = 5.0
@@ -35,9 +37,14 @@ class Limits:
     @property
     def held_bytes(self) -> int:
         """Of all bodies that are held at a time."""
-        return max(_HELD_BYTES, 2 * self.body_bytes)
+        return 2 * self.body_bytes
 
     @property
-    def decoding_bytes(self) -> int:
-        """Of all images that are decoded at a time: the largest image in colour and one copy."""
-        return 8 * self.pixels
+    def large_pixels(self) -> int:
+        """Above which an image is large: it takes so long to decode that small ones must not wait for it."""
+        return self.pixels // 2
+
+    @property
+    def form_pixels(self) -> int:
+        """Of all images of one request."""
+        return 4 * self.pixels

@@ -1,18 +1,20 @@
 """The routes: predict, explain, what the models are, health, metrics, and the page."""
 
 import io
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import cache, partial
 from importlib import resources
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from svertka.bundle.predictor import predict_content, predict_prepared
-from svertka.data.decode import load_content
+from svertka.bundle.predictor import predict_prepared
 from svertka.errors import ImageRejected, first_of
 from svertka.explain.cam import GRID, evidence
 from svertka.explain.opened_bundle import OpenedBundle
@@ -32,44 +34,54 @@ async def _predict(service: Service, request: Request) -> Response:
     """Answers one image, or up to 16 that came as a form."""
     model = choose(service.models, request.query_params.get("model"))
     language = preferred_language(request.headers.get("accept-language", ""))
-    service.check_room()
-    content = await read_body(request.receive, request.headers, service.limits, service.held)
-    try:
-        if not is_multipart(request.headers):
-            answers = [await service.work(partial(_answer, service, model, SentImage(content)))]
+    async with _received(service, request, service.limits.images) as images:
+        if is_multipart(request.headers):
+            await service.check_form(images)
+            answers = [await _answer_or_why_not(service, model, image, language) for image in images]
         else:
-            images = split_images(content, request.headers, service.limits.images)
-            answers = await service.work(partial(_answers, service, model, images, language))
-    except ImageRejected as rejected:
-        raise _rejected(service, rejected, language) from None
-    finally:
-        service.held.taken -= len(content)
+            (image,) = images
+            answers = [await _answer(service, model, image)]
     return JSONResponse({"model": model.identity, "predictions": answers})
 
 
-def _answer(service: Service, model: ServedModel, image: SentImage) -> JSON:
-    """One image, in a worker."""
-    found = predict_content(model.predictor, image.content, suffix=image.suffix, max_pixels=service.limits.pixels)
+@asynccontextmanager
+async def _received(service: Service, request: Request, most: int) -> AsyncIterator[list[SentImage]]:
+    """The images of a request, which is in flight from here on; one that cannot be used becomes a problem.
+
+    Raises:
+        Problem: as in ``read_body`` and ``split_images``; too many requests are in flight (503); 422.
+    """
+    service.check_room()
+    content = await read_body(request.receive, request.headers, service.limits, service.held)
+    size = len(content)
+    try:
+        images = split_images(content, request.headers, most) if is_multipart(request.headers) else [SentImage(content)]
+        del content  # a form's images are copies
+        with service.admitted():
+            yield images
+    except ImageRejected as rejected:
+        service.meters.rejected(rejected.reason)
+        said = rejection_json(rejected, preferred_language(request.headers.get("accept-language", "")))
+        raise Problem(422, "image-rejected", members={"reason": said["reason"]}, why=said["detail"]) from None
+    finally:
+        service.held.taken -= size
+
+
+async def _answer(service: Service, model: ServedModel, image: SentImage) -> JSON:
+    """One image's answer."""
+    bundle = model.predictor.bundle
+    found = await service.work(image, bundle.preprocess, partial(predict_prepared, model.predictor))
     service.meters.predicted(model.name)
-    return {"file": image.name} | answer_json(model.predictor.bundle.class_names, found)
+    return {"file": image.name} | answer_json(bundle.class_names, found)
 
 
-def _answers(service: Service, model: ServedModel, images: list[SentImage], language: str) -> list[JSON]:
-    """Several images, one after the other in one worker; one that cannot be used is an answer too."""
-    answers: list[JSON] = []
-    for image in images:
-        try:
-            answers.append(_answer(service, model, image))
-        except ImageRejected as rejected:
-            service.meters.rejected(rejected.reason)
-            answers.append({"file": image.name, "error": rejection_json(rejected, language)})
-    return answers
-
-
-def _rejected(service: Service, rejected: ImageRejected, language: str) -> Problem:
-    service.meters.rejected(rejected.reason)
-    said = rejection_json(rejected, language)
-    return Problem(422, "image-rejected", members={"reason": said["reason"]}, why=said["detail"])
+async def _answer_or_why_not(service: Service, model: ServedModel, image: SentImage, language: str) -> JSON:
+    """One image of several: that it cannot be used is an answer too."""
+    try:
+        return await _answer(service, model, image)
+    except ImageRejected as rejected:
+        service.meters.rejected(rejected.reason)
+        return {"file": image.name, "error": rejection_json(rejected, language)}
 
 
 async def _explain(service: Service, request: Request) -> Response:
@@ -80,32 +92,26 @@ async def _explain(service: Service, request: Request) -> Response:
     names, label = model.predictor.bundle.class_names, request.query_params.get("label")
     if label is not None and label not in names:
         raise Problem(422, "no-such-class", known=first_of(names))
-    service.check_room()
-    content = await read_body(request.receive, request.headers, service.limits, service.held)
     accepted = request.headers.get("accept", "")
     is_picture = "image/png" in accepted and "json" not in accepted
-    try:
-        image = SentImage(content)
-        if is_multipart(request.headers):
-            (image,) = split_images(content, request.headers, 1)
-        return await service.work(partial(_explained, service, model, model.network, image, label, is_picture))
-    except ImageRejected as rejected:
-        language = preferred_language(request.headers.get("accept-language", ""))
-        raise _rejected(service, rejected, language) from None
-    finally:
-        service.held.taken -= len(content)
+    async with _received(service, request, 1) as (image,):
+        explain = partial(_explained, model, model.network, label, is_picture)
+        response = await service.work(image, model.predictor.bundle.preprocess, explain)
+    service.meters.predicted(model.name)
+    return response
 
 
 def _explained(
-    service: Service, model: ServedModel, network: OpenedBundle, image: SentImage, label: str | None, is_picture: bool
+    model: ServedModel,
+    network: OpenedBundle,
+    label: str | None,
+    is_picture: bool,
+    image_SSC: NDArray[np.uint8],
+    notes: tuple[str, ...],
 ) -> Response:
-    """One image explained, in a worker."""
+    """One prepared image explained, in a worker."""
     bundle = model.predictor.bundle
-    image_SSC, notes = load_content(
-        image.content, bundle.preprocess, suffix=image.suffix, max_pixels=service.limits.pixels
-    )
     found = predict_prepared(model.predictor, image_SSC, notes)
-    service.meters.predicted(model.name)
     label = found.label if label is None else label
     map_GG = evidence(network, network.look(image_SSC), bundle.class_names.index(label))
     if is_picture:

@@ -18,7 +18,7 @@ from importlib import import_module, metadata
 # Parameters of mallopt(3), from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -3, -4, -8
 _TOP_PAD_BYTES = 64 << 20
-_MAPPED_BYTES = 4 << 20
+_MAPPED_BYTES = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,424 @@
+"""``svertka serve`` against raw decoding and ONNX Runtime, and against FastAPI, LitServe and BentoML; and its limits.
+
+Usage: python serve.py [ROW …] [--tiny] [--bundle FOLDER] [--peers PYTHON]
+
+Rows: rate, latency, memory, hostile, stop, exchange; all if none is named. Servers and clients share the processors,
+so the rate is what is left beside the clients; the servers' processor time a prediction stands beside it. The peers
+are installed into a virtual environment of their own under benchmarks/.work, or taken from the one whose interpreter is
+given; one that cannot be installed is left out and named.
+"""
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import PEERS, WORK, Row, Side, alternate, arguments, load, public_split, scratch, train_probe, write_result
+from serve_hostile import attack
+from serve_load import Load, request_of
+
+ROWS = ("rate", "latency", "memory", "hostile", "stop", "exchange")
+PACKAGES = ("fastapi", "uvicorn[standard]", "python-multipart", "litserve", "bentoml", "pillow", "numpy", "onnxruntime")
+CLIENTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured."""
+
+    seconds: float = 15.0
+    warm_up: float = 4.0
+    requests: int = 20_000
+    hostile: int = 10_000
+    times: int = 50
+
+
+TINY = Scale(seconds=2.0, warm_up=1.0, requests=200, hostile=200, times=3)
+
+
+# --- servers -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server at work."""
+
+    process: subprocess.Popen[str]
+    port: int
+    request: bytes
+
+    def pids(self) -> list[int]:
+        """Of its process and all below."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                todo += map(int, task.read_text("ascii").split())
+        return found
+
+    def cpu_seconds(self) -> float:
+        """That it has used."""
+        ticks = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self, field: str = "VmRSS") -> float:
+        """Resident now (VmRSS), or at most so far (VmHWM), of all its processes."""
+        total = 0
+        for pid in self.pids():
+            lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+            total += next((int(line.split()[1]) for line in lines if line.startswith(field)), 0)
+        return total / 1024
+
+    def load(self, seconds: float, rate: float = 0.0) -> Load:
+        """Clients for so long."""
+        return Load(self.port, self.request, CLIENTS, seconds, rate).run()
+
+
+@contextmanager
+def served(
+    command: Sequence[object], port: int, request: Callable[[int], bytes], env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Starts a server and waits until it answers."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        env={**os.environ, **(env or {})},
+        cwd=PEERS,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    server = Server(process, port, request(port))
+    try:
+        until = time.monotonic() + 60
+        while not (first := Load(port, server.request, 1, 0.01).run()).statuses and time.monotonic() < until:
+            time.sleep(0.2)
+        if set(first.statuses) != {200}:
+            raise SystemExit(f"{command} doesn't answer: {first.statuses} {first.lost}")
+        yield server
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # the group that it was started with
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
+class Sides:
+    """The servers that are compared, over one bundle and one image."""
+
+    def __init__(self, bundle: Path, image: Path, peers: Path | None) -> None:
+        self.bundle, self.image, self.peers = bundle, image, peers
+        self._port = 18200
+
+    def svertka(self, *arguments: object) -> Any:
+        """``svertka serve``."""
+        port = self._next_port()
+        command = [Path(sys.executable).parent / "svertka", "serve", *(arguments or [self.bundle]), "--port", port]
+        return served(command, port, lambda port: request_of("/v1/predict", port, self.image.read_bytes()))
+
+    def peer(self, name: str) -> Any:
+        """FastAPI, LitServe or BentoML."""
+        assert self.peers is not None
+        port = self._next_port()
+        command: list[object] = [self.peers, f"serve_{name}.py", port]
+        if name == "bentoml":
+            command = [self.peers.parent / "bentoml", "serve", "serve_bentoml:Classifier", "--port", port]
+        field = "request" if name == "litserve" else "file"
+        return served(
+            command,
+            port,
+            lambda port: request_of("/predict", port, self.image.read_bytes(), field),
+            {"BUNDLE": str(self.bundle), "BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(PEERS)},
+        )
+
+    def floor(self, seconds: float) -> dict[str, float]:
+        """Decoding and network alone, in this machine's processors."""
+        command = [sys.executable, PEERS / "serve_floor.py", self.bundle, self.image, "--seconds", str(seconds)]
+        command += ["--threads", str(len(os.sched_getaffinity(0)))]
+        found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return found
+
+    def _next_port(self) -> int:
+        self._port += 1
+        return self._port
+
+
+def peer_interpreter(given: str) -> Path | None:
+    """The interpreter of an environment with the peers; None where there is none and none can be made."""
+    if given:
+        return Path(given).absolute()
+    home = WORK / "serve-peers"
+    python = home / "bin" / "python"
+    if not (home / "installed").exists():
+        WORK.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        done = subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=False)
+        if done.returncode:
+            return None
+        (home / "installed").touch()
+    return python
+
+
+def available_peers(python: Path | None) -> list[str]:
+    """Names of the peers that are installed."""
+    found = []
+    for name in ("fastapi", "litserve", "bentoml"):
+        if (
+            python
+            and subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
+        ):
+            found.append(name)
+        else:
+            print(f"{name} is left out: it is not installed.", file=sys.stderr)
+    return found
+
+
+# --- rows ----------------------------------------------------------------------------------------------------------
+
+
+def measured(server: Server, scale: Scale) -> dict[str, float]:
+    """Rate, processor time and memory under load."""
+    server.load(scale.warm_up)
+    before = server.cpu_seconds()
+    done = server.load(scale.seconds)
+    answers = len(done.milliseconds)
+    if set(done.statuses) != {200} or done.lost:
+        raise SystemExit(f"not all were answered: {done.statuses} {done.lost[:3]}")
+    return {
+        "rate": answers / scale.seconds,
+        "cpu_ms": 1000 * (server.cpu_seconds() - before) / answers,
+        "memory_mb": server.memory_mb(),
+    }
+
+
+def rate(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """Predictions a second, against the floor and each peer."""
+    peers = available_peers(sides.peers)
+
+    def of(opened: Any) -> dict[str, float]:
+        with opened as server:
+            return measured(server, scale)
+
+    calls: dict[str, Callable[[], dict[str, float]]] = {
+        "raw": lambda: sides.floor(scale.seconds),
+        "svertka": lambda: of(sides.svertka()),
+    }
+    calls |= {name: lambda name=name: of(sides.peer(name)) for name in peers}  # type: ignore[misc]
+    samples = alternate(calls, rounds)
+    titles = {"raw": "decoding and ONNX Runtime alone", "svertka": "svertka serve", "fastapi": "FastAPI"}
+    titles |= {"litserve": "LitServe", "bentoml": "BentoML"}
+    found = {
+        titles[name]: Side(
+            unit="1/s",
+            samples=[each["rate"] for each in runs],
+            figures={key: round(statistics.median(each[key] for each in runs), 2) for key in runs[0] if key != "rate"},
+        )
+        for name, runs in samples.items()
+    }
+    ours = found["svertka serve"].median
+    what = f"predictions a second, {CLIENTS} clients, keep-alive, 300 px PNG"
+    rows = [Row(what=what, against=titles["raw"], measured=ours / found[titles["raw"]].median, target=0.85,
+                unit="of that rate", note="the clients run on the same processors")]  # fmt: skip
+    rows += [
+        Row(what=what, against=titles[name], measured=ours / found[titles[name]].median, target=1, unit="times")
+        for name in peers
+    ]
+    return found, rows
+
+
+def latency(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """Times of answers at half of the highest rate."""
+    found = []
+    with sides.svertka() as server:
+        highest = measured(server, scale)["rate"]
+        for _ in range(rounds):
+            found.append(server.load(2 * scale.seconds, highest / 2).to_json())
+    ratio = statistics.median(float(each["p99_ms"]) / float(each["median_ms"]) for each in found)
+    side = Side(
+        unit="ms",
+        samples=[float(each["median_ms"]) for each in found],
+        note=f"at half load, {highest / 2:.0f} requests a second",
+        figures={"p99_ms": statistics.median(float(each["p99_ms"]) for each in found)},
+    )
+    row = Row(what="99th percentile at half load", against="the median", measured=ratio, target=3, better="at most",
+              unit="times")  # fmt: skip
+    return {"svertka serve, an answer": side}, [row]
+
+
+def memory(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """Memory after many requests."""
+    with sides.svertka() as server:
+        server.load(scale.warm_up)
+        before, done = server.memory_mb(), 0
+        while done < scale.requests:
+            done += len(server.load(min(scale.seconds, 15)).milliseconds)
+        after = server.memory_mb()
+    side = Side(unit="MB", samples=[before, after], note=f"after the warm-up, and after {done:,} more requests")
+    row = Row(what=f"memory after {done:,} requests", against="after the warm-up", measured=100 * (after / before - 1),
+              target=5, better="at most", unit="% more")  # fmt: skip
+    return {"svertka serve, memory": side}, [row]
+
+
+def hostile(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """Requests that mean harm, with good ones beside them."""
+    with sides.svertka() as server:
+        server.load(scale.warm_up)
+        found = attack(server.port, server.request, scale.hostile)
+        peak = server.memory_mb("VmHWM")
+        alive = server.process.poll() is None and server.load(1.0).statuses.keys() == {200}
+    good = found["good"]
+    side = Side(
+        unit="MB",
+        samples=[peak],
+        note="the most that was held",
+        figures={"requests": found["requests"], "statuses": found["statuses"], "seconds": found["seconds"], **good},
+    )
+    wrong = sum(count for status, count in found["statuses"].items() if status.startswith("5") and status != "503")
+    what = f"{found['requests']:,} hostile requests"
+    rows = [
+        Row(what=f"{what}: 5xx but 503, and connections that hung", against="–", measured=wrong + found["hung"],
+            target=0, better="at most", unit=""),
+        Row(what=f"{what}: most memory", against="–", measured=peak, target=400, better="at most", unit="MB"),
+        Row(what=f"{what}: good requests answered with 200 meanwhile", against="–", measured=good["answered"] * alive,
+            target=1, unit="", note=f"of {good['asked']}, the rest with 503; the longest took {good['longest_s']} s"),
+    ]  # fmt: skip
+    return {"svertka serve, attacked": side}, rows
+
+
+def stop(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """SIGTERM under load."""
+    lost, seconds, answers = 0, [], 0
+    for _ in range(scale.times):
+        with sides.svertka() as server:
+            clients = Load(server.port, server.request, CLIENTS, 30)
+            done = _in_background(clients)
+            time.sleep(0.7)
+            began = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            code = server.process.wait(30)
+            seconds.append(time.monotonic() - began)
+            done()
+        lost += len(clients.lost) + sum(clients.statuses.values()) - clients.statuses[200] + (code != 0)
+        answers += clients.statuses[200]
+    row = Row(what=f"requests lost in {scale.times} ends by SIGTERM under load", against="–", measured=lost, target=0,
+              better="at most", unit=f"of {answers:,}")  # fmt: skip
+    return {"svertka serve, the end": Side(unit="s", samples=seconds, note="from SIGTERM to exit")}, [row]
+
+
+def exchange(sides: Sides, scale: Scale, rounds: int) -> tuple[dict[str, Side], list[Row]]:
+    """SIGHUP under load."""
+    seconds = []
+    with scratch() as folder:
+        place = folder / "bundle"
+        shutil.copytree(sides.bundle, place)
+        with sides.svertka(place) as server:
+            assert server.process.stderr is not None
+            clients = Load(server.port, server.request, CLIENTS, 3600)
+            done = _in_background(clients)
+            for _ in range(scale.times):
+                new, old = folder / "new", folder / "old"
+                shutil.copytree(sides.bundle, new)
+                place.rename(old)
+                new.rename(place)
+                shutil.rmtree(old)
+                began = time.monotonic()
+                server.process.send_signal(signal.SIGHUP)
+                while "Read again" not in server.process.stderr.readline():
+                    pass
+                seconds.append(time.monotonic() - began)
+                time.sleep(0.2)
+            clients.until = time.monotonic()
+            done()
+    lost = len(clients.lost) + sum(clients.statuses.values()) - clients.statuses[200]
+    row = Row(what=f"requests lost in {scale.times} exchanges of the bundle under load", against="–", measured=lost,
+              target=0, better="at most", unit=f"of {clients.statuses[200]:,}")  # fmt: skip
+    return {"svertka serve, an exchange": Side(unit="s", samples=seconds, note="from SIGHUP to the new bundle")}, [row]
+
+
+def _in_background(clients: Load) -> Callable[[], object]:
+    import threading
+
+    thread = threading.Thread(target=clients.run)
+    thread.start()
+    return thread.join
+
+
+MEASURES = {"rate": rate, "latency": latency, "memory": memory, "hostile": hostile, "stop": stop, "exchange": exchange}
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ROWS], help=", ".join(ROWS))
+    parser.add_argument("--bundle", type=Path, help="a bundle [default: a probe is trained]")
+    parser.add_argument("--peers", default="", help="interpreter of an environment with the peers")
+    options = parser.parse_args()
+    busy, scale = load(), TINY if options.tiny else Scale()
+    rows: list[Row] = []
+    found: dict[str, Side] = {}
+    with scratch() as folder:
+        bundle = options.bundle.absolute() if options.bundle else trained(folder)
+        image = sorted((public_split() / "test").rglob("*.png"))[0]
+        wanted = options.rows or list(ROWS)
+        peers = peer_interpreter(options.peers) if "rate" in wanted else None
+        sides = Sides(bundle, image, peers)
+        for name in wanted:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            more, lines = MEASURES[name](sides, scale, options.rounds)
+            found |= more
+            rows += lines
+        size = image.stat().st_size
+    write_result(
+        "serve",
+        "Serving a bundle",
+        sides=found,
+        rows=rows,
+        config={
+            "rows": wanted,
+            "image": f"{size // 1000} kB PNG of 300 px",
+            "clients": CLIENTS,
+            "seconds": scale.seconds,
+        },
+        threads=len(os.sched_getaffinity(0)),
+        warm_up=f"{scale.warm_up:g} s of load",
+        started_load=busy,
+        tiny=options.tiny,
+        versions=peer_versions(peers),
+    )
+
+
+def trained(folder: Path) -> Path:
+    """A probe's bundle on the public split."""
+    train_probe(public_split(), folder / "run", cache=folder / "cache", threads=0)
+    return folder / "run" / "bundle"
+
+
+def peer_versions(python: Path | None) -> dict[str, str]:
+    """Of the peers that are installed."""
+    code = (
+        "import json; from importlib import metadata as m; d = {x.name.lower(): x.version for x in m.distributions()};"
+        "print(json.dumps({n: d[n] for n in ('fastapi', 'uvicorn', 'litserve', 'bentoml') if n in d}))"
+    )
+    if python is None:
+        return {}
+    found: dict[str, str] = json.loads(subprocess.run([python, "-c", code], capture_output=True, check=True).stdout)
+    return found
+
+
+if __name__ == "__main__":
+    main()
