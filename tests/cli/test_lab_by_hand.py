@@ -318,7 +318,7 @@ BAD = [
     (("conv", "no.csv"), "no.csv does not exist; expected a file of numbers", "no.csv: такого файла нет"),
     (("conv", "text.png"), "cannot be used as an image: not an image", "нельзя (не изображение)"),
     (("conv", "empty.csv"), "empty.csv holds no numbers", "empty.csv: нет чисел"),
-    (("conv", "wide.csv"), "wide.csv is 1 × 5000; expected at most 4096", "размер 1 × 5000"),
+    (("conv", "wide.csv"), "wide.csv is 1 × 5000; expected at most 1024", "размер 1 × 5000"),
     (("conv", MAP, "--kernel", ""), "kernel holds no numbers", "ядро: нет чисел"),
     (("conv", MAP, "--kernel", " ; ;"), "kernel holds no numbers", "ядро: нет чисел"),
     (("conv", MAP, "--kernel", "1,2;3"), "kernel: row 1 has 2", "ядро: в строке 1"),

@@ -18,8 +18,8 @@ from svertka.engine.arrays import Array
 from svertka.engine.geometry import Pair, Window
 from svertka.errors import ConfigError, DataError, NotFoundError
 
-MOST_KERNEL, MOST_MATRIX = 101, 4096
-_MOST_BYTES = 64 << 20
+MOST_KERNEL, MOST_MATRIX = 101, 1024
+_MOST_BYTES = 32 << 20
 _MOST_NUMBER = 1e9
 _FILES_OF_NUMBERS = (".csv", ".tsv", ".txt", ".dat")
 _SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": " ", "\ufeff": None})
