@@ -90,6 +90,13 @@ def test_what_cannot_be_read_is_refused_for_the_same_reason(opened, predictor, t
     assert not reason or detail
 
 
+@pytest.mark.parametrize("content", [b"P6 2 2 255\n" + bytes(12), b"\0\0\1\0\1\0" + bytes(30)], ids=["PNM", "ICO"])
+def test_what_only_python_reads_is_named(opened, content):
+    rejected = opened.ask("predict", content)["rejected"]
+    assert rejected["reason"] == "unsupported"
+    assert "save it as PNG, TIFF or JPEG" in rejected["detail"]
+
+
 def test_more_pixels_than_allowed_are_refused_by_the_header(opened):
     for name in ("jpeg_420", "png", "webp_lossy", "gif", "bmp", "tiff_raw"):
         reply = opened.ask("predict", KINDS[name](), max_pixels=700)

@@ -137,6 +137,8 @@ function isBmp(bytes: Uint8Array): boolean {
 
 function unknown(bytes: Uint8Array): Rejected {
   const head = bytes.subarray(0, 1024);
+  if (/^P[1-6fF]\s+(#[^\n]*\n\s*)*\d+\s/.test(latin(head))) return unsupported("PNM");
+  if (startsWith(bytes, "\0\0\x01\0", 0) && bytes.length > 22 && bytes[4]) return unsupported("ICO");
   if (/^\s*(<\?[^]*?>|<!--[^]*?-->|<![^]*?>|\s)*<svg/i.test(latin(bytes.subarray(0, 4096)))) {
     return new Rejected("unsupported", "SVG, a drawing without pixels; export it as PNG");
   }

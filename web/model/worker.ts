@@ -25,12 +25,21 @@ async function answer(request: Request): Promise<Results[keyof Results]> {
     return null;
   }
   if (!opened) throw new Error("no model is open.");
-  const file = new Uint8Array(await request.image.arrayBuffer());
+  const file = await contentOf(request.image);
   const { maxPixels } = request;
   if (request.kind === "predict") return predict(opened, file, maxPixels);
   if (request.kind === "explain") return explainFile(opened, file, request.label, maxPixels);
   if (request.kind === "prepared") return prepared(opened, file, maxPixels);
   return mapsOf(opened, file, maxPixels);
+}
+
+/** A file may be gone, or may no longer be read, since it was chosen. */
+async function contentOf(file: Blob): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (error) {
+    throw new Rejected("unreadable", `the browser cannot read it (${(error as Error).message})`);
+  }
 }
 
 function failure(id: number, error: unknown): Reply {
