@@ -19,27 +19,35 @@ export interface PageData {
   manifest?: string;
 }
 
+const PIECE = 1 << 18; // characters, of which four are three bytes
+
 export function readData(): PageData {
-  return JSON.parse(textOf("svertka")) as PageData;
+  return JSON.parse(taken("svertka")) as PageData;
 }
 
-/** The text of a block of data. */
-export function textOf(id: string): string {
+/** The text of a block of data, which is then gone from the page: a model is large, and is needed once. */
+function taken(id: string): string {
   const block = document.getElementById(id);
   if (!block) throw new Error(`${id} is missing; copy the page again`);
-  return block.textContent ?? "";
+  block.remove();
+  return (block.textContent ?? "").trim();
 }
 
+/** Decodes base64 piece by piece: no second copy of a long text is held. */
 export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(base64);
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array((base64.length / 4) * 3 - padding);
+  let end = 0;
+  for (let at = 0; at < base64.length; at += PIECE) {
+    const piece = atob(base64.slice(at, at + PIECE));
+    for (let n = 0; n < piece.length; n++) bytes[end++] = piece.charCodeAt(n);
+  }
   return bytes;
 }
 
 /** The bytes of a block that is gzip in base64. */
 export async function unzipped(id: string): Promise<Uint8Array<ArrayBuffer>> {
-  const text = textOf(id).trim();
+  const text = taken(id);
   try {
     const packed = new Blob([bytesOf(text)]).stream();
     return new Uint8Array(await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());

@@ -139,7 +139,18 @@ async function outcomeOf(classifier: Classifier, image: Blob): Promise<Outcome> 
     return { state: "done", answer: await classifier.predict(image) };
   } catch (error) {
     if (error instanceof Rejected) return { state: "rejected", reason: error.reason, detail: error.detail };
-    return { state: "failed", failure: failureOf(error) };
+    if (await isReadable(image)) return { state: "failed", failure: failureOf(error) };
+    return { state: "rejected", reason: "unreadable", detail: "the browser cannot read it" };
+  }
+}
+
+/** Whether a file is still there, and as it was when it was chosen. */
+async function isReadable(image: Blob): Promise<boolean> {
+  try {
+    await image.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -32,7 +32,7 @@ export class ServerClassifier implements Classifier {
   async predict(image: Blob): Promise<Answer> {
     const form = new FormData(); // of a form, a file that is refused is an answer like others
     form.append("image", image);
-    const { predictions } = (await this.post("v1/predict", {}, form, image)) as { predictions: Item[] };
+    const { predictions } = (await this.post("v1/predict", {}, form)) as { predictions: Item[] };
     const [found] = predictions;
     if (!found) throw new Failure("status", "200");
     if (found.error) throw rejected(found.error);
@@ -40,19 +40,14 @@ export class ServerClassifier implements Classifier {
   }
 
   async explain(image: Blob, label: string): Promise<Explanation> {
-    return (await this.post("v1/explain", { label }, image, image)) as Explanation;
+    return (await this.post("v1/explain", { label }, image)) as Explanation;
   }
 
   /** The JSON of an answer; a server that is busy is asked again when it says so. */
-  private async post(
-    path: string,
-    query: Record<string, string>,
-    body: Blob | FormData,
-    image: Blob,
-  ): Promise<unknown> {
+  private async post(path: string, query: Record<string, string>, body: Blob | FormData): Promise<unknown> {
     const address = `${path}?${new URLSearchParams({ model: this.facts.name, ...query })}`;
     for (let tries = 1; ; tries++) {
-      const response = await this.send(address, body, image);
+      const response = await this.send(address, body);
       if (response.ok) return response.json();
       const kind = KINDS[response.status] ?? "status";
       if (kind === "busy" && tries < MOST_TRIES) {
@@ -66,13 +61,12 @@ export class ServerClassifier implements Classifier {
     }
   }
 
-  private async send(address: string, body: Blob | FormData, image: Blob): Promise<Response> {
+  private async send(address: string, body: Blob | FormData): Promise<Response> {
     const headers = { Accept: "application/json", "Accept-Language": this.language() };
     try {
       return await this.ask(address, { method: "POST", body, headers });
     } catch {
-      if (await isReadable(image)) throw new Failure("unreachable");
-      throw new Rejected("unreadable", "the browser cannot read it");
+      throw new Failure("unreachable");
     }
   }
 }
@@ -88,15 +82,5 @@ async function problemOf(response: Response): Promise<Problem> {
     return isProblem ? ((await response.json()) as Problem) : {};
   } catch {
     return {};
-  }
-}
-
-/** Whether a file is still there: `fetch` fails alike where it isn't. */
-async function isReadable(image: Blob): Promise<boolean> {
-  try {
-    await image.slice(0, 1).arrayBuffer();
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -22,7 +22,7 @@ class Asked implements Classifier {
 
 const files = (...names: string[]) => names.map((name) => ({ name, image: new Blob([name]) }));
 const states = (queue: Queue) => queue.items.map(({ outcome }) => outcome.state);
-const settled = () => vi.waitFor(() => Promise.resolve());
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 let queue: Queue;
 let told: ReturnType<typeof vi.fn<() => void>>;
@@ -64,6 +64,17 @@ test("a bad file is told apart from a failure, and the rest goes on", async () =
     { state: "failed", failure: new Failure("busy") },
     { state: "failed", failure: new Failure("network", "out of memory") },
   ]);
+});
+
+test("a file that is gone is no failure of the model", async () => {
+  const classifier = new Asked();
+  queue.use(classifier);
+  const gone = new Blob(["a"]);
+  gone.slice = () => ({ arrayBuffer: () => Promise.reject(new Error("NotReadableError")) }) as unknown as Blob;
+  queue.add([{ name: "a", image: gone }]);
+  classifier.waiting[0]!.reject(new Failure("unreachable"));
+  await settled();
+  expect(queue.items[0]!.outcome).toMatchObject({ state: "rejected", reason: "unreadable" });
 });
 
 test("what is cancelled waits, and a late answer is not believed", async () => {

@@ -68,11 +68,3 @@ test.each([
 ])("a failure has its kind", async (reply, expected) => {
   expect(await reason(asking(reply).classifier)).toEqual(expected);
 });
-
-test("a file that is gone is no fault of the server", async () => {
-  const gone = {
-    slice: () => ({ arrayBuffer: () => Promise.reject(new Error("NotReadableError")) }),
-  } as unknown as Blob;
-  const { classifier } = asking(new TypeError("Failed to fetch"));
-  await expect(classifier.predict(gone)).rejects.toMatchObject({ reason: "unreadable" });
-});
