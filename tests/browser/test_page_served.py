@@ -23,10 +23,10 @@ pytest.importorskip("starlette", reason="the extra serve isn't installed")
 class Server:
     """``svertka serve`` in a process of its own, at a port that is free."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, **variables: str) -> None:
         code = "from svertka.cli import main; main()"
         command = [sys.executable, "-u", "-c", code, "serve", *map(str, arguments), "--port", "0"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | variables)
         first = self.process.stderr.readline()
         found = re.search(r"http://[\d.]+:\d+/", first)
         assert found, first + self.process.stderr.read()
@@ -109,6 +109,26 @@ def test_a_file_too_large_for_the_server_says_so(page, tmp_path):
     page.page.wait_for_timeout(300)
     page.settle()
     assert page.notes()[0].startswith("На large.png ответа нет.\n") and "МБ" in page.notes()[0]
+
+
+def test_a_file_of_many_megabytes_is_refused_like_one_of_a_few(page, tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(60_000_000)
+    page.choose(tmp_path / "huge.png")
+    (note,) = page.notes()
+    assert note.startswith("There is no answer to huge.png.\n") and "1 MB" in note
+
+
+def test_with_a_token_the_browser_asks_for_it_and_the_page_works(browser, bundle, folder):
+    token = "correct horse battery"
+    server = Server(bundle, SVERTKA_TOKEN=token)
+    try:
+        with opened(browser, server.address, http_credentials={"username": "", "password": token}) as page:
+            page.choose(folder / "red.png")
+            assert page.label() == "red"
+            page.page.locator("canvas").wait_for()
+    finally:
+        server.end()
 
 
 def test_a_server_that_has_gone_says_so_and_may_come_back(browser, bundle, folder):

@@ -4,9 +4,11 @@ const FOR = [255, 84, 46] as const;
 const AGAINST = [52, 134, 255] as const;
 const CURVE = 1.2; // above 1: what is strong stands out
 
-/** The largest number of a map, either way: the end of the scale. */
+const LEAST = 1; // of a logit: what speaks more weakly everywhere is to look weak
+
+/** The end of the scale: the largest number of a map, either way. */
 export function scaleOf(evidence: readonly (readonly number[])[]): number {
-  return evidence.reduce((most, row) => row.reduce((so_far, value) => Math.max(so_far, Math.abs(value)), most), 0);
+  return evidence.flat().reduce((most, value) => Math.max(most, Math.abs(value)), LEAST);
 }
 
 /**

@@ -14,9 +14,11 @@ interface HeatSettingsProps {
   choose: (label: string) => void;
   strength: number;
   setStrength: (percent: number) => void;
+  /** Of the scale; null while there is no map. */
+  top: number | null;
 }
 
-export function HeatSettings({ tr, classes, label, choose, strength, setStrength }: HeatSettingsProps) {
+export function HeatSettings({ tr, classes, label, choose, strength, setStrength, top }: HeatSettingsProps) {
   const name = tr.quoted(label);
   return (
     <>
@@ -55,7 +57,9 @@ export function HeatSettings({ tr, classes, label, choose, strength, setStrength
       </ul>
       <details>
         <summary>{tr.text("web.heat.meaning")}</summary>
-        <p class="small">{tr.text("web.heat.reading")}</p>
+        <p class="small">
+          {tr.text("web.heat.reading")} {top !== null && tr.text("web.heat.scale", { top: tr.decimal(top, 1) })}
+        </p>
       </details>
     </>
   );

@@ -70,6 +70,7 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
               choose={choose}
               strength={strength}
               setStrength={setStrength}
+              top={heat.state === "there" ? heat.top : null}
             />
           )}
           {wanted && heat.state !== "there" && (

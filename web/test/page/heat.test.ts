@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import { colours, scaleOf } from "../../page/heat";
 
-test("the scale ends at the largest number, either way", () => {
+test("the scale ends at the largest number, either way, and weak maps look weak", () => {
   expect(
     scaleOf([
       [0.5, -2],
       [1, 0],
     ]),
   ).toBe(2);
+  expect(scaleOf([[0.1, -0.2]])).toBe(1);
 });
 
 test("what speaks for is red, what against blue, and nothing is clear", () => {
