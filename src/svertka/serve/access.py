@@ -15,7 +15,8 @@ LEAST_TOKEN = 16
 """Characters."""
 
 _OPEN = frozenset({"/healthz", "/readyz"})
-_CHALLENGES = 'Bearer, Basic realm="svertka", charset="UTF-8"'
+_CHALLENGES = ("Bearer", 'Basic realm="svertka", charset="UTF-8"')
+"""Each in a line of its own: Chromium knows no second one in a line, and so wouldn't ask for the token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ class Problem(Exception):
         code: of the kind of problem: its type is ``urn:svertka:CODE``, its texts stand in the catalogue.
         values: for the placeholders of its detail.
         members: further members of the answer.
-        headers: further headers of the answer.
+        headers: further headers of the answer; of several lines a tuple.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Problem(Exception):
         code: str,
         *,
         members: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | tuple[str, ...]] | None = None,
         **values: object,
     ) -> None:
         super().__init__(code)
@@ -63,8 +63,12 @@ def problem_body(problem: Problem, language: str) -> bytes:
 
 def problem_response(problem: Problem, language: str) -> Response:
     """The answer."""
-    headers = {"Content-Language": language, "Vary": "Accept-Language", **problem.headers}
-    return Response(problem_body(problem, language), problem.status, headers, media_type=PROBLEM)
+    headers = {"Content-Language": language, "Vary": "Accept-Language"}
+    response = Response(problem_body(problem, language), problem.status, headers, media_type=PROBLEM)
+    for name, lines in problem.headers.items():
+        for line in (lines,) if isinstance(lines, str) else lines:
+            response.headers.append(name, line)
+    return response
 
 
 def preferred_language(accepted: str) -> str:
