@@ -55,8 +55,8 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         over = len(self.connections) - self.limits.connections
         if over > 0:
-            waiting = (one for one in self._others() if one.is_waiting)
-            longest = min(waiting, key=lambda one: one.since, default=None)
+            waiting = sorted((one for one in self._others() if one.is_waiting), key=lambda one: one.since)
+            longest = next((one for one in waiting if not one.has_unread()), None)
             if longest is not None:
                 longest.transport.abort()
                 self.connections.discard(longest)  # at once: the next one must not choose it again
@@ -67,6 +67,10 @@ class BoundedProtocol(H11Protocol):
 
     def _others(self) -> Iterator["BoundedProtocol"]:
         return (one for one in self.connections if one is not self and isinstance(one, BoundedProtocol))
+
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that nobody has looked at."""
+        return is_readable(self.transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Hands bytes on; a head's time runs from its first one."""
@@ -115,7 +119,7 @@ class BoundedProtocol(H11Protocol):
         """Ends after the answer that is due; a connection with a request on its way isn't waiting."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
-        if self.is_waiting and not self._head_begun and not is_readable(self.transport.get_extra_info("socket")):
+        if self.is_waiting and not self._head_begun and not self.has_unread():
             self.transport.close()
 
 
