@@ -13,6 +13,7 @@ from common import HERE
 
 SCRIPTS = (
     "startup",
+    "serve",
     "decode",
     "predict",
     "second_train",

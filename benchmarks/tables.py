@@ -23,6 +23,7 @@ ORDER = (
     "temperature",
     "finetune_epoch",
     "predict",
+    "serve",
     "decode",
     "second_train",
     "memory",
