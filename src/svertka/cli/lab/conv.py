@@ -10,7 +10,7 @@ import typer
 
 from svertka.cli import output
 from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
-from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
+from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.lab.typed_numbers import GivenKernel, Plane, place, read_kernel, read_plane, window_of
 from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
 from svertka.cli.lab.words import added, labelled, number, print_paragraph, size_text, tidy, words, wrapped
@@ -143,9 +143,9 @@ def _draw(plane: Plane, used: GivenKernel, kernel: Array, result: Array, target:
     note = f"; {words('blue_red')}" if signed else ""
     kernel_note = f"{size_text(kernel.shape)}; {words('blue_red')}"
     tiles = [
-        Tile(given, plane.name, size_of(plane.pixels)),
+        Tile(given, plane.name, plane.size(plane.pixels)),
         Tile(diverging(kernel), f"{words('label.kernel')}: {used.name}", kernel_note),
-        Tile(shown, words("label.output"), f"{size_of(result)}{note}"),
+        Tile(shown, words("label.output"), f"{plane.size(result)}{note}"),
     ]
     title = words("conv.title", kernel=used.name, name=plane.name)
     about = words("sum_of_kernel", total=number(float(kernel.sum()))) if used.is_own else words(f"filter.{used.name}")

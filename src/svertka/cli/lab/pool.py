@@ -9,7 +9,7 @@ import typer
 
 from svertka.cli import output
 from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
-from svertka.cli.lab.picture import Tile, as_light, sheet, size_of
+from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.lab.typed_numbers import Plane, place, read_plane, whole_pair, window_of
 from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
 from svertka.cli.lab.words import added, labelled, listed, number, print_paragraph, size_text, words, wrapped
@@ -154,7 +154,7 @@ def _sum(found: pooling.Pooled, kind: Kind) -> str:
 def _draw(plane: Plane, result: Array, what: str, target: Path) -> None:
     drawn = as_light if plane.is_image else diverging
     tiles = [
-        Tile(drawn(plane.pixels), plane.name, size_of(plane.pixels)),
-        Tile(drawn(result), words("label.output"), size_of(result)),
+        Tile(drawn(plane.pixels), plane.name, plane.size(plane.pixels)),
+        Tile(drawn(result), words("label.output"), plane.size(result)),
     ]
     save_png(sheet(what, plane.name, {"": tiles}, columns=2, box_px=(420, 300)), target)

@@ -45,6 +45,10 @@ class Plane:
             return [("", self.pixels)]
         return [(letter, self.pixels[:, :, n]) for n, letter in enumerate("RGB")]
 
+    def size(self, of: Array) -> str:
+        """Of itself or of what it became: pixels of an image, rows and columns of a matrix."""
+        return size_of(of) if self.is_image else size_text(of.shape)
+
     def about(self) -> str:
         """A line: the name and the size."""
         if not self.is_image:
