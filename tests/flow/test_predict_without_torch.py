@@ -81,6 +81,7 @@ def finished_run(tmp_path_factory, shapes_folder):
 
 WORKS = {
     "predict": "{bundle} {image}",
+    "share": "{bundle} --out model.html",
     "evaluate": "{bundle} {folder}",
     "report": "{run}",
     "explain": "{bundle} {image}",
@@ -89,8 +90,13 @@ WORKS = {
     "lab size": "224 --kernel 5",
     "lab filters": "{image}",
     "lab trace": "{bundle} {image}",
+    "course tasks": "",
+    "course start": "sizes",
+    "course check": "sizes {sizes}",
+    "course progress": "",
 }
 NEEDS = {
+    "serve": ("{bundle}", "serve"),
     "train": ("{folder}", "train"),
     "demo": ("", "train"),
     "advise": ("{folder}", "train"),
@@ -123,7 +129,9 @@ def test_every_verb_of_the_base_install_works_or_names_the_extra(
         "run": finished_run,
         "image": colour_folder / "red/red2.png",
         "folder": colour_folder,
+        "sizes": tmp_path / "answers.toml",
     }
+    places["sizes"].write_text("first = 224\nsecond = 63\n")
     for verb, arguments in WORKS.items():
         result = run(installed / "svertka", *verb.split(), *arguments.format(**places).split(), cwd=tmp_path)
         assert result.returncode == 0, (verb, result.stderr.decode())
