@@ -1,5 +1,7 @@
 """Tasks that are code: passed by a right solution, refused by wrong ones with the smallest case that shows it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import right_code as answers
@@ -8,7 +10,7 @@ from PIL import Image
 from svertka.course import array_tasks, counterexample
 from svertka.course.checker import check
 from svertka.course.number_tasks import RESNET18, SIZES, resnet18_layers
-from svertka.course.task_list import find_task
+from svertka.course.task_list import BY_NAME, find_task
 from svertka.course.wording import verdict_lines
 from svertka.messages.translator import Translator
 
@@ -220,3 +222,11 @@ def test_a_file_without_the_function_and_one_that_is_no_python(folder):
     begun = judged(folder, "convolution2d", "def convolution2d(image, kernel):\n    raise NotImplementedError\n")
     assert begun.findings[-1].values["kind"] == "NotImplementedError"
     assert begun.findings[-1].values["line"] == 2
+
+
+def test_the_guide_shows_what_is_printed(folder):
+    guide = (Path(__file__).parents[2] / "docs/course.md").read_text("utf-8")
+    verdict = judged(folder, "convolution2d", RIGHT["convolution2d"].replace(*WRONG["convolution2d"][0][:2]))
+    printed = "\n".join(verdict_lines(verdict, Translator("en"))).rstrip()
+    assert printed.replace("\u202f", " ") in guide
+    assert all(f"`{name}`" in guide for name in BY_NAME)

@@ -15,7 +15,7 @@ import pytest
 from svertka.course.checker import check, unlimited
 from svertka.course.findings import TaskVerdict
 from svertka.course.plain_values import LARGEST_ARRAY, Unreadable, from_plain, to_plain
-from svertka.course.sandbox import Stopped, Student, StudentLimits
+from svertka.course.sandbox import Stopped, Student, StudentLimits, held_by_system
 from svertka.course.task_list import find_task
 from svertka.course.wording import sentence, verdict_lines
 from svertka.errors import DataError, NotFoundError
@@ -76,6 +76,23 @@ HOSTILE = {
         "    import os\n    for n in range(3, 30):\n        try: os.write(n, b'\\xff\\n')\n"
         "        except OSError: pass",
         "stopped_garbage",
+    ),
+    "chatter": (
+        "    import os\n    while True:\n        for n in range(3, 30):\n"
+        "            try: os.write(n, b'{}\\n' * 9999)\n            except OSError: pass",
+        "stopped_garbage",
+    ),
+    "endless_line": (
+        "    import os\n    while True:\n        for n in range(3, 30):\n            try: os.write(n, b'x' * 9999)\n"
+        "            except OSError: pass",
+        "stopped_garbage",
+    ),
+    "deep_folders": ("    import os\n    for n in range(3000): os.mkdir('deep'); os.chdir('deep')", None),
+    "shut_folder": ("    import os\n    os.mkdir('shut', 0); os.makedirs('a/b/c'); os.umask(0o777)", "no_array"),
+    "many_files": ("    for n in range(10**9): open(f'{n}', 'w').close()", None),
+    "many_threads": (
+        "    import threading, time\n    for _ in range(10**5): threading.Thread(target=time.sleep, args=(9,)).start()",
+        None,
     ),
     "none": ("    return None", "no_array"),
     "text": ("    return 'zero'", "no_array"),
@@ -305,13 +322,16 @@ def test_without_landlock_nothing_is_written_at_all(place):
     assert fine == {"read": 4, "inside": "EPERM", "thread": True}
 
 
-def test_a_process_goes_with_who_asked(place):
-    """Killed, svertka cannot tidy up; the solution's process ends all the same."""
+def test_a_process_goes_with_who_asked(place, monkeypatch):
+    """Killed, svertka cannot tidy up; the solution's process ends all the same, and a later check does the rest."""
+    monkeypatch.setenv("TMPDIR", str(place / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (place / "temporary").mkdir()
     (place / "sleep.py").write_text("import time\ndef f():\n    time.sleep(60)\n")
     paths = json.dumps([each for each in sys.path if each])
     code = (
         "import sys, json; sys.path[:] = json.loads(sys.argv[1])\n"
-        "from pathlib import Path; from svertka.course.sandbox import Student\n"
+        "from pathlib import Path; from svertka.course.sandbox import held_by_system, Student\n"
         "with Student(Path(sys.argv[2])) as s:\n"
         "    s.load(); print(s._process.pid, flush=True); s.call('f')\n"
     )
@@ -321,6 +341,12 @@ def test_a_process_goes_with_who_asked(place):
         pid = int(asker.stdout.readline())
         asker.kill()
         asker.wait()
+    (left,) = (place / "temporary").iterdir()
+    held_by_system()
+    assert left.is_dir()  # it may be in use
+    os.utime(left, (0, 0))
+    held_by_system()
+    assert list((place / "temporary").iterdir()) == []
     for _ in range(100):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -378,14 +404,45 @@ def test_files_that_are_no_solution(place):
             Student(place / "pipe.py").__enter__()
 
 
+FORGED = """
+import os
+for n in range(3, 30):
+    try: os.write(n, b'%s\\n')
+    except OSError: pass
+def initialise(seed): pass
+loss_and_gradients = train = predict = vgg_block = initialise
+"""
+
+
+@pytest.mark.parametrize("task", ["numpy-cnn", "vgg-block"])
+@pytest.mark.parametrize("value", ["1", "[1]", '{"dict": []}', '{"dict": [["loss", 1], ["kind", 2]]}', '["train"]'])
+def test_forged_answers_are_not_believed(place, task, value):
+    if task == "vgg-block":
+        pytest.importorskip("torch")
+    names = '["initialise", "loss_and_gradients", "train", "predict", "vgg_block"]'
+    lines = "".join(f'{{"value": {each}}}\\n' for each in (names, value, value, value))
+    (place / "forged.py").write_text(FORGED % lines.removesuffix("\\n"))
+    (bad,) = [finding for finding in check(find_task(task), place / "forged.py").findings if not finding.right]
+    assert bad.code in ("stopped_garbage", "no_labels")
+
+
+@pytest.mark.skipif(not LINUX, reason="elsewhere Python's own guard is all there is")
+def test_without_pythons_guard_the_kernel_still_refuses(place):
+    text = (
+        "import gc, sys\nfrom svertka.course.student_process import AuditGuard\n"
+        "AuditGuard.__call__ = lambda *_: None\n" + FUNCTION + "    open('VICTIM', 'w')\n"
+    )
+    bad = told_in_one_line(judged(place, text))
+    assert (bad.code, bad.values["kind"]) == ("raised", "PermissionError")
+
+
 @pytest.mark.skipif(not LINUX or os.uname().machine not in ("x86_64", "aarch64"), reason="other systems limit less")
 def test_linux_limits_everything():
     assert unlimited() == ()
 
 
 def test_elsewhere_it_is_said_what_is_not_limited(monkeypatch):
-    monkeypatch.setattr("svertka.course.checker.can_limit", lambda: False)
-    monkeypatch.setattr("svertka.course.checker.sys.platform", "win32")
+    monkeypatch.setattr("svertka.course.checker.held_by_system", lambda: ())
     verdict = TaskVerdict(task="filters", findings=(), unlimited=unlimited())
     said = " ".join(verdict_lines(verdict, Translator("en")))
     assert "files, network, other processes, memory. Check only code that you trust." in said

@@ -36,6 +36,8 @@ def begun(student: Student, *functions: str) -> Finding:
         return stop(stopped)
     if answer.raised is not None:
         return wrong("load", kind=answer.raised.kind, text=answer.raised.text, line=answer.raised.line)
+    if not isinstance(answer.value, list):
+        return stop(Stopped("garbage"))
     missing = [name for name in functions if name not in answer.value]
     return wrong("missing", function=missing[0]) if missing else right("loads", functions=", ".join(functions))
 
@@ -256,10 +258,13 @@ def _own_image(student: Student, folder: Path) -> Array | Finding:
         return stop(stopped)
     if not isinstance(name, str) or not name.strip():
         return wrong("no_image_name")
+    path = folder / Path(name).expanduser()
+    if not path.exists():
+        return wrong("image_unreadable", name=name, reason="missing")
     try:
-        image = decode(folder / Path(name).expanduser()).image
-    except (ImageRejected, OSError) as error:
-        return wrong("image_unreadable", name=name, text=str(error))
+        image = decode(path).image
+    except ImageRejected as rejected:
+        return wrong("image_unreadable", name=name, reason=rejected.reason)
     gray = image.convert("L")
     gray.thumbnail((_OWN_IMAGE_PX, _OWN_IMAGE_PX), Image.Resampling.BILINEAR)
     pixels = np.asarray(gray, np.float64) / 255

@@ -1,10 +1,9 @@
 """Checks a solution of a task, and starts one."""
 
-import sys
 from pathlib import Path
 
 from svertka.course.findings import TaskVerdict
-from svertka.course.kernel_limits import can_limit
+from svertka.course.sandbox import held_by_system
 from svertka.course.task_list import CourseTask
 from svertka.errors import ConfigError, NotFoundError
 
@@ -31,6 +30,5 @@ def check(task: CourseTask, path: Path) -> TaskVerdict:
 
 def unlimited() -> tuple[str, ...]:
     """What this system cannot hold a hostile solution to (codes): where Python's own guard is all there is."""
-    firm: tuple[str, ...] = ("files", "network", "processes") if can_limit() else ()
-    firm += ("memory",) if sys.platform == "linux" else ()
-    return tuple(what for what in ("files", "network", "processes", "memory") if what not in firm)
+    held = held_by_system()
+    return tuple(what for what in ("files", "network", "processes", "memory") if what not in held)

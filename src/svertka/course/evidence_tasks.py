@@ -239,7 +239,7 @@ def activations(file: Path) -> Iterator[Finding]:
     for field, level in (("edges", "first"), ("objects", "last")):
         said = sheet[field]
         fits = said in [stage.number for stage in stages] and level_of(int(said) - 1, len(stages)) == level
-        yield right(f"stage_{field}", n=int(said)) if fits else wrong(f"stage_{field}", got=f"{said:g}", n=len(stages))
+        yield right(f"stage_{field}", n=int(said)) if fits else wrong(f"stage_{field}", got=said, n=len(stages))
 
 
 def read_stages(folder: Path) -> list[StageLine] | Finding:

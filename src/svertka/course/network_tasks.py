@@ -4,9 +4,10 @@ Shapes: N batch, C/O channels in/out, H/W in, P/Q out.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +15,16 @@ from numpy.typing import NDArray
 from svertka.course.array_tasks import begun
 from svertka.course.counterexample import stop
 from svertka.course.findings import Finding, part, right, wrong
-from svertka.course.plain_values import Unreadable
 from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.digits import load_digits
 from svertka.engine.convolution import conv2d
 from svertka.engine.pooling import max_pool2d
 from svertka.errors import MissingExtraError
 from svertka.evaluate.intervals import share
+from svertka.util.from_dict import from_dict
 
 Array = NDArray[Any]
-
-# --- a VGG block ---------------------------------------------------------------------------------------------------
+Facts = TypeVar("Facts")
 
 
 class Block(NamedTuple):
@@ -39,6 +39,38 @@ class Block(NamedTuple):
 
 BLOCKS = (Block(1, 1, 1, 2, 2), Block(1, 2, 1, 4, 4), Block(2, 3, 2, 4, 6), Block(3, 4, 3, 7, 5), Block(3, 8, 2, 8, 8))
 _TORCH = StudentLimits(seconds=30, memory_bytes=6 << 30)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockFacts:
+    """What ``probes.vgg_block`` says; parameters and output are arrays if all is well."""
+
+    kind: str
+    parameters: list[tuple[str, Any]] = field(default_factory=list)
+    output: Any = None
+    gradients: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GradientFacts:
+    """What ``probes.cnn_gradients`` says; an entry: parameter, index, gradient, difference quotient."""
+
+    loss: float
+    shapes: dict[str, list[int]]
+    missing: list[str]
+    misshapen: list[tuple[str, list[int]]]
+    entries: list[tuple[str, list[int], float, float]]
+
+
+def _believed(kind: type[Facts], value: object) -> Facts | Finding:
+    """What the solution's process says, as a record, if it is one."""
+    try:
+        return from_dict(kind, value)
+    except TypeError:
+        return stop(Stopped("garbage"))
+
+
+# --- a VGG block ---------------------------------------------------------------------------------------------------
 
 
 def vgg_block(file: Path) -> Iterator[Finding]:
@@ -77,23 +109,25 @@ def _block(student: Student, block: Block, positive: bool, seed: int) -> Finding
         raised = answer.raised
         return wrong("raised", part("call", asked), part("input", " × ".join(map(str, x.shape))), function="vgg_block",
                      kind=raised.kind, text=raised.text, line=raised.line)  # fmt: skip
-    facts = answer.value
-    if not isinstance(facts, dict) or facts.get("kind") != "module" or not isinstance(facts.get("output"), np.ndarray):
-        return wrong(
-            "no_module", part("call", asked), kind=str(facts.get("kind") if isinstance(facts, dict) else facts)
-        )
+    facts = _believed(BlockFacts, answer.value)
+    if isinstance(facts, Finding):
+        return facts
+    if not isinstance(facts.output, np.ndarray):
+        return wrong("no_module", part("call", asked), kind=facts.kind)
     return _judged(block, asked, x, facts)
 
 
-def _judged(block: Block, asked: str, x: Array, facts: dict[str, Any]) -> Finding | None:
+def _judged(block: Block, asked: str, x: Array, facts: BlockFacts) -> Finding | None:
     shapes = _parameter_shapes(block)
-    arrays = [value for _, value in facts["parameters"]]
+    arrays = [value for _, value in facts.parameters]
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        return stop(Stopped("garbage"))
     count, expected_count = sum(array.size for array in arrays), sum(int(np.prod(shape)) for shape in shapes)
     if count != expected_count or [array.shape for array in arrays] != shapes:
-        own = ", ".join(f"{name} {'×'.join(map(str, array.shape))}" for name, array in facts["parameters"]) or "–"
+        own = ", ".join(f"{name} {'×'.join(map(str, array.shape))}" for name, array in facts.parameters) or "–"
         return wrong("block_parameters", part("call", asked), part("expected", expected_count), part("got", count),
                      part("parameters", own[:200]))  # fmt: skip
-    expected, output = _through_block(x, arrays), facts["output"]
+    expected, output = _through_block(x, arrays), facts.output
     if output.shape != expected.shape:
         parts = part("input", x), part("expected", expected), part("got", output)
         return wrong("block_shape", part("call", asked), *(part(each.label, each.value) for each in parts))
@@ -103,7 +137,7 @@ def _judged(block: Block, asked: str, x: Array, facts: dict[str, Any]) -> Findin
         weights = (part("weight", arrays[0][0, 0]), part("bias", float(arrays[1][0]))) if block == BLOCKS[0] else ()
         return wrong("block_numbers", part("call", asked), planes[0], *weights, *planes[1:])
     if (x > 0).all():
-        dead = next((name for name, largest in facts["gradients"].items() if not largest), None)
+        dead = next((name for name, largest in facts.gradients.items() if not largest), None)
         if dead is not None:
             return wrong("block_gradient", part("call", asked), name=dead)
     return None
@@ -174,23 +208,25 @@ def _gradients(student: Student, images: Array, labels: Array) -> Finding | None
     if answer.raised is not None:
         raised = answer.raised
         return wrong("raised", function="loss_and_gradients", kind=raised.kind, text=raised.text, line=raised.line)
-    facts = answer.value
-    if not np.isfinite(facts["loss"]):
+    facts = _believed(GradientFacts, answer.value)
+    if isinstance(facts, Finding):
+        return facts
+    if not np.isfinite(facts.loss):
         return wrong("loss_not_finite")
-    if not any(len(shape) == 4 for shape in facts["shapes"].values()):
-        return wrong("no_convolution", names=list(facts["shapes"]))
-    if facts["missing"]:
-        return wrong("no_gradient", name=facts["missing"][0])
-    if facts["misshapen"]:
-        name, shape = facts["misshapen"][0]
-        both = part("expected", " × ".join(map(str, facts["shapes"][name]))), part("got", " × ".join(map(str, shape)))
+    if not any(len(shape) == 4 for shape in facts.shapes.values()):
+        return wrong("no_convolution", names=list(facts.shapes))
+    if facts.missing:
+        return wrong("no_gradient", name=facts.missing[0])
+    if facts.misshapen:
+        name, shape = facts.misshapen[0]
+        both = part("expected", " × ".join(map(str, facts.shapes[name]))), part("got", " × ".join(map(str, shape)))
         return wrong("gradient_shape", *both, name=name)
     return _worst(facts, len(images)) or _useless(facts)
 
 
-def _worst(facts: dict[str, Any], count: int) -> Finding | None:
+def _worst(facts: GradientFacts, count: int) -> Finding | None:
     """The entry whose gradient differs most from the difference quotient, if any does."""
-    off = [(_off(gradient, slope), *entry) for entry in facts["entries"] for gradient, slope in [entry[2:]]]
+    off = [(_off(entry[2], entry[3]), *entry) for entry in facts.entries]
     wrong_ones = [each for each in off if each[0] > 1e-3]
     if not wrong_ones:
         return None
@@ -203,10 +239,10 @@ def _off(gradient: float, slope: float) -> float:
     return abs(gradient - slope) / max(abs(gradient) + abs(slope), 1e-4) if np.isfinite(gradient) else np.inf
 
 
-def _useless(facts: dict[str, Any]) -> Finding | None:
+def _useless(facts: GradientFacts) -> Finding | None:
     """A kernel on which the loss doesn't hang."""
-    for name, shape in facts["shapes"].items():
-        own = [slope for each, _, _, slope in facts["entries"] if each == name]
+    for name, shape in facts.shapes.items():
+        own = [slope for each, _, _, slope in facts.entries if each == name]
         if len(shape) == 4 and own and not any(own):
             return wrong("kernel_unused", name=name)
     return None
@@ -220,8 +256,8 @@ def _accuracy(student: Student, train_NHW: Array, train_N: Array, test_NHW: Arra
     if answer.raised is not None:
         raised = answer.raised
         return wrong("raised", function="train", kind=raised.kind, text=raised.text, line=raised.line)
-    said = answer.value["labels"]
-    if isinstance(said, Unreadable) or said.shape != test_N.shape:
+    said = answer.value
+    if not isinstance(said, np.ndarray) or said.shape != test_N.shape:
         return wrong("no_labels", n=len(test_N))
     hits = np.asarray(said == test_N)
     found = share(int(hits.sum()), len(hits))

@@ -43,12 +43,12 @@ def _size(asked: SizeQuestion, got: float) -> Finding:
     if got == expected:
         return right("size", n=expected, **shown)
     if got != int(got) or got < 1:
-        return wrong("size_not_whole", got=f"{got:g}", **shown)
+        return wrong("size_not_whole", got=got, **shown)
     window = int(got) if got > expected else int(got) + 1  # the last one that is claimed, or the next one
     first = (window - 1) * asked.stride
     last, edge = first + asked.kernel - 1, asked.size + 2 * asked.padding - 1
     parts = (part("window", window), part("covers", f"{first} … {last}"), part("last_column", edge))
-    return wrong("size_too_large" if got > expected else "size_too_small", *parts, got=f"{got:g}", **shown)
+    return wrong("size_too_large" if got > expected else "size_too_small", *parts, got=got, **shown)
 
 
 # --- the parameters of ResNet-18 -----------------------------------------------------------------------------------

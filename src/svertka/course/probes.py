@@ -36,7 +36,7 @@ def vgg_block(
             parameter.requires_grad_(parameter.requires_grad)
     output = block(torch.from_numpy(np.asarray(image, np.float64)))
     if not isinstance(output, torch.Tensor):
-        return {"kind": "module", "output": type(output).__name__}
+        return {"kind": f"a module that returns {type(output).__name__}"}
     parameters = [[name, parameter.detach().numpy()] for name, parameter in block.named_parameters()]
     gradients: dict[str, float | None] = {name: None for name, _ in block.named_parameters()}
     if output.requires_grad:
@@ -97,7 +97,7 @@ def _slope(
     return (before + after) / 2
 
 
-def cnn_answers(names: Names, images: NDArray[Any], labels: NDArray[Any], test_images: NDArray[Any]) -> dict[str, Any]:
+def cnn_answers(names: Names, images: NDArray[Any], labels: NDArray[Any], test_images: NDArray[Any]) -> NDArray[Any]:
     """Trains, and says the classes of images whose labels this process doesn't know."""
     parameters = names["train"](images, labels)
-    return {"labels": np.asarray(names["predict"](parameters, test_images))}
+    return np.asarray(names["predict"](parameters, test_images))

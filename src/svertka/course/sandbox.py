@@ -9,12 +9,15 @@ has no limit. Answers are JSON of limited size; none is believed before it is ch
 import json
 import os
 import queue
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +33,9 @@ LARGEST_SOURCE = 1 << 20
 _LARGEST_ANSWER = 32 << 20
 _LARGEST_FOLDER = 64 << 20
 _LOOK_S = 0.1
+_LINES_WAITING = 4
+_PREFIX = "svertka-course-"
+_ABANDONED_S = 3600.0
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from svertka.course.student_process import main; main()"
 )
@@ -107,17 +113,25 @@ class Student:
             Stopped: it doesn't come up.
         """
         self._source = source_of(self.file)
-        self._folder = tempfile.TemporaryDirectory(prefix="svertka-course-", ignore_cleanup_errors=True)
-        self._lines: queue.Queue[bytes] = queue.Queue()
+        _sweep()
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lines: queue.Queue[bytes] = queue.Queue(_LINES_WAITING)
+        self._requests: queue.Queue[bytes] = queue.Queue()
         self._left_s = self.limits.seconds
         paths = [str(Path(each).absolute()) for each in sys.path if each]
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", _BOOT, json.dumps(paths)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder.name,
-            env=_environment(self._folder.name), start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder,
+            env=_environment(str(self._folder)), start_new_session=True,
         )  # fmt: skip
         assert self._process.stdout is not None
-        threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True).start()
+        assert self._process.stdin is not None
+        self._threads = (
+            threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True),
+            threading.Thread(target=_write, args=(self._process.stdin, self._requests), daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
         try:
             self._begin()
         except BaseException:
@@ -165,7 +179,7 @@ class Student:
             "memory_bytes": self.limits.memory_bytes,
             "file_bytes": self.limits.file_bytes,
         }
-        self._send({"folder": self._folder.name, "limits": limits})
+        self._send({"folder": str(self._folder), "limits": limits})
         answer = self._receive(self.limits.start_seconds)
         self.refused_by_kernel = tuple(map(str, answer.get("ready", ())))
 
@@ -178,10 +192,7 @@ class Student:
         return _checked(answer)
 
     def _send(self, request: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):  # it has ended; the answer that doesn't come says why
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+        self._requests.put(json.dumps(request).encode() + b"\n")
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         until = time.monotonic() + seconds
@@ -192,7 +203,7 @@ class Student:
             except queue.Empty:
                 if time.monotonic() > until:
                     raise Stopped("time", detail=f"{seconds:.0f}") from None
-                if _size(self._folder.name) > _LARGEST_FOLDER:
+                if _size(self._folder) > _LARGEST_FOLDER:
                     raise Stopped("disk") from None
         if not line:
             raise self._ended()
@@ -226,11 +237,16 @@ class Student:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        self._requests.put(b"")
+        while self._threads[0].is_alive():  # what it still had to say, or its reader would wait for ever
+            with suppress(queue.Empty):
+                self._lines.get(timeout=0.01)
+        for thread, stream in zip(self._threads, (self._process.stdout, self._process.stdin), strict=True):
             assert stream is not None
+            thread.join()
             with suppress(OSError):
                 stream.close()
-        self._folder.cleanup()
+        _delete(self._folder)
 
 
 def source_of(file: Path) -> str:
@@ -268,13 +284,57 @@ def _read(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
     lines.put(b"")
 
 
-def _size(folder: str) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  (names may be no text)
+def _write(stream: IO[bytes], requests: "queue.Queue[bytes]") -> None:
+    """Passes requests on until an empty one: who doesn't read them keeps this thread waiting, and nobody else."""
+    with suppress(OSError, ValueError):  # it has ended; the answer that doesn't come says why
+        while request := requests.get():
+            stream.write(request)
+            stream.flush()
+
+
+def _size(folder: Path) -> int:
+    """Bytes in a folder, at least a page for each name, as far as paths can be followed."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                total += max(4096, entry.stat(follow_symlinks=False).st_size)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
     return total
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder, however deep; what lies deeper than paths reach comes up first."""
+    number = 0
+    with suppress(OSError):
+        while entries := list(os.scandir(folder)):
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    Path(entry.path).unlink()
+                    continue
+                Path(entry.path).chmod(0o700)
+                for inner in list(os.scandir(entry.path)):
+                    number += 1
+                    Path(inner.path).rename(folder / f"{number}-{uuid.uuid4().hex}")
+                Path(entry.path).rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Deletes what checks have left that were killed themselves, an hour ago or longer."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            own = stat.S_ISDIR(found.st_mode) and found.st_uid == getattr(os, "getuid", lambda: 0)()
+            if own and time.time() - found.st_mtime > _ABANDONED_S:
+                _delete(folder)
+
+
+def held_by_system() -> tuple[str, ...]:
+    """What the system itself refuses a solution here, as a process that has asked for it says."""
+    with tempfile.NamedTemporaryFile(suffix=".py") as empty, Student(Path(empty.name)) as student:
+        return student.refused_by_kernel
 
 
 def _refusal(answer: dict[str, Any]) -> Stopped:

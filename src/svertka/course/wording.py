@@ -90,7 +90,7 @@ def task_lines(passed: dict[str, Passed], tr: Translator) -> Iterator[str]:
         yield from _wrapped(tr(f"course.task.{task.key}.title"), lead)
     yield ""
     yield tr("course.count", n=sum(task.name in passed for task in TASKS), of=len(TASKS))
-    yield from _wrapped(tr("course.how"), "")
+    yield from (tr("course.begin"), tr("course.check"))
 
 
 def _number(value: float) -> str:
