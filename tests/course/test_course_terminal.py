@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from svertka.course.task_list import TASKS, find_task
 from svertka.course.wording import finding_lines, matrix_lines, sentence
 from svertka.errors import ConfigError, DataError, NotFoundError
 from svertka.messages import LANGUAGES, Translator, catalogue
+from svertka.schema import Estimate
 
 NAMES = (
     "convolution2d filters sizes max-pooling five-filters vgg-block resnet18-parameters race strategies activations "
@@ -295,3 +297,15 @@ def test_a_finding_without_findings_is_not_passed():
 
     assert not TaskVerdict(task="filters", findings=()).passed
     assert not TaskVerdict(task="filters", findings=(Finding(right=False, code="missing"),)).passed
+
+
+def test_figures_are_written_as_the_language_does_it():
+    bad = wrong(
+        "accuracy_other", part("resnet18", Estimate(0.9, 0.85, 0.95, 100)), part("expected", 0.25), part("n", 3)
+    )
+    assert list(finding_lines(bad, Translator("ru")))[2:4] == [
+        "      правильно = 0,25, n = 3",
+        "      resnet18: 0,900 (0,850 … 0,950)",
+    ]
+    assert "      resnet18: 0.900 (0.850 … 0.950)" in list(finding_lines(bad, Translator("en")))
+    json.dumps(asdict(bad))  # what a page takes

@@ -116,7 +116,7 @@ def _better(accuracy: Mapping[str, Estimate], said: str) -> Finding:
     """Intervals that overlap show no difference; a value that both allow is the counterexample."""
     worse, best = sorted(RACERS, key=lambda name: accuracy[name].value)
     shown = accuracy[best].low > accuracy[worse].high
-    parts = [_interval(name, accuracy[name]) for name in RACERS]
+    parts = [Part(name, accuracy[name]) for name in RACERS]
     claims_none = said.strip().casefold() in NOT_SHOWN
     if shown:
         return right("better", name=best) if plain(said) == best else wrong("better", *parts, name=best)
@@ -124,10 +124,6 @@ def _better(accuracy: Mapping[str, Estimate], said: str) -> Finding:
         return right("none_better")
     both = (max(each.low for each in accuracy.values()) + min(each.high for each in accuracy.values())) / 2
     return wrong("none_better", *parts, name=said, value=both)
-
-
-def _interval(label: str, estimate: Estimate) -> Part:
-    return Part(label, f"{estimate.value:.3f} ({estimate.low:.3f} … {estimate.high:.3f})")
 
 
 def _race_sentence(sentence: str, figures: Mapping[str, float]) -> Finding:
@@ -204,10 +200,9 @@ def _verdict(versus: Versus, said: str, name: str) -> Finding:
         return wrong("verdict_word", text=said)
     if claim == truth:
         return right(f"verdict_{truth}", name=name)
-    value = versus.difference.value
     return wrong(
         f"verdict_{truth}",
-        Part("difference_points", f"{100 * value:+.1f} ({100 * low:+.1f} … {100 * high:+.1f})"),
+        Part("difference", versus.difference),
         name=name,
     )
 

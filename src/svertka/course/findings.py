@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from svertka.schema import Estimate
+
 Cells = tuple[tuple[float, ...], ...]
 
 
@@ -15,11 +17,11 @@ class Part:
 
     Attributes:
         label: a code, ``course.part.<label>`` of the catalogue, or a name of the solution's own as it is.
-        value: a matrix as rows of numbers, a number, or text.
+        value: a matrix as rows of numbers, a number, a share with its interval, or text.
     """
 
     label: str
-    value: Cells | float | int | str
+    value: Cells | float | int | str | Estimate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,4 +71,4 @@ def part(label: str, value: Any) -> Part:
             return Part(label, " × ".join(map(str, value.shape)))
         rows = np.atleast_2d(value).astype(np.float64)
         return Part(label, tuple(tuple(float(number) for number in row) for row in rows))
-    return Part(label, value if isinstance(value, int | float | str) else str(value))
+    return Part(label, value if isinstance(value, int | float | str | Estimate) else str(value))

@@ -134,7 +134,7 @@ def _stated(value: float, low: float, high: float, truth: Estimate, exact: bool 
     """
     if not math.isclose(value, truth.value, abs_tol=_CLOSE if not exact else 1e-6):
         return wrong("accuracy_other", part("expected", round(truth.value, 4)), part("got", round(value, 4)))
-    interval = Part("expected", f"{truth.low:.3f} … {truth.high:.3f}"), Part("got", f"{low:.3f} … {high:.3f}")
+    interval = Part("expected", truth), Part("got", Estimate(value, low, high, truth.n))
     width, wanted = high - low, truth.high - truth.low
     if not (0 <= low <= value <= high <= 1) or width < 0.7 * wanted or (not exact and width > 2 * wanted):
         return wrong("no_interval", *interval, n=truth.n)

@@ -8,6 +8,7 @@ from svertka.course.passed_tasks import Passed
 from svertka.course.task_list import TASKS
 from svertka.messages import shown
 from svertka.messages.translator import Translator
+from svertka.schema import Estimate
 
 _WIDTH = 78
 _GAP = "    "
@@ -47,12 +48,15 @@ def sentence(finding: Finding, tr: Translator) -> str:
 def example_lines(parts: Sequence[Part], tr: Translator) -> Iterator[str]:
     """Numbers and words line by line, matrices side by side; cells that differ from what is right stand in brackets."""
     named = [(shown(tr.known("course.part", part.label)), part) for part in parts]
-    numbers = [f"{name} = {_number(part.value)}" for name, part in named if isinstance(part.value, int | float)]
+    numbers = [f"{name} = {_scalar(part.value, tr)}" for name, part in named if isinstance(part.value, int | float)]
     if numbers:
         yield from _wrapped(", ".join(numbers), _INDENT)
     for name, part in named:
         if isinstance(part.value, str):
             yield from _wrapped(f"{name}: {shown(tr.known(f'course.{part.label}', part.value))}", _INDENT)
+        elif isinstance(part.value, Estimate):
+            value, low, high = (tr.decimal(each) for each in (part.value.value, part.value.low, part.value.high))
+            yield from _wrapped(f"{name}: {value} ({low} … {high})", _INDENT)
     right = next((part.value for part in parts if part.label == "expected" and isinstance(part.value, tuple)), None)
     blocks = [
         [name, *matrix_lines(part.value, right if part.label == "got" else None)]
@@ -91,6 +95,11 @@ def task_lines(passed: dict[str, Passed], tr: Translator) -> Iterator[str]:
     yield ""
     yield tr("course.count", n=sum(task.name in passed for task in TASKS), of=len(TASKS))
     yield from (tr("course.begin"), tr("course.check"))
+
+
+def _scalar(value: float, tr: Translator) -> str:
+    """A number among words."""
+    return str(value) if isinstance(value, int) else tr.formatted(value, ".5g")
 
 
 def _number(value: float) -> str:
