@@ -49,7 +49,7 @@ class ModelPage:
 
     def settle(self) -> None:
         """Waits until nothing is under way."""
-        self.page.wait_for_timeout(60)  # changes are told together
+        self.page.wait_for_timeout(150)  # changes that come close together are drawn as one
         self.page.locator(".label.pending").wait_for(state="detached")
         self.page.locator("progress").wait_for(state="detached")
 

@@ -19,7 +19,7 @@ export type Outcome =
   | { readonly state: "failed"; readonly failure: Failure };
 
 const WAITING: Outcome = { state: "waiting" };
-const SETTLED_MS = 40; // changes that come closer together are told as one
+const BETWEEN_MS = 100; // changes that come closer together are told as one
 
 export class Queue {
   items: readonly Item[] = [];
@@ -28,7 +28,8 @@ export class Queue {
   private classifier: (Classifier & { parallel?: number }) | null = null;
   private round = 0;
   private running = 0;
-  private told: ReturnType<typeof setTimeout> | undefined;
+  private telling: ReturnType<typeof setTimeout> | undefined;
+  private told = -Infinity;
   private nextId = 1;
 
   /** @param tell is called soon after something has changed. */
@@ -100,7 +101,7 @@ export class Queue {
   }
 
   private begin(): void {
-    while (this.classifier && !this.cancelled && this.running < (this.classifier.parallel ?? 1)) {
+    while (this.classifier && !this.cancelled && this.running < (this.classifier.parallel ?? 2)) {
       const next = this.items.find((item) => item.outcome.state === "waiting");
       if (!next) return;
       this.running++;
@@ -123,10 +124,12 @@ export class Queue {
   }
 
   private changed(): void {
-    this.told ??= setTimeout(() => {
-      this.told = undefined;
+    const wait = Math.max(0, this.told + BETWEEN_MS - performance.now());
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      this.told = performance.now();
       this.tell();
-    }, SETTLED_MS);
+    }, wait);
   }
 
   private count(state: Outcome["state"]): number {

@@ -118,4 +118,10 @@ test("changes that come close together are told once", async () => {
   queue.add(files("a", "b", "c"));
   queue.use(new Asked());
   await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(1));
+  queue.add(files("d"));
+  queue.add(files("e"));
+  expect(told).toHaveBeenCalledTimes(1);
+  await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(2));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(told).toHaveBeenCalledTimes(2);
 });
