@@ -30,9 +30,10 @@ TINY_TRAINING_HASH = "0123456789abcdef" * 2
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
-    """What tests let svertka remember stays out of the user's own cache."""
+    """What tests let svertka remember stays out of the user's own cache and data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SVERTKA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SVERTKA_DATA", str(tmp_path_factory.mktemp("data")))
         yield
 
 

@@ -13,7 +13,7 @@ from svertka.cli.options import Language
 from svertka.cli.output import PLAIN_SPACES, phrase, speak, terminal
 from svertka.errors import ConfigError, NotFoundError
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Its name; svertka course tasks lists all.")]
+TaskName = Annotated[str, typer.Argument(help="Its name; svertka course tasks lists all.")]
 
 
 def tasks(language: Language = "") -> None:
