@@ -49,7 +49,8 @@ class ModelPage:
 
     def settle(self) -> None:
         """Waits until nothing is under way."""
-        self.page.wait_for_timeout(150)  # changes that come close together are drawn as one
+        # Changes that come close together are drawn as one, by a timer; this one, on the same thread, comes after it.
+        self.page.evaluate("new Promise((end) => setTimeout(end, 150))")
         self.page.locator(".label.pending").wait_for(state="detached")
         self.page.locator("progress").wait_for(state="detached")
 

@@ -102,6 +102,7 @@ def test_the_keyboard_comes_to_everything_in_order(page):
 
 def test_everything_can_be_done_by_keyboard_alone(page, folder):
     keys = page.page.keyboard
+    page.page.get_by_text("The network is ready.").wait_for(state="attached")
     for _ in range(3):
         keys.press("Tab")
     assert focused(page) == "Choose images"
