@@ -14,7 +14,7 @@ const out = resolve(process.argv[2] ?? join(here, "../src/svertka/web_assets"));
 const WASM = "ort-wasm-simd-threaded.wasm";
 
 /** Entry points by the name of what is built of them. */
-const entries = { "worker.js": "model/worker.ts", "page.js": "page/main.tsx" };
+const entries = { "worker.js": "model/worker.ts", "page.js": "page/main.tsx", "course.js": "course/main.tsx" };
 
 const packages = new Set(["onnxruntime-web"]);
 
@@ -30,7 +30,13 @@ for (const [name, entry] of Object.entries(entries)) {
       emptyOutDir: false,
       target: "es2022",
       assetsInlineLimit: 0,
-      lib: { entry: join(here, entry), formats: ["iife"], name: "svertka", fileName: () => name, cssFileName: "page" },
+      lib: {
+        entry: join(here, entry),
+        formats: ["iife"],
+        name: "svertka",
+        fileName: () => name,
+        cssFileName: name.replace(".js", ""),
+      },
     },
   });
 }

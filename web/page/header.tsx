@@ -73,7 +73,7 @@ function LanguageSwitch({ data, tr, speak }: Pick<HeaderProps, "data" | "tr" | "
   );
 }
 
-function ThemeSwitch({ tr }: { tr: Translator }) {
+export function ThemeSwitch({ tr }: { tr: Translator }) {
   const [theme, set] = useState<Theme | null>(() => remembered("theme") as Theme | null);
   useEffect(() => {
     if (theme) document.documentElement.dataset.theme = theme;

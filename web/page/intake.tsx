@@ -63,7 +63,7 @@ interface FileButtonProps {
 }
 
 /** The browser's own file input, dressed as a button. */
-function FileButton({ id, class: kind, label, take, multiple = false, capture = false }: FileButtonProps) {
+export function FileButton({ id, class: kind, label, take, multiple = false, capture = false }: FileButtonProps) {
   return (
     <span class={`file ${kind}`}>
       <input
@@ -108,7 +108,7 @@ function Samples({ tr, samples, take }: SamplesProps) {
 }
 
 /** Takes files that are dropped anywhere or pasted; returns whether some hover over the page. */
-function useDropAndPaste(take: (files: Iterable<File>) => void): boolean {
+export function useDropAndPaste(take: (files: Iterable<File>) => void): boolean {
   const [dropping, setDropping] = useState(false);
   const current = useRef(take);
   current.current = take;

@@ -22,7 +22,7 @@ VERBS = {
         "explain": "Show what a bundle sees in images: Grad-CAM, occlusion, features; needs no torch.",
         "models": "List networks; show every layer of one; compare several.",
         "lab": "Experiments: look inside a convolution, and at whole networks.",
-        "course": "The tasks of the course on convolutional networks, checked on this computer.",
+        "course": "The course on convolutional networks: its pages in the browser, its tasks checked on this computer.",
     },
 }
 """Every verb with the one line that says what it does, in the order of ``svertka --help``."""
@@ -32,6 +32,8 @@ KAGGLE = {
     "submit": "Send a submission.",
 }
 COURSE = {
+    "open": "Open the course in the browser: pages on which every number can be changed. Without a verb, too.",
+    "build": "Write the course's pages into a folder, for a web server or a memory stick.",
     "tasks": "List the tasks; those that were passed have a mark.",
     "start": "Write the file with which a task begins.",
     "check": "Check a solution; a wrong one is met with the smallest counterexample.",

@@ -1,4 +1,4 @@
-"""``svertka course``: the tasks of the course, begun, checked on this computer, and what was passed."""
+"""``svertka course``: its pages, its tasks, begun and checked on this computer, and what was passed."""
 
 import json
 import locale
@@ -14,6 +14,44 @@ from svertka.cli.output import PLAIN_SPACES, phrase, speak, terminal
 from svertka.errors import ConfigError, NotFoundError
 
 TaskName = Annotated[str, typer.Argument(help="Its name; svertka course tasks lists all.")]
+
+
+def open(language: Language = "") -> None:
+    """Writes the pages into the cache and opens them in the default browser.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    import webbrowser
+
+    from svertka.course.site import address, write_site
+    from svertka.data.pixels import cache_dir
+
+    given = language
+    _speak(language)
+    page = write_site(cache_dir() / "course")
+    is_open = webbrowser.open(address(page, given))
+    print(terminal()(f"course.page.{'opened' if is_open else 'to_open'}", path=page))
+
+
+def build(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder to write the pages into.")],
+    language: Language = "",
+) -> None:
+    """Writes the pages into a folder; an older course in it is replaced, other files never are.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        NotFoundError: the folder that it lies in doesn't exist.
+    """
+    from svertka.course.site import write_site
+
+    _speak(language)
+    folder = Path(out).expanduser()
+    if not folder.absolute().parent.is_dir():
+        raise NotFoundError(f"{folder.parent} does not exist; expected a folder to write {folder.name} into.")
+    page = write_site(folder)
+    print(terminal()("course.page.built", path=page, size=page.stat().st_size / 1e6))
 
 
 def tasks(language: Language = "") -> None:

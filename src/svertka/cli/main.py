@@ -21,6 +21,8 @@ _GROUPS = {
     "course": ("svertka.cli.course", COURSE),
 }
 """Where the verbs of a group are written, and what each does."""
+_USUAL = {"course": "open"}
+"""The verb of a group that is meant where none is named."""
 _NEGATIVE = re.compile(r"-[\d.][-+\d.,;/eE\s]*")
 """A number or a matrix of numbers that begins with a minus."""
 
@@ -64,6 +66,9 @@ class Verbs(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the options before the verb; errors as in ``invoke``."""
+        usual = _USUAL.get(str(self.name))
+        if usual and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [usual, *args]
         with _one_line():
             return super().parse_args(ctx, args)
 

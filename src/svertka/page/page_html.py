@@ -106,8 +106,8 @@ class _Parts:
         return "; ".join(
             (
                 "default-src 'none'",
-                f"script-src '{_hash(asset('page.js'))}' {script}".rstrip(),
-                f"style-src '{_hash(asset('page.css'))}'",
+                f"script-src '{inline_hash(asset('page.js'))}' {script}".rstrip(),
+                f"style-src '{inline_hash(asset('page.css'))}'",
                 "img-src blob: data:",
                 *rules,
                 "base-uri 'none'",
@@ -159,6 +159,6 @@ def asset(name: str) -> str:
     return resources.files("svertka.web_assets").joinpath(name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def inline_hash(text: str) -> str:
     """By which a policy knows an inline script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

@@ -1,0 +1,99 @@
+"""The course's site in a browser, and what a person does there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class CourseSite:
+    """The open site.
+
+    Attributes:
+        requests: addresses that it asked for, its own included.
+        complaints: errors, and what the console was told.
+    """
+
+    def __init__(self, page: Any, index: Path) -> None:
+        self.page, self.index = page, index
+        self.requests, self.complaints = list[str](), list[str]()
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def go(self, place: str) -> "CourseSite":
+        """Opens a page of the site anew, as by a link from elsewhere: ``ru/convolution?at=1,1``."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.index.as_uri()}#{place}")
+        self.page.get_by_role("heading", level=1).wait_for()
+        return self
+
+    def grid(self, label: str, number: int = 0) -> Any:
+        """A grid by its name; several of one name are numbered."""
+        return self.page.get_by_role("grid", name=label, exact=True).nth(number)
+
+    def numbers(self, label: str, number: int = 0) -> NDArray[np.float64]:
+        """What stands in a grid."""
+        script = """(grid) => [...grid.querySelectorAll('[role=row]')].map((row) =>
+            [...row.querySelectorAll('[data-cell]')].map((cell) => cell.value ?? cell.textContent))"""
+        return np.array([[read(text) for text in row] for row in self.grid(label, number).evaluate(script)])
+
+    def cell(self, label: str, row: int, column: int, number: int = 0) -> Any:
+        """A cell that can be focused."""
+        grid = self.grid(label, number)
+        return grid.get_by_role("row").nth(row).locator("[data-cell]").nth(column)
+
+    def put(self, label: str, row: int, column: int, text: str, number: int = 0) -> None:
+        """Types into a cell."""
+        self.cell(label, row, column, number).fill(text)
+
+    def fill(self, label: str, values: NDArray[np.float64], write: Any = str) -> None:
+        """Fills an answer's grid and checks it."""
+        for (row, column), value in np.ndenumerate(values):
+            self.put(label, row, column, write(value))
+
+    def text(self, selector: str) -> str:
+        """What stands there."""
+        found: str = self.page.locator(selector).inner_text()
+        return found
+
+    def until(self, expression: str) -> None:
+        """Waits until something is true; Playwright's own way would need ``eval``, which the site forbids."""
+        for _ in range(200):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(25)
+        raise AssertionError(f"never true: {expression}")
+
+    def width(self) -> int:
+        """How much wider than the window the page is, in pixels."""
+        found: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        return found
+
+
+def read(text: str) -> float:
+    """A number as the page writes it."""
+    return float(text.replace("\u2212", "-").replace(",", ".").replace("\u202f", ""))
+
+
+@contextmanager
+def course(browser: Any, index: Path, scripts: Sequence[str] = (), **context: Any) -> Iterator[CourseSite]:
+    """Opens a window for the site.
+
+    Args:
+        browser: of Playwright.
+        index: the site's page.
+        scripts: that run before the page's own.
+        context: of the window, such as ``locale``, ``viewport``, ``color_scheme``.
+    """
+    window = browser.new_context(**({"locale": "en", "viewport": {"width": 1280, "height": 900}} | context))
+    window.set_default_timeout(20_000)
+    for script in scripts:
+        window.add_init_script(script)
+    try:
+        yield CourseSite(window.new_page(), index)
+    finally:
+        window.close()
