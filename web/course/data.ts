@@ -1,5 +1,5 @@
 /** What Python wrote into the site; see `course/site.py`. */
-import { textOf, type Language } from "../page/data";
+import type { Language } from "../page/data";
 import type { Texts } from "../page/translator";
 
 export interface CourseData {
@@ -9,5 +9,5 @@ export interface CourseData {
 }
 
 export function readData(): CourseData {
-  return JSON.parse(textOf("svertka")) as CourseData;
+  return JSON.parse(document.getElementById("svertka")!.textContent ?? "") as CourseData;
 }
