@@ -33,8 +33,17 @@ function taken(id: string): string {
   return (block.textContent ?? "").trim();
 }
 
-/** Decodes base64 piece by piece: no second copy of a long text is held. */
+interface Base64 {
+  fromBase64?: (text: string) => Uint8Array<ArrayBuffer>;
+}
+
+/** Decodes base64; where the browser can't by itself, piece by piece, so that no second copy of a long text is held. */
 export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  const { fromBase64 } = Uint8Array as Base64;
+  return fromBase64 ? fromBase64.call(Uint8Array, base64) : bytesByPieces(base64);
+}
+
+export function bytesByPieces(base64: string): Uint8Array<ArrayBuffer> {
   const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
   const bytes = new Uint8Array((base64.length / 4) * 3 - padding);
   let end = 0;
