@@ -235,6 +235,24 @@ def test_a_client_that_does_not_read_is_left(conv_bundle):
             assert not found.service.connections
 
 
+def test_a_client_that_does_not_take_the_end_is_left(conv_bundle):
+    limits = Limits(stalled_seconds=1.0, grace_seconds=0.0)
+    with running({"conv": conv_bundle}, limits=limits) as found, socket.socket() as stream:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        stream.connect((OWN, found.port))
+        stream.settimeout(5)
+        held = 0
+        while not held:  # until a little of an answer stays with the server, too little for it to stop writing
+            stream.sendall(head("/openapi.json", method="GET"))
+            time.sleep(0.003)
+            held = sum(one.transport.get_write_buffer_size() for one in found.service.connections)
+        stream.sendall(head("/v1/predict", "Transfer-Encoding: chunked") + b"no chunk\r\n")
+        until = time.monotonic() + 8
+        while found.service.connections and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not found.service.connections
+
+
 def test_more_than_can_be_computed_is_refused_at_once(conv_bundle):
     limits = Limits(in_flight=2, grace_seconds=0.0)
     with running({"conv": conv_bundle}, limits=limits, threads=1) as found:

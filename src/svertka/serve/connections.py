@@ -35,7 +35,7 @@ class BoundedProtocol(H11Protocol):
     Attributes:
         limits: of the server.
         since: time of the event loop from which it waits for a request's head.
-        stalled: time from which its client doesn't read; 0 while it does.
+        stalled: time from which its client doesn't read, or doesn't take what is left at the end; 0 while it does.
     """
 
     limits: Limits
@@ -85,15 +85,13 @@ class BoundedProtocol(H11Protocol):
 
     def sweep(self, now: float) -> None:
         """Closes the connection if its client takes too long."""
-        if not self.flow.write_paused:
+        if not self.flow.write_paused and not self.transport.is_closing():  # closing waits for the last byte, for ever
             self.stalled = 0.0
         elif not self.stalled:
             self.stalled = now
         waited = now - self.since if self.is_waiting else 0.0
         if self.stalled and now - self.stalled > self.limits.stalled_seconds:
             self.transport.abort()
-        elif waited > self.limits.stalled_seconds:
-            self.transport.abort()  # it was closed before, but its client doesn't read what is still to be sent
         elif waited > self.limits.idle_seconds and not self.transport.is_closing():
             self.transport.close()
 
