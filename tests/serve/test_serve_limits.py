@@ -203,11 +203,20 @@ def test_where_no_connection_idles_a_new_one_is_refused(small):
         answer = small.predict(picture())
         assert (answer.status, answer.problem, answer.headers["retry-after"]) == (503, "busy", "1")
         assert answer.headers["connection"] == "close"
+        empty = small.ask("GET", "/healthz")  # without a body too: kept, it would be refused for ever
+        assert (empty.status, empty.headers.get("connection")) == (503, "close")
     finally:
         for stream in busy:
             stream.close()
     time.sleep(0.1)
     assert works(small)
+
+
+def test_a_body_of_two_lengths_is_refused_and_its_connection_ends(small):
+    content = head("/v1/predict", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n"
+    answer = exchange(small.port, content + head("/healthz", method="GET"), timeout=5)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(small):

@@ -44,7 +44,11 @@ class Guard:
         path = scope["path"]
         try:
             if scope.get("state", {}).get("refused"):
+                exchange.closes = True  # the next request may find room, on a connection of its own
                 raise busy()
+            if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may have believed the other
+                exchange.closes = True
+                raise Problem(400, "no-http")
             if _head_bytes(scope) > service.limits.head_bytes:  # h11 looks at it only while it is incomplete
                 raise Problem(431, "large-head", most=service.limits.head_bytes)
             service.access.check(scope["method"], path, headers)
@@ -93,10 +97,16 @@ def preflight(access: Access, headers: Headers) -> Response | None:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its answer.
+
+    Attributes:
+        status: of the answer, once it has begun.
+        closes: whether the connection ends with it, whatever is left of the body.
+    """
 
     def __init__(self, scope: Scope, headers: Headers, receive: Receive, send: Send, service: Service) -> None:
         self.status = 0
+        self.closes = False
         self._scope, self._headers = scope, headers
         self._receive, self._send = receive, send
         self._service = service
@@ -116,7 +126,7 @@ class _Exchange:
                 (name.lower().encode(), value.encode("latin-1"))
                 for name, value in self._service.access.cors_headers(self._headers).items()
             ]
-            if self._body_left or not self._service.is_ready:
+            if self.closes or self._body_left or not self._service.is_ready:
                 more.append(_CLOSE)
             message["headers"] = [*message["headers"], *more]
         elif self._body_left and not message.get("more_body", False):
