@@ -1,5 +1,6 @@
 """The end, and the exchange of bundles: under load, and no request that was accepted is lost."""
 
+import gc
 import http.client
 import json
 import shutil
@@ -8,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,21 @@ def test_bundles_are_exchanged_under_load_and_no_request_is_lost(conv_bundle, ot
     assert len(answers) == 2
     assert all(len(said) == 1 for said in answers.values())  # each bundle's own answer, never a mixture
     assert [key for key, _ in found.told].count("exchanged") == 6
+
+
+def test_a_bundle_that_was_replaced_is_let_go(conv_bundle):
+    with running({"model": conv_bundle}) as found:
+        for _ in range(2):  # the first ones belong to the test
+            old = weakref.ref(found.service.models["model"].predictor.infer)
+            before = id(found.service.models)
+            assert found.ask("GET", "/").status == 200
+            found.exchange()
+            until = time.monotonic() + 10
+            while id(found.service.models) == before and time.monotonic() < until:
+                time.sleep(0.01)
+        assert found.ask("GET", "/").status == 200
+        gc.collect()
+        assert old() is None
 
 
 def test_a_bad_bundle_is_told_and_the_old_one_stays(conv_bundle, tiny_bundle, other_bundle, tmp_path):

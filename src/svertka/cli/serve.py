@@ -59,16 +59,15 @@ def serve(
     runtime.give_back_memory()
     share_memory()
     with listen(host, port) as listener:
-        models = {name: open_model(name, path) for name, path in paths.items()}
-        service = Service(
-            models=models,
+        service = Service(  # nothing else may hold on to the models: a new bundle takes their place
+            models={name: open_model(name, path) for name, path in paths.items()},
             access=access,
             limits=Limits(body_bytes=round(max_mb * 1e6)),
             threads=runtime.compute_threads(threads),
             tell=_tell,
         )
         port = listener.getsockname()[1]
-        run(service, listener, lambda: _say_address(host, port, list(models), has_token=bool(access.token)))
+        run(service, listener, lambda: _say_address(host, port, list(paths), has_token=bool(access.token)))
 
 
 def _token(file: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from svertka.page.page_html import served_page
-from svertka.serve.served_model import ServedModel
 from svertka.serve.service import Service
 
 
@@ -22,15 +22,16 @@ class _Built:
 
 async def homepage(service: Service, request: Request) -> Response:
     """Answers ``GET /``."""
-    built = await asyncio.to_thread(_build, *service.models.values())
+    built = await asyncio.to_thread(_build, json.dumps([model.facts for model in service.models.values()]))
     zipped = "gzip" in request.headers.get("accept-encoding", "")
     headers = built.headers | ({"Content-Encoding": "gzip"} if zipped else {})
     return Response(built.zipped if zipped else built.html, headers=headers, media_type="text/html")
 
 
 @lru_cache(maxsize=4)
-def _build(*models: ServedModel) -> _Built:
-    page = served_page([model.facts for model in models])
+def _build(facts: str) -> _Built:
+    """Known by what it says: known by its models, it would keep those in memory that a new bundle has replaced."""
+    page = served_page(json.loads(facts))
     headers = {
         "Content-Security-Policy": page.policy,
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
