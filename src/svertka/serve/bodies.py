@@ -66,8 +66,9 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limits: Limits
                 held.taken += len(part)
                 if held.taken > held.capacity:
                     raise busy()
+        content = bytes(body[:size])
         complete = True
-        return bytes(body[:size])
+        return content
     except TimeoutError:
         raise Problem(408, "too-slow", seconds=limits.body_seconds) from None
     finally:

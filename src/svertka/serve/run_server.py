@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import logging
 import math
 import signal
 import socket
@@ -75,6 +76,7 @@ def serve(service: Service, listener: socket.socket, started: Callable[[], objec
         started: called once signals are heeded.
     """
     BUDGET.limit(service.limits.decoding_bytes)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it writes a line, with a byte, of each bad form
     server = GracefulServer(service, started)
     try:
         server.run([listener])
