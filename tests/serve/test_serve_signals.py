@@ -3,9 +3,11 @@
 import gc
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -196,3 +198,47 @@ def test_a_bad_bundle_is_told_and_the_old_one_stays(conv_bundle, tiny_bundle, ot
         found.signal(signal.SIGHUP)
         found.wait_for("does not exist")
         assert ask(found.port, "POST", "/v1/predict", CONTENT).json == before
+
+
+def test_a_signal_to_read_again_waits_until_the_bundles_are_open(conv_bundle):
+    code = f"""
+import os, signal, sys
+from svertka.cli import main
+from svertka.serve import served_model
+
+open_model = served_model.open_model
+
+def interrupted(*arguments):
+    served_model.open_model = open_model
+    os.kill(os.getpid(), signal.SIGHUP)
+    return open_model(*arguments)
+
+served_model.open_model = interrupted
+sys.argv = ["svertka", "serve", {str(conv_bundle)!r}, "--port", "0"]
+main()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as found:
+        assert found.stderr is not None
+        lines = [found.stderr.readline() for _ in range(4)]
+        found.terminate()
+        assert found.wait(20) == 0
+    assert lines[3].startswith("Read again: ")
+
+
+def test_a_terminal_that_closes_ends_what_was_started_in_it(conv_bundle):
+    pty = pytest.importorskip("pty")
+    child, terminal = pty.fork()
+    if child == 0:
+        code = "import sys; from svertka.cli import main; sys.argv[0] = 'svertka'; main()"
+        os.execv(sys.executable, [sys.executable, "-c", code, "serve", str(conv_bundle), "--port", "0"])
+    said = b""
+    while b"Ctrl+C" not in said:
+        said += os.read(terminal, 1000)
+    os.close(terminal)
+    until = time.monotonic() + 20
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < until:
+        time.sleep(0.05)
+    if ended[0] == 0:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended[0] == child

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def serve(
     from svertka.inference.onnxruntime_session import share_memory
     from svertka.serve.access import Access, is_loopback
     from svertka.serve.limits import Limits
-    from svertka.serve.run_server import listen
+    from svertka.serve.run_server import hangups_wait, listen
     from svertka.serve.run_server import serve as run
     from svertka.serve.served_model import named_paths, open_model
     from svertka.serve.service import Service
@@ -58,7 +59,7 @@ def serve(
     paths = named_paths(bundles)
     runtime.give_back_memory()
     share_memory()
-    with listen(host, port) as listener:
+    with hangups_wait() as hangups, listen(host, port) as listener:
         service = Service(  # nothing else may hold on to the models: a new bundle takes their place
             models={name: open_model(name, path) for name, path in paths.items()},
             access=access,
@@ -67,7 +68,8 @@ def serve(
             tell=_tell,
         )
         port = listener.getsockname()[1]
-        run(service, listener, lambda: _say_address(host, port, list(paths), has_token=bool(access.token)))
+        started = partial(_say_address, host, port, list(paths), has_token=bool(access.token))
+        run(service, listener, started, hangups)
 
 
 def _token(file: str) -> str:

@@ -1,6 +1,7 @@
 """Runs the server: one process, one event loop, a clean start and a clean end.
 
-Signals: SIGTERM and SIGINT end it without losing a request, a second one at once; SIGHUP reads the bundles again.
+Signals: SIGTERM and SIGINT end it without losing a request, a second one at once; SIGHUP reads the bundles again, or
+ends it where it comes because the terminal that the server was started from is gone.
 """
 
 import asyncio
@@ -9,12 +10,13 @@ import ctypes
 import errno
 import logging
 import math
+import os
 import signal
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 
@@ -67,17 +69,47 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(service: Service, listener: socket.socket, started: Callable[[], object]) -> None:
+@contextlib.contextmanager
+def hangups_wait() -> Iterator[list[int]]:
+    """Lets a SIGHUP wait until the server heeds it: it would end a process that is still opening its bundles.
+
+    Yields:
+        The signals that have come.
+    """
+    came: list[int] = []
+    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        yield came
+        return
+    before = signal.signal(signal.SIGHUP, lambda number, _: came.append(number))
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _has_terminal() -> bool:
+    """Whether the process belongs to a terminal that is there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def serve(
+    service: Service, listener: socket.socket, started: Callable[[], object], hangups: Sequence[int] = ()
+) -> None:
     """Serves until a signal ends it; everything that was accepted by then is answered.
 
     Args:
         service: what is served.
         listener: of ``listen``.
         started: called once signals are heeded.
+        hangups: of ``hangups_wait``.
     """
     BUDGET.limit(service.limits.decoding_bytes)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it writes a line, with a byte, of each bad form
-    server = GracefulServer(service, started)
+    server = GracefulServer(service, started, hangups)
     try:
         server.run([listener])
     finally:
@@ -87,7 +119,7 @@ def serve(service: Service, listener: socket.socket, started: Callable[[], objec
 class GracefulServer(uvicorn.Server):
     """uvicorn with our connections, signals, and end."""
 
-    def __init__(self, service: Service, started: Callable[[], object] = bool) -> None:
+    def __init__(self, service: Service, started: Callable[[], object] = bool, hangups: Sequence[int] = ()) -> None:
         limits = service.limits
         super().__init__(
             uvicorn.Config(
@@ -109,6 +141,8 @@ class GracefulServer(uvicorn.Server):
         )
         self._service = service
         self._started = started
+        self._hangups = hangups
+        self._had_terminal = _has_terminal()
         self._exchanges: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
 
@@ -119,6 +153,8 @@ class GracefulServer(uvicorn.Server):
         """
         self._service.connections = self.server_state.connections
         self._started()
+        if self._hangups:
+            self.hang_up()
         while not self.should_exit:
             await self.on_tick(0)
             self._sweep()
@@ -166,7 +202,9 @@ class GracefulServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         calls = {signal.SIGINT: self.end, signal.SIGTERM: self.end}
         if hasattr(signal, "SIGHUP"):
-            calls[signal.SIGHUP] = self.exchange
+            calls[signal.SIGHUP] = self.hang_up
+            if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup
+                self._had_terminal = False
         before = {
             number: signal.signal(number, lambda number, _: loop.call_soon_threadsafe(calls[signal.Signals(number)]))
             for number in calls
@@ -182,6 +220,13 @@ class GracefulServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
         self._ended.set()
+
+    def hang_up(self) -> None:
+        """Reads the bundles again, or begins the end: without its terminal nobody would know that it still runs."""
+        if self._had_terminal and not _has_terminal():
+            self.end()
+        else:
+            self.exchange()
 
     def exchange(self) -> None:
         """Begins to read the bundles again."""
