@@ -1,5 +1,5 @@
 /** Why there is no answer, through no fault of the image. */
-export type FailureKind = "busy" | "unreachable" | "too_large" | "token" | "status" | "network";
+export type FailureKind = "busy" | "unreachable" | "too_large" | "token" | "status" | "exchanged" | "network";
 
 export class Failure extends Error {
   constructor(

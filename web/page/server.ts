@@ -48,7 +48,7 @@ export class ServerClassifier implements Classifier {
     const address = `${path}?${new URLSearchParams({ model: this.facts.name, ...query })}`;
     for (let tries = 1; ; tries++) {
       const response = await this.send(address, body);
-      if (response.ok) return response.json();
+      if (response.ok) return this.ofThisModel(await response.json());
       const kind = KINDS[response.status] ?? "status";
       if (kind === "busy" && tries < MOST_TRIES) {
         const seconds = Number(response.headers.get("retry-after") ?? 1) || 1;
@@ -59,6 +59,12 @@ export class ServerClassifier implements Classifier {
       if (problem.reason) throw rejected({ reason: problem.reason, detail: problem.detail ?? "" });
       throw new Failure(kind, problem.detail ?? (kind === "status" ? String(response.status) : ""));
     }
+  }
+
+  /** What the page says of the model, its classes and figures, holds for the bundle that it was loaded with alone. */
+  private ofThisModel(found: { model?: { sha256: string } }): unknown {
+    if (found.model?.sha256 !== this.facts.sha256) throw new Failure("exchanged");
+    return found;
   }
 
   private async send(address: string, body: Blob | FormData): Promise<Response> {

@@ -4,6 +4,7 @@ import { Failure } from "../../page/failure";
 import { ServerClassifier } from "../../page/server";
 import { answer, facts } from "./facts";
 
+const model = { name: "a b", sha256: facts().sha256 };
 const IMAGE = new Blob(["image"]);
 
 function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
@@ -23,7 +24,7 @@ function asking(...replies: (Response | Error)[]) {
 const reason = (classifier: ServerClassifier) => classifier.predict(IMAGE).catch((error: unknown) => error);
 
 test("the image is the body, the model is named, and the language is the page's", async () => {
-  const { ask, classifier } = asking(json({ predictions: [{ file: null, ...answer() }] }));
+  const { ask, classifier } = asking(json({ model, predictions: [{ file: null, ...answer() }] }));
   expect(await classifier.predict(IMAGE)).toMatchObject(answer());
   const [address, request] = ask.mock.calls[0]!;
   expect(address).toBe("v1/predict?model=a+b");
@@ -32,7 +33,7 @@ test("the image is the body, the model is named, and the language is the page's"
 });
 
 test("a map is asked for by its class", async () => {
-  const map = { label: "кот & пёс", grid: 1, evidence: [[0.5]] };
+  const map = { model, label: "кот & пёс", grid: 1, evidence: [[0.5]] };
   const { ask, classifier } = asking(json(map));
   expect(await classifier.explain(IMAGE, "кот & пёс")).toEqual(map);
   expect(new URLSearchParams(String(ask.mock.calls[0]![0]).split("?")[1]).get("label")).toBe("кот & пёс");
@@ -40,7 +41,7 @@ test("a map is asked for by its class", async () => {
 
 test("a busy server is asked again when it says so", async () => {
   const busy = () => json({}, 503, { "retry-after": "2" });
-  const { wait, classifier } = asking(busy(), busy(), json({ predictions: [answer()] }));
+  const { wait, classifier } = asking(busy(), busy(), json({ model, predictions: [answer()] }));
   await classifier.predict(IMAGE);
   expect(wait.mock.calls).toEqual([[2000], [2000]]);
 });
@@ -55,7 +56,7 @@ test("an image that is refused is told as such, alone or in a list", async () =>
   const alone = asking(json({ reason: "empty", detail: "пустой файл" }, 422)).classifier;
   expect(await reason(alone)).toEqual(new Rejected("empty", "пустой файл"));
   const error = { reason: "truncated", detail: "truncated: it ends: early" };
-  expect(await reason(asking(json({ predictions: [{ error }] })).classifier)).toEqual(
+  expect(await reason(asking(json({ model, predictions: [{ error }] })).classifier)).toEqual(
     new Rejected("truncated", "it ends: early"),
   );
 });
@@ -67,4 +68,11 @@ test.each([
   [new TypeError("Failed to fetch"), new Failure("unreachable")],
 ])("a failure has its kind", async (reply, expected) => {
   expect(await reason(asking(reply).classifier)).toEqual(expected);
+});
+
+test("answers of another model than the page tells of are none", async () => {
+  const other = { name: "a b", sha256: "1".repeat(64) };
+  expect(await reason(asking(json({ model: other, predictions: [answer()] })).classifier)).toEqual(
+    new Failure("exchanged"),
+  );
 });
