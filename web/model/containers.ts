@@ -103,9 +103,10 @@ function boxesReach(bytes: Uint8Array): number {
   let at = 0;
   while (at + 8 <= bytes.length) {
     const size = view.getUint32(at);
-    if (size > 1 && size < 8) return 0;
-    at +=
-      size === 0 ? bytes.length - at : size === 1 && at + 16 <= bytes.length ? Number(view.getBigUint64(at + 8)) : size;
+    if (size === 1 && at + 16 > bytes.length) return Infinity;
+    const reach = size === 0 ? bytes.length - at : size === 1 ? Number(view.getBigUint64(at + 8)) : size;
+    if (reach < (size === 1 ? 16 : 8)) return 0; // shorter than its own header: the next one would never come
+    at += reach;
   }
   return at < bytes.length ? Infinity : at; // a header that is cut off
 }
