@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ from serve_hostile import attack
 from serve_load import Load, request_of
 
 ROWS = ("rate", "latency", "memory", "hostile", "stop", "exchange")
+RESULTS = {
+    "serve": ("Serving a bundle", ("rate", "latency")),
+    "serve_limits": ("A server under load and attack", ("memory", "hostile", "stop", "exchange")),
+}
+"""Result files: what they are called, and their rows."""
 PACKAGES = ("fastapi", "uvicorn[standard]", "python-multipart", "litserve", "bentoml", "pillow", "numpy", "onnxruntime")
 CLIENTS = 4
 
@@ -369,29 +375,35 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="a bundle [default: a probe is trained]")
     parser.add_argument("--peers", default="", help="interpreter of an environment with the peers")
     options = parser.parse_args()
+    wanted = options.rows or list(ROWS)
+    with scratch() as folder:
+        bundle = options.bundle.absolute() if options.bundle else trained(folder)
+        for result, (title, rows) in RESULTS.items():
+            if chosen := [row for row in wanted if row in rows]:
+                measure(result, title, chosen, bundle, options)
+
+
+def measure(result: str, title: str, names: Sequence[str], bundle: Path, options: Namespace) -> None:
+    """Measures some rows and writes them as one result."""
     busy, scale = load(), TINY if options.tiny else Scale()
     rows: list[Row] = []
     found: dict[str, Side] = {}
-    with scratch() as folder:
-        bundle = options.bundle.absolute() if options.bundle else trained(folder)
-        image = sorted((public_split() / "test").rglob("*.png"))[0]
-        wanted = options.rows or list(ROWS)
-        peers = peer_interpreter(options.peers) if "rate" in wanted else None
-        sides = Sides(bundle, image, peers)
-        for name in wanted:
-            print(f"{name} …", file=sys.stderr, flush=True)
-            more, lines = MEASURES[name](sides, scale, options.rounds)
-            found |= more
-            rows += lines
-        size = image.stat().st_size
+    image = sorted((public_split() / "test").rglob("*.png"))[0]
+    peers = peer_interpreter(options.peers) if "rate" in names else None
+    sides = Sides(bundle, image, peers)
+    for name in names:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        more, lines = MEASURES[name](sides, scale, options.rounds)
+        found |= more
+        rows += lines
     write_result(
-        "serve",
-        "Serving a bundle",
+        result,
+        title,
         sides=found,
         rows=rows,
         config={
-            "rows": wanted,
-            "image": f"{size // 1000} kB PNG of 300 px",
+            "rows": list(names),
+            "image": f"{image.stat().st_size // 1000} kB PNG of 300 px",
             "clients": CLIENTS,
             "seconds": scale.seconds,
         },

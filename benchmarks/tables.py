@@ -24,6 +24,7 @@ ORDER = (
     "finetune_epoch",
     "predict",
     "serve",
+    "serve_limits",
     "decode",
     "second_train",
     "memory",

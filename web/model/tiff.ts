@@ -191,10 +191,15 @@ const COMPRESSIONS: Record<number, string> = {
 const DECODERS: Record<number, (stored: Uint8Array, expected: number) => Uint8Array> = {
   1: (stored) => stored,
   5: unLzw,
-  8: (stored) => unzlibSync(stored),
-  32946: (stored) => unzlibSync(stored),
+  8: unDeflate,
+  32946: unDeflate,
   32773: unPackBits,
 };
+
+/** No more than is expected is kept: a small piece may stand for gigabytes. */
+function unDeflate(stored: Uint8Array, expected: number): Uint8Array {
+  return unzlibSync(stored, { out: new Uint8Array(expected) });
+}
 
 /**
  * TIFF's LZW (section 13): codes of 9 to 12 bits, highest bit first; their width grows one code early.

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -86,7 +87,8 @@ def _token(file: str) -> str:
 
 
 def _tell(key: str, **values: object) -> None:
-    say(terminal()(f"serve.{key}", **values))
+    with suppress(OSError):  # who listened is gone; the server isn't
+        say(terminal()(f"serve.{key}", **values))
 
 
 def _say_address(host: str, port: int, names: list[str], *, has_token: bool) -> None:

@@ -66,7 +66,13 @@ class Access:
         if not self.origins:
             return {}
         origin = headers.get("origin", "")
-        return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in self.origins else {})
+        if origin not in self.origins:
+            return {"Vary": "Origin"}
+        return {
+            "Vary": "Origin",
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": "Retry-After",
+        }
 
     def _may_write(self, host: str, headers: Mapping[str, str]) -> bool:
         """A browser names the page that asks; other clients name none."""

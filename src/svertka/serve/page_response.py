@@ -23,9 +23,18 @@ class _Built:
 async def homepage(service: Service, request: Request) -> Response:
     """Answers ``GET /``."""
     built = await asyncio.to_thread(_build, json.dumps([model.facts for model in service.models.values()]))
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = built.headers | ({"Content-Encoding": "gzip"} if zipped else {})
     return Response(built.zipped if zipped else built.html, headers=headers, media_type="text/html")
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an ``Accept-Encoding`` (RFC 9110, 12.5.3) names gzip, with another weight than 0."""
+    for part in accepted.lower().split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip() == "gzip":
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False
 
 
 @lru_cache(maxsize=4)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from svertka.bundle.bundle import read_checked
 from svertka.bundle.manifest import MODEL, file_facts
 from svertka.bundle.predictor import Predictor, open_predictor, predict_content
 from svertka.errors import BundleError, ConfigError, GraphError, SvertkaError, first_of
@@ -70,6 +71,7 @@ def open_model(name: str, path: Path) -> ServedModel:
 
 
 def _inside(bundle: Bundle) -> OpenedBundle | None:
+    read_checked(bundle, MODEL, keep=False)  # a file that has changed since is an error, no network without maps
     try:
         network = open_network(bundle, threads=1)
     except (BundleError, GraphError):  # it predicts, but isn't laid out to be looked into
