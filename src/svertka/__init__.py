@@ -3,8 +3,13 @@
 The public names load on first use (PEP 562), so importing the package costs nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# From version 1.29 on ONNX Runtime reports to its makers what it runs, unless this is set before it is imported (its
+# Privacy.md). Nothing of svertka's user leaves the computer.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from svertka.bundle.bundle import load_bundle

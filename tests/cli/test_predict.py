@@ -419,3 +419,15 @@ def test_a_name_that_two_files_bear_is_a_row_that_says_so(bundle, colour_folder,
     _, *rows = rows_of(capsys.readouterr().out)
     assert [row[-1] for row in rows[:2]] == ["two files match: 0_0.jpg and 0_0.png", ""]
     assert rows[2][-1].startswith("unreadable: ")
+
+
+def test_nothing_is_recorded_for_the_makers_of_onnx_runtime(tiny_bundle, colour_folder, tmp_path):
+    # It is silent in CI and in its own tests; what a user has is a home folder, which the two would share.
+    silent = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    surroundings = {name: value for name, value in os.environ.items() if name not in silent}
+    command = [sys.executable, "-c", "from svertka.cli import main; main()", "predict", tiny_bundle.directory, "."]
+    done = subprocess.run(
+        [*map(str, command)], cwd=colour_folder, env=surroundings | {"HOME": str(tmp_path)}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert not list(tmp_path.rglob("*"))
