@@ -36,12 +36,16 @@ class ImageRejected(DataError):
     Attributes:
         reason: a short stable code such as ``"truncated"`` (see ``data.decode``).
         detail: what was found in the file, for a person.
+        pixels: that it has by its header, where these are too many; else 0.
+        most_pixels: that are allowed of such a file, where it has more; else 0.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, pixels: int = 0, most_pixels: int = 0) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.pixels = pixels
+        self.most_pixels = most_pixels
 
 
 class ShapeError(SvertkaError, ValueError):

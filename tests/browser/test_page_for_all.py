@@ -185,7 +185,7 @@ def test_numbers_are_written_as_the_language_writes_them(browser, html, folder):
     with opened(browser, html, locale="ru") as page:
         page.choose(folder / "dark.png")
         text = page.page.locator("main").inner_text()
-        assert "80,0–95,0\u202f%" in text and "обещанном охвате 90\u202f%" in text
+        assert "80,0–95,0\u202f%" in text and "надёжности 90\u202f%" in text
         assert not re.search(r"\d\.\d+\s*%|[{}]|undefined|NaN", text)
 
 

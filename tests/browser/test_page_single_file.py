@@ -92,17 +92,52 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(page, folder):
 def test_doubts_are_said_in_words(page, folder):
     page.choose(folder / "dark.png")
     notes = page.notes()
-    assert notes[0].startswith("Unsure\n“red” and “green” are possible: none of them can be excluded")
-    assert "promised coverage of 90\u202f%" in notes[0]
-    assert notes[1].startswith("Unlike what it has learnt\nThis image is farther from the training images than all of")
-    assert page.said().endswith(". Unsure. Unlike what it has learnt.")
+    assert notes[0].startswith("Unlike the training images\nThis image is farther from the training images than all of")
+    assert notes[1].startswith("Unsure\n“red” and “green” are possible: none can be ruled out at 90\u202f% coverage.")
+    assert page.said().startswith("dark.png: Unlike the training images. red, ")
+    assert page.said().endswith(" sure. Unsure.")
+
+
+COLOUR = "getComputedStyle(document.querySelector('.said .label')).color"
+
+
+def test_of_an_image_unlike_the_training_images_the_warning_comes_first_and_the_label_is_muted(page, folder):
+    page.choose(folder / "red.png")
+    sure = page.page.evaluate(COLOUR)
+    assert "Closer to the training images than" in page.page.locator(".said").inner_text()
+    page.choose(folder / "dark.png")
+    page.page.locator(".file-name", has_text="dark.png").wait_for()
+    muted = page.page.evaluate("getComputedStyle(document.querySelector('.file-name')).color")
+    assert page.page.evaluate(COLOUR) == muted != sure
+    text = page.page.locator(".said").inner_text()
+    assert text.index("Unlike the training images") < text.index("\nred\n") < text.index("Unsure")
+
+
+def test_one_answer_can_be_taken_away_too(page, bundle, folder, tmp_path):
+    page.choose(folder / "red.png")
+    (found,), (expected,) = page.table(), predicted(bundle, [folder / "red.png"], tmp_path)
+    assert (found["path"], found["label"], list(found)) == ("red.png", "red", list(expected))
+
+
+def test_the_dialogue_offers_what_the_page_reads(page):
+    offered = page.page.locator("#choose").get_attribute("accept").split(",")
+    assert {"image/jpeg", "image/png", ".tif"} <= set(offered)
+    assert not {"image/*", ".jp2", ".pgm", ".psd"} & set(offered)
+
+
+def test_an_image_of_too_many_pixels_says_how_many(page, tmp_path):
+    Image.new("1", (12_000, 10_000)).save(tmp_path / "large.png")
+    page.choose(tmp_path / "large.png")
+    assert page.notes()[0].endswith("It has 120.0 megapixels; at most 100 are read here. Make it smaller.")
 
 
 def test_a_file_that_cannot_be_used_says_why(page, folder):
     page.choose(folder / "empty.png")
     assert page.notes() == ["empty.png cannot be used: empty file.\nThe file has zero bytes."]
     page.choose(folder / "notes.png")
-    assert page.notes()[0].startswith("notes.png cannot be used: not an image.\nIts content is no image")
+    assert page.notes()[0].startswith("notes.png cannot be used: not an image.\nIts content isn't an image")
+    page.page.locator(".frame", has_text="No preview.").wait_for()
+    assert page.said().startswith("2 images are done, 2 of them without an answer.")
 
 
 WAYS_OUT = {
@@ -240,18 +275,23 @@ def test_many_images_can_be_cancelled_and_gone_on_with(browser, html, folder, tm
         page.button("Clear all").click()
         page.page.locator(".items").wait_for(state="detached")
         assert page.said() == "The network is ready."
+        assert page.page.evaluate("document.activeElement.id") == "choose"
 
 
 def test_an_image_that_the_browser_cannot_show_is_answered_all_the_same(page, tmp_path):
     content = picture(tmp_path / "scan.tif", BLUE).read_bytes()
     (tmp_path / "cut.tif").write_bytes(content[: len(content) // 2])
+    seen = "new MutationObserver(() => window.frames_seen.push(document.querySelector('.frame')?.textContent))"
+    every = "{ subtree: true, childList: true, characterData: true }"
+    page.page.evaluate(f"window.frames_seen = []; {seen}.observe(document, {every})")
     page.choose(tmp_path / "scan.tif")
     assert page.label() == "blue"
     page.page.get_by_text("As the network sees it: this browser cannot show such a file.").wait_for()
     assert page.page.get_by_role("img", name="The image scan.tif").is_visible()
     page.page.locator(".frame canvas:not(.square)").wait_for()
+    assert set(page.page.evaluate("window.frames_seen")) <= {"", None}  # nothing else flashed up before
     page.choose(tmp_path / "cut.tif")
-    page.page.locator(".frame", has_text="This browser cannot show such a file").wait_for()
+    page.page.locator(".frame", has_text="No preview.").wait_for()
 
 
 def test_a_browser_that_is_too_old_is_told_so(browser, html, folder):
@@ -280,5 +320,5 @@ def test_about_says_what_the_model_is_and_where_that_ends(page):
     for name in CLASSES:
         assert name in text
     assert "80.0–95.0\u202f%" in text and "no interval: ranked without a mistake" in text and "1,040" in text
-    assert "It knows no other class" in text and "This is no medical device" in text
+    assert "It knows no other class" in text and "This is not a medical device" in text
     assert "Colours, from a test, licence Apache-2.0" in text

@@ -316,7 +316,7 @@ BAD = [
     (("conv", "1, 0,5; 2, 3"), "which commas are decimal signs", "неясно, где десятичные запятые"),
     (("conv", "no.png"), "no.png does not exist; expected an image", "no.png: такого файла нет"),
     (("conv", "no.csv"), "no.csv does not exist; expected a file of numbers", "no.csv: такого файла нет"),
-    (("conv", "text.png"), "cannot be used as an image: not an image", "нельзя (не изображение)"),
+    (("conv", "text.png"), "cannot be used as an image: not an image", "нельзя (это не изображение)"),
     (("conv", "empty.csv"), "empty.csv holds no numbers", "empty.csv: нет чисел"),
     (("conv", "wide.csv"), "wide.csv is 1 × 5000; expected at most 1024", "размер 1 × 5000"),
     (("conv", MAP, "--kernel", ""), "kernel holds no numbers", "ядро: нет чисел"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from svertka.cli.share import MOST_SAMPLES, share, spread
+from svertka.cli.share import MOST_SAMPLES, neighbours, share
 from svertka.data.decode import decode
 from svertka.errors import BundleError, ConfigError, NotFoundError
 from svertka.page import single_file
@@ -80,7 +80,7 @@ def test_a_file_of_the_users_is_kept(bundle, tmp_path):
 
 @pytest.mark.parametrize("name", ["model", "model.zip", "model.html.gz"])
 def test_another_suffix_is_refused(bundle, tmp_path, name):
-    with pytest.raises(ConfigError, match=r"--out is .*; expected a name that ends in \.html"):
+    with pytest.raises(ConfigError, match=r"--out is .*; expected a name that ends in \.html or \.htm\."):
         share(bundle, str(tmp_path / name))
 
 
@@ -126,6 +126,7 @@ def test_a_sample_that_cannot_be_used_is_left_out_and_said(bundle, colour_folder
     said = capsys.readouterr().err
     assert "bad.png could not be read: not_an_image" in said
     assert "large.png would take 0.0 MB of the page, more than 0 MB, and is left out" in said
+    assert "Samples in the page: 1 of 3 images;" in said
 
 
 def test_of_many_samples_some_are_taken_evenly(bundle, tmp_path, capsys):
@@ -135,11 +136,38 @@ def test_of_many_samples_some_are_taken_evenly(bundle, tmp_path, capsys):
     names = [int(one["name"].removesuffix(".png")) for one in samples_of(tmp_path / "model.html")]
     assert (len(names), names[0], names[-1]) == (MOST_SAMPLES, 0, 29)
     assert set(np.diff(names).tolist()) == {2, 3}
-    assert "Of 30 images 12 go into the page, evenly spread." in capsys.readouterr().err
+    assert "Samples in the page: 12 of 30 images; it takes 12 at most, evenly spread." in capsys.readouterr().err
 
 
-def test_few_inputs_are_all_taken():
-    assert spread(["a", "b"], 2) == ["a", "b"]
+@pytest.mark.parametrize(("readable", "expected"), [(range(0, 30, 2), 12), (range(20, 30), 10), (range(0), 0)])
+def test_readable_images_take_the_place_of_others(bundle, tmp_path, capsys, readable, expected):
+    for number in range(30):
+        (tmp_path / f"{number}.png").write_bytes(b"no image")
+    for number in readable:
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    share(bundle, str(tmp_path / "model.html"), [str(tmp_path)])
+    names = [int(one["name"].removesuffix(".png")) for one in samples_of(tmp_path / "model.html")]
+    assert len(names) == expected and names == sorted(names) and set(names) <= set(readable)
+    assert f"Samples in the page: {expected} of 30 images;" in capsys.readouterr().err
+
+
+def test_another_image_comes_from_beside_the_one_that_cannot_be_read(bundle, tmp_path):
+    for number in range(100):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    (tmp_path / "45.png").write_bytes(b"no image")
+    share(bundle, str(tmp_path / "model.html"), [str(tmp_path)])
+    names = [int(one["name"].removesuffix(".png")) for one in samples_of(tmp_path / "model.html")]
+    assert names == [0, 9, 18, 27, 36, 44, 54, 63, 72, 81, 90, 99]
+
+
+@pytest.mark.parametrize("count", [0, 1, 12, 13, 25, 100])
+def test_every_image_is_a_neighbour_of_one_that_is_chosen(count):
+    parts = neighbours(count, 12)
+    assert sorted(place for part in parts for place in part) == list(range(count))
+    firsts = [part[0] for part in parts]
+    assert len(firsts) == min(count, 12) and firsts[:1] == list(range(count))[:1]
+    assert not firsts or firsts[-1] == count - 1
+    assert all(abs(place - part[0]) <= count / 22 + 1 for part in parts for place in part)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -67,6 +67,14 @@ def test_notes_say_how_an_image_was_read(server):
     assert server.predict(stream.getvalue()).json["predictions"][0]["notes"] == ["alpha_composited"]
 
 
+RUSSIAN = {
+    "empty": "пустой файл. В файле ноль байт",
+    "not_an_image": "это не изображение. Содержимое файла — не изображение, несмотря на расширение",
+    "truncated": "файл повреждён (не хватает конца). У файла не хватает конца. Скопируйте или скачайте его ещё раз",
+    "unsupported": "формат не поддерживается. Этот формат не поддерживается. Сохраните изображение как PNG или JPEG",
+}
+
+
 def test_a_form_holds_several_images_and_each_has_its_answer(server):
     body, headers = form([("a.png", picture()), ("b ü.txt", b"no image"), (None, picture((10, 200, 40)))])
     answer = server.ask("POST", "/v1/predict", body, headers)
@@ -79,7 +87,7 @@ def test_a_form_holds_several_images_and_each_has_its_answer(server):
     }
     assert (third["file"], third["label"]) == (None, "green")
     russian = server.ask("POST", "/v1/predict", body, headers | {"Accept-Language": "ru"}).json["predictions"][1]
-    assert russian["error"] == {"reason": "not_an_image", "detail": "не изображение"}
+    assert russian["error"] == {"reason": "not_an_image", "detail": RUSSIAN["not_an_image"]}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,8 @@ def test_a_form_holds_several_images_and_each_has_its_answer(server):
 def test_an_image_that_cannot_be_used_is_a_problem_with_its_reason(server, content, reason):
     answer = server.predict(content)
     assert (answer.status, answer.problem, answer.json["reason"]) == (422, "image-rejected", reason)
+    russian = server.predict(content, **{"Accept-Language": "ru"}).json["detail"]
+    assert russian == f"Изображение не распознано: {RUSSIAN[reason]}."
 
 
 def test_problems_speak_the_language_of_the_client(server):

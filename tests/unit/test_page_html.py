@@ -84,6 +84,11 @@ def test_the_policy_knows_script_and_style_by_their_hash(facts):
     assert "unsafe" not in page.policy
 
 
+def test_a_server_offers_what_it_reads_and_a_page_alone_what_its_script_reads(facts):
+    assert {"image/*", ".jp2", ".psd"} <= set(data_of(served_page([facts]).html)["accept"].split(","))
+    assert "accept" not in data_of(local_page(facts, "", [], {}, {}))
+
+
 def test_the_page_that_computes_itself_may_connect_to_nothing(facts):
     sample = SampleImage(name="a.png", content=b"\x89PNG")
     html = local_page(facts, "ru", [sample], {"svertka-model": "QUJD"}, {"manifest": "{}"})

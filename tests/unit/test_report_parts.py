@@ -184,7 +184,7 @@ def test_headline_falls_back_to_another_metric(run):
 @pytest.mark.parametrize(
     ("names", "task"),
     [
-        (("a", "b"), "Отличаем «a» от «b»"),
+        (("a", "b"), "«a» или «b»?"),
         (("a", "b", "c"), "Различаем классы «a», «b» и «c»"),
         (tuple("abcdefghijkl"), "Различаем 12 классов изображений"),
         (tuple(map(str, range(21))), "Различаем 21 класс изображений"),

@@ -73,11 +73,18 @@ export interface Prepared {
   square: Uint8Array;
 }
 
+/** How many pixels an image has, where these are too many, and how many it may have. */
+export interface PixelCount {
+  pixels: number;
+  most_pixels: number;
+}
+
 /** A file that cannot be used; the reasons are those of Python's `data.decode`. */
 export class Rejected extends Error {
   constructor(
     readonly reason: string,
     readonly detail: string,
+    readonly counted: PixelCount | null = null,
   ) {
     super(`${reason}: ${detail}`);
   }

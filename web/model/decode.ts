@@ -144,5 +144,6 @@ function checkSize({ width, height }: { width: number; height: number }, maxPixe
     throw new Rejected("damaged", `its header cannot be decoded (${width} × ${height} pixels)`);
   if (width * height <= maxPixels) return;
   const size = `${width} × ${height} = ${megapixels.toFixed(1)} megapixels by its header`;
-  throw new Rejected("too_large", `${size}; at most ${maxPixels / 1e6} are allowed`);
+  const counted = { pixels: width * height, most_pixels: maxPixels };
+  throw new Rejected("too_large", `${size}; at most ${maxPixels / 1e6} are allowed`, counted);
 }

@@ -79,8 +79,10 @@ export class LocalClassifier implements Classifier {
     const waiting = this.waiting.get(reply.id);
     this.waiting.delete(reply.id);
     if ("result" in reply) waiting?.resolve(reply.result as never);
-    else if ("rejected" in reply) waiting?.reject(new Rejected(reply.rejected.reason, reply.rejected.detail));
-    else waiting?.reject(new Error(reply.error));
+    else if ("rejected" in reply) {
+      const { reason, detail, counted } = reply.rejected;
+      waiting?.reject(new Rejected(reason, detail, counted));
+    } else waiting?.reject(new Error(reply.error));
   }
 
   private fail(message: string): void {

@@ -1,5 +1,5 @@
 /** What page and worker say to each other. */
-import type { Answer, Explanation, Prepared } from "./api";
+import type { Answer, Explanation, PixelCount, Prepared } from "./api";
 import type { StageMap } from "./cam";
 
 /** What a classifier is made of. */
@@ -37,5 +37,5 @@ export type Call = { id: number; request: Request };
 
 export type Reply =
   | { id: number; result: Results[keyof Results] }
-  | { id: number; rejected: { reason: string; detail: string } }
+  | { id: number; rejected: { reason: string; detail: string; counted: PixelCount | null } }
   | { id: number; error: string };

@@ -43,6 +43,9 @@ async function contentOf(file: Blob): Promise<Uint8Array> {
 }
 
 function failure(id: number, error: unknown): Reply {
-  if (error instanceof Rejected) return { id, rejected: { reason: error.reason, detail: error.detail } };
+  if (error instanceof Rejected) {
+    const { reason, detail, counted } = error;
+    return { id, rejected: { reason, detail, counted } };
+  }
   return { id, error: error instanceof Error ? error.message : String(error) };
 }

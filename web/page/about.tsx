@@ -106,7 +106,7 @@ function Sources({ tr, data, facts }: AboutProps) {
       <h3>{tr.text("web.about.sources")}</h3>
       <ul class="prose">
         {facts.sources.map((source, number) => (
-          <li key={number}>{tr.text("web.about.source", { ...source })}</li>
+          <li key={number}>{sourceOf(tr, source)}</li>
         ))}
         <li>{tr.text("web.about.record", { sha256: facts.sha256.slice(0, DIGITS_SHOWN), version: facts.svertka })}</li>
       </ul>
@@ -118,4 +118,13 @@ function Sources({ tr, data, facts }: AboutProps) {
       </details>
     </div>
   );
+}
+
+const PACKAGE = "Python package ";
+
+/** Where weights come from. */
+function sourceOf(tr: Translator, source: ModelFacts["sources"][number]): string {
+  const { origin } = source;
+  if (!origin.startsWith(PACKAGE)) return tr.text("web.about.source", { ...source });
+  return tr.text("web.about.packaged", { ...source, package: origin.slice(PACKAGE.length) });
 }

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Answer, Classifier, ModelFacts } from "../model/api";
+import { Downloads } from "./downloads";
 import { Picture } from "./picture";
-import type { Item } from "./queue";
+import type { Item, Rejection as Rejected } from "./queue";
 import type { Translator } from "./translator";
 import { failure, likeness, notesOf, rejection, safe, sureness, unsureness } from "./words";
 
@@ -35,17 +36,20 @@ export function AnswerCard({ tr, facts, classifier, item, items, select, again }
             {safe(item.name)}
           </p>
           {outcome.state === "done" && <Said tr={tr} facts={facts} answer={outcome.answer} />}
-          {outcome.state === "rejected" && <Rejection tr={tr} name={item.name} reason={outcome.reason} />}
+          {outcome.state === "rejected" && <Rejection tr={tr} name={item.name} outcome={outcome} />}
           {outcome.state === "failed" && (
             <div class="note bad">
               <h3>{tr.text("web.failed.title", { name: safe(item.name) })}</h3>
               <p>{failure(tr, outcome)}</p>
-              <button type="button" onClick={again}>
-                {tr.text("web.failed.again")}
-              </button>
+              {outcome.failure.mayPass && (
+                <button type="button" onClick={again}>
+                  {tr.text("web.failed.again")}
+                </button>
+              )}
             </div>
           )}
           {(outcome.state === "waiting" || outcome.state === "computing") && <p class="label pending">…</p>}
+          {outcome.state === "done" && items.length === 1 && <Downloads tr={tr} facts={facts} items={items} />}
         </div>
         <Picture key={`picture ${item.id}`} tr={tr} facts={facts} classifier={classifier} item={item} />
       </div>
@@ -88,9 +92,16 @@ function Steps({ tr, item, items, select }: Pick<AnswerCardProps, "tr" | "item" 
 
 function Said({ tr, facts, answer }: { tr: Translator; facts: ModelFacts; answer: Answer }) {
   const isUnsure = answer.answer === "unsure";
+  const isUnlike = answer.out_of_distribution;
   return (
     <>
-      <p class="label clip">{safe(answer.label)}</p>
+      {isUnlike && (
+        <div class="note bad">
+          <h3>{tr.text("web.unlike.title")}</h3>
+          <p>{likeness(tr, answer)}</p>
+        </div>
+      )}
+      <p class={`label clip${isUnlike ? " unlike" : ""}`}>{safe(answer.label)}</p>
       <p class="sure num">{sureness(tr, answer)}</p>
       {isUnsure && (
         <div class="note warn">
@@ -100,12 +111,6 @@ function Said({ tr, facts, answer }: { tr: Translator; facts: ModelFacts; answer
             <summary>{tr.text("web.unsure.meaning")}</summary>
             <p>{tr.text("web.unsure.reading", { target: tr.percent(facts.coverage ?? NaN, 0) })}</p>
           </details>
-        </div>
-      )}
-      {answer.out_of_distribution && (
-        <div class="note bad">
-          <h3>{tr.text("web.unlike.title")}</h3>
-          <p>{likeness(tr, answer)}</p>
         </div>
       )}
       {notesOf(tr, answer).map((note) => (
@@ -119,8 +124,8 @@ function Said({ tr, facts, answer }: { tr: Translator; facts: ModelFacts; answer
   );
 }
 
-function Rejection({ tr, name, reason }: { tr: Translator; name: string; reason: string }) {
-  const [title, ...advice] = rejection(tr, name, reason);
+function Rejection({ tr, name, outcome }: { tr: Translator; name: string; outcome: Rejected }) {
+  const [title, ...advice] = rejection(tr, name, outcome);
   return (
     <div class="note bad">
       <h3>{title}</h3>

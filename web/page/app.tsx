@@ -1,5 +1,6 @@
 /** The page: an image in, an answer out, and what to think of it. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ACCEPTED } from "../model/accepted";
 import type { Classifier, ModelFacts } from "../model/api";
 import { About } from "./about";
 import { AnswerCard } from "./answer";
@@ -54,7 +55,14 @@ export function App({ data, open }: AppProps) {
       <Header data={data} facts={facts} tr={tr} title={title} speak={speak} choose={setModel} />
       <main>
         <div class="top">
-          <Intake tr={tr} samples={samples} small={queue.items.length > 0} take={take} clear={() => queue.clear()} />
+          <Intake
+            tr={tr}
+            accept={data.accept ?? ACCEPTED}
+            samples={samples}
+            small={queue.items.length > 0}
+            take={take}
+            clear={() => queue.clear()}
+          />
           <Status tr={tr} queue={queue} ready={!!classifier} problem={problem} selected={item} />
         </div>
         {item && (

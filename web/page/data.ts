@@ -15,6 +15,8 @@ export interface PageData {
   samples: { name: string; data: string }[];
   /** Of the software in the page. */
   licences: string;
+  /** What a file dialogue offers, where the server reads more than a browser. */
+  accept?: string;
   /** The part of manifest.json that answers need, where the page holds the model. */
   manifest?: string;
 }

@@ -9,6 +9,8 @@ export interface NamedImage {
 
 interface IntakeProps {
   tr: Translator;
+  /** Kinds of files that the dialogue offers. */
+  accept: string;
   samples: readonly NamedImage[];
   /** There are images already. */
   small: boolean;
@@ -16,11 +18,10 @@ interface IntakeProps {
   clear: () => void;
 }
 
-// Of formats that browsers don't count as images.
-const KINDS = "image/*,.tif,.tiff,.jp2,.pgm,.ppm,.webp,.avif,.bmp";
+const CHOOSE = "choose"; // id
 
 /** How images come in: chosen, dropped, pasted, photographed, or one of the samples. */
-export function Intake({ tr, samples, small, take, clear }: IntakeProps) {
+export function Intake({ tr, accept, samples, small, take, clear }: IntakeProps) {
   const [nothing, setNothing] = useState(false);
   const takeFiles = (files: Iterable<File>) => {
     const images = [...files].map((file) => ({ name: file.name, image: file as Blob }));
@@ -28,16 +29,34 @@ export function Intake({ tr, samples, small, take, clear }: IntakeProps) {
     if (images.length) take(images);
   };
   const dropping = useDropAndPaste(takeFiles);
+  const clearAll = () => {
+    clear();
+    document.getElementById(CHOOSE)?.focus(); // the button that had it goes away
+  };
 
   return (
     <section class={`intake${small ? " small" : ""}`} aria-labelledby="intake">
       <h2 id="intake">{tr.text("web.intake.title")}</h2>
       <div class="ways">
-        <FileButton id="choose" class="main" label={tr.text("web.intake.choose")} take={takeFiles} multiple />
-        <FileButton id="photo" class="photo" label={tr.text("web.intake.photo")} take={takeFiles} capture />
+        <FileButton
+          id={CHOOSE}
+          class="main"
+          label={tr.text("web.intake.choose")}
+          accept={accept}
+          take={takeFiles}
+          multiple
+        />
+        <FileButton
+          id="photo"
+          class="photo"
+          label={tr.text("web.intake.photo")}
+          accept="image/*"
+          take={takeFiles}
+          capture
+        />
         <p class="muted drop-hint">{tr.text("web.intake.drop")}</p>
         {small && (
-          <button type="button" class="plain" onClick={clear}>
+          <button type="button" class="plain" onClick={clearAll}>
             {tr.text("web.clear")}
           </button>
         )}
@@ -57,20 +76,21 @@ interface FileButtonProps {
   id: string;
   class: string;
   label: string;
+  accept: string;
   take: (files: Iterable<File>) => void;
   multiple?: boolean;
   capture?: boolean;
 }
 
 /** The browser's own file input, dressed as a button. */
-export function FileButton({ id, class: kind, label, take, multiple = false, capture = false }: FileButtonProps) {
+export function FileButton({ id, class: kind, label, accept, take, multiple, capture }: FileButtonProps) {
   return (
     <span class={`file ${kind}`}>
       <input
         id={id}
         type="file"
-        accept={capture ? "image/*" : KINDS}
-        multiple={multiple}
+        accept={accept}
+        multiple={multiple ?? false}
         {...(capture ? { capture: "environment" as const } : {})}
         onChange={(event) => {
           const input = event.currentTarget;

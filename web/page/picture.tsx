@@ -31,7 +31,8 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
   const explained = facts.explains && answer !== null && classifier !== null;
   const label = chosen || answer?.label || "";
   const heat = useHeat(explained && wanted ? classifier : null, item, answer?.label ?? "", label);
-  const square = usePrepared(gone && answer !== null ? classifier : null, item.image);
+  const found = usePrepared(gone && answer !== null ? classifier : null, item.image);
+  const square = typeof found === "object" ? found : null;
   const view = size ? viewOf(facts.preprocess, size.width, size.height) : WHOLE_VIEW;
   const isPart = !isWhole(view.ofImage);
   const isUnder = heat.state === "there" && (size !== null || gone);
@@ -50,7 +51,7 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
             onError={() => setGone(true)}
           />
         )}
-        {gone && (square ? <Square square={square} alt={alt} /> : <p>{tr.text("web.picture.none")}</p>)}
+        {gone && (square ? <Square square={square} alt={alt} /> : <p>{instead(tr, item, found)}</p>)}
         {isUnder && <Heat explanation={heat.map} top={heat.top} view={view} strength={strength} />}
         {isPart && <i class="seen" style={placed(view.ofImage)} aria-hidden="true" />}
       </div>
@@ -82,18 +83,24 @@ export function Picture({ tr, facts, classifier, item }: PictureProps) {
   );
 }
 
-/** What the network sees of a file that the browser cannot show, where the model is at hand. */
-function usePrepared(classifier: Classifier | null, image: Blob): Prepared | null {
-  const [square, set] = useState<Prepared | null>(null);
+/** What the network sees of a file that the browser cannot show; "none" where the model isn't at hand. */
+function usePrepared(classifier: Classifier | null, image: Blob): Prepared | "none" | null {
+  const [square, set] = useState<Prepared | "none" | null>(null);
   useEffect(() => {
     let wanted = true;
-    classifier?.prepared?.(image).then(
-      (found) => wanted && set(found),
-      () => {}, // then there is no picture
-    );
+    const become = (found: Prepared | "none" | null) => wanted && set(found);
+    if (classifier?.prepared) {
+      classifier.prepared(image).then(become, () => become("none"));
+    } else become(classifier && "none");
     return () => void (wanted = false);
   }, [classifier]);
   return square;
+}
+
+/** What stands in place of a picture; nothing while one may still come. */
+function instead(tr: Translator, { outcome }: Item, found: Prepared | "none" | null): string {
+  if (outcome.state === "rejected" || outcome.state === "failed") return tr.text("web.picture.no_preview");
+  return found === "none" ? tr.text("web.picture.none") : "";
 }
 
 function Square({ square: { side, square }, alt }: { square: Prepared; alt: string }) {

@@ -1,5 +1,5 @@
 /** The images of the page and what became of each; a few at a time are shown to the model. */
-import { type Answer, type Classifier, Rejected } from "../model/api";
+import { type Answer, type Classifier, type PixelCount, Rejected } from "../model/api";
 import { Failure, messageOf } from "./failure";
 
 export interface Item {
@@ -11,11 +11,18 @@ export interface Item {
   readonly outcome: Outcome;
 }
 
+export interface Rejection {
+  readonly state: "rejected";
+  readonly reason: string;
+  readonly detail: string;
+  readonly counted: PixelCount | null;
+}
+
 export type Outcome =
   | { readonly state: "waiting" }
   | { readonly state: "computing" }
   | { readonly state: "done"; readonly answer: Answer }
-  | { readonly state: "rejected"; readonly reason: string; readonly detail: string }
+  | Rejection
   | { readonly state: "failed"; readonly failure: Failure };
 
 const WAITING: Outcome = { state: "waiting" };
@@ -42,6 +49,11 @@ export class Queue {
   /** How many are being looked at, or will be. */
   get pending(): number {
     return this.count("computing") + (this.cancelled ? 0 : this.waiting);
+  }
+
+  /** How many have an answer. */
+  get answered(): number {
+    return this.count("done");
   }
 
   /** How many are through, whatever became of them. */
@@ -141,10 +153,14 @@ async function outcomeOf(classifier: Classifier, image: Blob): Promise<Outcome> 
   try {
     return { state: "done", answer: await classifier.predict(image) };
   } catch (error) {
-    if (error instanceof Rejected) return { state: "rejected", reason: error.reason, detail: error.detail };
+    if (error instanceof Rejected) return rejection(error);
     if (await isReadable(image)) return { state: "failed", failure: failureOf(error) };
-    return { state: "rejected", reason: "unreadable", detail: "the browser cannot read it" };
+    return rejection(new Rejected("unreadable", "the browser cannot read it"));
   }
+}
+
+function rejection({ reason, detail, counted }: Rejected): Rejection {
+  return { state: "rejected", reason, detail, counted };
 }
 
 /** Whether a file is still there, and as it was when it was chosen. */

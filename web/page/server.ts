@@ -1,5 +1,12 @@
 /** A model behind `svertka serve`. */
-import { type Answer, type Classifier, type Explanation, type ModelFacts, Rejected } from "../model/api";
+import {
+  type Answer,
+  type Classifier,
+  type Explanation,
+  type ModelFacts,
+  type PixelCount,
+  Rejected,
+} from "../model/api";
 import { Failure, type FailureKind } from "./failure";
 
 const MOST_TRIES = 6;
@@ -8,12 +15,17 @@ const MOST_WAIT_S = 10;
 /** Statuses with a sentence of their own. */
 const KINDS: Record<number, FailureKind> = { 401: "token", 413: "too_large", 429: "busy", 503: "busy" };
 
-interface Problem {
-  detail?: string;
-  reason?: string;
+/** Why an image is refused. */
+interface Refusal extends Partial<PixelCount> {
+  reason: string;
+  detail: string;
 }
 
-type Item = Answer & { error?: { reason: string; detail: string } };
+interface Problem extends Partial<Refusal> {
+  most_bytes?: number;
+}
+
+type Item = Answer & { error?: Refusal };
 
 export class ServerClassifier implements Classifier {
   readonly parallel = 3;
@@ -56,8 +68,9 @@ export class ServerClassifier implements Classifier {
         continue;
       }
       const problem = await problemOf(response);
-      if (problem.reason) throw rejected({ reason: problem.reason, detail: problem.detail ?? "" });
-      throw new Failure(kind, problem.detail ?? (kind === "status" ? String(response.status) : ""));
+      const { reason, detail, most_bytes: mostBytes } = problem;
+      if (reason) throw rejected({ ...problem, reason, detail: detail ?? "" });
+      throw new Failure(kind, detail ?? (kind === "status" ? String(response.status) : ""), response.status, mostBytes);
     }
   }
 
@@ -78,8 +91,8 @@ export class ServerClassifier implements Classifier {
 }
 
 /** The detail begins with the reason in words, which the page has of its own. */
-function rejected({ reason, detail }: { reason: string; detail: string }): Rejected {
-  return new Rejected(reason, detail.replace(/^[^:]*: /, ""));
+function rejected({ reason, detail, pixels = 0, most_pixels = 0 }: Refusal): Rejected {
+  return new Rejected(reason, detail.replace(/^[^:]*: /, ""), most_pixels ? { pixels, most_pixels } : null);
 }
 
 async function problemOf(response: Response): Promise<Problem> {

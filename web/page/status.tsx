@@ -44,12 +44,15 @@ export function Status({ tr, queue, ready, problem, selected }: StatusProps) {
 }
 
 function saying(tr: Translator, queue: Queue, ready: boolean, selected: Item | undefined): string {
-  const { items, pending, settled, waiting } = queue;
+  const { items, pending, settled, waiting, answered } = queue;
   if (!ready) return tr.text("web.status.loading");
   if (pending && items.length > 1) return tr.text("web.status.progress", { done: settled, n: items.length });
   if (pending && selected) return tr.text("web.status.computing", { name: safe(selected.name) });
   if (waiting) return tr.text("web.status.cancelled", { n: waiting });
-  if (items.length > 1)
-    return `${tr.text("web.status.done", { n: items.length })} ${selected ? spoken(tr, selected) : ""}`;
+  if (items.length > 1) {
+    const [n, without] = [items.length, items.length - answered];
+    const done = without ? tr.text("web.status.partly", { n, without }) : tr.text("web.status.done", { n });
+    return `${done} ${selected ? spoken(tr, selected) : ""}`;
+  }
   return selected ? spoken(tr, selected) : tr.text("web.status.ready");
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { ModelFacts } from "../model/api";
-import { csv, excel, type Row } from "./csv";
+import { Downloads } from "./downloads";
 import type { Item } from "./queue";
 import type { Translator } from "./translator";
 import { failure, safe } from "./words";
@@ -27,18 +27,7 @@ export function Table({ tr, facts, items, selected, select }: TableProps) {
     <section aria-labelledby="all">
       <div class="card-head">
         <h2 id="all">{tr.text("web.table.title")}</h2>
-        <div class="row">
-          <button type="button" onClick={() => download("predictions.csv", csv(facts, items.map(rowOf)))}>
-            {tr.text("web.table.csv")}
-          </button>
-          <button
-            type="button"
-            class="plain"
-            onClick={() => download("predictions.csv", excel(facts, items.map(rowOf)))}
-          >
-            {tr.text("web.table.excel")}
-          </button>
-        </div>
+        <Downloads tr={tr} facts={facts} items={items} />
       </div>
       <table class="items">
         <thead>
@@ -122,19 +111,4 @@ function Thumb({ url }: { url: string }) {
   const [gone, setGone] = useState(false);
   if (gone) return <span class="gone" aria-hidden="true" />;
   return <img src={url} alt="" loading="lazy" decoding="async" onError={() => setGone(true)} />;
-}
-
-function rowOf({ name, outcome }: Item): Row {
-  if (outcome.state === "done") return { path: name, answer: outcome.answer };
-  if (outcome.state === "rejected") return { path: name, error: `${outcome.reason}: ${outcome.detail}` };
-  return { path: name, error: outcome.state === "failed" ? outcome.failure.message : "" };
-}
-
-function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

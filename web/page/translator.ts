@@ -80,10 +80,15 @@ export class Translator {
     return Number.isFinite(share) ? `${this.decimal(100 * share, digits)}${NARROW_SPACE}%` : "–";
   }
 
-  /** A probability: neither 0 nor 1 is claimed where it is only near. */
+  /** A number without zeros at its end: 25, 25.5, 0.001. */
+  short(value: number): string {
+    return this.decimal(value, value < 1 ? 3 : 1).replace(/[.,]?0+$/, "");
+  }
+
+  /** A probability: no model is so sure that it could claim 0 or 1. */
   probability(p: number): string {
-    if (p > 0 && p < 0.0005) return `<${NARROW_SPACE}${this.percent(0.001)}`;
-    if (p < 1 && p >= 0.9995) return `>${NARROW_SPACE}${this.percent(0.999)}`;
+    if (p < 0.0005) return `<${NARROW_SPACE}${this.percent(0.001)}`;
+    if (p >= 0.9995) return `>${NARROW_SPACE}${this.percent(0.999)}`;
     return this.percent(p);
   }
 

@@ -1,6 +1,6 @@
 /** What became of an image, in words. */
 import type { Answer, ModelFacts } from "../model/api";
-import type { Item, Outcome } from "./queue";
+import type { Item, Outcome, Rejection } from "./queue";
 import { shortened, shown } from "./shown";
 import type { Translator } from "./translator";
 
@@ -14,26 +14,34 @@ export function sureness(tr: Translator, answer: Answer): string {
 
 /** One line for an image, as a screen reader says it; "" while there is nothing to say. */
 export function spoken(tr: Translator, { name, outcome }: Item): string {
-  if (outcome.state === "rejected") return rejection(tr, name, outcome.reason).join(" ");
+  if (outcome.state === "rejected") return rejection(tr, name, outcome).join(" ");
   if (outcome.state === "failed") return `${tr.text("web.failed.title", { name })} ${failure(tr, outcome)}`;
   if (outcome.state !== "done") return "";
   const { answer } = outcome;
-  const doubts = [
-    ...(answer.answer === "unsure" ? [tr.text("web.unsure.title")] : []),
+  const said = [
     ...(answer.out_of_distribution ? [tr.text("web.unlike.title")] : []),
+    `${safe(answer.label)}, ${sureness(tr, answer)}`,
+    ...(answer.answer === "unsure" ? [tr.text("web.unsure.title")] : []),
   ];
-  return `${[`${safe(name)}: ${safe(answer.label)}, ${sureness(tr, answer)}`, ...doubts].join(". ")}.`;
+  return `${safe(name)}: ${said.join(". ")}.`;
 }
 
 /** Why a file cannot be used, and what to do. */
-export function rejection(tr: Translator, name: string, reason: string): string[] {
+export function rejection(tr: Translator, name: string, { reason, counted }: Rejection): string[] {
   const why = tr.has(`reject.${reason}`) ? tr.text(`reject.${reason}`) : reason;
-  const advice = `web.rejected.${reason}`;
-  return [tr.text("web.rejected.title", { name: shortened(name), why }), ...(tr.has(advice) ? [tr.text(advice)] : [])];
+  const title = tr.text("web.rejected.title", { name: shortened(name), why });
+  if (counted) {
+    const [found, most] = [counted.pixels / 1e6, counted.most_pixels / 1e6];
+    return [title, tr.text("web.rejected.too_large", { found: tr.decimal(found, 1), most: tr.short(most) })];
+  }
+  const code = reason === "too_large" ? "too_costly" : reason;
+  const advice = `web.rejected.${code}`;
+  return [title, ...(tr.has(advice) ? [tr.text(advice)] : [])];
 }
 
 export function failure(tr: Translator, { failure }: Extract<Outcome, { state: "failed" }>): string {
-  const { kind, detail } = failure;
+  const { kind, detail, mostBytes } = failure;
+  if (mostBytes) return tr.text("web.failed.larger_than", { most: tr.short(mostBytes / 1e6) });
   if (kind === "status" && /^\d+$/.test(detail)) return tr.text("web.failed.status", { status: detail });
   if (kind === "network") return tr.text("web.failed.network", { what: detail });
   return detail ? shown(detail) : tr.text(`web.failed.${kind}`);
@@ -50,9 +58,9 @@ export function unsureness(tr: Translator, facts: ModelFacts, answer: Answer): s
 /** How far the image is from what the model has learnt. */
 export function likeness(tr: Translator, answer: Answer): string {
   const percentile = answer.distance_percentile ?? 0;
-  const share = tr.percent(percentile / 100);
-  if (!answer.out_of_distribution) return tr.text("web.like", { share });
-  return percentile >= 100 ? tr.text("web.unlike.all") : tr.text("web.unlike.body", { share });
+  if (!answer.out_of_distribution) return tr.text("web.like", { share: tr.percent(1 - percentile / 100) });
+  if (percentile >= 100) return tr.text("web.unlike.all");
+  return tr.text("web.unlike.body", { share: tr.percent(percentile / 100) });
 }
 
 /** What a person should know of how the file was read. */

@@ -1,8 +1,10 @@
 """``svertka share``: one HTML file that runs a bundle in any browser, offline. No torch."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,6 +19,8 @@ from svertka.page.page_samples import bare_image
 from svertka.page.single_file import is_single_file, write_single_file
 from svertka.schema import Preprocess
 
+Found = TypeVar("Found")
+
 MOST_SAMPLES = 12
 """That anybody looks through."""
 
@@ -25,9 +29,12 @@ MOST_SAMPLE_BYTES = 4_000_000
 
 def share(
     bundle: Bundle,
-    out: Annotated[str, typer.Option(help="The page to write; its name ends in .html.")] = "model.html",
+    out: Annotated[str, typer.Option(help="The page to write; its name ends in .html or .htm.")] = "model.html",
     samples: Annotated[
-        list[str] | None, typer.Option(help="Images to try: a file, folder or quoted glob; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            help=f"Images to try, {MOST_SAMPLES} at most: a file, folder or quoted glob; may be given several times."
+        ),
     ] = None,
     language: Language = "",
 ) -> None:
@@ -42,7 +49,7 @@ def share(
     """
     path = Path(out).expanduser()
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--out is {out}; expected a name that ends in .html.")
+        raise ConfigError(f"--out is {out}; expected a name that ends in .html or .htm.")
     inputs = find_inputs(samples or [])
     if not path.parent.is_dir():
         raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
@@ -53,12 +60,20 @@ def share(
 
 
 def _samples(inputs: Sequence[Input], preprocess: Preprocess) -> list[SampleImage]:
-    """The images as they go into the page; of many some, evenly spread. What is left out is said."""
-    chosen = spread(inputs, MOST_SAMPLES)
-    if len(chosen) < len(inputs):
-        say(phrase("samples_chosen", n=len(chosen), of=len(inputs)))
-    found = []
-    for one in chosen:
+    """The images as they go into the page, in their order; of many some, evenly spread. What is left out is said."""
+    parts = [_usable(inputs, places, preprocess) for places in neighbours(len(inputs), MOST_SAMPLES)]
+    found = dict(islice(_in_turn(parts), MOST_SAMPLES))
+    if len(found) < len(inputs):
+        say(phrase("samples_chosen", n=len(found), of=len(inputs), most=MOST_SAMPLES))
+    return [found[place] for place in sorted(found)]
+
+
+def _usable(
+    inputs: Sequence[Input], places: Sequence[int], preprocess: Preprocess
+) -> Iterator[tuple[int, SampleImage]]:
+    """The images at some places that can go into the page; of the others it is said why not."""
+    for place in places:
+        one = inputs[place]
         try:
             content = bare_image(one.file, preprocess)
         except ImageRejected as rejected:
@@ -68,12 +83,25 @@ def _samples(inputs: Sequence[Input], preprocess: Preprocess) -> list[SampleImag
             sizes = {"size": len(content) / 1e6, "most": MOST_SAMPLE_BYTES / 1e6}
             say(phrase("sample_too_large", name=shown(one.name), **sizes))
             continue
-        found.append(SampleImage(name=one.file.name, content=content))
-    return found
+        yield place, SampleImage(name=one.file.name, content=content)
 
 
-def spread(inputs: Sequence[Input], most: int) -> list[Input]:
-    """At most so many of the inputs, from the first to the last, equally far apart."""
-    if len(inputs) <= most:
-        return list(inputs)
-    return [inputs[round(place * (len(inputs) - 1) / (most - 1))] for place in range(most)]
+def _in_turn(parts: Sequence[Iterator[Found]]) -> Iterator[Found]:
+    """The first of each part, then the second of each, and so on; nothing is made before it is asked for."""
+    waiting = deque(parts)
+    while waiting:
+        part = waiting.popleft()
+        for one in islice(part, 1):
+            waiting.append(part)
+            yield one
+
+
+def neighbours(count: int, most: int) -> list[list[int]]:
+    """The places of a list in at most ``most`` parts around places that are equally far apart, the nearest first."""
+    if count <= most:
+        return [[place] for place in range(count)]
+    step = (count - 1) / (most - 1)
+    parts: list[list[int]] = [[] for _ in range(most)]
+    for place in sorted(range(count), key=lambda place: abs(place - round(round(place / step) * step))):
+        parts[round(place / step)].append(place)
+    return parts

@@ -62,8 +62,7 @@ def cost_of_opening(stream: BinaryIO, found: Format, max_pixels: int) -> int:
     if found.plugin == "WEBP":  # its canvas is made at once
         pixels = _webp_pixels(stream)
         if pixels > max_pixels:
-            size = f"{pixels / 1e6:.1f} megapixels by its header"
-            raise ImageRejected("too_large", f"{size}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
+            raise _too_many(f"{pixels / 1e6:.1f} megapixels by its header", pixels, max_pixels)
         return bytes_per_pixel("WEBP", "RGBA") * pixels
     return BYTES_PER_PIXEL * max_pixels if found.plugin in _HOLDS_OTHERS else 0
 
@@ -121,7 +120,7 @@ def check_cost(image: Image.Image, scans: Scans, max_pixels: int, allowed: int, 
     pixels = width * height
     size = f"{width} × {height} = {pixels / 1e6:.1f} megapixels by its header"
     if pixels > max_pixels:
-        raise ImageRejected("too_large", f"{size}; at most {max_pixels / 1e6:g} are allowed (max_megapixels)")
+        raise _too_many(size, pixels, max_pixels)
     if scans.count > MOST_SCANS or scans.count * pixels > _MOST_PASSES:
         found = f"more than {MOST_SCANS}" if scans.count > MOST_SCANS else str(scans.count)
         raise ImageRejected("too_large", f"a JPEG of {found} scans, as no encoder writes it; save it anew")
@@ -131,12 +130,15 @@ def check_cost(image: Image.Image, scans: Scans, max_pixels: int, allowed: int, 
         notes.append("half_size")
         each = each // 4 + 1
     if pixels * (each + held) > allowed:
-        most = allowed / (each + held) / 1e6
-        raise ImageRejected(
-            "too_large",
-            f"{size}; at most {most:.0f} are allowed of {image.format}, which takes much memory (max_megapixels)",
-        )
+        most = allowed // (each + held)
+        raise _too_many(size, pixels, most, f" of {image.format}, which takes much memory")
     return pixels * (each + held)
+
+
+def _too_many(size: str, pixels: int, most: int, of: str = "") -> ImageRejected:
+    """Says of an image how many pixels it has, and how many it may have."""
+    shown = f"{most / 1e6:.0f}" if of else f"{most / 1e6:g}"
+    return ImageRejected("too_large", f"{size}; at most {shown} are allowed{of}", pixels=pixels, most_pixels=most)
 
 
 def check_speed(image: Image.Image, length: int) -> None:

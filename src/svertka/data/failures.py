@@ -36,7 +36,7 @@ def failed(error: Exception, stream: BinaryIO, found: Format, *, is_header: bool
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return ImageRejected("unreadable", f"the system cannot read it ({error.strerror})")
     if isinstance(error, Image.DecompressionBombError):
-        return ImageRejected("too_large", f"it holds more pixels than are allowed (max_megapixels; {message})")
+        return ImageRejected("too_large", f"it holds more pixels than are allowed ({message})")
     ended = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
     words = ("truncated", "premature", "not enough", "eof", "ended", "unexpected end", "buffer is not large enough")
     if _is_cut_off(stream):

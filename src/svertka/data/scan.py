@@ -162,7 +162,8 @@ def _look_at(file: Path, store: PixelStore | None, max_pixels: int) -> CachedSca
                 span=None if decoded.samples is None else decoded.samples.span,
             )
     except ImageRejected as rejected:
-        return CachedScan(reason=rejected.reason, detail=rejected.detail)
+        setting = " (max_megapixels)" if rejected.most_pixels else ""
+        return CachedScan(reason=rejected.reason, detail=f"{rejected.detail}{setting}")
 
 
 def _catalog(listing: Listing, known: dict[str, CachedScan], decoded: int) -> Catalog:

@@ -14,6 +14,7 @@ from html import escape
 from importlib import resources
 from typing import Any, Literal
 
+from svertka.data.formats import READABLE_SUFFIXES
 from svertka.messages import LANGUAGES, catalogue, shown
 from svertka.messages.catalogue import Entry
 from svertka.util.version import __version__
@@ -49,7 +50,7 @@ def served_page(models: Sequence[Mapping[str, Any]], language: str = "") -> Page
         models: of ``model_facts``, the default one first.
         language: that it opens in; "" means the reader's.
     """
-    page = _Parts("server", models, language)
+    page = _Parts("server", models, language, data={"accept": ",".join(("image/*", *sorted(READABLE_SUFFIXES)))})
     policy = page.policy("connect-src 'self'", "frame-ancestors 'none'")
     return Page(page.html(), policy)
 

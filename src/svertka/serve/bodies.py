@@ -77,7 +77,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limits: Limits
 
 
 def _too_large(limits: Limits) -> Problem:
-    return Problem(413, "too-large", most=limits.body_bytes / 1e6)
+    return Problem(413, "too-large", members={"most_bytes": limits.body_bytes}, most=limits.body_bytes / 1e6)
 
 
 def is_multipart(headers: Mapping[str, str]) -> bool:

@@ -62,7 +62,8 @@ async def _received(service: Service, request: Request, most: int) -> AsyncItera
     except ImageRejected as rejected:
         service.meters.rejected(rejected.reason)
         said = rejection_json(rejected, preferred_language(request.headers.get("accept-language", "")))
-        raise Problem(422, "image-rejected", members={"reason": said["reason"]}, why=said["detail"]) from None
+        why = said.pop("detail")
+        raise Problem(422, "image-rejected", members=said, why=why) from None
     finally:
         service.held.taken -= size
 

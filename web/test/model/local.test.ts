@@ -68,15 +68,16 @@ test("questions wait for the model; each gets its own answer, in whatever order 
 test("a refused file, an error and the worker's end reject what waits for them", async () => {
   const { classifier, worker } = opened();
   worker.reply({ id: 0, result: null });
+  const counted = { pixels: 3e6, most_pixels: 2e6 };
   const questions = [classifier.predict(image), classifier.predict(image), classifier.predict(image)];
   const outcomes = Promise.allSettled(questions);
   await settled();
-  worker.reply({ id: 1, rejected: { reason: "empty", detail: "zero bytes" } });
+  worker.reply({ id: 1, rejected: { reason: "too_large", detail: "many", counted } });
   worker.reply({ id: 2, error: "no memory" });
   worker.onerror!({ message: "it has crashed" });
   const reasons = (await outcomes).map((outcome) => (outcome as PromiseRejectedResult).reason as Error);
   expect(reasons[0]).toBeInstanceOf(Rejected);
-  expect((reasons[0] as Rejected).reason).toBe("empty");
+  expect(reasons[0]).toMatchObject({ reason: "too_large", detail: "many", counted });
   expect(reasons.slice(1).map(({ message }) => message)).toEqual(["no memory", "it has crashed"]);
 });
 

@@ -60,10 +60,11 @@ test("a bad file is told apart from a failure, and the rest goes on", async () =
   classifier.waiting[2]!.reject(new Error("out of memory"));
   await settled();
   expect(queue.items.map(({ outcome }) => outcome)).toEqual([
-    { state: "rejected", reason: "empty", detail: "the file has zero bytes" },
+    { state: "rejected", reason: "empty", detail: "the file has zero bytes", counted: null },
     { state: "failed", failure: new Failure("busy") },
     { state: "failed", failure: new Failure("network", "out of memory") },
   ]);
+  expect([queue.settled, queue.answered]).toEqual([3, 0]);
 });
 
 test("a file that is gone is no failure of the model", async () => {

@@ -48,7 +48,7 @@ test("a busy server is asked again when it says so", async () => {
 
 test("a server that stays busy is left in peace", async () => {
   const { ask, classifier } = asking(...Array.from({ length: 6 }, () => json({ detail: "Busy." }, 503)));
-  expect(await reason(classifier)).toEqual(new Failure("busy", "Busy."));
+  expect(await reason(classifier)).toEqual(new Failure("busy", "Busy.", 503));
   expect(ask).toHaveBeenCalledTimes(6);
 });
 
@@ -62,12 +62,29 @@ test("an image that is refused is told as such, alone or in a list", async () =>
 });
 
 test.each([
-  [json({ detail: "More than 10 MB." }, 413), new Failure("too_large", "More than 10 MB.")],
-  [json({}, 401), new Failure("token")],
-  [new Response("<h1>oops</h1>", { status: 500 }), new Failure("status", "500")],
+  [json({ detail: "More than 10 MB.", most_bytes: 1e7 }, 413), new Failure("too_large", "More than 10 MB.", 413, 1e7)],
+  [new Response("<h1>no</h1>", { status: 413 }), new Failure("too_large", "", 413)],
+  [json({}, 401), new Failure("token", "", 401)],
+  [json({ detail: "No such model." }, 404), new Failure("status", "No such model.", 404)],
+  [new Response("<h1>oops</h1>", { status: 500 }), new Failure("status", "500", 500)],
   [new TypeError("Failed to fetch"), new Failure("unreachable")],
 ])("a failure has its kind", async (reply, expected) => {
-  expect(await reason(asking(reply).classifier)).toEqual(expected);
+  const found = (await reason(asking(reply).classifier)) as Failure;
+  expect(found).toEqual(expected);
+  expect([found.kind, found.status, found.mostBytes]).toEqual([expected.kind, expected.status, expected.mostBytes]);
+});
+
+test("numbers of pixels come along", async () => {
+  const error = { reason: "too_large", detail: "too many pixels: 3", pixels: 3e6, most_pixels: 2e6 };
+  const found = await reason(asking(json({ predictions: [{ error }] })).classifier);
+  expect(found).toMatchObject({ counted: { pixels: 3e6, most_pixels: 2e6 } });
+});
+
+test("it is offered to try again only where that may help", () => {
+  const may = (status: number) => new Failure("status", "", status).mayPass;
+  expect([0, 401, 408, 429, 500, 503].map(may)).toEqual(Array(6).fill(true));
+  expect([400, 403, 404, 413, 421, 422].map(may)).toEqual(Array(6).fill(false));
+  expect(new Failure("exchanged").mayPass).toBe(false);
 });
 
 test("answers of another model than the page tells of are none", async () => {

@@ -26,9 +26,15 @@ test("decimals have the language's sign", () => {
   expect([EN.percent(0.123), RU.percent(0.123)]).toEqual(["12.3\u202f%", "12,3\u202f%"]);
 });
 
-test("a probability is 0 or 1 only where it is", () => {
-  const told = [0, 1e-7, 0.0005, 0.9994, 0.9996, 1].map((p) => EN.probability(p).replaceAll("\u202f", " "));
-  expect(told).toEqual(["0.0 %", "< 0.1 %", "0.1 %", "99.9 %", "> 99.9 %", "100.0 %"]);
+test("a probability is never 0 or 1", () => {
+  const told = [0, 1e-7, 0.0005, 0.9994, 0.9995, 1].map((p) => EN.probability(p).replaceAll("\u202f", " "));
+  expect(told).toEqual(["< 0.1 %", "< 0.1 %", "0.1 %", "99.9 %", "> 99.9 %", "> 99.9 %"]);
+  expect([RU.probability(0), RU.probability(1)]).toEqual(["<\u202f0,1\u202f%", ">\u202f99,9\u202f%"]);
+});
+
+test("short numbers end where they say nothing more", () => {
+  expect([25, 2.5, 100, 0.1, 0.001].map((value) => EN.short(value))).toEqual(["25", "2.5", "100", "0.1", "0.001"]);
+  expect(RU.short(19.44)).toBe("19,4");
 });
 
 test("plural forms", () => {
