@@ -8,6 +8,7 @@ import pytest
 from serving import OWN, ask, noise, picture, process
 
 from svertka.cli import main
+from svertka.cli.serve import own_address
 from svertka.errors import ConfigError
 from svertka.serve.served_model import named_paths
 
@@ -48,15 +49,48 @@ def test_several_models_and_russian(tiny_bundle, conv_bundle):
 
 
 def test_a_token_for_others(tiny_bundle, tmp_path):
-    file = tmp_path / "token"
+    file = tmp_path / "my token"
     file.write_text(TOKEN + "\n")
-    for arguments, environment in ((["--token-file", str(file)], {}), ([], {"SVERTKA_TOKEN": TOKEN})):
+    for arguments, environment, token in (
+        (["--token-file", str(file)], {}, f"$(cat '{file}')"),
+        ([], {"SVERTKA_TOKEN": TOKEN}, "$SVERTKA_TOKEN"),
+    ):
         with process(str(tiny_bundle.directory), "--host", "0.0.0.0", *arguments, environment=environment) as found:
-            assert 'curl -H "Authorization: Bearer $SVERTKA_TOKEN" --data-binary' in found.lines[1]
+            assert f'curl -H "Authorization: Bearer {token}" --data-binary' in found.lines[1]
+            assert f"http://{own_address('0.0.0.0')}:{found.port}/" in found.lines[0]
             assert TOKEN not in "".join(found.lines)
             assert ask(found.port, "POST", "/v1/predict", picture()).status == 401
             allowed = {"Authorization": f"Bearer {TOKEN}"}
             assert ask(found.port, "POST", "/v1/predict", picture(), allowed).status == 200
+
+
+def test_a_server_for_others_tells_the_address_of_the_default_route(monkeypatch):
+    class Asking:
+        """A datagram socket: connecting it asks for the route; nothing is ever sent."""
+
+        has_route = True
+
+        def __init__(self, family: int, kind: int) -> None:
+            assert kind == socket.SOCK_DGRAM
+
+        def __enter__(self) -> "Asking":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def connect(self, address: tuple[str, int]) -> None:
+            assert address[0] in ("192.0.2.1", "2001:db8::1")
+            if not self.has_route:
+                raise OSError("Network is unreachable")
+
+        def getsockname(self) -> tuple[str, int]:
+            return ("10.1.2.3", 40_000)
+
+    monkeypatch.setattr(socket, "socket", Asking)
+    assert [own_address(host) for host in ("127.0.0.1", "0.0.0.0", "::")] == ["127.0.0.1", "10.1.2.3", "10.1.2.3"]
+    Asking.has_route = False
+    assert own_address("0.0.0.0") == socket.gethostname()
 
 
 def test_the_limit_of_a_body_can_be_set(tiny_bundle):

@@ -64,7 +64,7 @@ def test_a_body_of_100_MB_is_refused_and_its_client_reads_why(small, announced):
     answer = read(connection)
     connection.close()
     assert (answer.status, answer.problem) == (413, "too-large")
-    assert "0.1 MB" in answer.json["detail"]
+    assert "0.1 MB" in answer.json["detail"] and answer.json["most_bytes"] == MB // 10
     assert time.monotonic() - began < 5
     assert small.service.held.taken == 0
     assert works(small)
@@ -110,6 +110,20 @@ def test_pixels_are_counted_by_the_header(small):
     assert small.predict(picture(size=(300, 300))).status == 200
     answer = small.predict(picture(size=(301, 300)))
     assert (answer.status, answer.json["reason"]) == (422, "too_large")
+    assert (answer.json["pixels"], answer.json["most_pixels"]) == (90_300, 90_000)
+    assert "301 × 300 = 0.1 megapixels by its header; at most 0.09 are allowed." in answer.json["detail"]
+
+
+def test_in_russian_the_numbers_are_said_too(conv_bundle):
+    body, headers = form([("a.png", picture(size=(2000, 1500)))])
+    with running({"conv": conv_bundle}, limits=Limits(pixels=2_500_000, grace_seconds=0.0)) as found:
+        answer = found.ask("POST", "/v1/predict", body, headers | {"Accept-Language": "ru"})
+    assert answer.json["predictions"][0]["error"] == {
+        "reason": "too_large",
+        "detail": "слишком много пикселей. В изображении 3,0 Мп, а читается не больше 2,5 Мп. Уменьшите его",
+        "pixels": 3_000_000,
+        "most_pixels": 2_500_000,
+    }
 
 
 @pytest.mark.parametrize("announced", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
@@ -283,14 +297,30 @@ def test_more_than_can_be_computed_is_refused_at_once(conv_bundle):
         assert works(found)
 
 
+def test_16_photographs_of_a_phone_fit_at_once(conv_bundle):
+    photograph = noise(64) + bytes(3 * MB - 20_000)
+    with running({"conv": conv_bundle}, limits=Limits(grace_seconds=0.0)) as found:
+        others = [socket.create_connection((OWN, found.port), timeout=5) for _ in range(15)]
+        for stream in others:
+            stream.sendall(head("/v1/predict", f"Content-Length: {len(photograph)}") + photograph[:-1])
+        while found.service.held.taken < 15 * (len(photograph) - 1):
+            time.sleep(0.02)
+        assert found.predict(photograph).status == 200
+        for stream in others:
+            stream.sendall(photograph[-1:])
+        assert {stream.recv(12) for stream in others} == {b"HTTP/1.1 200"}
+        for stream in others:
+            stream.close()
+
+
 def test_all_bodies_together_have_a_limit(conv_bundle):
-    limits = Limits(body_bytes=20 * MB, body_seconds=5, grace_seconds=0.0)
-    assert limits.held_bytes == 40 * MB
+    limits = Limits(body_bytes=30 * MB, body_seconds=5, grace_seconds=0.0)
+    assert limits.held_bytes == 60 * MB
     with running({"conv": conv_bundle}, limits=limits) as found:
         held = [socket.create_connection((OWN, found.port), timeout=5) for _ in range(2)]
         for stream in held:
-            stream.sendall(head("/v1/predict", f"Content-Length: {20 * MB}") + bytes(19_900_000))
-        while found.service.held.taken < 39 * MB:
+            stream.sendall(head("/v1/predict", f"Content-Length: {30 * MB}") + bytes(29_900_000))
+        while found.service.held.taken < 59 * MB:
             time.sleep(0.02)
         answer = found.predict(bytes(MB))
         assert (answer.status, answer.problem) == (503, "busy")

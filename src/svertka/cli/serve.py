@@ -1,6 +1,7 @@
 """``svertka serve``: bundles behind an HTTP API with a page, on this machine or for others. No torch."""
 
 import os
+import shlex
 import socket
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,8 @@ from svertka.util import runtime
 
 _MOST_MB = 1000
 _TOKEN = "SVERTKA_TOKEN"
+# Addresses for documentation (RFC 5737, RFC 3849), which are nobody's.
+_ELSEWHERE = {"0.0.0.0": (socket.AF_INET, "192.0.2.1"), "::": (socket.AF_INET6, "2001:db8::1")}
 
 
 def serve(
@@ -24,12 +27,12 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0: any that is free.")] = 8000,
     token_file: Annotated[str, typer.Option(help=f"File with the token [default: the variable {_TOKEN}].")] = "",
     cors: Annotated[
-        list[str] | None, typer.Option(help="Origin whose pages may ask, such as https://example.org.")
+        list[str] | None, typer.Option(help="Website whose pages may ask, such as https://example.org.")
     ] = None,
-    max_mb: Annotated[float, typer.Option(help="Largest request.")] = 10,
+    max_mb: Annotated[float, typer.Option(help="Largest request, in MB.")] = 10,
     threads: Threads = 0,
     language: Language = "",
 ) -> None:
@@ -69,8 +72,8 @@ def serve(
             tell=_tell,
         )
         port = listener.getsockname()[1]
-        started = partial(_say_address, host, port, list(paths), has_token=bool(access.token))
-        run(service, listener, started, hangups)
+        token = _written_token(token_file) if access.token else ""
+        run(service, listener, partial(_say_address, host, port, list(paths), token), hangups)
 
 
 def _token(file: str) -> str:
@@ -91,11 +94,32 @@ def _tell(key: str, **values: object) -> None:
         say(terminal()(f"serve.{key}", **values))
 
 
-def _say_address(host: str, port: int, names: list[str], *, has_token: bool) -> None:
+def _written_token(file: str) -> str:
+    """How a shell's command names the token without writing it."""
+    return f"$(cat {shlex.quote(file)})" if file else f"${_TOKEN}"
+
+
+def _say_address(host: str, port: int, names: list[str], token: str) -> None:
     """Where the server is, and how to try it."""
-    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
-    token = f' -H "Authorization: Bearer ${_TOKEN}"' if has_token else ""
+    known = own_address(host)
+    address = f"http://{f'[{known}]' if ':' in known else known}:{port}"
+    header = f' -H "Authorization: Bearer {token}"' if token else ""
     _tell("ready", n=len(names), names=", ".join(names), address=f"{address}/")
-    _tell("try", command=f"curl{token} --data-binary @image.jpg {address}/v1/predict")
+    _tell("try", command=f"curl{header} --data-binary @image.jpg {address}/v1/predict")
     _tell("stop")
+
+
+def own_address(host: str) -> str:
+    """By which others reach a server that listens at ``host``: of all addresses that of the default route.
+
+    A datagram socket that is connected has asked for the route and sent nothing. Without a route it is the host's name.
+    """
+    if host not in _ELSEWHERE:
+        return host
+    family, elsewhere = _ELSEWHERE[host]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((elsewhere, 9))
+            return str(asking.getsockname()[0])
+    except OSError:
+        return socket.gethostname()

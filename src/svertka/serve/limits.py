@@ -36,8 +36,8 @@ class Limits:
 
     @property
     def held_bytes(self) -> int:
-        """Of all bodies that are held at a time."""
-        return 2 * self.body_bytes
+        """Of all bodies that are held at a time: 16 photographs of a phone, or two of the largest bodies."""
+        return max(48_000_000, 2 * self.body_bytes)
 
     @property
     def large_pixels(self) -> int:

@@ -76,7 +76,7 @@ test.each([
 
 test("numbers of pixels come along", async () => {
   const error = { reason: "too_large", detail: "too many pixels: 3", pixels: 3e6, most_pixels: 2e6 };
-  const found = await reason(asking(json({ predictions: [{ error }] })).classifier);
+  const found = await reason(asking(json({ model, predictions: [{ error }] })).classifier);
   expect(found).toMatchObject({ counted: { pixels: 3e6, most_pixels: 2e6 } });
 });
 
