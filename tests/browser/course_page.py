@@ -1,12 +1,16 @@
 """The course's site in a browser, and what a person does there."""
 
+import io
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from svertka.engine import filters
 
 
 class CourseSite:
@@ -77,6 +81,45 @@ class CourseSite:
 def read(text: str) -> float:
     """A number as the page writes it."""
     return float(text.replace("\u2212", "-").replace(",", ".").replace("\u202f", ""))
+
+
+def ask(site: CourseSite, question: str, *answers: str) -> str:
+    """Answers a question; what the page says to it."""
+    form = site.page.locator("form", has_text=question)
+    for field, answer in zip(form.get_by_role("textbox").all(), answers, strict=True):
+        field.fill(answer)
+    form.get_by_role("button", name="Check").click()
+    said: str = form.get_by_role("status").inner_text()
+    return said
+
+
+def figures(text: str) -> list[float]:
+    """All numbers in a text."""
+    return [read(found) for found in re.findall(r"[-\u2212]?\d+(?:[.,]\d+)?", text)]
+
+
+def run(site: CourseSite) -> str:
+    """What the code on a page prints."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        exec(compile(site.text("#python-code"), "page", "exec"), {"__name__": "__main__"})
+    return re.sub(r"\.(?=[\s\]])", "", out.getvalue())
+
+
+def engine(image: Any, kernel: Any, **how: Any) -> NDArray[np.float64]:
+    """Cross-correlation without padding."""
+    return filters.correlate(image, kernel, padding=0, padding_mode="zeros", **how)
+
+
+def canvas(site: CourseSite, selector: str) -> NDArray[np.float64]:
+    """Pixels [H, W, 3] of a canvas."""
+    script = """(c) => {
+        const copy = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(c, 0, 0);
+        return [[...copy.getImageData(0, 0, c.width, c.height).data], c.width, c.height];
+    }"""
+    data, width, height = site.page.locator(selector).evaluate(script)
+    return np.reshape(data, (height, width, 4))[:, :, :3]
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """The course's pages for everybody: by keyboard, by ear, in both languages and themes, from 320 pixels on, offline."""
 
 import re
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from course_page import course
@@ -69,7 +72,8 @@ def test_a_grid_is_one_stop_of_the_tab_key_and_arrows_walk_in_it(browser, index)
         site.go("en/convolution")
         keys = site.page.keyboard
         site.page.get_by_role("heading", name="Change any number").focus()
-        assert [tabbed(site) for _ in range(4)] == ["Image", "Kernel", "Output", "an edge"]
+        walked = [tabbed(site) for _ in range(5)]
+        assert walked == ["Image", "Kernel", "Output", "Move the window through all places", "an edge"]
         site.cell("Output", 0, 0).focus()
         keys.press("ArrowRight")
         keys.press("ArrowDown")
@@ -152,3 +156,51 @@ def test_an_unknown_page_is_the_start(browser, index):
         site.go("en/nothing-of-the-kind?x=1")
         assert site.page.get_by_role("heading", level=1).inner_text() == "Convolution, hands on"
         assert site.page.locator(".map").is_visible()
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_whoever_wants_no_motion_gets_none(browser, index, motion):
+    with course(browser, index, reduced_motion=motion) as site:
+        site.go("en/correlation")
+        assert site.page.evaluate("document.getAnimations().length") == 0
+        site.page.get_by_label("turned (convolution)").check()
+        assert site.page.evaluate("document.getAnimations().length") == (motion == "no-preference")
+
+
+def test_a_click_into_a_cell_replaces_its_number(browser, index):
+    with course(browser, index) as site:
+        site.go("en/convolution")
+        site.cell("Kernel", 1, 1).click()
+        site.page.keyboard.type("4")
+        assert site.numbers("Kernel")[1, 1] == 4
+        site.page.get_by_role("button", name="Less by 1").nth(1).click()
+        assert site.numbers("Kernel")[1, 1] == 3
+        site.put("Kernel", 1, 1, "nonsense")
+        assert site.cell("Kernel", 1, 1).get_attribute("aria-invalid") == "true"
+        site.cell("Kernel", 0, 0).focus()
+        assert site.numbers("Kernel")[1, 1] == 3
+
+
+def test_the_course_works_from_a_web_server(browser, index):
+    handler = partial(SimpleHTTPRequestHandler, directory=str(index.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        with course(browser, index) as site:
+            site.page.goto(f"{address}#en/filters")
+            site.page.get_by_role("heading", level=1).wait_for()
+            site.page.locator("canvas.after").wait_for()
+            assert {url.partition("#")[0] for url in site.requests} == {address}
+            assert site.complaints == []
+        server.shutdown()
+
+
+def test_the_window_walks_through_all_places_and_stops(browser, index):
+    with course(browser, index) as site:
+        site.go("en/pooling?window=3")
+        site.page.get_by_role("button", name="Move the window through all places").click()
+        site.page.get_by_role("button", name="Stop").wait_for()
+        site.until("document.querySelector('.worked h3').textContent.endsWith('row 2, column 2')")
+        site.page.get_by_role("button", name="Move the window through all places").click()
+        site.page.get_by_role("button", name="Stop").click()
+        assert site.text(".worked h3").endswith("row 1, column 1")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from course_page import course, read
+from course_page import ask, course, engine, figures, read, run
 
 from svertka.cli.main import app
 from svertka.course.site import write_site
 from svertka.engine import filters, geometry
+from svertka.engine.convolution import conv2d_backward
 from svertka.engine.pooling import avg_pool2d, max_pool2d
 
 GRIDS = {"en": ("Image", "Kernel", "Output"), "ru": ("Изображение", "Ядро", "Выход")}
@@ -28,10 +29,6 @@ def site(browser, index):
     with course(browser, index) as found:
         yield found
         assert found.complaints == []
-
-
-def engine(image, kernel, **how):
-    return filters.correlate(image, kernel, padding=0, padding_mode="zeros", **how)
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
@@ -128,16 +125,6 @@ def test_sizes(site):
     assert "no window fits" in site.text(".note.warn")
 
 
-def ask(site, question: str, *answers: str) -> str:
-    """Answers a question; what the page says to it."""
-    form = site.page.locator("form", has_text=question)
-    for field, answer in zip(form.get_by_role("textbox").all(), answers, strict=True):
-        field.fill(answer)
-    form.get_by_role("button", name="Check").click()
-    said: str = form.get_by_role("status").inner_text()
-    return said
-
-
 def test_questions_on_sizes_are_those_of_the_errata(site):
     site.go("en/sizes")
     assert "the first one counts too" in ask(site, "Input 224×224, kernel 5×5", "223")
@@ -190,10 +177,6 @@ PLACES = (
 )
 
 
-def figures(text: str) -> list[float]:
-    return [read(found) for found in re.findall(r"[-\u2212]?\d+(?:[.,]\d+)?", text)]
-
-
 @pytest.mark.parametrize("place", PLACES)
 def test_the_code_on_a_page_prints_what_the_page_shows(site, place, capsys):
     site.go(f"en/{place}")
@@ -212,3 +195,66 @@ def test_the_code_on_a_page_prints_what_the_page_shows(site, place, capsys):
         line for line in printed.splitlines() if re.search(r"^(sum|mean|max|\(|\s+= \()", line.strip()) or "= (" in line
     )
     assert total in figures(printed[printed.index(line) :])
+
+
+def test_the_code_on_channels_and_learning_prints_their_numbers(site):
+    site.go("en/channels?filter=10&at=20,30")
+    *sums, total = figures(run(site))
+    assert total == read(site.text("#total")) and sum(sums) == total
+    assert sums == [
+        read(text.lstrip("= ")) for text in site.page.locator(".three .operator:not([aria-hidden])").all_inner_texts()
+    ]
+    site.go("en/learning?kernel=1,0.5;-1,2&rate=0.02")
+    loss, *rest = figures(run(site))
+    assert loss == pytest.approx(read(site.text("#loss")), abs=5e-5)
+    assert np.allclose(np.reshape(rest[:4], (2, 2)), site.numbers("Gradient by kernel"), atol=0.0051)
+    site.page.get_by_role("button", name="Take a step").click()
+    assert np.allclose(np.reshape(rest[4:], (2, 2)), site.numbers("Kernel"), atol=6e-5)
+
+
+def test_learning_is_that_of_the_engine(site):
+    site.go("en/learning")
+    site.put("Image", 2, 2, "-1,5")
+    site.put("Wanted output", 0, 0, "3")
+    site.put("Kernel", 1, 1, "0.25")
+    for _ in range(3):
+        image, kernel = site.numbers("Image"), site.numbers("Kernel")
+        error = engine(image, kernel) - site.numbers("Wanted output")
+        assert read(site.text("#loss")) == pytest.approx((error**2).mean(), abs=1e-3)
+        gradient = conv2d_backward((2 * error / 9)[None, None], image[None, None], kernel[None, None]).w[0, 0]
+        for row, column in np.ndindex(2, 2):
+            site.cell("Kernel", row, column).focus()
+            assert read(site.text("#gradient")) == pytest.approx(gradient[row, column], abs=1e-3)
+        site.page.get_by_role("button", name="Take a step").click()
+        assert np.allclose(site.numbers("Kernel"), kernel - 0.1 * gradient, atol=3e-4)
+    site.page.get_by_role("button", name="Start again").click()
+    site.page.get_by_label("0.5", exact=True).check()
+    for _ in range(20):
+        if site.page.get_by_role("alert").count():
+            break
+        site.page.get_by_role("button", name="10 more steps").click()
+    assert "The weights grow without end" in site.text("[role=alert]")
+    assert site.page.get_by_role("button", name="Take a step").is_disabled()
+
+
+def test_a_gradient_by_differences_is_judged(site):
+    site.go("ru/learning?sheet=5")
+    text = site.text("#gradient-check-question")
+    _, high, above, low, below = figures(text)[:5]
+    gradient = (above - below) / (high - low)
+    form = site.page.locator("form").nth(0)
+
+    def answer(number: float) -> str:
+        form.get_by_role("textbox").fill(f"{number:.2f}".replace(".", ","))
+        form.get_by_role("button").click()
+        return form.get_by_role("status").inner_text()
+
+    assert "0,02, а не 0,01" in answer(2 * gradient)
+    assert "Знак" in answer(-gradient)
+    assert answer(gradient).startswith("✓")
+    weight = figures(text)[0]
+    step = site.page.locator("form").nth(1)
+    step.get_by_role("textbox").fill(f"{weight - 0.1 * gradient:.2f}")
+    step.get_by_role("button").click()
+    assert step.get_by_role("status").inner_text().startswith("✓")
+    assert site.page.locator(".kicker .done").is_visible()

@@ -9,6 +9,7 @@ import type { CourseData } from "./data";
 import { PageFrame } from "./frame";
 import { Glossary } from "./glossary";
 import { PAGES } from "./pages";
+import { type Photograph, scene } from "./photograph";
 import { forgetDone, noteDone, readDone } from "./progress";
 import { Start } from "./start";
 
@@ -17,6 +18,7 @@ export function App({ data }: { data: CourseData }) {
   const { language, page: id, values } = address;
   const tr = useMemo(() => new Translator(language, data.texts[language]), [language]);
   const [done, setDone] = useState(readDone);
+  const [photograph, setPhotograph] = useState<Photograph>(scene);
   const page = PAGES.find((each) => each.id === id);
   const title = page ? tr.text(`site.${id}.title`) : tr.text(id === "glossary" ? "site.glossary.title" : "site.title");
   useArrival(id, language, page || id === "glossary" ? `${title} · ${tr.text("site.title")}` : title);
@@ -46,23 +48,38 @@ export function App({ data }: { data: CourseData }) {
             tr={tr}
             values={values}
             set={set}
+            photograph={photograph}
+            take={setPhotograph}
+            bank={data.bank}
             isDone={done.has(id)}
             done={() => setDone(noteDone(id))}
           />
         ) : id === "glossary" ? (
           <Glossary tr={tr} data={data} term={values.term ?? ""} />
         ) : (
-          <Start tr={tr} done={done} forget={() => setDone(forgetDone())} />
+          <Start
+            tr={tr}
+            done={done}
+            forget={() => setDone(forgetDone())}
+            photograph={photograph}
+            take={setPhotograph}
+          />
         )}
       </main>
-      <footer>
-        <p>{tr.text("site.footer", { version: data.version })}</p>
-        <details>
-          <summary>{tr.text("site.licences")}</summary>
-          <pre tabIndex={0}>{data.licences}</pre>
-        </details>
-      </footer>
+      <Footer tr={tr} data={data} />
     </div>
+  );
+}
+
+function Footer({ tr, data }: { tr: Translator; data: CourseData }) {
+  return (
+    <footer>
+      <p>{tr.text("site.footer", { version: data.version })}</p>
+      <details>
+        <summary>{tr.text("site.licences")}</summary>
+        <pre tabIndex={0}>{data.licences}</pre>
+      </details>
+    </footer>
   );
 }
 

@@ -35,7 +35,7 @@ export function addition(tr: Translator, values: readonly number[], digits = 4):
 }
 
 /** What somebody typed: decimal comma or point, any minus, a fraction such as 1/9; null if it is no number. */
-export function typed(text: string): number | null {
+export function typed(text: string, largest = LARGEST): number | null {
   const plain = text
     .replace(/[\s\u202f\u00a0]/g, "")
     .replace(/[\u2212\u2013\u2010\u2011]/g, "-")
@@ -43,7 +43,7 @@ export function typed(text: string): number | null {
   const found = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:\/(\d+\.?\d*))?$/.exec(plain);
   if (!found) return null;
   const value = Number(found[1]) / Number(found[2] ?? 1);
-  return Number.isFinite(value) && Math.abs(value) <= LARGEST ? value || 0 : null;
+  return Number.isFinite(value) && Math.abs(value) <= largest ? value || 0 : null;
 }
 
 /** Whether an answer is right, as far as it is written: two decimals of a long fraction are enough. */

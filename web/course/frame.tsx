@@ -15,7 +15,7 @@ export function PageFrame({ page, isDone, ...props }: PageProps & { page: Course
       <article>
         <p class="kicker">
           <span>
-            {tr.text(`site.${page.id}.number`)} · {tr.text("site.chapter.convolution")}
+            {tr.text(`site.${page.id}.number`)} · {tr.text(`site.chapter.${page.chapter}`)}
           </span>
           {isDone && <DoneMark label={tr.text("site.done")} />}
         </p>

@@ -2,6 +2,8 @@
 import type { ComponentType } from "preact";
 import type { Translator } from "../page/translator";
 import type { Values } from "./address";
+import type { Matrix } from "./maths/matrix";
+import type { Photograph } from "./photograph";
 
 /** What a page is given. */
 export interface PageProps {
@@ -10,6 +12,11 @@ export interface PageProps {
   values: Values;
   /** Puts values into the address; "" takes one out. */
   set: (values: Values) => void;
+  /** The learner's own, or the drawn one. */
+  photograph: Photograph;
+  take: (photograph: Photograph) => void;
+  /** Kernels by the names of the laboratory's bank. */
+  bank: Readonly<Record<string, Matrix>>;
   /** Calls when the self-check is passed. */
   done: () => void;
 }
@@ -17,6 +24,8 @@ export interface PageProps {
 /** A page; its texts are `site.<id>.…` of the catalogue. */
 export interface CoursePage {
   id: string;
+  /** Its words are `site.chapter.<chapter>`. */
+  chapter: string;
   /** What the person touches. */
   Touch: ComponentType<PageProps>;
   /** Exercises that check themselves. */

@@ -7,6 +7,7 @@ no modules, and from any web server. Which page is shown, and its numbers, stand
 from html import escape
 from pathlib import Path
 
+from svertka.engine.filters import bank
 from svertka.errors import ConfigError
 from svertka.messages import LANGUAGES, catalogue
 from svertka.messages.catalogue import Entry
@@ -18,7 +19,7 @@ INDEX = "index.html"
 GENERATOR = "svertka course"
 """Marks the page as one of ours."""
 
-_TEXTS = ("site.", "names.", "page.theme", "web.language")
+_TEXTS = ("site.", "names.", "page.theme", "web.language", "web.intake.nothing", "web.intake.photo", "lab.filter.")
 _BUILT_IN = ("preact",)
 """Packages in the script."""
 _RULE = "-" * 80
@@ -66,6 +67,7 @@ def site_html() -> str:
         "version": __version__,
         "texts": {each: site_texts(each) for each in LANGUAGES},
         "licences": _licences(asset("LICENSES.txt")),
+        "bank": small_filters(),
     }
     return f"""<!doctype html>
 <html lang="ru">
@@ -108,6 +110,11 @@ def policy() -> str:
 def site_texts(language: str) -> dict[str, Entry]:
     """The sentences of the site in one language, by their keys."""
     return {key: entry for key, entry in catalogue(language).items() if key.startswith(_TEXTS)}
+
+
+def small_filters() -> dict[str, list[list[float]]]:
+    """Kernels of 3 × 3 of the laboratory's bank by their names, to nine decimals."""
+    return {name: one.kernel.round(9).tolist() for name, one in bank().items() if one.kernel.shape == (3, 3)}
 
 
 def _licences(text: str) -> str:

@@ -1,16 +1,19 @@
 /** 3.1a: a kernel laid on an image by hand. */
 import { useState } from "preact/hooks";
-import type { Translator } from "../../page/translator";
-import { matrixOf, placeOf, wholeOf, written } from "../address";
-import { addition, factor, figure } from "../figures";
+import { matrixOf, placeOf, type Values, written } from "../address";
+import { addition, factor } from "../figures";
 import { Chance } from "../maths/chance";
 import { arithmetic, correlate, weightOn } from "../maths/convolution";
 import { make, type Matrix, type Place } from "../maths/matrix";
 import type { CoursePage, PageProps } from "../page";
+import { Presets } from "../parts/controls";
+import { Another, sheetOf } from "../parts/exercises";
 import { FillGrid } from "../parts/fill_grid";
 import { EditGrid, Grid } from "../parts/grid";
+import { Products, spoken } from "../parts/products";
 import { Rich } from "../parts/rich";
 import { Spoken } from "../parts/spoken";
+import { WalkThrough } from "../parts/walk_through";
 import { array, PYTHON_CONVOLUTION, shellMatrix } from "../python";
 
 export const CHECKERBOARD: Matrix = make(5, 5, (row, column) => (row + column + 1) % 2);
@@ -20,7 +23,7 @@ export const VERTICAL: Matrix = [
   [1, 0, -1],
 ];
 /** An edge runs through it: dark at the left, light at the right. */
-const EDGE: Matrix = make(5, 5, (_, column) => (column < 2 ? 1 : 5));
+export const EDGE: Matrix = make(5, 5, (_, column) => (column < 2 ? 1 : 5));
 
 function state({ values }: Pick<PageProps, "values">) {
   const image = matrixOf(values.image, 5, 5) ?? EDGE;
@@ -76,70 +79,30 @@ function Touch(props: PageProps) {
           mark={goes}
         />
       </div>
+      <WalkThrough tr={tr} rows={3} columns={3} choose={(place) => set({ at: place.join(",") })} />
       <Products tr={tr} at={at} window={found.window} kernel={kernel} products={found.products} total={found.total} />
-      <Presets {...props} />
+      <Presets tr={tr} set={set} text={(name) => `site.convolution.preset.${name}`} presets={PRESETS} />
       <Spoken text={spoken(tr, at, found.window, kernel, found.total)} />
     </>
   );
 }
 
-interface ProductsProps {
-  tr: Translator;
-  at: Place;
-  window: Matrix;
-  kernel: Matrix;
-  products: Matrix;
-  total: number;
-}
-
-/** The window, the weights, their products and the sum: where one output comes from. */
-export function Products({ tr, at, window, kernel, products, total }: ProductsProps) {
-  return (
-    <div class="worked">
-      <h3>{tr.text("site.convolution.comes", { row: at[0] + 1, column: at[1] + 1 })}</h3>
-      <div class="terms" style={{ "--columns": String(kernel[0]!.length) }}>
-        {window.flatMap((line, k) =>
-          line.map((value, l) => (
-            <span key={`${k},${l}`} class={products[k]![l] === 0 ? "nothing" : ""}>
-              {factor(tr, value)}·{factor(tr, kernel[k]![l]!)} = <b>{figure(tr, products[k]![l]!)}</b>
-            </span>
-          )),
-        )}
-      </div>
-      <p class="sum">
-        {addition(tr, products.flat())} = <b id="total">{figure(tr, total)}</b>
-      </p>
-    </div>
-  );
-}
-
-/** `1·1 + 0·0 + …`, as it is said. */
-export function spoken(tr: Translator, at: Place, window: Matrix, kernel: Matrix, total: number): string {
-  const products = window.flatMap((line, k) =>
-    line.map((value, l) => `${factor(tr, value)} × ${factor(tr, kernel[k]![l]!)}`),
-  );
-  const sum = products.join(" + ");
-  return tr.text("site.grid.spoken", { row: at[0] + 1, column: at[1] + 1, sum, total: figure(tr, total) });
-}
-
 const PRESETS = {
-  edge: { image: EDGE, kernel: VERTICAL },
-  board: { image: CHECKERBOARD, kernel: VERTICAL },
-  mean: { image: EDGE, kernel: make(3, 3, () => 1) },
-  same: { image: CHECKERBOARD, kernel: make(3, 3, (row, column) => Number(row === 1 && column === 1)) },
+  edge: shows(EDGE, VERTICAL),
+  board: shows(CHECKERBOARD, VERTICAL),
+  mean: shows(
+    EDGE,
+    make(3, 3, () => 1),
+  ),
+  same: shows(
+    CHECKERBOARD,
+    make(3, 3, (row, column) => Number(row === 1 && column === 1)),
+  ),
 };
 
-function Presets({ tr, set }: PageProps) {
-  return (
-    <div class="row presets">
-      <span>{tr.text("site.presets")}</span>
-      {Object.entries(PRESETS).map(([name, { image, kernel }]) => (
-        <button key={name} type="button" onClick={() => set({ image: written(image), kernel: written(kernel) })}>
-          {tr.text(`site.convolution.preset.${name}`)}
-        </button>
-      ))}
-    </div>
-  );
+/** Values of the address that put these numbers into a page. */
+export function shows(image: Matrix, kernel: Matrix): Values {
+  return { image: written(image), kernel: written(kernel) };
 }
 
 /** A sheet of small numbers; number 0 is the course's own example. */
@@ -151,10 +114,8 @@ export function exercise(number: number): { image: Matrix; kernel: Matrix } {
   return { image, kernel };
 }
 
-const SHEETS = 999;
-
 function Check({ tr, values, set, done }: PageProps) {
-  const number = wholeOf(values.sheet, 0, SHEETS, 0);
+  const number = sheetOf(values);
   const { image, kernel } = exercise(number);
   const [looked, look] = useState<Place | null>(null);
   const [weighed, weigh] = useState<Place | null>(null);
@@ -187,9 +148,7 @@ function Check({ tr, values, set, done }: PageProps) {
           solved={done}
         />
       </div>
-      <button type="button" class="plain" onClick={() => set({ sheet: String((number % SHEETS) + 1) })}>
-        {tr.text("site.check.another")}
-      </button>
+      <Another {...{ tr, values, set }} />
     </>
   );
 }
@@ -213,12 +172,13 @@ function terminal(props: PageProps): string {
 
 export const convolution: CoursePage = {
   id: "convolution",
+  chapter: "convolution",
   Touch,
   Check,
   prediction: {
     answers: ["lines", "zeros", "board"],
     right: "zeros",
-    shows: { image: written(CHECKERBOARD), kernel: written(VERTICAL), at: "0,0" },
+    shows: { ...shows(CHECKERBOARD, VERTICAL), at: "0,0" },
   },
   python,
   terminal,

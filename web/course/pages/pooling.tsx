@@ -9,10 +9,12 @@ import { make, type Matrix, type Place } from "../maths/matrix";
 import { pool, type Pooled, pooled, type Pooling } from "../maths/pooling";
 import type { CoursePage, PageProps } from "../page";
 import { Choice, Slider } from "../parts/controls";
+import { Another, sheetOf, useSolved } from "../parts/exercises";
 import { FillGrid } from "../parts/fill_grid";
 import { EditGrid, Grid } from "../parts/grid";
 import { Rich } from "../parts/rich";
 import { Spoken } from "../parts/spoken";
+import { WalkThrough } from "../parts/walk_through";
 import { array, shellMatrix } from "../python";
 
 const KINDS = ["max", "mean"] as const;
@@ -61,31 +63,7 @@ function Touch(props: PageProps) {
       <p>
         <Rich tr={tr} name="site.pooling.how" />
       </p>
-      <Choice
-        tr={tr}
-        label={tr.text("site.pooling.kind")}
-        name="kind"
-        value={kind}
-        choices={KINDS}
-        text={(each) => `site.pooling.${each}`}
-        change={(next) => set({ kind: next })}
-      />
-      <div class="sliders">
-        <Slider
-          label={tr.text("site.pooling.window")}
-          value={side}
-          low={1}
-          high={SIDE}
-          change={(next) => set({ window: String(next), stride: "" })}
-        />
-        <Slider
-          label={tr.text("site.sizes.stride")}
-          value={stride}
-          low={1}
-          high={SIDE}
-          change={(next) => set({ stride: String(next) })}
-        />
-      </div>
+      <Knobs {...props} />
       <div class="equation">
         <EditGrid
           tr={tr}
@@ -109,15 +87,13 @@ function Touch(props: PageProps) {
           digits={2}
         />
       </div>
-      <div class="worked">
-        <h3>{tr.text("site.convolution.comes", { row: at[0] + 1, column: at[1] + 1 })}</h3>
-        <p class="sum">
-          {worked(tr, kind, found)} = <b id="total">{figure(tr, found.value)}</b>
-        </p>
-        <p>{told(tr, kind, found, side * side)}</p>
-        {stride < side && <p>{tr.text("site.pooling.overlap")}</p>}
-        {stride > side && <p>{tr.text("site.pooling.gaps")}</p>}
-      </div>
+      <WalkThrough
+        tr={tr}
+        rows={output.length}
+        columns={output.length}
+        choose={(place) => set({ at: place.join(",") })}
+      />
+      <Worked tr={tr} {...{ at, kind, found, side, stride }} />
       <Spoken
         text={tr.text("site.grid.spoken", {
           row: at[0] + 1,
@@ -127,6 +103,64 @@ function Touch(props: PageProps) {
         })}
       />
     </>
+  );
+}
+
+/** Kind, window and stride. */
+function Knobs(props: PageProps) {
+  const { tr, set } = props;
+  const { kind, side, stride } = state(props);
+  return (
+    <>
+      <Choice
+        label={tr.text("site.pooling.kind")}
+        name="kind"
+        value={kind}
+        choices={KINDS}
+        text={(each) => tr.text(`site.pooling.${each}`)}
+        change={(next) => set({ kind: next })}
+      />
+      <div class="sliders">
+        <Slider
+          label={tr.text("site.pooling.window")}
+          value={side}
+          low={1}
+          high={SIDE}
+          change={(next) => set({ window: String(next), stride: "" })}
+        />
+        <Slider
+          label={tr.text("site.sizes.stride")}
+          value={stride}
+          low={1}
+          high={SIDE}
+          change={(next) => set({ stride: String(next) })}
+        />
+      </div>
+    </>
+  );
+}
+
+interface WorkedProps {
+  tr: Translator;
+  at: Place;
+  kind: Pooling;
+  found: Pooled;
+  side: number;
+  stride: number;
+}
+
+/** How one output comes about. */
+function Worked({ tr, at, kind, found, side, stride }: WorkedProps) {
+  return (
+    <div class="worked">
+      <h3>{tr.text("site.convolution.comes", { row: at[0] + 1, column: at[1] + 1 })}</h3>
+      <p class="sum">
+        {worked(tr, kind, found)} = <b id="total">{figure(tr, found.value)}</b>
+      </p>
+      <p>{told(tr, kind, found, side * side)}</p>
+      {stride < side && <p>{tr.text("site.pooling.overlap")}</p>}
+      {stride > side && <p>{tr.text("site.pooling.gaps")}</p>}
+    </div>
   );
 }
 
@@ -148,18 +182,13 @@ function told(tr: Translator, kind: Pooling, { winner, ties }: Pooled, n: number
 }
 
 function Check({ tr, values, set, done }: PageProps) {
-  const sheet = wholeOf(values.sheet, 0, 999, 0);
+  const sheet = sheetOf(values);
   const image = sheet === 0 ? COURSE : exercise(sheet);
-  const [solved, solve] = useState<ReadonlySet<Pooling>>(new Set());
+  const { note, forget } = useSolved(KINDS.length, done);
   const [look, setLook] = useState<Place | null>(null);
   const because = (kind: Pooling) => (at: Place) => {
     const found = pooled(image, kind, 2, 2, at);
     return `${worked(tr, kind, found)} = ${figure(tr, found.value)}`;
-  };
-  const note = (kind: Pooling) => {
-    const next = new Set([...solved, kind]);
-    solve(next);
-    if (next.size === KINDS.length) done();
   };
   return (
     <>
@@ -179,16 +208,7 @@ function Check({ tr, values, set, done }: PageProps) {
           />
         ))}
       </div>
-      <button
-        type="button"
-        class="plain"
-        onClick={() => {
-          solve(new Set());
-          set({ sheet: String((sheet % 999) + 1) });
-        }}
-      >
-        {tr.text("site.check.another")}
-      </button>
+      <Another {...{ tr, values, set }} onNext={forget} />
     </>
   );
 }
@@ -227,9 +247,14 @@ function terminal(props: PageProps): string {
 
 export const pooling: CoursePage = {
   id: "pooling",
+  chapter: "convolution",
   Touch,
   Check,
-  prediction: { answers: ["gone", "same", "half"], right: "same", shows: { image: shifted(), kind: "max", at: "0,0" } },
+  prediction: {
+    answers: ["gone", "same", "half"],
+    right: "same",
+    shows: { image: shifted(), kind: "max", window: "", stride: "", at: "0,0" },
+  },
   python,
   terminal,
 };

@@ -1,12 +1,12 @@
 /** 3.1c: padding, stride, and the size that comes of them. */
-import { useState } from "preact/hooks";
 import type { Translator } from "../../page/translator";
 import { type Values, wholeOf } from "../address";
 import { figure } from "../figures";
 import { outputSize } from "../maths/convolution";
 import type { CoursePage, PageProps } from "../page";
 import { AskNumber } from "../parts/ask_number";
-import { Slider } from "../parts/controls";
+import { Presets, Slider } from "../parts/controls";
+import { useSolved } from "../parts/exercises";
 import { Rich } from "../parts/rich";
 import { Ruler } from "../parts/ruler";
 import { Spoken } from "../parts/spoken";
@@ -70,7 +70,7 @@ function Touch({ tr, values, set }: PageProps) {
           <Told tr={tr} sizes={sizes} outputs={outputs} at={at} />
         </>
       )}
-      <Presets tr={tr} set={set} />
+      <Presets tr={tr} set={set} text={(name) => `site.sizes.preset.${name}`} presets={PRESETS} />
       <Spoken text={outputs < 1 ? tr.text("site.sizes.none") : tr.text("site.sizes.spoken", { outputs })} />
     </>
   );
@@ -103,28 +103,15 @@ function Told({ tr, sizes, outputs, at }: { tr: Translator; sizes: Sizes; output
   );
 }
 
-const PRESETS: Record<string, Sizes> = {
-  same: { size: 224, kernel: 3, padding: 1, stride: 1 },
-  half: { size: 224, kernel: 3, padding: 1, stride: 2 },
-  resnet: { size: 224, kernel: 7, padding: 3, stride: 2 },
-  alexnet: { size: 227, kernel: 11, padding: 0, stride: 4 },
+const PRESETS = {
+  same: written({ size: 224, kernel: 3, padding: 1, stride: 1 }),
+  half: written({ size: 224, kernel: 3, padding: 1, stride: 2 }),
+  resnet: written({ size: 224, kernel: 7, padding: 3, stride: 2 }),
+  alexnet: written({ size: 227, kernel: 11, padding: 0, stride: 4 }),
 };
 
 function written(sizes: Sizes): Values {
   return { ...Object.fromEntries(NAMES.map((name) => [name, String(sizes[name])])), at: "" };
-}
-
-function Presets({ tr, set }: Pick<PageProps, "tr" | "set">) {
-  return (
-    <div class="row presets">
-      <span>{tr.text("site.presets")}</span>
-      {Object.entries(PRESETS).map(([name, sizes]) => (
-        <button key={name} type="button" onClick={() => set(written(sizes))}>
-          {tr.text(`site.sizes.preset.${name}`)}
-        </button>
-      ))}
-    </div>
-  );
 }
 
 const QUESTIONS: readonly Sizes[] = [
@@ -137,12 +124,7 @@ const WANTED = [
 ] as const;
 
 function Check({ tr, done }: PageProps) {
-  const [solved, solve] = useState<ReadonlySet<string>>(new Set());
-  const note = (name: string) => {
-    const next = new Set([...solved, name]);
-    solve(next);
-    if (next.size === QUESTIONS.length + WANTED.length) done();
-  };
+  const { note } = useSolved(QUESTIONS.length + WANTED.length, done);
   return (
     <>
       {QUESTIONS.map((sizes, number) => (
@@ -211,6 +193,7 @@ function terminal({ values }: PageProps): string {
 
 export const sizes: CoursePage = {
   id: "sizes",
+  chapter: "convolution",
   Touch,
   Check,
   prediction: {

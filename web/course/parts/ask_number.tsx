@@ -3,6 +3,9 @@ import type { ComponentChildren } from "preact";
 import type { Translator } from "../../page/translator";
 import { typed } from "../figures";
 
+/** Parameters of a layer are many. */
+const LARGEST_ANSWER = 1e12;
+
 interface AskNumberProps {
   tr: Translator;
   id: string;
@@ -19,18 +22,16 @@ interface AskNumberProps {
 /** A question whose answer is a number or several. */
 export function AskNumber({ tr, id, children, judge, praise, fields = [""], solved }: AskNumberProps) {
   const [texts, setTexts] = useState(() => fields.map(() => ""));
-  const [told, tell] = useState("");
-  const [isRight, setRight] = useState(false);
+  const [checked, setChecked] = useState<readonly string[] | null>(null);
+  const problemOf = (given: readonly string[]) => {
+    const answers = given.map((text) => typed(text, LARGEST_ANSWER));
+    return answers.every((answer) => answer !== null) ? judge(answers) : tr.text("site.check.number");
+  };
+  const problem = checked && problemOf(checked);
+  const isRight = problem === "";
   const check = () => {
-    const answers = texts.map(typed);
-    if (answers.some((answer) => answer === null)) {
-      setRight(false);
-      return tell(tr.text("site.check.number"));
-    }
-    const problem = judge(answers as number[]);
-    setRight(!problem);
-    tell(problem || praise);
-    if (!problem) solved();
+    setChecked(texts);
+    if (problemOf(texts) === "") solved();
   };
   return (
     <form
@@ -62,7 +63,7 @@ export function AskNumber({ tr, id, children, judge, praise, fields = [""], solv
         <button type="submit">{tr.text("site.check.check")}</button>
       </div>
       <p role="status" class="told">
-        {told && `${isRight ? "\u2713" : "\u2717"} ${told}`}
+        {checked && (isRight ? `\u2713 ${praise}` : `\u2717 ${problem}`)}
       </p>
     </form>
   );

@@ -1,4 +1,5 @@
 import type { Translator } from "../../page/translator";
+import type { Values } from "../address";
 
 interface SliderProps {
   label: string;
@@ -39,18 +40,17 @@ export function Slider({ label, value, low, high, change }: SliderProps) {
 }
 
 interface ChoiceProps<T extends string> {
-  tr: Translator;
   label: string;
   name: string;
   value: T;
   choices: readonly T[];
-  /** Key of a choice's text. */
+  /** What stands on a choice. */
   text: (choice: T) => string;
   change: (choice: T) => void;
 }
 
 /** One of a few. */
-export function Choice<T extends string>({ tr, label, name, value, choices, text, change }: ChoiceProps<T>) {
+export function Choice<T extends string>({ label, name, value, choices, text, change }: ChoiceProps<T>) {
   return (
     <fieldset class="segments">
       <legend>{label}</legend>
@@ -58,10 +58,32 @@ export function Choice<T extends string>({ tr, label, name, value, choices, text
         {choices.map((choice) => (
           <label key={choice}>
             <input type="radio" name={name} checked={choice === value} onChange={() => change(choice)} />
-            <span>{tr.text(text(choice))}</span>
+            <span>{text(choice)}</span>
           </label>
         ))}
       </div>
     </fieldset>
+  );
+}
+
+interface PresetsProps {
+  tr: Translator;
+  set: (values: Values) => void;
+  /** Key of a button's text. */
+  text: (name: string) => string;
+  presets: Readonly<Record<string, Values>>;
+}
+
+/** Buttons that put ready numbers into the page. */
+export function Presets({ tr, set, text, presets }: PresetsProps) {
+  return (
+    <div class="row presets">
+      <span>{tr.text("site.presets")}</span>
+      {Object.entries(presets).map(([name, values]) => (
+        <button key={name} type="button" onClick={() => set(values)}>
+          {tr.text(text(name))}
+        </button>
+      ))}
+    </div>
   );
 }

@@ -6,7 +6,7 @@ import { figure, MINUS, typed } from "../figures";
 import { largest, type Matrix, type Place, replaced } from "../maths/matrix";
 
 /** What a cell needs to take part: which of them the Tab key comes to, and what its arrows do. */
-interface Seat {
+export interface Seat {
   tabIndex: 0 | -1;
   onKeyDown: (event: TargetedKeyboardEvent<HTMLElement>) => void;
   onFocus: () => void;
@@ -31,7 +31,7 @@ const MOVES: Record<string, Place> = {
 };
 
 /** Rows and cells, and the walk through them. */
-function Frame({ label, rows, columns, at, select, class: kind = "", children, below }: FrameProps) {
+export function Frame({ label, rows, columns, at, select, class: kind = "", children, below }: FrameProps) {
   const grid = useRef<HTMLDivElement>(null);
   const inside = (place: number, size: number) => Math.max(0, Math.min(size - 1, place));
   const here: Place = [inside(at?.[0] ?? 0, rows), inside(at?.[1] ?? 0, columns)];
@@ -112,19 +112,20 @@ export function Grid({ values, scale, digits, mark, ...common }: GridProps) {
     <Frame {...common} rows={values.length} columns={values[0]!.length}>
       {(row, column, seat) => {
         const value = values[row]![column]!;
+        const text = figure(tr, value, digits);
         const isAt = row === at?.[0] && column === at[1];
         return (
           <div
             role="gridcell"
             key={column}
             data-cell
-            class={`cell ${isAt ? "at" : ""} ${mark?.(row, column) ?? ""}`}
+            class={`cell ${isAt ? "at" : ""} ${fit(text)} ${mark?.(row, column) ?? ""}`}
             aria-selected={isAt}
-            aria-label={`${placeName(tr, [row, column])}: ${figure(tr, value, digits)}`}
+            aria-label={`${placeName(tr, [row, column])}: ${text}`}
             style={shade(value, strongest)}
             {...seat}
           >
-            {figure(tr, value, digits)}
+            {text}
           </div>
         );
       }}
@@ -163,11 +164,11 @@ export function EditGrid({ values, change, scale, mark, ...common }: EditGridPro
           <div
             role="gridcell"
             key={column}
-            class={`cell ${row === chosen[0] && column === chosen[1] ? "at" : ""} ${mark?.(row, column) ?? ""}`}
+            class={`cell ${fit(figure(tr, value))} ${mark?.(row, column) ?? ""}`}
             style={shade(value, strongest)}
           >
             <NumberInput
-              text={figure(tr, value, 6)}
+              text={figure(tr, value)}
               label={placeName(tr, [row, column])}
               seat={seat}
               take={(text) => {
@@ -261,6 +262,7 @@ function NumberInput({ text, label, seat, take }: NumberInputProps) {
         seat.onFocus();
         event.currentTarget.select();
       }}
+      onClick={(event) => event.currentTarget.select()}
       onInput={(event) => {
         const next = event.currentTarget.value;
         setDraft(next);
@@ -276,6 +278,11 @@ function NumberInput({ text, label, seat, take }: NumberInputProps) {
 
 export function placeName(tr: Translator, [row, column]: Place): string {
   return tr.text("site.grid.place", { row: row + 1, column: column + 1 });
+}
+
+/** Long numbers are written smaller. */
+function fit(text: string): string {
+  return text.length > 6 ? "longer" : text.length > 4 ? "long" : "";
 }
 
 /** Orange above zero, blue below, the more the stronger; the sign stands in the number too. */

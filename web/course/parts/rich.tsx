@@ -29,7 +29,10 @@ export function RichText({ tr, text, owner }: { tr: Translator; text: string; ow
     const [whole, term, words, stress, code] = found;
     parts.push(text.slice(from, found.index));
     from = found.index + whole.length;
-    if (term) parts.push(<Term tr={tr} term={term} words={words!} isFirst={isFirst(linked, term, owner)} />);
+    if (term)
+      parts.push(
+        <Term tr={tr} term={term} words={words!} isFirst={isFirst(linked, term, `${owner} ${found.index}`)} />,
+      );
     else if (stress) parts.push(<b>{stress}</b>);
     else parts.push(<code>{code}</code>);
   }

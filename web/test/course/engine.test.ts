@@ -1,6 +1,7 @@
 /** The course's pages compute what the NumPy engine computes (`python -m svertka.course.site_golden`). */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { channelMap, type Three } from "../../course/maths/channels";
 import { Chance } from "../../course/maths/chance";
 import { arithmetic, correlate, outputSize } from "../../course/maths/convolution";
 import { pass, step } from "../../course/maths/learning";
@@ -123,8 +124,17 @@ test("three channels add up to one output", () => {
     expect(plain(map(channels[0]!, (value, r, c) => value + channels[1]![r]![c]! + channels[2]![r]![c]!))).toEqual(
       output,
     );
+    if (side === 3) near(inner(size, seed), output);
   }
 });
+
+/** The map of a whole picture without its border, where no zeros are met. */
+function inner([height, width]: [number, number], seed: number): number[][] {
+  const planes = [0, 1, 2].map((channel) => drawn(height, width, seed + 1000 * channel).flat());
+  const kernels = [0, 1, 2].map((channel) => drawn(3, 3, seed + 5000 + 1000 * channel, -2, 2));
+  const found = channelMap(planes as unknown as Three<number[]>, width, height, kernels as unknown as Three<Matrix>);
+  return make(height - 2, width - 2, (row, column) => found[(row + 1) * width + column + 1]!);
+}
 
 test("named kernels on a photograph's plane", () => {
   for (const { name, kernel, size, seed, output } of golden.planes) {

@@ -26,6 +26,8 @@ test.each(["", "-", "1,2,3", "1.000,5", "x", "1e5", "NaN", "Infinity", "1/0", "9
   (text) => expect(typed(text)).toBeNull(),
 );
 
+test("an answer may be large", () => expect([typed("18 496"), typed("18 496", 1e9)]).toEqual([null, 18496]));
+
 test("figures are written as the language writes them", () => {
   expect([figure(en, 3.75), figure(ru, 3.75), figure(ru, -12), figure(en, 5.250001)]).toEqual([
     "3.75",
