@@ -32,7 +32,7 @@ KAGGLE = {
     "submit": "Send a submission.",
 }
 COURSE = {
-    "open": "Open the course in the browser: pages on which every number can be changed. Without a verb, too.",
+    "open": "Open the course in the browser, also without a verb: pages on which every number can be changed.",
     "build": "Write the course's pages into a folder, for a web server or a memory stick.",
     "tasks": "List the tasks; those that were passed have a mark.",
     "start": "Write the file with which a task begins.",
