@@ -84,7 +84,8 @@ def test_what_cannot_be_read_is_refused_for_the_same_reason(opened, predictor, t
     path.write_bytes(HOSTILE[name])
     (expected,) = predict_files(predictor, [path])
     reply = opened.ask("predict", HOSTILE[name])
-    reason, detail = (reply.get("rejected") or {"reason": "", "detail": ""}).values()
+    rejected = reply.get("rejected", {})
+    reason, detail = rejected.get("reason", ""), rejected.get("detail", "")
     assert reason == expected.error.partition(":")[0]
     assert (reply.get("result") or {"notes": []})["notes"] == list(expected.notes)
     assert not reason or detail

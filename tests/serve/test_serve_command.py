@@ -7,7 +7,7 @@ import sys
 import pytest
 from serving import OWN, ask, noise, picture, process
 
-from svertka.cli import main
+from svertka.cli.main import main
 from svertka.cli.serve import own_address
 from svertka.errors import ConfigError
 from svertka.serve.served_model import named_paths
