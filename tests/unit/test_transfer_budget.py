@@ -109,6 +109,7 @@ def test_the_learning_rate_goes_its_whole_way_whatever_the_number_of_steps():
     assert shorter.at(40) == pytest.approx(0.4 + 0.6 * 0.5 / 20)
     assert shorter.at(59) == pytest.approx(1.0, abs=0.02)
     assert planned.until(40, 40).at(40) == 1.0
+    assert planned.until(40, 40).at(39) == shorter.at(39) == pytest.approx(0.4)  # what led there
     assert planned.until(200, 40).at(120) == pytest.approx(0.4 + 0.6 * 80.5 / 160)
 
 

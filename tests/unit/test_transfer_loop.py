@@ -354,6 +354,25 @@ def test_training_that_becomes_slow_ends_in_time_and_goes_on_as_it_was_cut(task,
     assert kept.epoch * 4 + kept.step + steps == kept.course.end
 
 
+def test_a_step_that_takes_all_time_that_is_left_is_the_last(task, tmp_path, monkeypatch):
+    longer = with_settings(task, max_epochs=30)
+    allowance = Allowance(seconds=130.0, afterwards_s=10.0, step_s=(1.0,), validation_s=0.0, over=(1.0,), most=(30,))
+    longer = replace(longer, allowance=allowance)
+    clock = Clock(1.0)
+
+    def hear(event):
+        clock.hear(event)
+        if sum(isinstance(each, Advanced) for each in clock.heard) == 6:  # in the middle of the second epoch
+            clock.step_s = 1000.0
+
+    monkeypatch.setattr("svertka.training.budget.monotonic", clock)
+    history = loop.train(copy.deepcopy(classifier(longer)), longer, tmp_path / "held-up", hear)
+    assert sum(isinstance(each, Advanced) for each in clock.heard) == 7
+    assert len(history) == 2
+    assert 0 < history[-1].learning_rate <= 1e-3
+    assert read_state(tmp_path / "held-up", task)[1].course.end == 7
+
+
 def test_short_epochs_take_the_images_in_turn(task):
     short = with_settings(task, epoch_images=12)
     session = open_phase(classifier(short), classifier(short), short, 0, {})

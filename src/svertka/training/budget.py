@@ -42,9 +42,11 @@ class Course:
     end: int
 
     def at(self, step: int) -> float:
-        """Position in the middle of a step."""
+        """Position in the middle of a step; of a step before this course, the position that it had led to."""
         if step >= self.end:
             return 1.0
+        if step < self.step:
+            return self.position
         return self.position + (1.0 - self.position) * (step + 0.5 - self.step) / (self.end - self.step)
 
     def until(self, end: int, step: int) -> "Course":
