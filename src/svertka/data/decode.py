@@ -100,7 +100,7 @@ def load_noted(
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """The same, with the notes on how it was read (see ``Decoded``)."""
     with decoding(path, ranges=preprocess.ranges, max_pixels=max_pixels) as decoded:
-        return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
+        return _prepared(decoded, preprocess)
 
 
 def load_content(
@@ -123,10 +123,12 @@ def load_content(
     Raises:
         ImageRejected: the bytes cannot be used; see the module's table of reasons.
     """
-    with ExitStack() as held:
-        with _rejecting(io.BytesIO(content), max_pixels) as stream:
-            decoded = _decode_stream(stream, suffix, preprocess.ranges, max_pixels, held, max_bytes)
-        return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
+    with _decoding(io.BytesIO(content), suffix, preprocess.ranges, max_pixels, max_bytes) as decoded:
+        return _prepared(decoded, preprocess)
+
+
+def _prepared(decoded: Decoded, preprocess: Preprocess) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    return apply_to_image(preprocess, decoded.image), (*decoded.notes, *decoded.scaling)
 
 
 def decode(path: Path | str, *, ranges: Sequence[ValueRange] = (), max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
@@ -154,9 +156,17 @@ def decoding(
         ImageRejected: the file cannot be used; see the module's table of reasons.
     """
     path = Path(path)
+    with _decoding(path, path.suffix.lower(), ranges, max_pixels) as decoded:
+        yield decoded
+
+
+@contextmanager
+def _decoding(
+    source: Path | BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, max_bytes: int = 0
+) -> Iterator[Decoded]:
     with ExitStack() as held:
-        with _rejecting(path, max_pixels) as stream:
-            decoded = _decode_stream(stream, path.suffix.lower(), ranges, max_pixels, held)
+        with _rejecting(source, max_pixels) as stream:
+            decoded = _decode_stream(stream, suffix, ranges, max_pixels, held, max_bytes)
         yield decoded
 
 
@@ -214,7 +224,7 @@ def _why_unreadable(path: Path, error: OSError) -> str:
 
 
 def _decode_stream(
-    stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack, max_bytes: int = 0
+    stream: BinaryIO, suffix: str, ranges: Sequence[ValueRange], max_pixels: int, held: ExitStack, max_bytes: int
 ) -> Decoded:
     allowed = max_bytes or BYTES_PER_PIXEL * max_pixels
     found, length = _identified(stream, suffix), stream.seek(0, 2)
