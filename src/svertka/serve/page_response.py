@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from svertka.page.page_html import served_page
+from svertka.serve.accept_header import weighted
 from svertka.serve.service import Service
 
 
@@ -23,18 +24,9 @@ class _Built:
 async def homepage(service: Service, request: Request) -> Response:
     """Answers ``GET /``."""
     built = await asyncio.to_thread(_build, json.dumps([model.facts for model in service.models.values()]))
-    zipped = _takes_gzip(request.headers.get("accept-encoding", ""))
+    zipped = any(name == "gzip" and weight for name, weight in weighted(request.headers.get("accept-encoding", "")))
     headers = built.headers | ({"Content-Encoding": "gzip"} if zipped else {})
     return Response(built.zipped if zipped else built.html, headers=headers, media_type="text/html")
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an ``Accept-Encoding`` (RFC 9110, 12.5.3) names gzip, with another weight than 0."""
-    for part in accepted.lower().split(","):
-        coding, _, weight = part.partition(";")
-        if coding.strip() == "gzip":
-            return weight.replace(" ", "").rstrip("0.") != "q="
-    return False
 
 
 @lru_cache(maxsize=4)

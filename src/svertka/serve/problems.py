@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from svertka.messages import LANGUAGES, Translator
+from svertka.serve.accept_header import weighted
 
 PROBLEM = "application/problem+json"
 
@@ -74,17 +75,8 @@ def problem_response(problem: Problem, language: str) -> Response:
 def preferred_language(accepted: str) -> str:
     """The language of ours that an ``Accept-Language`` (RFC 9110, 12.5.4) likes best; English where it names none."""
     best, weight = LANGUAGES[0], 0.0
-    for part in accepted.split(",")[:20]:
-        tag, *parameters = part.strip().lower().split(";")
-        language = tag.strip().partition("-")[0]
-        wanted = next((_weight(one) for one in parameters if one.strip().startswith("q=")), 1.0)
+    for tag, wanted in weighted(accepted):
+        language = tag.partition("-")[0]
         if language in LANGUAGES and wanted > weight:
             best, weight = language, wanted
     return best
-
-
-def _weight(parameter: str) -> float:
-    try:
-        return float(parameter.strip()[2:])
-    except ValueError:
-        return 0.0
