@@ -3,9 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from course_page import course
+
+from svertka.course.site import write_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ARGUMENTS = (
@@ -37,3 +41,17 @@ def browser() -> Iterator[Any]:
         opened = driver.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Path:
+    """The course's site, written."""
+    return write_site(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture
+def site(browser, index):
+    """The course, open; it must have nothing to complain of at the end."""
+    with course(browser, index) as found:
+        yield found
+        assert found.complaints == []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from browser_window import browser_window
 from numpy.typing import NDArray
 
 from svertka.engine import filters
@@ -132,11 +133,5 @@ def course(browser: Any, index: Path, scripts: Sequence[str] = (), **context: An
         scripts: that run before the page's own.
         context: of the window, such as ``locale``, ``viewport``, ``color_scheme``.
     """
-    window = browser.new_context(**({"locale": "en", "viewport": {"width": 1280, "height": 900}} | context))
-    window.set_default_timeout(20_000)
-    for script in scripts:
-        window.add_init_script(script)
-    try:
+    with browser_window(browser, scripts, **context) as window:
         yield CourseSite(window.new_page(), index)
-    finally:
-        window.close()

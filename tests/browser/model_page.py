@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from browser_window import browser_window
 from PIL import Image
 
 RED, BLUE, DARK = (250, 20, 10), (10, 20, 250), (20, 20, 20)
@@ -91,11 +92,5 @@ def opened(browser: Any, address: str, scripts: Sequence[str] = (), **context: A
         scripts: that run before the page's own.
         context: of the window, such as ``locale``, ``viewport``, ``color_scheme``.
     """
-    window = browser.new_context(**({"locale": "en", "viewport": {"width": 1280, "height": 900}} | context))
-    window.set_default_timeout(20_000)
-    for script in scripts:
-        window.add_init_script(script)
-    try:
+    with browser_window(browser, scripts, **context) as window:
         yield ModelPage(window.new_page()).open(address)
-    finally:
-        window.close()

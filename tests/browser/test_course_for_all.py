@@ -3,39 +3,29 @@
 import re
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
+from browser_window import load_axe, violations
 from course_page import course
 
-from svertka.course.site import write_site
 from svertka.messages import catalogue
 
 WIDTHS = (320, 390, 1280)
 PLACES = ("start", "glossary", *re.findall(r"^site\.(\w+)\.number$", "\n".join(catalogue("en")), re.MULTILINE))
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory) -> Path:
-    return write_site(tmp_path_factory.mktemp("course"))
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_axe_finds_nothing_and_nothing_leads_sideways(browser, index, language, theme):
-    base = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python isn't installed")
     with course(browser, index, color_scheme=theme, reduced_motion="reduce") as site:
         for place in PLACES:
             site.go(f"{language}/{place}")
             if site.page.locator("input[name=predict]").count():
                 site.page.locator("input[name=predict]").first.check()
-            site.page.evaluate(base.AXE_SCRIPT)
+            load_axe(site.page)
             for width in WIDTHS:
-                site.page.set_viewport_size({"width": width, "height": 800})
-                found = site.page.evaluate("axe.run()")["violations"]
-                told = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
-                assert told == [], (place, width)
+                assert violations(site.page, width) == [], (place, width)
                 assert site.width() <= 0, (place, width)
             assert site.page.locator("html").get_attribute("lang") == language
         assert site.complaints == []

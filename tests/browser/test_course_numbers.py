@@ -4,31 +4,17 @@ import io
 import re
 import shlex
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import numpy as np
 import pytest
-from course_page import ask, course, engine, figures, read, run
+from course_page import ask, engine, figures, read, run
 
 from svertka.cli.main import app
-from svertka.course.site import write_site
 from svertka.engine import filters, geometry
 from svertka.engine.convolution import conv2d_backward
 from svertka.engine.pooling import avg_pool2d, max_pool2d
 
 GRIDS = {"en": ("Image", "Kernel", "Output"), "ru": ("Изображение", "Ядро", "Выход")}
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory) -> Path:
-    return write_site(tmp_path_factory.mktemp("course"))
-
-
-@pytest.fixture
-def site(browser, index):
-    with course(browser, index) as found:
-        yield found
-        assert found.complaints == []
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

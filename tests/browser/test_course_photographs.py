@@ -10,21 +10,8 @@ from course_page import ask, canvas, course, read, run
 from PIL import Image
 
 from svertka.cli.main import app
-from svertka.course.site import write_site
 from svertka.engine import filters
 from svertka.engine.convolution import conv2d
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory) -> Path:
-    return write_site(tmp_path_factory.mktemp("course"))
-
-
-@pytest.fixture
-def site(browser, index):
-    with course(browser, index) as found:
-        yield found
-        assert found.complaints == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from browser_window import load_axe, violations
 from colour_bundle import write_colour_bundle
 from model_page import BLUE, DARK, RED, opened, picture
 
@@ -49,16 +50,12 @@ def fill(page, folder: Path) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_axe_finds_nothing_and_nothing_leads_sideways(browser, html, folder, language, theme):
-    base = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python isn't installed")
     with opened(browser, html, locale=language, color_scheme=theme, reduced_motion="reduce") as page:
-        page.page.evaluate(base.AXE_SCRIPT)
+        load_axe(page.page)
 
         def check(state: str) -> None:
             for width in WIDTHS:
-                page.page.set_viewport_size({"width": width, "height": 800})
-                found = page.page.evaluate("axe.run()")["violations"]
-                told = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
-                assert told == [], (state, width)
+                assert violations(page.page, width) == [], (state, width)
                 assert page.width() <= 0, (state, width)
 
         check("empty")
