@@ -16,7 +16,7 @@ from svertka.course.site_golden import main as write_cases
 from svertka.course.site_golden import site_cases
 from svertka.errors import ConfigError, NotFoundError
 from svertka.messages import LANGUAGES
-from svertka.page.page_html import asset
+from svertka.page.inline_page import asset
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "web/course").rglob("*.ts*"))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from svertka.messages import LANGUAGES
+from svertka.page.inline_page import asset, script_json
 from svertka.page.model_facts import model_facts, model_name
-from svertka.page.page_html import SampleImage, asset, local_page, page_texts, script_json, served_page
+from svertka.page.page_html import SampleImage, local_page, page_texts, served_page
 from svertka.schema import Conformal
 
 ROOT = Path(__file__).parents[2]
@@ -54,8 +55,8 @@ def test_facts_tell_of_thresholds(write_tiny_bundle, tmp_path):
 
 
 def test_a_model_is_named_by_its_folder_or_run(tiny_bundle, write_tiny_bundle, tmp_path):
-    assert model_name(write_tiny_bundle(tmp_path / "cells-3/bundle")) == "cells-3"
-    assert model_name(write_tiny_bundle(tmp_path / "cats")) == "cats"
+    assert model_name(write_tiny_bundle(tmp_path / "cells-3/bundle").directory) == "cells-3"
+    assert model_name(write_tiny_bundle(tmp_path / "cats").directory) == "cats"
 
 
 def test_json_in_a_script_ends_no_script():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.data import decode
-from svertka.errors import ConfigError, ImageRejected, check_known
+from svertka.errors import ImageRejected, check_known
 from svertka.evaluate.conformal import possible_classes
 from svertka.inference.backends import ENGINES, Run, open_graph
 from svertka.inference.onnxruntime_session import batch_size
@@ -99,12 +99,20 @@ def open_predictor(bundle: Bundle | Path | str, threads: int = 0, engine: str = 
         BundleError: the graph has changed since the bundle was loaded, cannot be opened, or doesn't fit the manifest.
         GraphError: the NumPy twin doesn't know one of the graph's operators.
     """
-    if threads < 0:
-        raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
+    threads = runtime.compute_threads(threads)
     known = (AUTO, *ENGINES)
     check_known("engine", engine, known)
+    return predictor_of(*open_bundle(bundle), threads, engine)
+
+
+def predictor_of(bundle: Bundle, model: bytes, threads: int = 0, engine: str = AUTO) -> Predictor:
+    """The same for a bundle and its graph as ``open_bundle`` returns them.
+
+    Raises:
+        BundleError: the graph cannot be opened.
+        GraphError: as in ``open_predictor``.
+    """
     threads = runtime.compute_threads(threads)
-    bundle, model = open_bundle(bundle)
     run = open_graph(model, bundle.engine if engine == AUTO else engine, threads)
     return Predictor(bundle, _checked(run, bundle), threads)
 

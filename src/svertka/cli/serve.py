@@ -57,8 +57,7 @@ def serve(
         raise ConfigError(f"port is {port}; expected 0 to 65535.")
     if not 0 < max_mb <= _MOST_MB:
         raise ConfigError(f"--max-mb is {max_mb:g}; expected more than 0 and at most {_MOST_MB}.")
-    if threads < 0:
-        raise ConfigError(f"threads is {threads}; expected 0 (all processors) or more.")
+    threads = runtime.compute_threads(threads)
     access = Access(token=_token(token_file), loopback=is_loopback(host), origins=frozenset(cors or ()))
     paths = named_paths(bundles)
     runtime.give_back_memory()
@@ -68,7 +67,7 @@ def serve(
             models={name: open_model(name, path) for name, path in paths.items()},
             access=access,
             limits=Limits(body_bytes=round(max_mb * 1e6)),
-            threads=runtime.compute_threads(threads),
+            threads=threads,
             tell=_tell,
         )
         port = listener.getsockname()[1]

@@ -4,21 +4,22 @@ The script is the one that ``web/course`` builds. It works from a file, since pa
 no modules, and from any web server. Which page is shown, and its numbers, stand behind the ``#`` of the address.
 """
 
-from html import escape
 from pathlib import Path
 
 from svertka.engine.filters import bank
 from svertka.errors import ConfigError
 from svertka.messages import LANGUAGES, catalogue
 from svertka.messages.catalogue import Entry
-from svertka.page.page_html import asset, inline_hash, script_json
-from svertka.util.atomic_files import read_head, written_beside
+from svertka.page.inline_page import asset, file_head, inline_page, is_written_by
+from svertka.page.inline_page import policy as page_policy
+from svertka.util.atomic_files import written_beside
 from svertka.util.version import __version__
 
 INDEX = "index.html"
 GENERATOR = "svertka course"
 """Marks the page as one of ours."""
 
+_BUILT = "course"
 _TEXTS = ("site.", "names.", "page.theme", "web.language", "web.intake.nothing", "web.intake.photo", "lab.filter.")
 _BUILT_IN = ("preact",)
 """Packages in the script."""
@@ -58,53 +59,29 @@ def address(page: Path, language: str = "") -> str:
 def is_site(folder: Path) -> bool:
     """Whether a folder holds a course that svertka wrote, which a newer one may replace."""
     index = folder / INDEX
-    return index.is_file() and f'<meta name="generator" content="{GENERATOR}'.encode() in read_head(index, 2048)
+    return index.is_file() and is_written_by(GENERATOR, index)
 
 
 def site_html() -> str:
     """The whole site."""
-    data = {
-        "version": __version__,
-        "texts": {each: site_texts(each) for each in LANGUAGES},
-        "licences": _licences(asset("LICENSES.txt")),
-        "bank": small_filters(),
-    }
-    return f"""<!doctype html>
-<html lang="ru">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(policy())}">
-<meta name="generator" content="{GENERATOR} {__version__}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-<title>{escape(str(catalogue("ru")["site.title"]))}</title>
-<style>{asset("course.css")}</style>
-</head>
-<body>
-<div id="page"></div>
-<noscript>{" ".join(str(catalogue(each)["site.no_script"]) for each in LANGUAGES)}</noscript>
-<script id="svertka" type="application/json">{script_json(data)}</script>
-<script>{asset("course.js")}</script>
-</body>
-</html>
-"""
+    return inline_page(
+        _BUILT,
+        language="ru",
+        title=str(catalogue("ru")["site.title"]),
+        no_script="site.no_script",
+        data={
+            "version": __version__,
+            "texts": {each: site_texts(each) for each in LANGUAGES},
+            "licences": _licences(asset("LICENSES.txt")),
+            "bank": small_filters(),
+        },
+        head=file_head(policy(), GENERATOR),
+    )
 
 
 def policy() -> str:
-    """What the browser may do on the site; whatever isn't named is forbidden."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src '{inline_hash(asset('course.js'))}'",
-            f"style-src '{inline_hash(asset('course.css'))}'",
-            "img-src blob: data:",
-            "connect-src 'none'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
+    """What the browser may do on the site: nothing that reaches a network."""
+    return page_policy(_BUILT, "connect-src 'none'")
 
 
 def site_texts(language: str) -> dict[str, Entry]:

@@ -175,7 +175,16 @@ def open_network(bundle: Bundle | Path | str, threads: int = 0) -> OpenedBundle:
         BundleError: it is damaged, or no bundle of svertka's.
         GraphError: its model is no ONNX model.
     """
-    bundle, model = open_bundle(bundle)
+    return network_of(*open_bundle(bundle), threads)
+
+
+def network_of(bundle: Bundle, model: bytes, threads: int = 0) -> OpenedBundle:
+    """The same for a bundle and its graph as ``open_bundle`` returns them.
+
+    Raises:
+        BundleError: it is no bundle of svertka's.
+        GraphError: its model is no ONNX model.
+    """
     where = str(bundle.directory / MODEL)
     try:
         anatomy = dissect(model)

@@ -10,10 +10,11 @@ from pathlib import Path
 from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
 from svertka.errors import ConfigError
-from svertka.page.model_facts import model_facts, model_name
-from svertka.page.page_html import GENERATOR, SampleImage, asset, local_page
+from svertka.page.inline_page import asset, is_written_by
+from svertka.page.model_facts import model_facts, model_name, network_with_maps
+from svertka.page.page_html import GENERATOR, SampleImage, local_page
 from svertka.schema import Bundle
-from svertka.util.atomic_files import read_head, written_beside
+from svertka.util.atomic_files import written_beside
 
 MOST_BYTES = 200_000_000
 """Of model.onnx. Chromium opened a page with 250 MB in 20 s, and took 2 GB for it; one with 11 MB in 2 s."""
@@ -48,7 +49,8 @@ def write_single_file(
         "svertka-wasm": _text(resources.files("svertka.web_assets").joinpath(_WASM).read_bytes()),
         "svertka-model": _packed(model),
     }
-    facts = model_facts(bundle, model_name(bundle))
+    explains = network_with_maps(bundle, model) is not None
+    facts = model_facts(bundle, model_name(bundle.directory), explains=explains)
     html = local_page(facts, language, samples, blocks, {"manifest": json.dumps(_manifest(bundle.manifest))})
     with written_beside(out) as part:
         part.write_text(html, encoding="utf-8", newline="\n")
@@ -70,7 +72,7 @@ def check_size(bundle: Bundle, size: int) -> None:
 
 def is_single_file(path: Path) -> bool:
     """Whether a file is a page of ours, which a newer one may replace."""
-    return f'<meta name="generator" content="{GENERATOR}'.encode() in read_head(path, 2048)
+    return is_written_by(GENERATOR, path)
 
 
 def _manifest(fields: Mapping[str, object]) -> dict[str, object]:

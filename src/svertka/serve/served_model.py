@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from svertka.bundle.bundle import read_checked
+from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL, file_facts
-from svertka.bundle.predictor import Predictor, open_predictor, predict_content
-from svertka.errors import BundleError, ConfigError, GraphError, SvertkaError, first_of
-from svertka.explain.opened_bundle import OpenedBundle, open_network
-from svertka.page.model_facts import model_facts
-from svertka.schema import Bundle
+from svertka.bundle.predictor import Predictor, predict_content, predictor_of
+from svertka.errors import ConfigError, SvertkaError, first_of
+from svertka.explain.opened_bundle import OpenedBundle
+from svertka.page.model_facts import model_facts, model_name, network_with_maps
 from svertka.serve.problems import Problem
 from svertka.util import runtime
 
@@ -57,26 +56,20 @@ def open_model(name: str, path: Path) -> ServedModel:
         NotFoundError: there is no such folder.
         BundleError: it is damaged.
     """
-    predictor = open_predictor(path, threads=1)
+    bundle, model = open_bundle(path)
+    predictor = predictor_of(bundle, model, threads=1)
     side = predictor.bundle.preprocess.size_px
     picture = io.BytesIO()
     Image.new("RGB", (side, side), "gray").save(picture, "PNG")
     predict_content(predictor, picture.getvalue())
-    network = _inside(predictor.bundle)
+    network = network_with_maps(bundle, model)
     if network is not None:
+        network = network.sealed()
         network.look(np.zeros((side, side, 3), np.uint8))
+    del model
     runtime.trim_memory()  # opening and checking takes twice what is kept
-    facts = model_facts(predictor.bundle, name, explains=network is not None)
+    facts = model_facts(bundle, name, explains=network is not None)
     return ServedModel(name, path, predictor, network, facts)
-
-
-def _inside(bundle: Bundle) -> OpenedBundle | None:
-    read_checked(bundle, MODEL, keep=False)  # a file that has changed since is an error, no network without maps
-    try:
-        network = open_network(bundle, threads=1)
-    except (BundleError, GraphError):  # it predicts, but isn't laid out to be looked into
-        return None
-    return network.sealed() if network.stages else None
 
 
 def choose(models: Models, name: str | None) -> ServedModel:
@@ -114,10 +107,8 @@ def named_paths(arguments: Sequence[str]) -> dict[str, Path]:
 
 
 def _name_of(path: Path) -> str:
-    """A folder's own name, or that of the run which it belongs to, as an address can hold it."""
-    path = path.expanduser().resolve()
-    name = path.parent.name if path.name == "bundle" else path.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "model"
+    """A model's own name, as an address can hold it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", model_name(path)).strip("-._")[:64] or "model"
 
 
 def reopened(models: Models, tell: Callable[..., object]) -> Models:

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
+from svertka.errors import ConfigError
+
 # Parameters of mallopt(3), from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -3, -4, -8
 _TOP_PAD_BYTES = 64 << 20
@@ -76,7 +78,13 @@ def import_torch() -> None:
 
 
 def compute_threads(asked: int) -> int:
-    """Threads that compute: as many as asked for, at most one for each processor that this process may use; 0: all."""
+    """Threads that compute: as many as asked for, at most one for each processor that this process may use; 0: all.
+
+    Raises:
+        ConfigError: fewer than 0 are asked for.
+    """
+    if asked < 0:
+        raise ConfigError(f"threads is {asked}; expected 0 (all processors) or more.")
     return min(asked or available_cores(), available_cores())
 
 
