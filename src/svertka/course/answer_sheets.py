@@ -19,11 +19,10 @@ def read_sheet(file: Path, fields: Mapping[str, type]) -> Sheet | Finding:
     Raises:
         NotFoundError, DataError: there is no file that could be read.
     """
+    text = source_of(file)
     try:
-        sheet = tomllib.loads(source_of(file))
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        if type(error).__module__.startswith("svertka"):
-            raise
+        sheet = tomllib.loads(text)
+    except (RecursionError, ValueError) as error:
         return wrong("sheet", text=str(error))
     for name, kind in fields.items():
         if name not in sheet:

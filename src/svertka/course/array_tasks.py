@@ -4,6 +4,7 @@ Shapes: H/W image, K/L kernel, P/Q result.
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from svertka.course.counterexample import Case, compared, stop, trouble
-from svertka.course.findings import Finding, part, right, wrong
+from svertka.course.counterexample import Case, compared, mishap, stop
+from svertka.course.findings import Finding, part, right, size_text, wrong
 from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.decode import decode
 from svertka.engine.filters import bank, correlate
@@ -35,7 +36,7 @@ def begun(student: Student, *functions: str) -> Finding:
     except Stopped as stopped:
         return stop(stopped)
     if answer.raised is not None:
-        return wrong("load", kind=answer.raised.kind, text=answer.raised.text, line=answer.raised.line)
+        return wrong("load", **asdict(answer.raised))
     if not isinstance(answer.value, list):
         return stop(Stopped("garbage"))
     missing = [name for name in functions if name not in answer.value]
@@ -160,17 +161,15 @@ def _named_kernel(name: str, kernels: dict[str, Any]) -> Finding:
     if got is None:
         return wrong("no_kernel", name=name)
     if got.shape != expected.shape:
-        return wrong(
-            "kernel_size", part("kernel", got), name=name, expected="3 × 3", got=" × ".join(map(str, got.shape))
-        )
+        sizes = {"expected": size_text(expected.shape), "got": size_text(got.shape)}
+        return wrong("kernel_size", part("kernel", got), name=name, **sizes)
     if np.allclose(got, expected, atol=1e-6):
         return right("filter", name=name)
     place = tuple(np.argwhere(~np.isclose(got, expected, atol=1e-6))[0])
     image = np.zeros_like(expected)
     image[place] = 1  # the smallest image that tells the two apart
-    answers = (part("expected", np.atleast_2d((image * kernel).sum())) for kernel in (expected,))
-    got_there = part("got", np.atleast_2d((image * got).sum()))
-    return wrong("kernel", part("kernel", got), part("image", image), *answers, got_there, name=name)
+    answers = part("expected", np.array([[expected[place]]])), part("got", np.array([[got[place]]]))
+    return wrong("kernel", part("kernel", got), part("image", image), *answers, name=name)
 
 
 def five_filters(file: Path) -> Iterator[Finding]:
@@ -277,9 +276,7 @@ def _dictionary(student: Student, function: str, **arguments: Any) -> dict[str, 
         answer = student.call(function, **arguments)
     except Stopped as stopped:
         return stop(stopped)
-    if answer.raised is not None or answer.changed:
-        found = trouble(answer, np.zeros(0))
-        assert found is not None
+    if (found := mishap(answer)) is not None:
         return wrong(found.code, function=function, **found.values)
     if not isinstance(answer.value, dict):
         return wrong(

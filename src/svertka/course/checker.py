@@ -1,4 +1,4 @@
-"""Checks a solution of a task, and starts one."""
+"""Checks a solution of a task, and says what this system cannot hold one to."""
 
 from pathlib import Path
 

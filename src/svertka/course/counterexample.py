@@ -5,13 +5,13 @@ does.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svertka.course.findings import Finding, Part, part, right, wrong
+from svertka.course.findings import Finding, Part, part, right, size_text, wrong
 from svertka.course.plain_values import Unreadable
 from svertka.course.sandbox import Answer, Stopped, Student
 from svertka.errors import ShapeError
@@ -53,13 +53,17 @@ def stop(stopped: Stopped, *example: Part) -> Finding:
     return wrong(f"stopped_{stopped.why}", *example, line=stopped.line, detail=stopped.detail)
 
 
+def mishap(answer: Answer) -> Trouble | None:
+    """That a call raised something, or changed what it was given; None if it did neither."""
+    if answer.raised is not None:
+        return Trouble("raised", asdict(answer.raised))
+    return Trouble("changed", {"name": answer.changed[0]}) if answer.changed else None
+
+
 def trouble(answer: Answer, expected: NDArray[Any]) -> Trouble | None:
     """What is wrong with an answer; None if nothing is. Numbers agree to nine digits."""
-    if answer.raised is not None:
-        raised = answer.raised
-        return Trouble("raised", {"kind": raised.kind, "text": raised.text, "line": raised.line})
-    if answer.changed:
-        return Trouble("changed", {"name": answer.changed[0]})
+    if (found := mishap(answer)) is not None:
+        return found
     value = answer.value
     if isinstance(value, list):
         try:
@@ -83,7 +87,7 @@ def trouble(answer: Answer, expected: NDArray[Any]) -> Trouble | None:
 
 
 def _size(array: NDArray[Any]) -> str:
-    return " × ".join(map(str, array.shape)) or "1"
+    return size_text(array.shape) or "1"
 
 
 def _outcome(expected: NDArray[Any], found: Trouble) -> tuple[Part, ...]:

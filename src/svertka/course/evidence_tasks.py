@@ -6,7 +6,6 @@ to the intervals.
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from svertka.explain.patches import level_of
 from svertka.messages import LANGUAGES, catalogue
 from svertka.report.explain_page import PAGE, is_explanation
 from svertka.schema import Comparison, Estimate, LeaderboardRow, Versus
-from svertka.util.atomic_files import read_file, read_head
+from svertka.util.atomic_files import read_file, read_head, read_json
 from svertka.util.from_dict import from_dict
 
 NOT_SHOWN = ("not shown", "не показано", "no difference shown")
@@ -117,10 +116,9 @@ def _better(accuracy: Mapping[str, Estimate], said: str) -> Finding:
     worse, best = sorted(RACERS, key=lambda name: accuracy[name].value)
     shown = accuracy[best].low > accuracy[worse].high
     parts = [Part(name, accuracy[name]) for name in RACERS]
-    claims_none = said.strip().casefold() in NOT_SHOWN
     if shown:
         return right("better", name=best) if plain(said) == best else wrong("better", *parts, name=best)
-    if claims_none:
+    if said.strip().casefold() in NOT_SHOWN:
         return right("none_better")
     both = (max(each.low for each in accuracy.values()) + min(each.high for each in accuracy.values())) / 2
     return wrong("none_better", *parts, name=said, value=both)
@@ -148,7 +146,13 @@ def plain(name: str) -> str:
 
 # --- strategies ----------------------------------------------------------------------------------------------------
 
-_VERDICTS = {"better": "better", "лучше": "better", "worse": "worse", "хуже": "worse"}
+_VERDICTS = {
+    "better": "better",
+    "лучше": "better",
+    "worse": "worse",
+    "хуже": "worse",
+    **dict.fromkeys(NOT_SHOWN, "none"),
+}
 
 
 def strategies(file: Path) -> Iterator[Finding]:
@@ -159,8 +163,7 @@ def strategies(file: Path) -> Iterator[Finding]:
         return
     folder = file.parent / Path(sheet["folder"]).expanduser()
     try:
-        found = json.loads(read_file(folder / "comparison.json"))
-        comparison = from_dict(Comparison, found, newer=True)
+        comparison = from_dict(Comparison, read_json(folder / "comparison.json"), newer=True)
     except (OSError, ValueError, TypeError, RecursionError):
         yield wrong("no_comparison", path=str(folder))
         return
@@ -195,16 +198,12 @@ def _verdict(versus: Versus, said: str, name: str) -> Finding:
     """What the figures say, by the interval and not by the word that stands beside it."""
     low, high = versus.difference.low, versus.difference.high
     truth = "better" if low > 0 else "worse" if high < 0 else "none"
-    claim = _VERDICTS.get(said.strip().casefold(), "none" if said.strip().casefold() in NOT_SHOWN else "")
-    if not claim:
+    claim = _VERDICTS.get(said.strip().casefold())
+    if claim is None:
         return wrong("verdict_word", text=said)
     if claim == truth:
         return right(f"verdict_{truth}", name=name)
-    return wrong(
-        f"verdict_{truth}",
-        Part("difference", versus.difference),
-        name=name,
-    )
+    return wrong(f"verdict_{truth}", Part("difference", versus.difference), name=name)
 
 
 # --- activations ---------------------------------------------------------------------------------------------------

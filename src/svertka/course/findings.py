@@ -1,6 +1,6 @@
 """What a check found: records without words, which ``wording`` puts into a language and a page can draw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,11 +64,16 @@ def wrong(code: str, *example: Part, **values: object) -> Finding:
     return Finding(right=False, code=code, values=values, example=example)
 
 
+def size_text(shape: Iterable[int]) -> str:
+    """The lengths of an array's axes, such as ``3 × 3``."""
+    return " × ".join(map(str, shape))
+
+
 def part(label: str, value: Any) -> Part:
     """A part of a counterexample; an array of up to two dimensions becomes rows of numbers, another its shape."""
     if isinstance(value, np.ndarray):
         if value.ndim > 2:
-            return Part(label, " × ".join(map(str, value.shape)))
+            return Part(label, size_text(value.shape))
         rows = np.atleast_2d(value).astype(np.float64)
         return Part(label, tuple(tuple(float(number) for number in row) for row in rows))
     return Part(label, value if isinstance(value, int | float | str | Estimate) else str(value))

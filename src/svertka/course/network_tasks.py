@@ -4,7 +4,7 @@ Shapes: N batch, C/O channels in/out, H/W in, P/Q out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svertka.course.array_tasks import begun
-from svertka.course.counterexample import stop
-from svertka.course.findings import Finding, part, right, wrong
+from svertka.course.counterexample import mishap, stop
+from svertka.course.findings import Finding, part, right, size_text, wrong
 from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.digits import load_digits
 from svertka.engine.convolution import conv2d
@@ -105,10 +105,8 @@ def _block(student: Student, block: Block, positive: bool, seed: int) -> Finding
         answer = student.probe("vgg_block", **sizes, **how)
     except Stopped as stopped:
         return stop(stopped, part("call", asked))
-    if answer.raised is not None:
-        raised = answer.raised
-        return wrong("raised", part("call", asked), part("input", " × ".join(map(str, x.shape))), function="vgg_block",
-                     kind=raised.kind, text=raised.text, line=raised.line)  # fmt: skip
+    if (found := mishap(answer)) is not None:
+        return wrong(found.code, part("call", asked), part("input", x), function="vgg_block", **found.values)
     facts = _believed(BlockFacts, answer.value)
     if isinstance(facts, Finding):
         return facts
@@ -129,8 +127,10 @@ def _judged(block: Block, asked: str, x: Array, facts: BlockFacts) -> Finding | 
                      part("parameters", own[:200]))  # fmt: skip
     expected, output = _through_block(x, arrays), facts.output
     if output.shape != expected.shape:
-        parts = part("input", x), part("expected", expected), part("got", output)
-        return wrong("block_shape", part("call", asked), *(part(each.label, each.value) for each in parts))
+        sizes = [
+            (label, size_text(each.shape)) for label, each in (("input", x), ("expected", expected), ("got", output))
+        ]
+        return wrong("block_shape", part("call", asked), *(part(label, size) for label, size in sizes))
     if not np.allclose(output, expected, rtol=1e-6, atol=1e-6):
         place = tuple(np.argwhere(~np.isclose(output, expected, rtol=1e-6, atol=1e-6))[0])[1]
         planes = part("input", x[0, 0]), part("expected", expected[0, place]), part("got", output[0, place])
@@ -205,9 +205,8 @@ def _gradients(student: Student, images: Array, labels: Array) -> Finding | None
         answer = student.probe("cnn_gradients", images=images, labels=labels, seed=0)
     except Stopped as stopped:
         return stop(stopped)
-    if answer.raised is not None:
-        raised = answer.raised
-        return wrong("raised", function="loss_and_gradients", kind=raised.kind, text=raised.text, line=raised.line)
+    if (found := mishap(answer)) is not None:
+        return wrong(found.code, function="loss_and_gradients", **found.values)
     facts = _believed(GradientFacts, answer.value)
     if isinstance(facts, Finding):
         return facts
@@ -219,7 +218,7 @@ def _gradients(student: Student, images: Array, labels: Array) -> Finding | None
         return wrong("no_gradient", name=facts.missing[0])
     if facts.misshapen:
         name, shape = facts.misshapen[0]
-        both = part("expected", " × ".join(map(str, facts.shapes[name]))), part("got", " × ".join(map(str, shape)))
+        both = part("expected", size_text(facts.shapes[name])), part("got", size_text(shape))
         return wrong("gradient_shape", *both, name=name)
     return _worst(facts, len(images)) or _useless(facts)
 
@@ -253,22 +252,15 @@ def _accuracy(student: Student, train_NHW: Array, train_N: Array, test_NHW: Arra
         answer = student.probe("cnn_answers", images=train_NHW, labels=train_N, test_images=test_NHW)
     except Stopped as stopped:
         return stop(stopped)
-    if answer.raised is not None:
-        raised = answer.raised
-        return wrong("raised", function="train", kind=raised.kind, text=raised.text, line=raised.line)
+    if (found := mishap(answer)) is not None:
+        return wrong(found.code, function="train", **found.values)
     said = answer.value
     if not isinstance(said, np.ndarray) or said.shape != test_N.shape:
         return wrong("no_labels", n=len(test_N))
     hits = np.asarray(said == test_N)
-    found = share(int(hits.sum()), len(hits))
-    values: dict[str, Any] = {
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
-        "n": found.n,
-        "wanted": ENOUGH,
-    }
-    if found.value >= ENOUGH:
+    accuracy = share(int(hits.sum()), len(hits))
+    values: dict[str, Any] = asdict(accuracy) | {"wanted": ENOUGH}
+    if accuracy.value >= ENOUGH:
         return right("accuracy", **values)
     worst = int(np.argmin([hits[test_N == digit].mean() for digit in range(10)]))
     first = int(np.flatnonzero(~hits & (test_N == worst))[0])

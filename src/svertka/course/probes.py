@@ -33,7 +33,6 @@ def vgg_block(
         for parameter in block.parameters():
             values = rng.integers(1 if positive else -2, 3, tuple(parameter.shape)) / 2
             parameter.copy_(torch.from_numpy(values))
-            parameter.requires_grad_(parameter.requires_grad)
     output = block(torch.from_numpy(np.asarray(image, np.float64)))
     if not isinstance(output, torch.Tensor):
         return {"kind": f"a module that returns {type(output).__name__}"}

@@ -4,7 +4,7 @@ A run folder of svertka is read whole; of a script of one's own, the table of al
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ def pipeline(path: Path) -> Iterator[Finding]:
         run = _loaded(path)
         yield from _run(run) if isinstance(run, RunRecord) else [run]
         return
-    judged = _own_script(path)
-    yield from judged[0]
+    findings, _ = _own_script(path)
+    yield from findings
 
 
 def classifier(path: Path) -> Iterator[Finding]:
@@ -88,7 +88,11 @@ def _disjoint(run: RunRecord) -> Finding:
                 other, path = where.setdefault(each, (name, record.path))
                 if other != name:
                     return wrong("same_image", Part(other, path), Part(name, record.path))
-    sizes = {name: len(run.split.of(name)) for name in SPLIT_NAMES}
+    return _parts_apart({name: len(run.split.of(name)) for name in SPLIT_NAMES})
+
+
+def _parts_apart(sizes: Mapping[str, int]) -> Finding:
+    """Parts without a common image are right if each has some."""
     empty = next((name for name, count in sizes.items() if not count), None)
     return wrong("part_empty", name=empty) if empty else right("disjoint", **sizes)
 
@@ -164,10 +168,9 @@ def _own_script(file: Path) -> tuple[list[Finding], tuple[Estimate, float] | Non
     if not all(finding.right for finding in findings):
         return findings, None
     truth = share(sum(row["label"] == row["predicted"] for row in test), len(test))
-    given = [
-        sheet[name] / (100 if sheet["accuracy"] > 1 or sheet["high"] > 1 else 1) for name in ("accuracy", "low", "high")
-    ]
-    findings.append(_stated(given[0], given[1], given[2], truth))
+    whole = 100 if sheet["accuracy"] > 1 or sheet["high"] > 1 else 1  # per cent, or shares
+    value, low, high = (sheet[name] / whole for name in ("accuracy", "low", "high"))
+    findings.append(_stated(value, low, high, truth))
     labels = [row["label"] for row in test]
     return findings, (truth, max(map(labels.count, set(labels))) / len(labels))
 
@@ -199,9 +202,7 @@ def _rows_disjoint(rows: list[dict[str, Any]]) -> Finding:
         other = where.setdefault(path, row["split"])
         if other != row["split"]:
             return wrong("same_image", Part(other, row["path"]), Part(row["split"], row["path"]))
-    sizes = {name: sum(part == name for part in where.values()) for name in SPLIT_NAMES}
-    empty = next((name for name, count in sizes.items() if not count), None)
-    return wrong("part_empty", name=empty) if empty else right("disjoint", **sizes)
+    return _parts_apart({name: sum(part == name for part in where.values()) for name in SPLIT_NAMES})
 
 
 def _rows_judged(rows: list[dict[str, Any]], test: list[dict[str, Any]]) -> Finding:

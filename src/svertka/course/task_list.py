@@ -1,6 +1,6 @@
 """The tasks of the course, in its order: where each stands in the course, what is handed in, and what checks it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +19,6 @@ class CourseTask:
         check: ``module:function`` of this package: takes the path, yields findings, stops after the first that bars the
             way to others.
         folder: whether a folder may be handed in instead of the file.
-        code: whether the file is run.
     """
 
     name: str
@@ -65,7 +64,6 @@ TASKS: tuple[CourseTask, ...] = (
     CourseTask(name="kaggle", chapter="P", file="kaggle.toml", check="submission_task:kaggle"),
 )  # fmt: skip
 BY_NAME: Mapping[str, CourseTask] = {task.name: task for task in TASKS}
-Check = Callable[[Path], Iterator[Finding]]
 
 
 def find_task(name: str) -> CourseTask:

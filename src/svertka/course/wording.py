@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from svertka.course.findings import Cells, Finding, Part, TaskVerdict
 from svertka.course.passed_tasks import Passed
@@ -108,20 +109,20 @@ def _number(value: float) -> str:
 
 def _side_by_side(blocks: list[list[str]]) -> Iterator[str]:
     """Blocks in rows as wide as the terminal."""
-    row: list[list[str]] = []
-    for block in [*blocks, None]:
-        wide = sum(max(map(len, each)) + len(_GAP) for each in row) + (max(map(len, block)) if block else 0)
-        if row and (block is None or wide > _WIDTH - len(_INDENT)):
-            widths = [max(map(len, each)) for each in row]
-            for place in range(max(map(len, row))):
-                cells = [each[place] if place < len(each) else "" for each in row]
-                yield (
-                    _INDENT + _GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-                ).rstrip()
-            yield from ([""] if block is not None else [])
-            row = []
-        if block is not None:
-            row.append(block)
+    rows: list[list[list[str]]] = []
+    room = 0
+    for block in blocks:
+        wide = max(map(len, block))
+        if not rows or wide > room:
+            rows.append([])
+            room = _WIDTH - len(_INDENT)
+        rows[-1].append(block)
+        room -= wide + len(_GAP)
+    for number, row in enumerate(rows):
+        yield from [""] if number else []
+        widths = [max(map(len, block)) for block in row]
+        for cells in zip_longest(*row, fillvalue=""):
+            yield (_INDENT + _GAP.join(map(str.ljust, cells, widths))).rstrip()
 
 
 def _wrapped(text: str, lead: str) -> list[str]:
