@@ -48,11 +48,11 @@ class Box:
         return max(len(self.title), len(self.cells[0]) * (len(self.cells[0][0]) + 2) + 2 + len(self.lines[1]))
 
 
-def titled(title: str, letter: str, size: Pair, pads: tuple[Pair, Pair] = NO_PADS) -> str:
+def titled(title: str, letter: str, size: Pair, padded: Pair | None = None) -> str:
     """Over a box: what it is, of which colour, its size, and that with padding."""
     told = [f"{words(title)}{f' ({letter})' if letter else ''}", size_text(size)]
-    if pads != NO_PADS:
-        told.append(words("padded", size=size_text((size[0] + sum(pads[0]), size[1] + sum(pads[1])))))
+    if padded and padded != size:
+        told.append(words("padded", size=size_text(padded)))
     return ", ".join(told)
 
 
@@ -75,9 +75,9 @@ def cells_of(matrix_HW: Array, pads: tuple[Pair, Pair] = NO_PADS) -> list[list[s
     return [*([empty] * top), *rows, *([empty] * bottom)]
 
 
-def fits(size: Pair, pads: tuple[Pair, Pair] = NO_PADS) -> bool:
+def fits(size: Pair) -> bool:
     """Whether a matrix may be small enough to be printed: then its cells are worth writing."""
-    rows, columns = size[0] + sum(pads[0]), size[1] + sum(pads[1])
+    rows, columns = size
     return rows <= _MOST_ROWS and 3 * columns + 2 <= terminal_width()
 
 

@@ -12,7 +12,7 @@ from svertka.cli import output
 from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
 from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.lab.typed_numbers import GivenKernel, Plane, place, read_kernel, read_plane, window_of
-from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
+from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines, size_of_plane
 from svertka.cli.lab.words import added, labelled, number, print_paragraph, size_text, tidy, words, wrapped
 from svertka.cli.options import At, Input, Language, Padding, PictureFile, Stride
 from svertka.engine import filters
@@ -47,9 +47,8 @@ def conv(
     used = read_kernel(kernel)
     plane = read_plane(source)
     laid = used.array[::-1, ::-1] if flip else used.array
-    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
-    window = window_of((laid.shape[0], laid.shape[1]), stride, padding)
-    result_size = checked_output(window, size)
+    window = window_of(size_of_plane(laid), stride, padding)
+    result_size = checked_output(window, size_of_plane(plane.pixels))
     spot = place(at, result_size) if at else None
     print("\n".join(_facts(plane, used, window, flip=flip, result_size=result_size)))
     is_whole = True
@@ -78,32 +77,33 @@ def _correlated(pixels: Array, kernel: Array, window: Window) -> Array:
 def _facts(plane: Plane, used: GivenKernel, window: Window, *, flip: bool, result_size: Pair) -> Iterator[str]:
     yield plane.about()
     turned = words("conv.turned" if flip else "conv.as_is")
-    shows = "" if used.is_own else f"; {words(f'filter.{used.name}')}"
+    shows = "" if used.is_own else f"; {used.about()}"
     total = float(used.array.sum())
     brighter = plane.is_image and used.is_own and abs(total) > 1.05
     more = [words("conv.brighter", total=number(total))] if brighter else []
     yield labelled("kernel", f"{used.name}, {size_text(window.kernel)}{shows}", turned, *more)
-    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
-    yield labelled("output", size_text(result_size), *size_lines(size, window, words("conv.formula")))
+    formula = size_lines(size_of_plane(plane.pixels), window, words("conv.formula"))
+    yield labelled("output", size_text(result_size), *formula)
     yield labelled("border", words("border.zeros" if any(map(any, window.pads)) else "border.none"))
 
 
 def _input(plane: Array, window: Window, spot: Pair | None, letter: str) -> Box | None:
     """With its padding; in brackets what one output sees."""
-    size: Pair = (plane.shape[0], plane.shape[1])
-    if not fits(size, window.pads):
+    size = size_of_plane(plane)
+    padded = window.padded_size(size)
+    if not fits(padded):
         return None
-    return Box(titled("label.input", letter, size, window.pads), cells_of(plane, window.pads), marks(window, spot))
+    return Box(titled("label.input", letter, size, padded), cells_of(plane, window.pads), marks(window, spot))
 
 
 def _kernel(kernel: Array) -> Box | None:
-    size: Pair = (kernel.shape[0], kernel.shape[1])
+    size = size_of_plane(kernel)
     return Box(titled("label.kernel", "", size), cells_of(kernel)) if fits(size) else None
 
 
 def _output(padded: Array, kernel: Array, window: Window, spot: Pair | None, letter: str) -> Box | None:
     """Each cell as the sum of its products, so that it is what ``--at`` shows."""
-    size = replace(window, pads=NO_PADS).output_size((padded.shape[0], padded.shape[1]))
+    size = replace(window, pads=NO_PADS).output_size(size_of_plane(padded))
     if not fits(size):
         return None
     largest = float(np.abs(padded).max() * np.abs(kernel).max())
@@ -148,5 +148,4 @@ def _draw(plane: Plane, used: GivenKernel, kernel: Array, result: Array, target:
         Tile(shown, words("label.output"), f"{plane.size(result)}{note}"),
     ]
     title = words("conv.title", kernel=used.name, name=plane.name)
-    about = words("sum_of_kernel", total=number(float(kernel.sum()))) if used.is_own else words(f"filter.{used.name}")
-    save_png(sheet(title, about, {"": tiles}, columns=3, box_px=(side, 300)), target)
+    save_png(sheet(title, used.about(), {"": tiles}, columns=3, box_px=(side, 300)), target)

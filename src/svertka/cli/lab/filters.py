@@ -11,7 +11,7 @@ from svertka.cli import output
 from svertka.cli.lab.conv import is_signed
 from svertka.cli.lab.picture import Tile, as_light, in_corner, read_image, sheet, size_of
 from svertka.cli.lab.typed_numbers import GivenKernel, read_kernel
-from svertka.cli.lab.words import labelled, number, size_text, words
+from svertka.cli.lab.words import labelled, size_text, words
 from svertka.cli.options import ImageFile, Language, PictureFile
 from svertka.engine import filters as engine
 from svertka.engine.arrays import Array
@@ -66,8 +66,7 @@ def _tile(pixels: Array, one: GivenKernel) -> Tile:
     else:
         shown = as_light(engine.correlate(pixels, one.array, padding_mode="zeros"))
         shown = np.repeat(shown[:, :, None], 3, axis=2) if shown.ndim == 2 else shown
-    about = words("sum_of_kernel", total=number(float(one.array.sum()))) if one.is_own else words(f"filter.{one.name}")
-    return Tile(in_corner(_enlarge(shown), diverging(one.array)), f"{one.name} ({how})", about)
+    return Tile(in_corner(_enlarge(shown), diverging(one.array)), f"{one.name} ({how})", one.about())
 
 
 def _enlarge(picture: Pixels) -> Pixels:

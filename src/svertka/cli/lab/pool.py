@@ -11,8 +11,18 @@ from svertka.cli import output
 from svertka.cli.lab.boxes import Box, beside, cells_of, fits, printable, titled
 from svertka.cli.lab.picture import Tile, as_light, sheet
 from svertka.cli.lab.typed_numbers import Plane, place, read_plane, whole_pair, window_of
-from svertka.cli.lab.windows import checked_output, marks, seen_by, size_lines
-from svertka.cli.lab.words import added, labelled, listed, number, print_paragraph, size_text, words, wrapped
+from svertka.cli.lab.windows import check_half, checked_output, is_uneven, marks, seen_by, size_lines, size_of_plane
+from svertka.cli.lab.words import (
+    added,
+    labelled,
+    listed,
+    number,
+    print_paragraph,
+    sides_text,
+    size_text,
+    words,
+    wrapped,
+)
 from svertka.cli.options import At, Input, Language, Padding, PictureFile
 from svertka.engine import pooling
 from svertka.engine.arrays import Array
@@ -43,13 +53,11 @@ def pool(
         raise ConfigError(words("error.kind", text=kind))
     how, side = _KINDS[word], whole_pair(window, "--window", 1)
     moved = window_of(side, stride or size_text(side), padding)
-    if any(before != after for before, after in moved.pads):
+    if is_uneven(moved):
         raise ConfigError(words("error.uneven", window=size_text(side)))
-    if any(2 * max(pads) > length for pads, length in zip(moved.pads, moved.kernel, strict=True)):
-        raise ConfigError(words("error.half", text=padding, window=size_text(side)))
+    check_half(moved, padding)
     plane = read_plane(source)
-    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
-    result_size = checked_output(moved, size)
+    result_size = checked_output(moved, size_of_plane(plane.pixels))
     spot = place(at, result_size) if at else None
     print("\n".join(_facts(plane, moved, how, result_size)))
     is_whole = True
@@ -78,26 +86,26 @@ def _pooled(pixels: Array, window: Window, kind: Kind) -> Array:
 
 def _facts(plane: Plane, window: Window, kind: Kind, result_size: Pair) -> Iterator[str]:
     yield plane.about()
-    steps = window.stride[0] if window.stride[0] == window.stride[1] else size_text(window.stride)
-    yield labelled("window", f"{words(f'pool.{kind}', size=size_text(window.kernel))}, {words('stride', n=str(steps))}")
-    size: Pair = (plane.pixels.shape[0], plane.pixels.shape[1])
-    yield labelled("output", size_text(result_size), *size_lines(size, window, words("pool.formula")))
+    steps = words("stride", n=sides_text(window.stride))
+    yield labelled("window", f"{words(f'pool.{kind}', size=size_text(window.kernel))}, {steps}")
+    formula = size_lines(size_of_plane(plane.pixels), window, words("pool.formula"))
+    yield labelled("output", size_text(result_size), *formula)
     yield labelled("border", words(f"border.{kind}" if any(map(any, window.pads)) else "border.none"))
 
 
 def _input(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Box | None:
     """With its padding; in brackets the winners, or the window of one output."""
-    size: Pair = (plane.shape[0], plane.shape[1])
-    if not fits(size, window.pads):
+    size = size_of_plane(plane)
+    padded = window.padded_size(size)
+    if not fits(padded):
         return None
     marked = marks(window, spot) if spot else _winners(plane, window, kind)
-    return Box(
-        titled("label.input", letter, size, window.pads), cells_of(plane, window.pads), marked, _lines(window, size)
-    )
+    title = titled("label.input", letter, size, padded)
+    return Box(title, cells_of(plane, window.pads), marked, _lines(window, padded))
 
 
 def _output(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: str) -> Box | None:
-    size = window.output_size((plane.shape[0], plane.shape[1]))
+    size = window.output_size(size_of_plane(plane))
     if not fits(size):
         return None
     cells = cells_of(_pooled(plane, window, kind))
@@ -108,17 +116,17 @@ def _winners(plane: Array, window: Window, kind: Kind) -> set[Pair]:
     """Their places in the padded input."""
     if kind == "mean":
         return set()
-    (top, left), (P, Q) = window.before, window.output_size((plane.shape[0], plane.shape[1]))
+    (top, left), (P, Q) = window.before, window.output_size(size_of_plane(plane))
     found = [_explained(plane, window, kind, (p, q)).winner for p in range(P) for q in range(Q)]
     return {(place[0] + top, place[1] + left) for place in found if place}
 
 
-def _lines(window: Window, size: Pair) -> tuple[range, range]:
-    """Between windows that lie side by side."""
+def _lines(window: Window, padded: Pair) -> tuple[range, range]:
+    """Between windows that lie side by side in a padded input of this size."""
     if window.stride != window.kernel:
         return range(0), range(0)
-    rows, columns = window.padded_size(size)
-    return range(window.kernel[0], rows, window.kernel[0]), range(window.kernel[1], columns, window.kernel[1])
+    (rows, columns), (K, L) = padded, window.kernel
+    return range(K, rows, K), range(L, columns, L)
 
 
 def _explained(plane: Array, window: Window, kind: Kind, spot: Pair) -> pooling.Pooled:
@@ -131,7 +139,7 @@ def _told(plane: Array, window: Window, kind: Kind, spot: Pair | None, letter: s
         yield from wrapped(seen_by(spot, window, letter))
         yield from wrapped(_sum(_explained(plane, window, kind, spot), kind))
         return
-    P, Q = window.output_size((plane.shape[0], plane.shape[1]))
+    P, Q = window.output_size(size_of_plane(plane))
     for p in range(P if P * Q <= _MOST_TOLD else 0):
         for q in range(Q):
             yield from wrapped(f"({p}, {q})  {_sum(_explained(plane, window, kind, (p, q)), kind)}")

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
 from svertka.cli.lab.typed_numbers import whole_pair, window_of
-from svertka.cli.lab.windows import checked_output, size_lines, unseen
-from svertka.cli.lab.words import labelled, size_text, words, wrapped
+from svertka.cli.lab.windows import check_half, checked_output, is_uneven, size_lines, unseen
+from svertka.cli.lab.words import labelled, sides_text, size_text, words, wrapped
 from svertka.cli.options import Language, Padding, Stride
 from svertka.engine.geometry import Pair, ReceptiveField, Window
 from svertka.errors import ConfigError
@@ -35,14 +35,15 @@ class ChainLayer:
     window: Window
 
     def __str__(self) -> str:
-        window, sides = self.window, tuple(before for before, _ in self.window.pads)
-        told = [f"{words(f'size.{self.kind}')} {size_text(window.kernel)}", words("stride", n=_alike(window.stride))]
-        if any(before != after for before, after in window.pads):
+        window = self.window
+        kind = f"{words(f'size.{self.kind}')} {size_text(window.kernel)}"
+        told = [kind, words("stride", n=sides_text(window.stride))]
+        if is_uneven(window):
             told.append(words("size.same_uneven"))
-        elif any(sides):
-            told.append(words("size.padding", n=_alike((sides[0], sides[1]))))
+        elif any(window.before):
+            told.append(words("size.padding", n=sides_text(window.before)))
         if window.dilation != (1, 1):
-            told.append(words("size.dilation", n=_alike(window.dilation)))
+            told.append(words("size.dilation", n=sides_text(window.dilation)))
         return ", ".join(told)
 
 
@@ -102,9 +103,10 @@ def _layer(tokens: list[str]) -> ChainLayer:
     if "kernel" not in settings or name:
         raise ConfigError(words("error.no_side", layer=" ".join(tokens)))
     stride = settings.get("stride", settings["kernel"] if kind == "pool" else "1")
-    found = _window(settings["kernel"], stride, settings.get("padding", "0"), settings.get("dilation", "1"))
-    if kind == "pool" and any(2 * max(pads) > length for pads, length in zip(found.pads, found.kernel, strict=True)):
-        raise ConfigError(words("error.half", text=settings["padding"], window=size_text(found.kernel)))
+    padding = settings.get("padding", "0")
+    found = _window(settings["kernel"], stride, padding, settings.get("dilation", "1"))
+    if kind == "pool":
+        check_half(found, padding)
     return ChainLayer(kind, found)
 
 
@@ -124,23 +126,21 @@ def _single(here: Pair, window: Window) -> Iterator[str]:
 def _spans(window: Window) -> str:
     """How much of the input a dilated kernel covers."""
     covered = size_text((window.span(0, 1), window.span(1, 1)))
-    return words("size.spans", n=_alike(window.dilation), kernel=size_text(window.kernel), size=covered)
+    return words("size.spans", n=sides_text(window.dilation), kernel=size_text(window.kernel), size=covered)
 
 
 def _hint(here: Pair, window: Window) -> Iterator[str]:
     """Which padding keeps the size, or divides it by the stride."""
-    same = window_of(window.kernel, _alike(window.stride), "same", _alike(window.dilation))
-    wanted = same.output_size(here)
-    pads = tuple(before for before, _ in same.pads)
+    same = replace(window, pads=Window.of(window.kernel, 1, "same", window.dilation).pads)
     if same.pads == window.pads:
         return
-    if any(before != after for before, after in same.pads):
-        (top, bottom), (left, right) = same.pads
+    (top, bottom), (left, right) = same.pads
+    if is_uneven(same):
         how = words("size.uneven", top=str(top), bottom=str(bottom), left=str(left), right=str(right))
     else:
-        how = f"--padding {pads[0]}" if pads[0] == pads[1] else f"--padding {pads[0]}x{pads[1]}"
+        how = f"--padding {top}" if top == left else f"--padding {top}x{left}"
     kind = "keeps" if window.stride == (1, 1) else "divides"
-    yield labelled("hint", words(f"size.{kind}", how=how, size=size_text(wanted)))
+    yield labelled("hint", words(f"size.{kind}", how=how, size=size_text(same.output_size(here))))
 
 
 def _chain(here: Pair, layers: list[ChainLayer]) -> Iterator[str]:
@@ -166,7 +166,3 @@ def _chain(here: Pair, layers: list[ChainLayer]) -> Iterator[str]:
     for name, size, more in rows:
         yield (f"{name:<{width}}{size:<{of_sizes}}{more}" if size else f"     {more}").rstrip()
     yield from wrapped(words("size.sees_at_all"))
-
-
-def _alike(sides: Pair) -> str:
-    return str(sides[0]) if sides[0] == sides[1] else size_text(sides)

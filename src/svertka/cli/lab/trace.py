@@ -8,6 +8,7 @@ import typer
 
 from svertka.bundle.bundle import open_bundle
 from svertka.bundle.manifest import MODEL
+from svertka.cli.lab.words import size_text
 from svertka.cli.options import Bundle, ImageFile
 from svertka.cli.output import say_samples
 from svertka.data import decode
@@ -67,18 +68,14 @@ def _list(found: Sequence[TracedLayer]) -> Iterator[str]:
     width = max((len(layer.name) for layer in found), default=0)
     yield f"{'layer':<{width}}  {'weights':<20}  input → output"
     for layer in found:
-        sizes = f"{_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
-        yield f"{layer.name:<{width}}  {_sizes(layer.kernel_shape):<20}  {sizes}"
+        sizes = f"{size_text(layer.input_shape)} → {size_text(layer.output_shape)}"
+        yield f"{layer.name:<{width}}  {size_text(layer.kernel_shape):<20}  {sizes}"
     yield "Choose a number with --layer NAME --at CHANNEL,ROW,COLUMN (a linear layer: --at FEATURE)."
-
-
-def _sizes(shape: Sequence[int]) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _explain(found: Trace) -> Iterator[str]:
     layer, (channels, height, width) = found.layer, found.kernel_CKL.shape
-    yield f"{layer.name}: {_sizes(layer.input_shape)} → {_sizes(layer.output_shape)}"
+    yield f"{layer.name}: {size_text(layer.input_shape)} → {size_text(layer.output_shape)}"
     if layer.op == "Conv":
         channel, row, column = found.place
         top, left = found.corner

@@ -17,6 +17,7 @@ from svertka.engine import filters
 from svertka.engine.arrays import Array
 from svertka.engine.geometry import Pair, Window
 from svertka.errors import ConfigError, DataError, NotFoundError
+from svertka.util.atomic_files import read_file
 
 MOST_KERNEL, MOST_MATRIX = 101, 1024
 _MOST_BYTES = 32 << 20
@@ -64,6 +65,12 @@ class GivenKernel:
     name: str
     array: Array
     is_own: bool
+
+    def about(self) -> str:
+        """What it brings out; of the user's own the sum of its elements."""
+        if self.is_own:
+            return words("sum_of_kernel", total=number(float(self.array.sum())))
+        return words(f"filter.{self.name}")
 
 
 def read_plane(text: str) -> Plane:
@@ -122,7 +129,7 @@ def _read_file(path: Path, most: int) -> Array:
         raise NotFoundError(words("error.no_numbers", path=str(path)))
     if path.stat().st_size > _MOST_BYTES:
         raise DataError(words("error.too_long", what=path.name, most=_MOST_BYTES >> 20))
-    raw = path.read_bytes()
+    raw = read_file(path, _MOST_BYTES)
     text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace")
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return parse("\n".join(lines), path.name, most)

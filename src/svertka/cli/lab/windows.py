@@ -2,9 +2,35 @@
 
 from collections.abc import Iterator
 
-from svertka.cli.lab.words import number, words
+from svertka.cli.lab.words import number, size_text, words
+from svertka.engine.arrays import Array
 from svertka.engine.geometry import Pair, Window, output_size
 from svertka.errors import ConfigError
+
+
+def size_of_plane(plane: Array) -> Pair:
+    """Rows and columns of [H, W] or [H, W, C]."""
+    rows, columns = plane.shape[:2]
+    return rows, columns
+
+
+def is_uneven(window: Window) -> bool:
+    """Whether there is more padding on one side than on the other."""
+    return any(before != after for before, after in window.pads)
+
+
+def check_half(window: Window, padding: str) -> None:
+    """Refuses a pooling a window of which could hold nothing but padding.
+
+    Args:
+        window: of the pooling.
+        padding: as it was given, for the message.
+
+    Raises:
+        ConfigError: the padding is more than half of the window.
+    """
+    if any(2 * max(pads) > length for pads, length in zip(window.pads, window.kernel, strict=True)):
+        raise ConfigError(words("error.half", text=padding, window=size_text(window.kernel)))
 
 
 def checked_output(window: Window, size: Pair) -> Pair:
@@ -13,10 +39,12 @@ def checked_output(window: Window, size: Pair) -> Pair:
     Raises:
         ConfigError: the window is larger than the padded input.
     """
+    padded = window.padded_size(size)
     for axis, word in enumerate(("rows", "columns")):
-        padded, covered = size[axis] + sum(window.pads[axis]), window.span(axis, 1)
-        if covered > padded:
-            raise ConfigError(words("error.too_small", covered=str(covered), padded=str(padded), axis=words(word)))
+        covered = window.span(axis, 1)
+        if covered > padded[axis]:
+            told = {"covered": str(covered), "padded": str(padded[axis]), "axis": words(word)}
+            raise ConfigError(words("error.too_small", **told))
     return window.output_size(size)
 
 
@@ -56,11 +84,8 @@ def _with_numbers(size: int, window: Window, axis: int) -> str:
 
 def unseen(size: Pair, window: Window) -> Pair:
     """Rows below and columns to the right, padding included, that no window reaches."""
-    rows, columns = (
-        size[axis] + sum(window.pads[axis]) - window.span(axis, outputs)
-        for axis, outputs in enumerate(window.output_size(size))
-    )
-    return rows, columns
+    (rows, columns), (P, Q) = window.padded_size(size), window.output_size(size)
+    return rows - window.span(0, P), columns - window.span(1, Q)
 
 
 def marks(window: Window, spot: Pair | None) -> set[Pair]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from svertka.cli.output import terminal
 from svertka.engine.arrays import Array
+from svertka.engine.geometry import Pair
 
 _LABEL = 9
 _DIGITS = 4
@@ -44,6 +45,11 @@ def tidy(numbers: Array, largest: float) -> Array:
 def size_text(size: Sequence[int]) -> str:
     """Rows × columns."""
     return " × ".join(map(str, size))
+
+
+def sides_text(sides: Pair) -> str:
+    """One number where rows and columns are alike, else rows × columns."""
+    return str(sides[0]) if sides[0] == sides[1] else size_text(sides)
 
 
 def labelled(label: str, *lines: str) -> str:
