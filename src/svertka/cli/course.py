@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from svertka.cli.options import Language
-from svertka.cli.output import PLAIN_SPACES, phrase, speak, terminal
-from svertka.errors import ConfigError, NotFoundError
+from svertka.cli.output import PLAIN_SPACES, in_a_folder, phrase, speak, terminal
+from svertka.errors import ConfigError
 
 TaskName = Annotated[str, typer.Argument(help="Its name; svertka course tasks lists all.")]
 
@@ -27,10 +27,9 @@ def open(language: Language = "") -> None:
     from svertka.course.site import address, write_site
     from svertka.data.pixels import cache_dir
 
-    given = language
     _speak(language)
     page = write_site(cache_dir() / "course")
-    is_open = webbrowser.open(address(page, given))
+    is_open = webbrowser.open(address(page, language))
     print(terminal()(f"course.page.{'opened' if is_open else 'to_open'}", path=page))
 
 
@@ -47,10 +46,7 @@ def build(
     from svertka.course.site import write_site
 
     _speak(language)
-    folder = Path(out).expanduser()
-    if not folder.absolute().parent.is_dir():
-        raise NotFoundError(f"{folder.parent} does not exist; expected a folder to write {folder.name} into.")
-    page = write_site(folder)
+    page = write_site(in_a_folder(Path(out).expanduser()))
     print(terminal()("course.page.built", path=page, size=page.stat().st_size / 1e6))
 
 
@@ -80,9 +76,7 @@ def start(
 
     spoken = _speak(language)
     chosen = find_task(task)
-    path = Path(out or chosen.file).expanduser()
-    if not path.absolute().parent.is_dir():
-        raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
+    path = in_a_folder(Path(out or chosen.file).expanduser())
     if os.path.lexists(path):
         raise ConfigError(f"{path} is there already and is not overwritten; name another file with --out.")
     write_text(path, starter(chosen, spoken))

@@ -1,5 +1,6 @@
 """Optional dependencies of the verbs: checked without importing them, or named when an import fails."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 from svertka.errors import MissingExtraError
@@ -16,19 +17,19 @@ EXTRAS = {
 
 def need_training() -> None:
     """Raises MissingExtraError unless everything that training needs is installed."""
-    missing = [name for name in TRAINING if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"training needs {', '.join(missing)}, not installed here; run: pip install 'svertka[train]'"
-        )
+    _need("training", TRAINING, "train")
 
 
 def need_serving() -> None:
     """Raises MissingExtraError unless everything that serving needs is installed."""
-    missing = [name for name in EXTRAS["serve"] if find_spec(name) is None]
+    _need("serving", EXTRAS["serve"], "serve")
+
+
+def _need(what: str, modules: Iterable[str], extra: str) -> None:
+    missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"serving needs {', '.join(missing)}, not installed here; run: pip install 'svertka[serve]'"
+            f"{what} needs {', '.join(missing)}, not installed here; run: pip install 'svertka[{extra}]'"
         )
 
 

@@ -67,9 +67,18 @@ def picture_to(out: str, reads: Iterable[str | Path]) -> Path:
     path = Path(out).expanduser()
     if path.suffix.lower() != ".png":
         raise ConfigError(phrase("kept.no_png", path=out))
+    return may_write(in_a_folder(path), reads)
+
+
+def in_a_folder(path: Path) -> Path:
+    """The path of an output, if the folder that it lies in is there.
+
+    Raises:
+        NotFoundError: it isn't.
+    """
     if not path.parent.is_dir():
         raise NotFoundError(phrase("kept.no_folder", path=str(path.parent), name=path.name))
-    return may_write(path, reads)
+    return path
 
 
 def table_of(kind: type[Any]) -> Callable[[Path], bool]:
