@@ -1,7 +1,7 @@
 /** The course: which page the address names, in which language. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Language } from "../page/data";
-import { ThemeSwitch } from "../page/header";
+import { LanguageSwitch, ThemeSwitch } from "../page/header";
 import { firstLanguage, remember } from "../page/settings";
 import { Translator } from "../page/translator";
 import { type Address, read, type Values, write } from "./address";
@@ -87,15 +87,6 @@ function Footer({ tr, data }: { tr: Translator; data: CourseData }) {
 function skip(event: MouseEvent) {
   event.preventDefault();
   document.getElementById("main")?.focus();
-}
-
-function LanguageSwitch({ data, tr, speak }: { data: CourseData; tr: Translator; speak: (to: Language) => void }) {
-  const other: Language = tr.language === "en" ? "ru" : "en";
-  return (
-    <button type="button" class="plain" lang={other} onClick={() => speak(other)}>
-      {data.texts[other]["web.language"] as string}
-    </button>
-  );
 }
 
 type Spoken = Address & { language: Language };

@@ -1,4 +1,5 @@
 /** A page to hand in: five kernels and what they make of the learner's picture, complete in itself. */
+import { download } from "../page/download";
 import { shown } from "../page/shown";
 import type { Translator } from "../page/translator";
 import { figure } from "./figures";
@@ -12,11 +13,7 @@ export function handIn(tr: Translator, photograph: Photograph, kernels: readonly
   const picture = (pixels: Pixels) => dataAddress(photograph, pixels);
   const own = kernels.map((kernel) => ({ kernel, address: picture(filtered(photograph, kernel)) }));
   const html = page(tr, picture(inColour(photograph.planes)), photograph.name, own);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([html], { type: "text/html;charset=utf-8" }));
-  link.download = "five-filters.html";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  download("five-filters.html", html, "text/html");
 }
 
 interface Own {

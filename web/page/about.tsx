@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import type { ModelFacts } from "../model/api";
 import type { PageData } from "./data";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { safe } from "./words";
 
 const CLASSES_SHOWN = 24;
 const DIGITS_SHOWN = 12;

@@ -3,8 +3,9 @@ import type { Answer, Classifier, ModelFacts } from "../model/api";
 import { Downloads } from "./downloads";
 import { Picture } from "./picture";
 import type { Item, Rejection as Rejected } from "./queue";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { failure, likeness, notesOf, rejection, safe, sureness, unsureness } from "./words";
+import { failure, likeness, notesOf, rejection, sureness, unsureness } from "./words";
 
 const CLASSES_SHOWN = 5;
 

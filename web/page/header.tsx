@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ModelFacts } from "../model/api";
 import type { Language, PageData } from "./data";
 import { remember, remembered, systemTheme, type Theme } from "./settings";
-import { shortened, shown } from "./shown";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
 
 interface HeaderProps {
@@ -46,7 +46,7 @@ function ModelName({
   if (models.length < 2) {
     return (
       <span class="model">
-        {tr.text("web.model")} <b>{shortened(shown(facts.name))}</b>
+        {tr.text("web.model")} <b>{safe(facts.name)}</b>
       </span>
     );
   }
@@ -56,7 +56,7 @@ function ModelName({
       <select value={models.indexOf(facts)} onChange={(event) => choose(Number(event.currentTarget.value))}>
         {models.map(({ name }, number) => (
           <option key={name} value={number}>
-            {shortened(shown(name))}
+            {safe(name)}
           </option>
         ))}
       </select>
@@ -64,7 +64,11 @@ function ModelName({
   );
 }
 
-function LanguageSwitch({ data, tr, speak }: Pick<HeaderProps, "data" | "tr" | "speak">) {
+interface LanguageSwitchProps extends Pick<HeaderProps, "tr" | "speak"> {
+  data: Pick<PageData, "texts">;
+}
+
+export function LanguageSwitch({ data, tr, speak }: LanguageSwitchProps) {
   const other: Language = tr.language === "en" ? "ru" : "en";
   return (
     <button type="button" class="plain" lang={other} onClick={() => speak(other)}>

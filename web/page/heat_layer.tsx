@@ -4,8 +4,8 @@ import type { Classifier, Explanation } from "../model/api";
 import type { Box, View } from "./geometry";
 import { colours, scaleOf } from "./heat";
 import type { Item } from "./queue";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { safe } from "./words";
 
 interface HeatSettingsProps {
   tr: Translator;

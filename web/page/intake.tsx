@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { shortened, shown } from "./shown";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
 
 export interface NamedImage {
@@ -46,14 +46,7 @@ export function Intake({ tr, accept, samples, small, take, clear }: IntakeProps)
           take={takeFiles}
           multiple
         />
-        <FileButton
-          id="photo"
-          class="photo"
-          label={tr.text("web.intake.photo")}
-          accept="image/*"
-          take={takeFiles}
-          capture
-        />
+        <PhotoButton tr={tr} take={takeFiles} />
         <p class="muted drop-hint">{tr.text("web.intake.drop")}</p>
         {small && (
           <button type="button" class="plain" onClick={clearAll}>
@@ -63,11 +56,7 @@ export function Intake({ tr, accept, samples, small, take, clear }: IntakeProps)
       </div>
       {nothing && <p role="alert">{tr.text("web.intake.nothing")}</p>}
       {samples.length > 0 && <Samples tr={tr} samples={samples} take={(sample) => take([sample])} />}
-      {dropping && (
-        <div class="dropping" aria-hidden="true">
-          <p>{tr.text("web.intake.let_go")}</p>
-        </div>
-      )}
+      {dropping && <Dropping text={tr.text("web.intake.let_go")} />}
     </section>
   );
 }
@@ -103,6 +92,22 @@ export function FileButton({ id, class: kind, label, accept, take, multiple, cap
   );
 }
 
+/** Takes a photograph, on devices that are held in a hand. */
+export function PhotoButton({ tr, take }: { tr: Translator; take: (files: Iterable<File>) => void }) {
+  return (
+    <FileButton id="photo" class="photo" label={tr.text("web.intake.photo")} accept="image/*" take={take} capture />
+  );
+}
+
+/** What lies over the page while files hover over it. */
+export function Dropping({ text }: { text: string }) {
+  return (
+    <div class="dropping" aria-hidden="true">
+      <p>{text}</p>
+    </div>
+  );
+}
+
 interface SamplesProps {
   tr: Translator;
   samples: readonly NamedImage[];
@@ -118,7 +123,7 @@ function Samples({ tr, samples, take }: SamplesProps) {
         {samples.map((sample, number) => (
           <li key={number}>
             <button type="button" onClick={() => take(sample)}>
-              <img src={urls[number]} alt={shortened(shown(sample.name))} />
+              <img src={urls[number]} alt={safe(sample.name)} />
             </button>
           </li>
         ))}

@@ -3,8 +3,8 @@ import type { Classifier, ModelFacts, Prepared } from "../model/api";
 import { isWhole, viewOf, WHOLE_VIEW } from "./geometry";
 import { Heat, HeatSettings, placed, useHeat } from "./heat_layer";
 import type { Item } from "./queue";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { safe } from "./words";
 
 interface PictureProps {
   tr: Translator;

@@ -11,6 +11,11 @@ export function shown(text: string): string {
   return text.replace(ACTING, (found) => `\\u${found.codePointAt(0)!.toString(16).padStart(4, "0")}`);
 }
 
+/** Both: what a stranger named, as it may stand in a page. */
+export function safe(text: string): string {
+  return shortened(shown(text));
+}
+
 /** Leaves out the middle of words that nobody reads to their end. */
 export function shortened(text: string): string {
   return text.replace(ENDLESS, (word) => `${word.slice(0, 100)}…${word.slice(-50)}`);

@@ -1,6 +1,7 @@
 import type { Item, Queue } from "./queue";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { safe, spoken } from "./words";
+import { spoken } from "./words";
 
 interface StatusProps {
   tr: Translator;

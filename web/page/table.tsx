@@ -2,8 +2,9 @@ import { useState } from "preact/hooks";
 import type { ModelFacts } from "../model/api";
 import { Downloads } from "./downloads";
 import type { Item } from "./queue";
+import { safe } from "./shown";
 import type { Translator } from "./translator";
-import { failure, safe } from "./words";
+import { failure } from "./words";
 
 const ROWS_SHOWN = 50;
 
@@ -77,12 +78,10 @@ function TableRow({ tr, item, isSelected, look }: TableRowProps) {
       </th>
       {answer ? (
         <>
-          <td data-label={tr.text("web.table.answer")}>
+          <td>
             <span class="clip">{safe(answer.label)}</span>
           </td>
-          <td class="num" data-label={tr.text("web.table.confidence")}>
-            {tr.probability(answer.probability)}
-          </td>
+          <td class="num">{tr.probability(answer.probability)}</td>
           <td class="doubts">
             {answer.answer === "unsure" && <span class="pill warn">{tr.text("web.table.unsure")}</span>}
             {answer.out_of_distribution && <span class="pill bad">{tr.text("web.table.unlike")}</span>}

@@ -2,7 +2,7 @@
 import type { Estimate } from "../model/api";
 import type { Language } from "./data";
 import { fixed } from "./numbers";
-import { shortened, shown } from "./shown";
+import { safe, shown } from "./shown";
 
 /** A sentence, or its plural forms. */
 export type Entry = string | Record<string, string>;
@@ -46,8 +46,7 @@ export class Translator {
   }
 
   quoted(name: string): string {
-    const safe = shortened(shown(name));
-    return this.language === "ru" ? `«${safe}»` : `“${safe}”`;
+    return this.language === "ru" ? `«${safe(name)}»` : `“${safe(name)}”`;
   }
 
   /** “a”, “b” and “c”; of many, the first five and how many more there are. */

@@ -1,12 +1,8 @@
 /** What became of an image, in words. */
 import type { Answer, ModelFacts } from "../model/api";
 import type { Item, Outcome, Rejection } from "./queue";
-import { shortened, shown } from "./shown";
+import { safe, shortened, shown } from "./shown";
 import type { Translator } from "./translator";
-
-export function safe(name: string): string {
-  return shortened(shown(name));
-}
 
 export function sureness(tr: Translator, answer: Answer): string {
   return tr.text("web.answer.sure", { value: tr.probability(answer.probability) });

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
-import { FileButton, useDropAndPaste } from "../../page/intake";
-import { shortened, shown } from "../../page/shown";
+import { Dropping, FileButton, PhotoButton, useDropAndPaste } from "../../page/intake";
+import { safe, shortened } from "../../page/shown";
 import type { Translator } from "../../page/translator";
 import { inColour } from "../paint";
 import { open, type Photograph, scene } from "../photograph";
@@ -28,7 +28,7 @@ export function OwnImage({ tr, photograph, take }: OwnImageProps) {
   const dropping = useDropAndPaste((files) => void takeFiles(files));
   const pixels = useMemo(() => inColour(photograph.planes), [photograph]);
   const size = { width: photograph.width, height: photograph.height };
-  const name = photograph.name ? shortened(shown(photograph.name)) : tr.text("site.image.drawn");
+  const name = photograph.name ? safe(photograph.name) : tr.text("site.image.drawn");
   return (
     <section class="own" aria-labelledby="own-image">
       <h2 id="own-image">{tr.text("site.image.title")}</h2>
@@ -49,14 +49,7 @@ export function OwnImage({ tr, photograph, take }: OwnImageProps) {
               accept="image/*"
               take={takeFiles}
             />
-            <FileButton
-              id="photo"
-              class="photo"
-              label={tr.text("web.intake.photo")}
-              accept="image/*"
-              take={takeFiles}
-              capture
-            />
+            <PhotoButton tr={tr} take={takeFiles} />
             {photograph.name && (
               <button type="button" onClick={() => take(scene())}>
                 {tr.text("site.image.back")}
@@ -66,11 +59,7 @@ export function OwnImage({ tr, photograph, take }: OwnImageProps) {
           {problem && <p role="alert">{problem}</p>}
         </div>
       </div>
-      {dropping && (
-        <div class="dropping" aria-hidden="true">
-          <p>{tr.text("site.image.let_go")}</p>
-        </div>
-      )}
+      {dropping && <Dropping text={tr.text("site.image.let_go")} />}
     </section>
   );
 }
