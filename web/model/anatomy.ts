@@ -4,7 +4,7 @@
  * The classifier is linear on the means of the stages' maps, so the head's weights are all the gradients that a class
  * activation map needs.
  */
-import { readGraph, type Graph, type Node } from "./onnx_graph";
+import { floats, readGraph, type Graph, type Node } from "./onnx_graph";
 
 /** `logits = weight · (features - mean) + bias`, before temperature. */
 export interface Head {
@@ -64,8 +64,8 @@ export function dissect(model: Uint8Array): Anatomy {
 
 function constant(graph: Graph, name: string): Float32Array {
   const found = graph.constants.get(name);
-  if (!found?.values.length) throw new Error(`The graph has no tensor "${name}" of numbers; write the bundle again.`);
-  return found.values;
+  if (!found?.length) throw new Error(`The graph has no tensor "${name}" of numbers; write the bundle again.`);
+  return floats(found);
 }
 
 /** Names of the features of each network that is averaged. */

@@ -10,16 +10,10 @@ export interface Node {
   axes: number[];
 }
 
-export interface Tensor {
-  shape: number[];
-  /** Of a float32 tensor; empty for other types. */
-  values: Float32Array;
-}
-
 export interface Graph {
   nodes: Node[];
-  /** Weights and other fixed tensors by name. */
-  constants: Map<string, Tensor>;
+  /** Weights and other fixed tensors by name: the bytes of their float32 numbers; none for other types. */
+  constants: Map<string, Uint8Array>;
 }
 
 const GRAPH = 7; // of a model
@@ -47,18 +41,15 @@ function readNode(content: Uint8Array): Node {
   };
 }
 
-function readTensor(content: Uint8Array): [name: string, tensor: Tensor] {
+function readTensor(content: Uint8Array): [name: string, numbers: Uint8Array] {
   const tensor = message(content);
   const isFloat = integers(tensor.get(2) ?? [])[0] === FLOAT;
   const raw = bytesOf(tensor, 9)[0] ?? concat(bytesOf(tensor, 4));
-  return [
-    textOf(tensor, 8),
-    { shape: integers(tensor.get(1) ?? []), values: isFloat ? floats(raw) : new Float32Array() },
-  ];
+  return [textOf(tensor, 8), isFloat ? raw : new Uint8Array()];
 }
 
 /** Little-endian numbers that may begin at any byte. */
-function floats(raw: Uint8Array): Float32Array {
+export function floats(raw: Uint8Array): Float32Array {
   return new Float32Array(raw.slice().buffer);
 }
 

@@ -8,7 +8,7 @@ import { orientationOf } from "./orientation";
 export interface Tiff {
   bytes: Uint8Array;
   littleEndian: boolean;
-  /** Values of the first directory's entries by tag. */
+  /** Values of the first directory's entries by tag, as far as they matter. */
   tags: Map<number, number[]>;
   /** Counted up to two. */
   pages: number;
@@ -40,9 +40,19 @@ export const TAG = {
   tileSizes: 325,
   extraSamples: 338,
   sampleFormat: 339,
+  least: 340,
+  most: 341,
+  leastOfInteger: 280,
+  mostOfInteger: 281,
+  subfile: 254,
+  fillOrder: 266,
+  subDirectories: 330,
+  xmp: 700,
+  dngVersion: 50706,
 } as const;
 
-const [DNG_VERSION, SUBFILE, SUB_IFDS, XMP, FILL_ORDER] = [50706, 254, 330, 700, 266];
+/** What else a file holds, a program's own data of any size, is not read. */
+const READ: ReadonlySet<number> = new Set(Object.values(TAG));
 const MOST_TILES = 100_000;
 
 /** How many bytes a value of each type takes, and how it is read. */
@@ -67,13 +77,13 @@ export function readTiff(bytes: Uint8Array): Tiff {
   const littleEndian = bytes[0] === 0x49;
   if (bytes.length < 8) throw cutOff("TIFF");
   const { tags, next } = readDirectory(view, view.getUint32(4, littleEndian), littleEndian);
-  if (tags.has(DNG_VERSION) || (tags.get(SUBFILE)?.[0] === 1 && tags.has(SUB_IFDS)))
+  if (tags.has(TAG.dngVersion) || (tags.get(TAG.subfile)?.[0] === 1 && tags.has(TAG.subDirectories)))
     throw unsupported("a camera's raw file");
   const number = (tag: number, otherwise: number): number => tags.get(tag)?.[0] ?? otherwise;
   const bits = tags.get(TAG.bits) ?? [1];
   if (bits.some((each) => each !== bits[0])) throw unread("samples of different depths");
-  if (number(FILL_ORDER, 1) !== 1) throw unread("bits in reverse order");
-  const xmp = tags.get(XMP);
+  if (number(TAG.fillOrder, 1) !== 1) throw unread("bits in reverse order");
+  const xmp = tags.get(TAG.xmp);
   return {
     bytes,
     littleEndian,
@@ -103,8 +113,12 @@ function readDirectory(
     const [size, read] = type;
     const from = size * values > 4 ? view.getUint32(at + 8, littleEndian) : at + 8;
     if (from + size * values > view.byteLength) throw cutOff("TIFF");
-    const list = Array.from({ length: values }, (_, index) => read(view, from + size * index, littleEndian));
-    tags.set(view.getUint16(at, littleEndian), list);
+    const tag = view.getUint16(at, littleEndian);
+    if (!READ.has(tag)) continue;
+    tags.set(
+      tag,
+      Array.from({ length: values }, (_, index) => read(view, from + size * index, littleEndian)),
+    );
   }
   const end = start + 2 + 12 * count;
   return { tags, next: end + 4 <= view.byteLength ? view.getUint32(end, littleEndian) : 0 };

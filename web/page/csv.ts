@@ -12,7 +12,7 @@ export interface Row {
 // What a spreadsheet would take for a formula (OWASP, CSV injection).
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
-export function header(facts: ModelFacts): string[] {
+function header(facts: ModelFacts): string[] {
   return [
     "path",
     "label",
@@ -25,9 +25,8 @@ export function header(facts: ModelFacts): string[] {
 }
 
 /** One row of cells; `mark` stands before decimals. */
-export function cells(facts: ModelFacts, row: Row, mark = "."): string[] {
-  const columns = header(facts);
-  if (!row.answer) return [row.path, ...Array<string>(columns.length - 2).fill(""), row.error ?? ""];
+function cells(facts: ModelFacts, row: Row, mark = "."): string[] {
+  if (!row.answer) return [row.path, ...Array<string>(header(facts).length - 2).fill(""), row.error ?? ""];
   const { answer } = row;
   const figure = (value: number, digits: number) => fixed(value, digits).replace(".", mark);
   return [
