@@ -1,5 +1,7 @@
-/** Where in an image the network looks: the inverse of `data/preprocess.py`. */
+/** Where in an image the network looks: the inverse of `model/preprocess.ts`. */
 import type { Preprocess } from "../model/api";
+import { croppedBox, paddedBox } from "../model/preprocess";
+import type { Box as Part } from "../model/resize";
 
 /** Left, top, width and height as shares of what the rectangle lies in. */
 export interface Box {
@@ -25,48 +27,25 @@ export const WHOLE_VIEW: View = { ofSquare: WHOLE, ofImage: WHOLE };
  * @param height likewise.
  */
 export function viewOf(preprocess: Preprocess, width: number, height: number): View {
+  const side = preprocess.size_px;
   switch (preprocess.resize) {
     case "squash":
       return WHOLE_VIEW;
     case "pad":
-      return { ofSquare: padded(preprocess.size_px, width, height), ofImage: WHOLE };
+      return { ofSquare: shares(paddedBox(preprocess, width, height), side, side), ofImage: WHOLE };
     case "crop":
-      return { ofSquare: WHOLE, ofImage: cropped(preprocess, width, height) };
+      return { ofSquare: WHOLE, ofImage: shares(croppedBox(preprocess, width, height), width, height) };
   }
 }
 
-/** The longer side fills the square; the rest of it shows no image. */
-function padded(side: number, width: number, height: number): Box {
-  const longer = Math.max(width, height);
-  const [w, h] = [width, height].map((length) => Math.max(1, halfEven((length * side) / longer))) as [number, number];
+/** A part in pixels as shares of the whole. */
+function shares([left, top, right, bottom]: Part, width: number, height: number): Box {
   return {
-    left: Math.floor((side - w) / 2) / side,
-    top: Math.floor((side - h) / 2) / side,
-    width: w / side,
-    height: h / side,
+    left: left / width,
+    top: top / height,
+    width: (right - left) / width,
+    height: (bottom - top) / height,
   };
-}
-
-function cropped(preprocess: Preprocess, width: number, height: number): Box {
-  const shorter = Math.min(width, height);
-  const [left, right] = centre(preprocess, width, shorter);
-  const [top, bottom] = centre(preprocess, height, shorter);
-  return { left, top, width: right - left, height: bottom - top };
-}
-
-/** Where the centre of one side begins and ends, as shares of it. */
-function centre(preprocess: Preprocess, length: number, shorter: number): [number, number] {
-  const share = preprocess.crop_pct ?? 1;
-  if (share === 1) return [(length - shorter) / 2 / length, (length + shorter) / 2 / length];
-  const scaled = Math.trunc((Math.floor(preprocess.size_px / share) * length) / shorter);
-  const start = halfEven((scaled - preprocess.size_px) / 2);
-  return [start / scaled, Math.min(1, (start + preprocess.size_px) / scaled)];
-}
-
-/** Rounds as Python does. */
-function halfEven(value: number): number {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
 export function isWhole(box: Box): boolean {
