@@ -12,6 +12,11 @@ export function pasteOnWhite(value: number, alpha: number): number {
   return overDiv255(255 * (255 - alpha) + value * alpha + 128);
 }
 
+/** The product of two shares of 255, rounded. */
+export function timesShare(value: number, share: number): number {
+  return overDiv255(value * share + 128);
+}
+
 function overDiv255(value: number): number {
   return ((value >> 8) + value) >> 8;
 }

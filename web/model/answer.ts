@@ -35,7 +35,7 @@ export function answerOf(bundle: Bundle, { logits, probabilities, distance }: Ou
 }
 
 /** Of equal ones the first. */
-export function indexOfLargest(values: ArrayLike<number>): number {
+function indexOfLargest(values: ArrayLike<number>): number {
   let best = 0;
   for (let at = 1; at < values.length; at++) if (values[at]! > values[best]!) best = at;
   return best;

@@ -30,7 +30,7 @@ export interface Bundle {
 }
 
 /** The newest layout of bundles that is understood. */
-export const FORMAT = 2;
+const FORMAT = 2;
 
 type Fields = Record<string, unknown>;
 

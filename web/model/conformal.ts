@@ -5,7 +5,7 @@ import type { Conformal } from "./bundle";
 const ENGINES_APART = 1e-6;
 
 /** Probabilities of the classes. */
-export function softmax(logits: ArrayLike<number>): number[] {
+function softmax(logits: ArrayLike<number>): number[] {
   const values = Array.from(logits);
   const largest = Math.max(...values);
   const powers = values.map((value) => Math.exp(value - largest));

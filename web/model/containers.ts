@@ -20,7 +20,7 @@ export interface Container {
   endsEarly: () => boolean;
 }
 
-const isWhole = (): boolean => false;
+const never = (): boolean => false;
 
 /** A WebP's chunks (RFC 9649). The EXIF chunk gets another name, so that no decoder turns the image. */
 export function readWebp(bytes: Uint8Array): Container {
@@ -44,7 +44,7 @@ export function readWebp(bytes: Uint8Array): Container {
     isGray: false,
     hasAlpha: extended ? Boolean(extended[0]! & 0x10) : hasLosslessAlpha(parts.get("VP8L")),
     notes: isAnimated ? ["first_frame"] : [],
-    endsEarly: isWhole,
+    endsEarly: never,
   };
 }
 
@@ -71,7 +71,7 @@ function hasLosslessAlpha(chunk: Uint8Array | undefined): boolean {
 /** An AVIF's properties (ISO/IEC 23008-12): the decoder turns it by them, whatever its EXIF says; so does Pillow. */
 export function readAvif(bytes: Uint8Array): Container {
   const meta = findBox(bytes, "meta", 0, bytes.length);
-  const text = meta ? latinOf(bytes.subarray(meta.start, meta.end)) : "";
+  const text = meta ? latin(bytes.subarray(meta.start, meta.end)) : "";
   const at = text.indexOf("ispe");
   if (meta && meta.end > bytes.length) throw cutOff("AVIF");
   if (!meta || at < 0) throw new Rejected("damaged", "its header cannot be decoded (an AVIF without a size)");
@@ -194,13 +194,9 @@ export function readBmp(bytes: Uint8Array): Container {
   const isGray = !isOld && colours.length > 0 && isRamp(colours, 4);
   const hasAlpha = packing === 3 && headerSize >= 56 && view.getUint32(66, true) !== 0;
   const notes = isGray ? (colours.length === 8 ? ["bilevel"] : ["grayscale"]) : bits <= 8 ? ["palette"] : [];
-  return { width, height, orientation: 1, bytes: whole, isGray, hasAlpha, notes, endsEarly: isWhole };
+  return { width, height, orientation: 1, bytes: whole, isGray, hasAlpha, notes, endsEarly: never };
 }
 
 export function cutOff(kind: string): Rejected {
   return new Rejected("truncated", `${kind} file: the file ends before its pixels do`);
-}
-
-function latinOf(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
 }

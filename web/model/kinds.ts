@@ -152,5 +152,9 @@ function unknown(bytes: Uint8Array): Rejected {
 
 /** Bytes as characters, one each. */
 export function latin(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += PIECE) text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  return text;
 }
+
+const PIECE = 4096; // a call takes only so many arguments

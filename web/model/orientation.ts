@@ -16,7 +16,7 @@ const ORIENTATION = 0x0112;
 export function orientationOf(exif: Uint8Array | null, xmp: Uint8Array | null): number {
   const noted = exif && fromExif(exif);
   if (noted !== null) return noted >= 1 && noted <= 8 ? noted : 1;
-  const found = xmp && /tiff:Orientation(?:="|>)([0-9])/.exec(asCharacters(xmp));
+  const found = xmp && /tiff:Orientation(?:="|>)([0-9])/.exec(latin(xmp));
   const number = Number(found?.[1] ?? 1);
   return number >= 1 && number <= 8 ? number : 1;
 }
@@ -34,7 +34,7 @@ function fromExif(exif: Uint8Array): number | null {
 }
 
 /** Where an entry of the first directory of a TIFF lies; null if it isn't there. */
-export function findTag(tiff: Uint8Array, tag: number): { view: DataView; at: number; littleEndian: boolean } | null {
+function findTag(tiff: Uint8Array, tag: number): { view: DataView; at: number; littleEndian: boolean } | null {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
   const littleEndian = startsWith(tiff, "II", 0);
   if (tiff.length < 8 || (!littleEndian && !startsWith(tiff, "MM", 0))) return null;
@@ -45,12 +45,6 @@ export function findTag(tiff: Uint8Array, tag: number): { view: DataView; at: nu
     if (view.getUint16(at, littleEndian) === tag) return { view, at, littleEndian };
   }
   return null;
-}
-
-function asCharacters(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 4096) text += latin(bytes.subarray(at, at + 4096));
-  return text;
 }
 
 /** Numbers of an image, row by row, `channels` side by side. */

@@ -17,6 +17,20 @@ export function roundHalfEven(value: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
+/** One byte a sample of 1, 2 or 4 bits: those lie side by side, the first highest; rows begin with a whole byte. */
+export function bytesOfBits(packed: Uint8Array, width: number, height: number, bits: number): Uint8Array {
+  const rowBytes = Math.ceil((width * bits) / 8);
+  const largest = (1 << bits) - 1;
+  const found = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const bit = x * bits;
+      found[y * width + x] = (packed[y * rowBytes + (bit >> 3)]! >> (8 - bits - (bit & 7))) & largest;
+    }
+  }
+  return found;
+}
+
 /** Three equal channels of gray; colours as they are. */
 export function asRgb(image: Pixels): Pixels {
   if (image.channels === 3) return image;

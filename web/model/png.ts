@@ -5,7 +5,7 @@ import { Rejected } from "./api";
 import { cutOff, type Container } from "./containers";
 import { latin } from "./kinds";
 import { orientationOf } from "./orientation";
-import type { Pixels } from "./pixels";
+import { bytesOfBits, type Pixels } from "./pixels";
 import { concat } from "./protobuf";
 import type { Samples } from "./samples";
 
@@ -143,21 +143,11 @@ function samplesOf(png: Png): Uint8Array | Uint16Array {
   }
 }
 
-/** One byte a sample: those of less than 8 bits lie side by side in a byte. Gray is scaled up to 255. */
+/** One byte a sample. Gray is scaled up to 255. */
 function spread({ width, height, depth, colour }: Png, packed: Uint8Array): Uint8Array {
   if (depth >= 8) return packed;
-  const row = Math.ceil((width * depth) / 8);
-  const largest = (1 << depth) - 1;
-  const factor = colour === Colour.gray ? 255 / largest : 1;
-  const found = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const bit = x * depth;
-      const shift = 8 - depth - (bit % 8);
-      found[y * width + x] = factor * ((packed[y * row + (bit >> 3)]! >> shift) & largest);
-    }
-  }
-  return found;
+  const found = bytesOfBits(packed, width, height, depth);
+  return colour === Colour.gray ? found.map((value) => (255 / ((1 << depth) - 1)) * value) : found;
 }
 
 /** RGB on white. */

@@ -2,8 +2,8 @@
  * Pillow's resampling with antialiasing, byte for byte (Pillow's `Resample.c`).
  *
  * An output pixel is the weighted mean of the input pixels under a filter that is as wide as the scale asks for. It is
- * done in two passes, along the rows and along the columns; between them numbers are rounded to 8 bits again. Weights are whole
- * numbers with 22 bits behind the point, so sums are exact and every machine gives the same bytes.
+ * done in two passes, along the rows and along the columns; between them numbers are rounded to 8 bits again. Weights
+ * are whole numbers with 22 bits behind the point, so sums are exact and every machine gives the same bytes.
  */
 import type { Pixels } from "./pixels";
 
@@ -73,30 +73,35 @@ export function resizeFloats(
   toHeight: number,
   filter: Filter,
 ): Float32Array {
-  let found = plane;
-  if (toWidth !== width) {
-    const { first, count, values, most } = weights(width, 0, width, toWidth, filter);
-    const next = new Float32Array(toWidth * height);
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < toWidth; x++) {
-        let sum = 0;
-        for (let k = 0; k < count[x]!; k++) sum += found[y * width + first[x]! + k]! * values[x * most + k]!;
-        next[y * toWidth + x] = sum;
-      }
+  const narrow = resampleFloats(plane, width, toWidth, height, 1, filter);
+  return resampleFloats(narrow, height, toHeight, toWidth, toWidth, filter);
+}
+
+/**
+ * One pass.
+ *
+ * @param lines along the axis that gets another size.
+ * @param step from one number of a line to the next: 1 for rows, which lie behind each other, else columns side by side.
+ */
+function resampleFloats(
+  plane: Float32Array,
+  size: number,
+  wanted: number,
+  lines: number,
+  step: number,
+  filter: Filter,
+): Float32Array {
+  if (size === wanted) return plane;
+  const { first, count, values, most } = weights(size, 0, size, wanted, filter);
+  const found = new Float32Array(wanted * lines);
+  const [line, lineFound] = step === 1 ? [size, wanted] : [1, 1];
+  for (let number = 0; number < lines; number++) {
+    for (let at = 0; at < wanted; at++) {
+      const start = number * line + first[at]! * step;
+      let sum = 0;
+      for (let k = 0; k < count[at]!; k++) sum += plane[start + k * step]! * values[at * most + k]!;
+      found[number * lineFound + at * step] = sum;
     }
-    found = next;
-  }
-  if (toHeight !== height) {
-    const { first, count, values, most } = weights(height, 0, height, toHeight, filter);
-    const next = new Float32Array(toWidth * toHeight);
-    for (let y = 0; y < toHeight; y++) {
-      for (let x = 0; x < toWidth; x++) {
-        let sum = 0;
-        for (let k = 0; k < count[y]!; k++) sum += found[(first[y]! + k) * toWidth + x]! * values[y * most + k]!;
-        next[y * toWidth + x] = sum;
-      }
-    }
-    found = next;
   }
   return found;
 }

@@ -1,6 +1,6 @@
 /** The numbers of a TIFF as pixels or as deep samples, in the modes that Pillow gives them. */
-import { onWhite } from "./alpha";
-import type { Pixels } from "./pixels";
+import { onWhite, timesShare } from "./alpha";
+import { bytesOfBits, type Pixels } from "./pixels";
 import type { DeepMode, DeepValues, Samples } from "./samples";
 import { readRows, TAG, unread, type Tiff } from "./tiff";
 
@@ -22,12 +22,6 @@ enum SampleFormat {
 const PREMULTIPLIED = 1;
 const ALPHA = 2;
 const COREL = 999;
-
-/** Tags MinSampleValue and MaxSampleValue, and those of any type. */
-const [LEAST_TAGS, MOST_TAGS] = [
-  [340, 280],
-  [341, 281],
-] as const;
 
 export function decodeTiff(tiff: Tiff): { pixels: Pixels; notes: string[] } | { samples: Samples } {
   const photometric = tiff.tags.get(TAG.photometric)?.[0] ?? Photometric.whiteIsZero;
@@ -91,7 +85,7 @@ function colourReader(
   if (photometric === Photometric.cmyk) {
     return (at, channel) => {
       const white = 255 - values[at + 3]!;
-      return Math.max(0, white - overDiv255(values[at + channel]! * white));
+      return Math.max(0, white - timesShare(values[at + channel]!, white));
     };
   }
   const isGray = photometric !== Photometric.rgb;
@@ -104,25 +98,12 @@ function colourReader(
   };
 }
 
-function overDiv255(value: number): number {
-  const shifted = value + 128;
-  return ((shifted >> 8) + shifted) >> 8;
-}
-
 /** One byte a sample, those of a pixel side by side. */
 function unpacked(tiff: Tiff): Uint8Array {
   const { width, height, bits, samples } = tiff;
-  const { rows, rowBytes, apart } = readRows(tiff);
+  const { rows, apart } = readRows(tiff);
   if (bits === 8) return apart ? interleaved(rows, samples) : rows;
-  const found = new Uint8Array(width * height);
-  const largest = (1 << bits) - 1;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const bit = x * bits;
-      found[y * width + x] = (rows[y * rowBytes + (bit >> 3)]! >> (8 - bits - (bit & 7))) & largest;
-    }
-  }
-  return found;
+  return bytesOfBits(rows, width, height, bits);
 }
 
 function interleaved<T extends Uint8Array | DeepValues>(planes: T, samples: number): T {
@@ -194,7 +175,8 @@ function twelveBits({ width, height }: Tiff, rows: Uint8Array, rowBytes: number)
 function declared(tags: Map<number, number[]>): [number, number] | null {
   const first = (names: readonly number[]): number | undefined =>
     names.map((name) => tags.get(name)?.[0]).find((value) => value !== undefined && Number.isFinite(value));
-  const [low, high] = [first(LEAST_TAGS) ?? 0, first(MOST_TAGS)];
+  const low = first([TAG.least, TAG.leastOfInteger]) ?? 0;
+  const high = first([TAG.most, TAG.mostOfInteger]);
   if (high !== undefined && low < high) return [low, high];
   return tags.get(TAG.bits)?.[0] === 12 ? [0, 4095] : null;
 }
