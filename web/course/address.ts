@@ -47,7 +47,7 @@ export function written(matrix: Matrix): string {
 }
 
 /** Up to six decimals. */
-function short(value: number): string {
+export function short(value: number): string {
   return String(Number(value.toFixed(6)) || 0);
 }
 

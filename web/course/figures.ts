@@ -1,5 +1,4 @@
 /** Numbers as people type and read them. */
-import { fixed } from "../page/numbers";
 import type { Translator } from "../page/translator";
 import { LARGEST } from "./address";
 
@@ -7,14 +6,9 @@ export const MINUS = "\u2212";
 
 /** At most so many decimals, none that are zeros at the end. */
 export function figure(tr: Translator, value: number, digits = 4): string {
-  const text = fixed(value, digits);
-  const short = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-  return localized(tr, short === "-0" ? "0" : short);
-}
-
-function localized(tr: Translator, text: string): string {
-  const signed = text.replace("-", MINUS);
-  return tr.language === "ru" ? signed.replace(".", ",") : signed;
+  const text = tr.decimal(value, digits);
+  const short = /[.,]/.test(text) ? text.replace(/[.,]?0+$/, "") : text;
+  return short === `${MINUS}0` ? "0" : short;
 }
 
 /** In parentheses where it is negative, as it stands inside a formula. */

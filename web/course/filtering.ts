@@ -5,11 +5,14 @@ import { correlatePlane, gray } from "./maths/planes";
 import { inColour, magnitude, type Pixels, signed } from "./paint";
 import type { Photograph } from "./photograph";
 
-const SOBEL: Matrix = [
+/** Differences from left to right. */
+export const SOBEL: Matrix = [
   [-1, 0, 1],
   [-2, 0, 2],
   [-1, 0, 1],
 ];
+
+/** The kernel in the address. */
 export function kernelOf(values: Values): Matrix {
   return matrixOf(values.kernel, 3, 3) ?? SOBEL;
 }

@@ -61,27 +61,17 @@ export function DoneMark({ label }: { label: string }) {
 function Steps({ tr, page }: Pick<PageProps, "tr"> & { page: CoursePage }) {
   const at = PAGES.indexOf(page);
   const [before, after] = [PAGES[at - 1], PAGES[at + 1]];
-  const name = ({ id }: CoursePage) => `${tr.text(`site.${id}.number`)} ${tr.text(`site.${id}.title`)}`;
+  const address = (to: CoursePage | undefined) => write(tr.language, to?.id ?? "start");
+  const name = (to: CoursePage | undefined) =>
+    to ? `${tr.text(`site.${to.id}.number`)} ${tr.text(`site.${to.id}.title`)}` : tr.text("site.start.short");
   return (
     <nav class="walk" aria-label={tr.text("site.walk")}>
-      {before ? (
-        <a href={write(tr.language, before.id)} rel="prev">
-          ← {name(before)}
-        </a>
-      ) : (
-        <a href={write(tr.language, "start")} rel="prev">
-          ← {tr.text("site.start.short")}
-        </a>
-      )}
-      {after ? (
-        <a href={write(tr.language, after.id)} rel="next">
-          {name(after)} →
-        </a>
-      ) : (
-        <a href={write(tr.language, "start")} rel="next">
-          {tr.text("site.start.short")} →
-        </a>
-      )}
+      <a href={address(before)} rel="prev">
+        ← {name(before)}
+      </a>
+      <a href={address(after)} rel="next">
+        {name(after)} →
+      </a>
     </nav>
   );
 }

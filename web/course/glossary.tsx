@@ -22,7 +22,7 @@ export function Glossary({ tr, data, term }: { tr: Translator; data: CourseData;
         {terms.map((id) => (
           <div key={id} id={`term-${id}`} tabIndex={-1} class={id === term ? "asked" : ""}>
             <dt>
-              {tr.text(`site.term.${id}.name`)}{" "}
+              {name(id)}{" "}
               <span class="muted" lang={other}>
                 {data.texts[other][`site.term.${id}.name`] as string}
               </span>

@@ -1,5 +1,5 @@
 /** A picture to compute with: the learner's own, or one that is drawn here. */
-import { Chance } from "./maths/chance";
+import { Chance } from "../model/chance";
 
 export interface Photograph {
   /** Of the learner's file; "" for the drawn one. */
@@ -11,7 +11,7 @@ export interface Photograph {
 }
 
 /** Of the longer side; larger pictures are made smaller. */
-export const MOST_PX = 512;
+const MOST_PX = 512;
 /** Half of the width of what is drawn. */
 const SCENE = { width: 384, height: 256 };
 

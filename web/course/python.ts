@@ -1,19 +1,11 @@
 /** Python that says what a page shows. */
+import { short } from "./address";
 import type { Matrix } from "./maths/matrix";
-import { written } from "./address";
 
 /** A row a line. */
 export function array(matrix: Matrix): string {
-  const lines = matrix.map((line) => `[${line.map(literal).join(", ")}]`);
+  const lines = matrix.map((line) => `[${line.map(short).join(", ")}]`);
   return `np.array([\n${lines.map((line) => `    ${line},\n`).join("")}])`;
-}
-
-function literal(value: number): string {
-  return String(Number(value.toFixed(6)) || 0);
-}
-
-export function shellMatrix(matrix: Matrix): string {
-  return written(matrix);
 }
 
 export const PYTHON_CONVOLUTION = `def convolution2d(image, kernel, padding=0, stride=1):

@@ -2,6 +2,7 @@
 import { dissect, FEATURES, type Anatomy } from "./anatomy";
 import type { Bundle } from "./bundle";
 import { evidence, FLIPS, GRID, type Flip, type StageMap } from "./cam";
+import { Chance } from "./chance";
 import { openNetwork, run, type Network } from "./network";
 import { rewired } from "./rewire";
 
@@ -105,11 +106,8 @@ function mirrored(image: Uint8Array, side: number, { rows, columns }: Flip): Uin
   return found;
 }
 
-/** The same bytes every time (a linear congruential generator, constants of Numerical Recipes). */
+/** The same bytes every time. */
 function noise(length: number): Uint8Array {
-  let state = 1;
-  return Uint8Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 24;
-  });
+  const chance = new Chance(1);
+  return Uint8Array.from({ length }, () => chance.byte());
 }

@@ -1,7 +1,7 @@
 """Writes cases that hold the course's pages to the engine: ``python -m svertka.course.site_golden FILE``.
 
 They are committed as ``web/test/course/golden.json``. Numbers of the inputs come from a generator that the browser has
-too (``web/course/maths/chance.ts``), so a case holds its seed and what the engine makes of it.
+too (``web/model/chance.ts``), so a case holds its seed and what the engine makes of it.
 
 Shapes: H/W input, K/L kernel, P/Q output, C channels, O filters.
 """

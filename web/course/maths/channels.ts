@@ -7,7 +7,6 @@ export type Three<T> = readonly [T, T, T];
 
 /** A pattern in space times a weighing of the colours. */
 export interface ChannelFilter {
-  name: string;
   kernels: Three<Matrix>;
 }
 
@@ -30,9 +29,8 @@ const COLOURS: readonly Three<number>[] = [
 export const COLUMNS = PATTERNS.length;
 
 /** 32 filters: each row weighs the colours in its way, each column looks for one pattern. */
-export const FILTERS: readonly ChannelFilter[] = COLOURS.flatMap((weights, colour) =>
-  PATTERNS.map((pattern, at) => ({
-    name: `${colour}-${at}`,
+export const FILTERS: readonly ChannelFilter[] = COLOURS.flatMap((weights) =>
+  PATTERNS.map((pattern) => ({
     kernels: weights.map((weight) => map(pattern, (value) => weight * value || 0)) as unknown as Three<Matrix>,
   })),
 );

@@ -38,8 +38,10 @@ export function correlate(image: Matrix, kernel: Matrix, steps: Steps = PLAIN): 
   return make(Math.max(0, rows), Math.max(0, columns), (p, q) => arithmetic(image, kernel, [p, q], steps).total);
 }
 
-/** Whether the window of an output covers a cell of the input, and with which weight of the kernel. */
-export function weightOn({ top, left, window }: Arithmetic, [row, column]: Place): Place | null {
-  const [k, l] = [row - top, column - left];
-  return k >= 0 && l >= 0 && k < window.length && l < window[0]!.length ? [k, l] : null;
+/** Whether the window of an output covers a cell of the input. */
+export function covers(
+  { top, left, window }: Pick<Arithmetic, "top" | "left" | "window">,
+  [row, column]: Place,
+): boolean {
+  return row >= top && column >= left && row < top + window.length && column < left + window[0]!.length;
 }

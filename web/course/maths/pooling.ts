@@ -1,6 +1,6 @@
 /** Pooling of small matrices as `svertka.engine` computes it, without padding. */
 import { outputSize } from "./convolution";
-import { make, type Matrix, type Place } from "./matrix";
+import { make, type Matrix, type Place, sum } from "./matrix";
 
 export type Pooling = "max" | "mean";
 
@@ -21,7 +21,7 @@ export function pooled(image: Matrix, kind: Pooling, side: number, stride: numbe
   const window = make(side, side, (k, l) => image[top + k]![left + l]!);
   const flat = window.flat();
   if (kind === "mean") {
-    const value = flat.reduce((total, each) => total + each, 0) / flat.length;
+    const value = sum(window) / flat.length;
     return { top, left, window, value, winner: null, ties: 0 };
   }
   const value = Math.max(...flat);

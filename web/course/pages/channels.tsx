@@ -1,10 +1,10 @@
 /** 3.1d: a picture of three channels, a filter with a kernel for each, and a map for each filter. */
 import type { TargetedFocusEvent } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import type { Translator } from "../../page/translator";
 import { matrixOf, placeOf, wholeOf, written } from "../address";
 import { addition, factor, figure } from "../figures";
-import { Chance } from "../maths/chance";
 import { channelMap, channelSum, COLUMNS, FILTERS, parameters, type Three } from "../maths/channels";
 import { make, type Matrix, type Place } from "../maths/matrix";
 import type { CoursePage, PageProps } from "../page";
@@ -12,7 +12,7 @@ import { inColour, inGray, magnitude, signed, smaller } from "../paint";
 import { AskNumber } from "../parts/ask_number";
 import { Slider } from "../parts/controls";
 import { Another, sheetOf, useSolved } from "../parts/exercises";
-import { EditGrid, Frame, Grid } from "../parts/grid";
+import { EditGrid, Frame, Grid, Operator } from "../parts/grid";
 import { OwnImage } from "../parts/own_image";
 import { Marked, Paint } from "../parts/paint";
 import { Rich } from "../parts/rich";
@@ -153,9 +153,7 @@ function Channels({ tr, windows, kernels, sums, set }: ChannelsProps) {
             at={looked}
             select={look}
           />
-          <span class="operator" aria-hidden="true">
-            ×
-          </span>
+          <Operator sign="×" />
           <EditGrid
             tr={tr}
             label={tr.text(`site.channels.kernel_${name}`)}
@@ -259,9 +257,7 @@ function Check({ tr, values, set, done }: PageProps) {
         {NAMES.map((name, channel) => (
           <div class={`equation ${name}`} key={name}>
             <Grid tr={tr} label={tr.text(`site.channels.${name}`)} values={windows[channel]!} at={at} select={select} />
-            <span class="operator" aria-hidden="true">
-              ×
-            </span>
+            <Operator sign="×" />
             <Grid
               tr={tr}
               label={tr.text(`site.channels.kernel_${name}`)}

@@ -1,23 +1,23 @@
 /** 3.1a: a kernel laid on an image by hand. */
 import { useState } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import { matrixOf, placeOf, type Values, written } from "../address";
-import { addition, factor } from "../figures";
-import { Chance } from "../maths/chance";
-import { arithmetic, correlate, weightOn } from "../maths/convolution";
+import { addition } from "../figures";
+import { arithmetic, correlate, covers } from "../maths/convolution";
 import { make, type Matrix, type Place } from "../maths/matrix";
 import type { CoursePage, PageProps } from "../page";
 import { Presets } from "../parts/controls";
 import { Another, sheetOf } from "../parts/exercises";
 import { FillGrid } from "../parts/fill_grid";
-import { EditGrid, Grid } from "../parts/grid";
-import { Products, spoken } from "../parts/products";
+import { EditGrid, Grid, Operator } from "../parts/grid";
+import { multiplied, Products, spoken } from "../parts/products";
 import { Rich } from "../parts/rich";
 import { Spoken } from "../parts/spoken";
 import { WalkThrough } from "../parts/walk_through";
-import { array, PYTHON_CONVOLUTION, shellMatrix } from "../python";
+import { array, PYTHON_CONVOLUTION } from "../python";
 
-export const CHECKERBOARD: Matrix = make(5, 5, (row, column) => (row + column + 1) % 2);
-export const VERTICAL: Matrix = [
+const CHECKERBOARD: Matrix = make(5, 5, (row, column) => (row + column + 1) % 2);
+const VERTICAL: Matrix = [
   [1, 0, -1],
   [1, 0, -1],
   [1, 0, -1],
@@ -38,9 +38,10 @@ function Touch(props: PageProps) {
   const found = arithmetic(image, kernel, at);
   const [cell, selectCell] = useState<Place | null>(null);
   const [weight, selectWeight] = useState<Place>([0, 0]);
-  const seen = (row: number, column: number) => (weightOn(found, [row, column]) ? "seen" : "");
+  const choose = (place: Place) => set({ at: place.join(",") });
+  const seen = (row: number, column: number) => (covers(found, [row, column]) ? "seen" : "");
   const goes = (row: number, column: number) =>
-    cell && weightOn(arithmetic(image, kernel, [row, column]), cell) ? "goes" : "";
+    cell && covers(arithmetic(image, kernel, [row, column]), cell) ? "goes" : "";
   return (
     <>
       <p>
@@ -56,9 +57,7 @@ function Touch(props: PageProps) {
           mark={seen}
           change={(next) => set({ image: written(next) })}
         />
-        <span class="operator" aria-hidden="true">
-          ∗
-        </span>
+        <Operator sign="∗" />
         <EditGrid
           tr={tr}
           label={tr.text("site.grid.kernel")}
@@ -67,19 +66,10 @@ function Touch(props: PageProps) {
           select={selectWeight}
           change={(next) => set({ kernel: written(next) })}
         />
-        <span class="operator" aria-hidden="true">
-          =
-        </span>
-        <Grid
-          tr={tr}
-          label={tr.text("site.grid.output")}
-          values={output}
-          at={at}
-          select={(place) => set({ at: place.join(",") })}
-          mark={goes}
-        />
+        <Operator sign="=" />
+        <Grid tr={tr} label={tr.text("site.grid.output")} values={output} at={at} select={choose} mark={goes} />
       </div>
-      <WalkThrough tr={tr} rows={3} columns={3} choose={(place) => set({ at: place.join(",") })} />
+      <WalkThrough tr={tr} rows={3} columns={3} choose={choose} />
       <Products tr={tr} at={at} window={found.window} kernel={kernel} products={found.products} total={found.total} />
       <Presets tr={tr} set={set} text={(name) => `site.convolution.preset.${name}`} presets={PRESETS} />
       <Spoken text={spoken(tr, at, found.window, kernel, found.total)} />
@@ -106,7 +96,7 @@ export function shows(image: Matrix, kernel: Matrix): Values {
 }
 
 /** A sheet of small numbers; number 0 is the course's own example. */
-export function exercise(number: number): { image: Matrix; kernel: Matrix } {
+function exercise(number: number): { image: Matrix; kernel: Matrix } {
   if (number === 0) return { image: CHECKERBOARD, kernel: VERTICAL };
   const chance = new Chance(number);
   const image = make(4, 4, () => chance.whole(0, 4));
@@ -121,10 +111,7 @@ function Check({ tr, values, set, done }: PageProps) {
   const [weighed, weigh] = useState<Place | null>(null);
   const because = (at: Place) => {
     const { window, products } = arithmetic(image, kernel, at);
-    const sum = window.flatMap((line, k) =>
-      line.map((value, l) => `${factor(tr, value)}·${factor(tr, kernel[k]![l]!)}`),
-    );
-    return `${sum.join(" + ")} = ${addition(tr, products.flat())}`;
+    return `${multiplied(tr, window, kernel)} = ${addition(tr, products.flat())}`;
   };
   return (
     <>
@@ -133,13 +120,9 @@ function Check({ tr, values, set, done }: PageProps) {
       </p>
       <div class="equation" key={number}>
         <Grid tr={tr} label={tr.text("site.grid.image")} values={image} at={looked} select={look} />
-        <span class="operator" aria-hidden="true">
-          ∗
-        </span>
+        <Operator sign="∗" />
         <Grid tr={tr} label={tr.text("site.grid.kernel")} values={kernel} at={weighed} select={weigh} />
-        <span class="operator" aria-hidden="true">
-          =
-        </span>
+        <Operator sign="=" />
         <FillGrid
           tr={tr}
           label={tr.text("site.check.yours")}
@@ -167,7 +150,7 @@ print(convolution2d(image, kernel))`;
 
 function terminal(props: PageProps): string {
   const { image, kernel, at } = state(props);
-  return `svertka lab conv "${shellMatrix(image)}" --kernel "${shellMatrix(kernel)}" --at ${at.join(",")}`;
+  return `svertka lab conv "${written(image)}" --kernel "${written(kernel)}" --at ${at.join(",")}`;
 }
 
 export const convolution: CoursePage = {

@@ -1,19 +1,20 @@
 /** 3.1b: a kernel laid on as it is, or turned by 180 degrees. */
 import { useState } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import type { Translator } from "../../page/translator";
 import { choiceOf, matrixOf, placeOf, written } from "../address";
-import { addition, factor, figure } from "../figures";
-import { Chance } from "../maths/chance";
-import { arithmetic, correlate, weightOn } from "../maths/convolution";
+import { addition, figure } from "../figures";
+import { SOBEL } from "../filtering";
+import { arithmetic, correlate, covers } from "../maths/convolution";
 import { isSame, make, type Matrix, type Place, turned } from "../maths/matrix";
 import type { CoursePage, PageProps } from "../page";
 import { Choice, Presets } from "../parts/controls";
 import { AfterAnswer, useSeries } from "../parts/exercises";
 import { EditGrid, Grid } from "../parts/grid";
-import { Products, spoken } from "../parts/products";
+import { multiplied, Products, spoken } from "../parts/products";
 import { Rich } from "../parts/rich";
 import { Spoken } from "../parts/spoken";
-import { array, PYTHON_CONVOLUTION, shellMatrix } from "../python";
+import { array, PYTHON_CONVOLUTION } from "../python";
 import { EDGE, shows } from "./convolution";
 
 type Kind = "correlation" | "convolution";
@@ -21,11 +22,6 @@ const KINDS = ["correlation", "convolution"] as const;
 
 const DOT: Matrix = make(5, 5, (row, column) => Number(row === 2 && column === 2));
 const COUNTING: Matrix = make(3, 3, (row, column) => 3 * row + column + 1);
-const SOBEL: Matrix = [
-  [-1, 0, 1],
-  [-2, 0, 2],
-  [-1, 0, 1],
-];
 const BLUR: Matrix = [
   [1, 2, 1],
   [2, 4, 2],
@@ -93,7 +89,7 @@ function Grids(props: PageProps & { hasTurned: boolean }) {
         values={image}
         at={cell}
         select={selectCell}
-        mark={(row, column) => (weightOn(found, [row, column]) ? "seen" : "")}
+        mark={(row, column) => (covers(found, [row, column]) ? "seen" : "")}
         change={(next) => set({ image: written(next) })}
       />
       <EditGrid
@@ -193,13 +189,10 @@ function because(tr: Translator, { image, kernel, output, right }: Riddle): stri
   const [row, column] = first(image, kernel);
   const weights = laid(kernel, right);
   const { window, products } = arithmetic(image, weights, [row, column]);
-  const sum = window.flatMap((line, k) =>
-    line.map((value, l) => `${factor(tr, value)}·${factor(tr, weights[k]![l]!)}`),
-  );
   return tr.text(`site.correlation.because_${right}`, {
     row: row + 1,
     column: column + 1,
-    sum: `${sum.join(" + ")} = ${addition(tr, products.flat())} = ${figure(tr, output[row]![column]!)}`,
+    sum: `${multiplied(tr, window, weights)} = ${addition(tr, products.flat())} = ${figure(tr, output[row]![column]!)}`,
   });
 }
 
@@ -226,7 +219,7 @@ print(convolution2d(image, ${weights}))`;
 function terminal(props: PageProps): string {
   const { image, kernel, kind, at } = state(props);
   const flip = kind === "convolution" ? " --flip" : "";
-  return `svertka lab conv "${shellMatrix(image)}" --kernel "${shellMatrix(kernel)}"${flip} --at ${at.join(",")}`;
+  return `svertka lab conv "${written(image)}" --kernel "${written(kernel)}"${flip} --at ${at.join(",")}`;
 }
 
 export const correlation: CoursePage = {

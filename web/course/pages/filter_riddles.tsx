@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import { filtered } from "../filtering";
-import { Chance } from "../maths/chance";
 import type { PageProps } from "../page";
 import { smaller } from "../paint";
 import { AfterAnswer, useSeries } from "../parts/exercises";

@@ -12,7 +12,7 @@ import { OwnImage } from "../parts/own_image";
 import { Paint } from "../parts/paint";
 import { Rich } from "../parts/rich";
 import type { Photograph } from "../photograph";
-import { array, shellMatrix } from "../python";
+import { array } from "../python";
 import { FilterRiddles } from "./filter_riddles";
 import { FiveFilters } from "./five_filters";
 
@@ -143,7 +143,7 @@ Image.fromarray(np.round(shown).astype(np.uint8)).save("filtered.png")`;
 }
 
 function terminal(props: PageProps): string {
-  return `svertka lab filters photo.png --kernel "${shellMatrix(kernelOf(props.values))}"`;
+  return `svertka lab filters photo.png --kernel "${written(kernelOf(props.values))}"`;
 }
 
 export const filters: CoursePage = {

@@ -1,9 +1,9 @@
 /** 3.1g: one convolution, one loss, one step. */
 import { useState } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import type { Translator } from "../../page/translator";
 import { choiceOf, LARGEST, matrixOf, placeOf, written } from "../address";
 import { factor, figure } from "../figures";
-import { Chance } from "../maths/chance";
 import { correlate } from "../maths/convolution";
 import { nudged, pass, type Pass, step } from "../maths/learning";
 import { make, map, type Matrix, type Place } from "../maths/matrix";

@@ -1,21 +1,21 @@
 /** 3.1e: the largest number of each window, or the mean. */
 import { useState } from "preact/hooks";
+import { Chance } from "../../model/chance";
 import type { Translator } from "../../page/translator";
 import { choiceOf, matrixOf, placeOf, wholeOf, written } from "../address";
 import { addition, factor, figure } from "../figures";
-import { Chance } from "../maths/chance";
-import { outputSize } from "../maths/convolution";
+import { covers, outputSize } from "../maths/convolution";
 import { make, type Matrix, type Place } from "../maths/matrix";
 import { pool, type Pooled, pooled, type Pooling } from "../maths/pooling";
 import type { CoursePage, PageProps } from "../page";
 import { Choice, Slider } from "../parts/controls";
 import { Another, sheetOf, useSolved } from "../parts/exercises";
 import { FillGrid } from "../parts/fill_grid";
-import { EditGrid, Grid } from "../parts/grid";
+import { EditGrid, Grid, Operator } from "../parts/grid";
 import { Rich } from "../parts/rich";
 import { Spoken } from "../parts/spoken";
 import { WalkThrough } from "../parts/walk_through";
-import { array, shellMatrix } from "../python";
+import { array } from "../python";
 
 const KINDS = ["max", "mean"] as const;
 const SIDE = 6;
@@ -51,13 +51,13 @@ function Touch(props: PageProps) {
   const output = pool(image, kind, side, stride);
   const found = pooled(image, kind, side, stride, at);
   const [cell, selectCell] = useState<Place | null>(null);
-  const isSeen = (row: number, column: number) => covers(found, row, column);
+  const choose = (place: Place) => set({ at: place.join(",") });
   const mark = (row: number, column: number) => {
     const won = found.winner?.[0] === row && found.winner[1] === column ? "won" : "";
-    return `${isSeen(row, column) ? "seen" : ""} ${won}`;
+    return `${covers(found, [row, column]) ? "seen" : ""} ${won}`;
   };
   const goes = (row: number, column: number) =>
-    cell && covers(pooled(image, kind, side, stride, [row, column]), ...cell) ? "goes" : "";
+    cell && covers(pooled(image, kind, side, stride, [row, column]), cell) ? "goes" : "";
   return (
     <>
       <p>
@@ -74,25 +74,18 @@ function Touch(props: PageProps) {
           mark={mark}
           change={(next) => set({ image: written(next) })}
         />
-        <span class="operator" aria-hidden="true">
-          →
-        </span>
+        <Operator sign="→" />
         <Grid
           tr={tr}
           label={tr.text("site.grid.output")}
           values={output}
           at={at}
-          select={(place) => set({ at: place.join(",") })}
+          select={choose}
           mark={goes}
           digits={2}
         />
       </div>
-      <WalkThrough
-        tr={tr}
-        rows={output.length}
-        columns={output.length}
-        choose={(place) => set({ at: place.join(",") })}
-      />
+      <WalkThrough tr={tr} rows={output.length} columns={output.length} choose={choose} />
       <Worked tr={tr} {...{ at, kind, found, side, stride }} />
       <Spoken
         text={tr.text("site.grid.spoken", {
@@ -164,10 +157,6 @@ function Worked({ tr, at, kind, found, side, stride }: WorkedProps) {
   );
 }
 
-function covers({ top, left, window }: Pooled, row: number, column: number): boolean {
-  return row >= top && column >= left && row < top + window.length && column < left + window[0]!.length;
-}
-
 /** `max(1; 3; 5; 6)`, or `(1 + 3 + 5 + 6) / 4`. */
 function worked(tr: Translator, kind: Pooling, { window }: Pooled): string {
   const numbers = window.flat();
@@ -213,7 +202,7 @@ function Check({ tr, values, set, done }: PageProps) {
   );
 }
 
-export function exercise(number: number): Matrix {
+function exercise(number: number): Matrix {
   const chance = new Chance(number);
   return make(4, 4, () => chance.whole(0, 9));
 }
@@ -242,7 +231,7 @@ print(pooling2d(image, ${side}, ${stride}, np.${kind}))`;
 function terminal(props: PageProps): string {
   const { image, kind, side, stride, at } = state(props);
   const mean = kind === "mean" ? " --kind mean" : "";
-  return `svertka lab pool "${shellMatrix(image)}" --window ${side} --stride ${stride}${mean} --at ${at.join(",")}`;
+  return `svertka lab pool "${written(image)}" --window ${side} --stride ${stride}${mean} --at ${at.join(",")}`;
 }
 
 export const pooling: CoursePage = {

@@ -12,7 +12,7 @@ import { Ruler } from "../parts/ruler";
 import { Spoken } from "../parts/spoken";
 
 /** What the size depends on. */
-export interface Sizes {
+interface Sizes {
   size: number;
   kernel: number;
   padding: number;
@@ -23,7 +23,7 @@ const LIMITS = { size: [1, 512], kernel: [1, 15], padding: [0, 10], stride: [1, 
 const USUAL: Sizes = { size: 9, kernel: 3, padding: 1, stride: 2 };
 const NAMES = ["size", "kernel", "padding", "stride"] as const;
 
-export function sizesOf(values: Values): Sizes {
+function sizesOf(values: Values): Sizes {
   const read = (name: keyof Sizes) => wholeOf(values[name], LIMITS[name][0], LIMITS[name][1], USUAL[name]);
   return { size: read("size"), kernel: read("kernel"), padding: read("padding"), stride: read("stride") };
 }
@@ -77,7 +77,7 @@ function Touch({ tr, values, set }: PageProps) {
 }
 
 /** `⌊(224 + 2·2 − 5) / 1⌋ + 1 =`. */
-export function formula(tr: Translator, { size, kernel, padding, stride }: Sizes): string {
+function formula(tr: Translator, { size, kernel, padding, stride }: Sizes): string {
   const inner = size + 2 * padding - kernel;
   const start = `⌊(${size} + 2·${padding} − ${kernel}) / ${stride}⌋ + 1`;
   if (inner < 0) return start;

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Translator } from "../../page/translator";
 import { figure, isRight, typed } from "../figures";
-import { make, type Matrix, type Place } from "../maths/matrix";
+import type { Matrix, Place } from "../maths/matrix";
 import { AnswerGrid, type Verdict } from "./grid";
 
 interface FillGridProps {
@@ -25,12 +25,7 @@ export function FillGrid({ tr, label, right, because, solved }: FillGridProps) {
   };
   const check = () => {
     setChecked(texts);
-    if (
-      make(right.length, right[0]!.length, (r, c) => Number(isCellRight(texts[r]![c]!, right[r]![c]!)))
-        .flat()
-        .every(Boolean)
-    )
-      solved();
+    if (right.every((line, row) => line.every((value, column) => isCellRight(texts[row]![column]!, value)))) solved();
   };
   return (
     <form

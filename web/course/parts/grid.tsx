@@ -133,6 +133,15 @@ export function Grid({ values, scale, digits, mark, ...common }: GridProps) {
   );
 }
 
+/** A sign between grids; whoever hears the page is told by their names. */
+export function Operator({ sign }: { sign: string }) {
+  return (
+    <span class="operator" aria-hidden="true">
+      {sign}
+    </span>
+  );
+}
+
 interface EditGridProps extends Common {
   values: Matrix;
   change: (values: number[][]) => void;
@@ -160,19 +169,20 @@ export function EditGrid({ values, change, scale, mark, ...common }: EditGridPro
     >
       {(row, column, seat) => {
         const value = values[row]![column]!;
+        const text = figure(tr, value);
         return (
           <div
             role="gridcell"
             key={column}
-            class={`cell ${fit(figure(tr, value))} ${mark?.(row, column) ?? ""}`}
+            class={`cell ${fit(text)} ${mark?.(row, column) ?? ""}`}
             style={shade(value, strongest)}
           >
             <NumberInput
-              text={figure(tr, value)}
+              text={text}
               label={placeName(tr, [row, column])}
               seat={seat}
-              take={(text) => {
-                const number = typed(text);
+              take={(given) => {
+                const number = typed(given);
                 if (number !== null) change(replaced(values, [row, column], number));
                 return number !== null;
               }}
@@ -276,7 +286,7 @@ function NumberInput({ text, label, seat, take }: NumberInputProps) {
   );
 }
 
-export function placeName(tr: Translator, [row, column]: Place): string {
+function placeName(tr: Translator, [row, column]: Place): string {
   return tr.text("site.grid.place", { row: row + 1, column: column + 1 });
 }
 

@@ -32,11 +32,16 @@ export function Products({ tr, at, window, kernel, products, total }: ProductsPr
   );
 }
 
-/** `1·1 + 0·0 + …`, as it is said. */
-export function spoken(tr: Translator, at: Place, window: Matrix, kernel: Matrix, total: number): string {
+/** `1·1 + 0·0 + …`. */
+export function multiplied(tr: Translator, window: Matrix, kernel: Matrix, sign = "·"): string {
   const products = window.flatMap((line, k) =>
-    line.map((value, l) => `${factor(tr, value)} × ${factor(tr, kernel[k]![l]!)}`),
+    line.map((value, l) => `${factor(tr, value)}${sign}${factor(tr, kernel[k]![l]!)}`),
   );
-  const sum = products.join(" + ");
+  return products.join(" + ");
+}
+
+/** Where one output comes from, as it is said. */
+export function spoken(tr: Translator, at: Place, window: Matrix, kernel: Matrix, total: number): string {
+  const sum = multiplied(tr, window, kernel, " × ");
   return tr.text("site.grid.spoken", { row: at[0] + 1, column: at[1] + 1, sum, total: figure(tr, total) });
 }

@@ -21,7 +21,7 @@ export function Rich({ tr, name, values }: RichProps) {
   return <RichText tr={tr} text={tr.text(name, values ?? {})} owner={name} />;
 }
 
-export function RichText({ tr, text, owner }: { tr: Translator; text: string; owner: string }) {
+function RichText({ tr, text, owner }: { tr: Translator; text: string; owner: string }) {
   const linked = useContext(Linked);
   const parts: ComponentChildren[] = [];
   let from = 0;

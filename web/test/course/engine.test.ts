@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { channelMap, type Three } from "../../course/maths/channels";
-import { Chance } from "../../course/maths/chance";
+import { Chance } from "../../model/chance";
 import { arithmetic, correlate, outputSize } from "../../course/maths/convolution";
 import { pass, step } from "../../course/maths/learning";
 import { make, map, type Matrix, type Place, turned } from "../../course/maths/matrix";

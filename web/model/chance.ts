@@ -1,4 +1,8 @@
-/** Numbers that look random and are the same for the same seed; Python's `golden.noise` gives the same bytes. */
+/**
+ * Numbers that look random and are the same for the same seed; Python's `golden.noise` gives the same bytes.
+ *
+ * A linear congruential generator, constants of Numerical Recipes.
+ */
 export class Chance {
   private state: number;
 
