@@ -6,30 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from svertka.course.findings import Finding, wrong
+from svertka.course.findings import Barred, wrong
 from svertka.course.sandbox import source_of
 
 Sheet = dict[str, Any]
 _NUMBER = re.compile(r"[-+−]?\d+(?:[.,]\d+)?")
 
 
-def read_sheet(file: Path, fields: Mapping[str, type]) -> Sheet | Finding:
+def read_sheet(file: Path, fields: Mapping[str, type]) -> Sheet:
     """The fields of a sheet; numbers may be written with a comma, in quotation marks.
 
     Raises:
+        Barred: it is no TOML, or a field is missing or empty.
         NotFoundError, DataError: there is no file that could be read.
     """
     text = source_of(file)
     try:
         sheet = tomllib.loads(text)
     except (RecursionError, ValueError) as error:
-        return wrong("sheet", text=str(error))
+        raise Barred(wrong("sheet", text=str(error))) from None
     for name, kind in fields.items():
         if name not in sheet:
-            return wrong("sheet_field", name=name)
+            raise Barred(wrong("sheet_field", name=name))
         value = _as(kind, sheet[name])
         if value is None or value == "":
-            return wrong("sheet_empty", name=name)
+            raise Barred(wrong("sheet_empty", name=name))
         sheet[name] = value
     return sheet
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from svertka.course.counterexample import Case, compared, mishap, stop
-from svertka.course.findings import Finding, part, right, size_text, wrong
+from svertka.course.findings import Barred, Finding, part, right, size_text, wrong
 from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.decode import decode
 from svertka.engine.filters import bank, correlate
@@ -30,17 +30,23 @@ _CHECKERBOARD = np.indices((5, 5)).sum(axis=0) % 2 == 0
 
 
 def begun(student: Student, *functions: str) -> Finding:
-    """Loads the file and looks whether it has the functions."""
+    """Loads the file and looks whether it has the functions.
+
+    Raises:
+        Barred: it cannot be loaded, or lacks one.
+    """
     try:
         answer = student.load()
     except Stopped as stopped:
-        return stop(stopped)
+        raise Barred(stop(stopped)) from None
     if answer.raised is not None:
-        return wrong("load", **asdict(answer.raised))
+        raise Barred(wrong("load", **asdict(answer.raised)))
     if not isinstance(answer.value, list):
-        return stop(Stopped("garbage"))
+        raise Barred(stop(Stopped("garbage")))
     missing = [name for name in functions if name not in answer.value]
-    return wrong("missing", function=missing[0]) if missing else right("loads", functions=", ".join(functions))
+    if missing:
+        raise Barred(wrong("missing", function=missing[0]))
+    return right("loads", functions=", ".join(functions))
 
 
 # --- convolution and pooling ---------------------------------------------------------------------------------------
@@ -49,9 +55,8 @@ def begun(student: Student, *functions: str) -> Finding:
 def convolution2d(file: Path) -> Iterator[Finding]:
     """``convolution2d(image, kernel, padding=0, stride=1)``: zeros around, the kernel as it is."""
     with Student(file) as student:
-        yield (start := begun(student, "convolution2d"))
-        if start.right:
-            yield compared(student, "convolution2d", convolved, convolution_cases())
+        yield begun(student, "convolution2d")
+        yield compared(student, "convolution2d", convolved, convolution_cases())
 
 
 def convolved(case: Case) -> Array:
@@ -79,9 +84,8 @@ def convolution_cases(seed: int = 0) -> list[Case]:
 def max_pooling(file: Path) -> Iterator[Finding]:
     """``max_pooling2d(image, size=2, stride=None, padding=0)``: padding never wins."""
     with Student(file) as student:
-        yield (start := begun(student, "max_pooling2d"))
-        if start.right:
-            yield compared(student, "max_pooling2d", pooled, pooling_cases())
+        yield begun(student, "max_pooling2d")
+        yield compared(student, "max_pooling2d", pooled, pooling_cases())
 
 
 def pooled(case: Case) -> Array:
@@ -143,13 +147,8 @@ def _possible(truth: Any, case: Case) -> bool:
 def filters(file: Path) -> Iterator[Finding]:
     """``create_filters()``: the four kernels of the course by name."""
     with Student(file) as student:
-        yield (start := begun(student, "create_filters"))
-        if not start.right:
-            return
+        yield begun(student, "create_filters")
         kernels = _dictionary(student, "create_filters")
-        if isinstance(kernels, Finding):
-            yield kernels
-            return
         for name in COURSE_FILTERS:
             yield _named_kernel(name, kernels)
 
@@ -175,13 +174,8 @@ def _named_kernel(name: str, kernels: dict[str, Any]) -> Finding:
 def five_filters(file: Path) -> Iterator[Finding]:
     """``my_filters()``: five kernels by name; ``apply_filters(image)``: their results; ``IMAGE``: one's own file."""
     with Student(file, StudentLimits(seconds=30)) as student:
-        yield (start := begun(student, "my_filters", "apply_filters"))
-        if not start.right:
-            return
+        yield begun(student, "my_filters", "apply_filters")
         kernels = _dictionary(student, "my_filters")
-        if isinstance(kernels, Finding):
-            yield kernels
-            return
         found = list(_five_kernels(kernels))
         yield from found
         if all(finding.right for finding in found):
@@ -226,18 +220,12 @@ def _applied(student: Student, kernels: dict[str, Array], folder: Path) -> Itera
         yield found
         return
     yield right("applied", n=len(kernels))
-    own = _own_image(student, folder)
-    if isinstance(own, Finding):
-        yield own
-        return
-    yield _results(student, kernels, own, show=False) or right("own_image")
+    yield _results(student, kernels, _own_image(student, folder), show=False) or right("own_image")
 
 
 def _results(student: Student, kernels: dict[str, Array], image: Array, show: bool = True) -> Finding | None:
     """What is wrong with the results of ``apply_filters``; None if nothing is."""
     results = _dictionary(student, "apply_filters", image=image)
-    if isinstance(results, Finding):
-        return results
     for name, kernel in sorted(kernels.items(), key=lambda item: item[1].size):
         expected, got = correlate(image.astype(np.float64), kernel, padding="valid"), _matrix(results.get(name))
         if got is None:
@@ -249,39 +237,40 @@ def _results(student: Student, kernels: dict[str, Array], image: Array, show: bo
     return None
 
 
-def _own_image(student: Student, folder: Path) -> Array | Finding:
+def _own_image(student: Student, folder: Path) -> Array:
     """The image that ``IMAGE`` names, gray, 0 to 1, at most 48 px: loops in Python are slow."""
     try:
         name = student.get("IMAGE")
     except Stopped as stopped:
-        return stop(stopped)
+        raise Barred(stop(stopped)) from None
     if not isinstance(name, str) or not name.strip():
-        return wrong("no_image_name")
+        raise Barred(wrong("no_image_name"))
     path = folder / Path(name).expanduser()
     if not path.exists():
-        return wrong("image_unreadable", name=name, reason="missing")
+        raise Barred(wrong("image_unreadable", name=name, reason="missing"))
     try:
         image = decode(path).image
     except ImageRejected as rejected:
-        return wrong("image_unreadable", name=name, reason=rejected.reason)
+        raise Barred(wrong("image_unreadable", name=name, reason=rejected.reason)) from None
     gray = image.convert("L")
     gray.thumbnail((_OWN_IMAGE_PX, _OWN_IMAGE_PX), Image.Resampling.BILINEAR)
     pixels = np.asarray(gray, np.float64) / 255
-    return wrong("image_even", name=name) if np.ptp(pixels) == 0 else pixels
+    if np.ptp(pixels) == 0:
+        raise Barred(wrong("image_even", name=name))
+    return pixels
 
 
-def _dictionary(student: Student, function: str, **arguments: Any) -> dict[str, Any] | Finding:
+def _dictionary(student: Student, function: str, **arguments: Any) -> dict[str, Any]:
     """What a function returns, if it is a dictionary."""
     try:
         answer = student.call(function, **arguments)
     except Stopped as stopped:
-        return stop(stopped)
+        raise Barred(stop(stopped)) from None
     if (found := mishap(answer)) is not None:
-        return wrong(found.code, function=function, **found.values)
+        raise Barred(wrong(found.code, function=function, **found.values))
     if not isinstance(answer.value, dict):
-        return wrong(
-            "no_dictionary", function=function, kind=getattr(answer.value, "type_name", type(answer.value).__name__)
-        )
+        kind = getattr(answer.value, "type_name", type(answer.value).__name__)
+        raise Barred(wrong("no_dictionary", function=function, kind=kind))
     return answer.value
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from svertka.course.answer_sheets import names_all, read_sheet
-from svertka.course.findings import Finding, Part, part, right, wrong
+from svertka.course.findings import Barred, Finding, Part, part, right, wrong
 from svertka.evaluate.intervals import share
 from svertka.explain.patches import level_of
 from svertka.messages import LANGUAGES, catalogue
@@ -50,13 +50,7 @@ class RaceRow:
 def race(file: Path) -> Iterator[Finding]:
     """A sheet: ``csv``, ``quicker``, ``times``, ``better`` and ``sentence``."""
     sheet = read_sheet(file, {"csv": str, "quicker": str, "times": float, "better": str, "sentence": str})
-    if isinstance(sheet, Finding):
-        yield sheet
-        return
     laps = read_race(file.parent / Path(sheet["csv"]).expanduser())
-    if isinstance(laps, Finding):
-        yield laps
-        return
     yield right("race_table", n=len(laps), names=list(RACERS))
     seconds = {name: median(lap.epoch_s for lap in laps if lap.network == name) for name in RACERS}
     yield _quicker(seconds, sheet["quicker"], sheet["times"])
@@ -66,38 +60,44 @@ def race(file: Path) -> Iterator[Finding]:
     yield _race_sentence(sheet["sentence"], {name: 100 * each.value for name, each in accuracy.items()})
 
 
-def read_race(path: Path) -> list[RaceRow] | Finding:
-    """The epochs of a table of ``lab race``, both networks there, or what is wrong with it."""
+def read_race(path: Path) -> list[RaceRow]:
+    """The epochs of a table of ``lab race``.
+
+    Raises:
+        Barred: it is none, or a network isn't there, or they ran differently.
+    """
     try:
         rows = list(csv.DictReader(io.StringIO(read_file(path).decode("utf-8"))))
     except (OSError, UnicodeDecodeError, csv.Error):
-        return wrong("no_race", path=str(path))
+        raise Barred(wrong("no_race", path=str(path))) from None
     if not rows or tuple(rows[0]) != LAP_COLUMNS:
-        return wrong("no_race", path=str(path))
+        raise Barred(wrong("no_race", path=str(path)))
     laps = []
     for number, row in enumerate(rows, 2):
         try:
             lap = RaceRow(row["network"], int(row["epoch"]), float(row["epoch_s"]), float(row["elapsed_s"]),
                           int(row["right"]), int(row["held_out_n"]))  # fmt: skip
         except (TypeError, ValueError):
-            return wrong("race_row", n=number, path=path.name)
+            raise Barred(wrong("race_row", n=number, path=path.name)) from None
         if not (0 <= lap.right <= lap.held_out_n and lap.held_out_n and 0 < lap.epoch_s <= 1.001 * lap.elapsed_s < 1e9):
-            return wrong("race_row", n=number, path=path.name)
+            raise Barred(wrong("race_row", n=number, path=path.name))
         laps.append(lap)
-    return _whole_race(laps, path) or laps
+    _check_whole(laps, path)
+    return laps
 
 
-def _whole_race(laps: list[RaceRow], path: Path) -> Finding | None:
-    """What is missing in a race; None if it is whole."""
+def _check_whole(laps: list[RaceRow], path: Path) -> None:
+    """Refuses a race in which something is missing."""
     epochs = {name: [lap.epoch for lap in laps if lap.network == name] for name in RACERS}
     for name in RACERS:
         if not epochs[name]:
-            return wrong("race_without", name=name, path=path.name)
+            raise Barred(wrong("race_without", name=name, path=path.name))
     if len({lap.held_out_n for lap in laps}) > 1 or len({tuple(each) for each in epochs.values()}) > 1:
-        return wrong("race_unequal", part(RACERS[0], len(epochs[RACERS[0]])), part(RACERS[1], len(epochs[RACERS[1]])))
+        raise Barred(
+            wrong("race_unequal", part(RACERS[0], len(epochs[RACERS[0]])), part(RACERS[1], len(epochs[RACERS[1]])))
+        )
     if epochs[RACERS[0]] != list(range(1, len(epochs[RACERS[0]]) + 1)):
-        return wrong("race_unequal")
-    return None
+        raise Barred(wrong("race_unequal"))
 
 
 def _quicker(seconds: Mapping[str, float], said: str, times: float) -> Finding:
@@ -158,40 +158,33 @@ _VERDICTS = {
 def strategies(file: Path) -> Iterator[Finding]:
     """A sheet: ``folder`` of ``svertka compare``, ``verdict`` on fine-tuning against the probe, ``sentence``."""
     sheet = read_sheet(file, {"folder": str, "verdict": str, "sentence": str})
-    if isinstance(sheet, Finding):
-        yield sheet
-        return
     folder = file.parent / Path(sheet["folder"]).expanduser()
     try:
         comparison = from_dict(Comparison, read_json(folder / "comparison.json"), newer=True)
     except (OSError, ValueError, TypeError, RecursionError):
         yield wrong("no_comparison", path=str(folder))
         return
-    pair = _pair(comparison)
-    if isinstance(pair, Finding):
-        yield pair
-        return
-    probe, tuned, versus = pair
+    probe, tuned, versus = _pair(comparison)
     yield right("comparison", first=probe.name, second=tuned.name, n=versus.difference.n)
     yield _verdict(versus, sheet["verdict"], tuned.name)
     rows = [(row.name, row.accuracy) for row in (probe, tuned)]
     yield _sentence(sheet["sentence"], {name: 100 * each.value for name, each in rows if each is not None})
 
 
-def _pair(comparison: Comparison) -> tuple[LeaderboardRow, LeaderboardRow, Versus] | Finding:
+def _pair(comparison: Comparison) -> tuple[LeaderboardRow, LeaderboardRow, Versus]:
     """The probe, a fine-tuned network, and the difference between them on the same images."""
     judged = [row for row in comparison.standings if row.accuracy is not None and len(row.folds) == comparison.folds]
     probes = [row for row in judged if row.strategy == "probe"]
     tuned = [row for row in judged if row.strategy not in ("probe", "scratch")]
     if not probes or not tuned:
-        return wrong("no_pair", names=[row.name for row in comparison.standings])
+        raise Barred(wrong("no_pair", names=[row.name for row in comparison.standings]))
     if comparison.set_aside < 1:
-        return wrong("no_test_set")
+        raise Barred(wrong("no_test_set"))
     for row in tuned:
         for other in probes:
             if row.versus_cheapest is not None and row.versus_cheapest.other == other.name:
                 return other, row, row.versus_cheapest
-    return wrong("no_pair", names=[row.name for row in comparison.standings])
+    raise Barred(wrong("no_pair", names=[row.name for row in comparison.standings]))
 
 
 def _verdict(versus: Versus, said: str, name: str) -> Finding:
@@ -220,14 +213,8 @@ class StageLine:
 def activations(file: Path) -> Iterator[Finding]:
     """A sheet: ``folder`` of ``svertka explain``, ``sees_px`` (one a stage), ``edges`` and ``objects`` (a stage)."""
     sheet = read_sheet(file, {"folder": str, "sees_px": list, "edges": float, "objects": float})
-    if isinstance(sheet, Finding):
-        yield sheet
-        return
     folder = file.parent / Path(sheet["folder"]).expanduser()
     stages = read_stages(folder)
-    if isinstance(stages, Finding):
-        yield stages
-        return
     yield right("explained", n=len(stages))
     yield _fields(stages, sheet["sees_px"])
     for field, level in (("edges", "first"), ("objects", "last")):
@@ -236,10 +223,14 @@ def activations(file: Path) -> Iterator[Finding]:
         yield right(f"stage_{field}", n=int(said)) if fits else wrong(f"stage_{field}", got=said, n=len(stages))
 
 
-def read_stages(folder: Path) -> list[StageLine] | Finding:
-    """The stages of the first image of a page, or what is wrong with it."""
+def read_stages(folder: Path) -> list[StageLine]:
+    """The stages of the first image of a page.
+
+    Raises:
+        Barred: it is no such page, has too few stages, or a picture isn't there.
+    """
     if not is_explanation(folder):
-        return wrong("no_explanation", path=str(folder))
+        raise Barred(wrong("no_explanation", path=str(folder)))
     html = read_file(folder / PAGE).decode("utf-8", "replace")
     stages: dict[int, StageLine] = {}
     for language in LANGUAGES:
@@ -247,12 +238,12 @@ def read_stages(folder: Path) -> list[StageLine] | Finding:
             number, sees = int(found["number"]), re.sub(r"\D", "", found["n"] or "")
             stages.setdefault(number, StageLine(number, int(sees or 0)))
     if len(stages) < 2:
-        return wrong("few_stages", n=len(stages))
+        raise Barred(wrong("few_stages", n=len(stages)))
     lines = [stages[number] for number in sorted(stages)]
     for stage in lines:
         pictures = list(folder.glob(f"*-stage{stage.number}.png"))
         if not pictures or not read_head(pictures[0], 8).startswith(b"\x89PNG"):
-            return wrong("no_stage_picture", n=stage.number)
+            raise Barred(wrong("no_stage_picture", n=stage.number))
     return lines
 
 

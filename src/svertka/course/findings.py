@@ -54,6 +54,14 @@ class TaskVerdict:
         return bool(self.findings) and all(finding.right for finding in self.findings)
 
 
+class Barred(Exception):
+    """What was found bars the way to all other checks of a solution."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
 def right(code: str, **values: object) -> Finding:
     """A finding of something that is as it should be."""
     return Finding(right=True, code=code, values=values)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from svertka.course.array_tasks import begun
 from svertka.course.counterexample import mishap, stop
-from svertka.course.findings import Finding, part, right, size_text, wrong
+from svertka.course.findings import Barred, Finding, part, right, size_text, wrong
 from svertka.course.sandbox import Stopped, Student, StudentLimits
 from svertka.data.digits import load_digits
 from svertka.engine.convolution import conv2d
@@ -62,12 +62,12 @@ class GradientFacts:
     entries: list[tuple[str, list[int], float, float]]
 
 
-def _believed(kind: type[Facts], value: object) -> Facts | Finding:
+def _believed(kind: type[Facts], value: object) -> Facts:
     """What the solution's process says, as a record, if it is one."""
     try:
         return from_dict(kind, value)
     except TypeError:
-        return stop(Stopped("garbage"))
+        raise Barred(stop(Stopped("garbage"))) from None
 
 
 # --- a VGG block ---------------------------------------------------------------------------------------------------
@@ -82,9 +82,7 @@ def vgg_block(file: Path) -> Iterator[Finding]:
     if find_spec("torch") is None:
         raise MissingExtraError("the task vgg-block needs torch, not installed here; run: pip install 'svertka[train]'")
     with Student(file, _TORCH) as student:
-        yield (start := begun(student, "vgg_block"))
-        if not start.right:
-            return
+        yield begun(student, "vgg_block")
         for positive in (True, False):  # with positive numbers every gradient flows; with both signs ReLU shows
             for seed, block in enumerate(BLOCKS):
                 found = _block(student, block, positive, seed)
@@ -108,8 +106,6 @@ def _block(student: Student, block: Block, positive: bool, seed: int) -> Finding
     if (found := mishap(answer)) is not None:
         return wrong(found.code, part("call", asked), part("input", x), function="vgg_block", **found.values)
     facts = _believed(BlockFacts, answer.value)
-    if isinstance(facts, Finding):
-        return facts
     if not isinstance(facts.output, np.ndarray):
         return wrong("no_module", part("call", asked), kind=facts.kind)
     return _judged(block, asked, x, facts)
@@ -172,9 +168,7 @@ def numpy_cnn(file: Path) -> Iterator[Finding]:
     """
     train_NHW, train_N, test_NHW, test_N = _digits()
     with Student(file, StudentLimits(seconds=_SECONDS, memory_bytes=3 << 30)) as student:
-        yield (start := begun(student, *_FUNCTIONS))
-        if not start.right:
-            return
+        yield begun(student, *_FUNCTIONS)
         for count in (1, 5):  # one image makes the smaller counterexample
             found = _gradients(student, train_NHW[:count], train_N[:count])
             if found is not None:
@@ -208,8 +202,6 @@ def _gradients(student: Student, images: Array, labels: Array) -> Finding | None
     if (found := mishap(answer)) is not None:
         return wrong(found.code, function="loss_and_gradients", **found.values)
     facts = _believed(GradientFacts, answer.value)
-    if isinstance(facts, Finding):
-        return facts
     if not np.isfinite(facts.loss):
         return wrong("loss_not_finite")
     if not any(len(shape) == 4 for shape in facts.shapes.values()):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from svertka.course.answer_sheets import read_sheet
-from svertka.course.findings import Finding, Part, part, right, wrong
+from svertka.course.findings import Barred, Finding, Part, part, right, wrong
 from svertka.data.rows import read_table
 from svertka.errors import SvertkaError
 from svertka.evaluate.intervals import share
@@ -26,8 +26,7 @@ _CLOSE = 0.001
 def pipeline(path: Path) -> Iterator[Finding]:
     """A run folder, or a sheet: ``csv`` with split, path, label, predicted; ``accuracy``, ``low``, ``high``."""
     if path.is_dir():
-        run = _loaded(path)
-        yield from _run(run) if isinstance(run, RunRecord) else [run]
+        yield from _run(_loaded(path))
         return
     findings, _ = _own_script(path)
     yield from findings
@@ -37,9 +36,6 @@ def classifier(path: Path) -> Iterator[Finding]:
     """The same, and it is better than the commonest class; a run folder must be of a pretrained network."""
     if path.is_dir():
         run = _loaded(path)
-        if not isinstance(run, RunRecord):
-            yield run
-            return
         yield from _run(run)
         yield _transferred(run)
         accuracy, rates = run.evaluation.metrics["accuracy"], np.bincount(run.test.labels_N) / len(run.test)
@@ -60,11 +56,11 @@ def _better_than_commonest(accuracy: Estimate, commonest: float) -> Finding:
 # --- a run folder --------------------------------------------------------------------------------------------------
 
 
-def _loaded(folder: Path) -> RunRecord | Finding:
+def _loaded(folder: Path) -> RunRecord:
     try:
         return load_run(folder)
     except SvertkaError as error:
-        return wrong("no_run", text=str(error))
+        raise Barred(wrong("no_run", text=str(error))) from None
 
 
 def _run(run: RunRecord) -> Iterator[Finding]:
@@ -157,11 +153,7 @@ def _transferred(run: RunRecord) -> Finding:
 def _own_script(file: Path) -> tuple[list[Finding], tuple[Estimate, float] | None]:
     """Findings, and the accuracy of the predictions beside the share of the commonest class, if it came so far."""
     sheet = read_sheet(file, {"csv": str, "accuracy": float, "low": float, "high": float})
-    if isinstance(sheet, Finding):
-        return [sheet], None
     rows = _rows(file.parent / Path(sheet["csv"]).expanduser())
-    if isinstance(rows, Finding):
-        return [rows], None
     findings = [_rows_disjoint(rows)]
     test = [row for row in rows if row["split"] == "test"]
     findings.append(_rows_judged(rows, test))
@@ -175,22 +167,22 @@ def _own_script(file: Path) -> tuple[list[Finding], tuple[Estimate, float] | Non
     return findings, (truth, max(map(labels.count, set(labels))) / len(labels))
 
 
-def _rows(path: Path) -> list[dict[str, Any]] | Finding:
+def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         table = read_table(path)
     except (SvertkaError, OSError):
-        return wrong("no_predictions", path=str(path))
+        raise Barred(wrong("no_predictions", path=str(path))) from None
     names = [name.strip().casefold() for name in table.header]
     missing = [name for name in COLUMNS if name not in names]
     if missing or not table.rows:
-        return wrong("no_column", name=missing[0] if missing else "", names=list(COLUMNS))
+        raise Barred(wrong("no_column", name=missing[0] if missing else "", names=list(COLUMNS)))
     rows = []
     for number, cells in table.rows.items():
         row = dict(zip(names, (cell.strip() for cell in cells), strict=False))
         row = {name: row.get(name, "") for name in COLUMNS}
         row["split"] = {"validation": "val", "valid": "val", "training": "train"}.get(row["split"], row["split"])
         if row["split"] not in SPLIT_NAMES or not row["path"] or not row["label"]:
-            return wrong("bad_row", n=number, path=path.name)
+            raise Barred(wrong("bad_row", n=number, path=path.name))
         rows.append(row)
     return rows
 

@@ -12,9 +12,6 @@ from svertka.errors import SvertkaError
 def kaggle(file: Path) -> Iterator[Finding]:
     """A sheet: ``submission`` and ``sample``, two CSV files."""
     sheet = read_sheet(file, {"submission": str, "sample": str})
-    if isinstance(sheet, Finding):
-        yield sheet
-        return
     tables: list[Table] = []
     for name in ("sample", "submission"):
         path = file.parent / Path(sheet[name]).expanduser()

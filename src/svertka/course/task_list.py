@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from svertka.course.findings import Finding
+from svertka.course.findings import Barred, Finding
 from svertka.errors import check_known
 
 
@@ -16,8 +16,8 @@ class CourseTask:
     Attributes:
         chapter: of the course; "P" are the practical tasks at its end.
         file: name of what ``svertka course start`` writes.
-        check: ``module:function`` of this package: takes the path, yields findings, stops after the first that bars the
-            way to others.
+        check: ``module:function`` of this package: takes the path, yields findings, ends or raises ``Barred`` at the
+            first that bars the way to others.
         folder: whether a folder may be handed in instead of the file.
     """
 
@@ -40,8 +40,10 @@ class CourseTask:
     def findings(self, path: Path) -> Iterator[Finding]:
         """Checks a solution."""
         module, _, function = self.check.partition(":")
-        found: Iterator[Finding] = getattr(import_module(f"svertka.course.{module}"), function)(path)
-        return found
+        try:
+            yield from getattr(import_module(f"svertka.course.{module}"), function)(path)
+        except Barred as barred:
+            yield barred.finding
 
 
 TASKS: tuple[CourseTask, ...] = (
