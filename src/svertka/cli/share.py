@@ -11,8 +11,8 @@ import typer
 from svertka.bundle.bundle import load_bundle
 from svertka.cli.inputs import Input, find_inputs
 from svertka.cli.options import Bundle, Language
-from svertka.cli.output import may_write, phrase, say
-from svertka.errors import ConfigError, ImageRejected, NotFoundError
+from svertka.cli.output import in_a_folder, may_write, phrase, say
+from svertka.errors import ConfigError, ImageRejected
 from svertka.messages import shown
 from svertka.page.page_html import SampleImage
 from svertka.page.page_samples import bare_image
@@ -51,9 +51,7 @@ def share(
     if path.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out is {out}; expected a name that ends in .html or .htm.")
     inputs = find_inputs(samples or [])
-    if not path.parent.is_dir():
-        raise NotFoundError(f"{path.parent} does not exist; expected a folder to write {path.name} into.")
-    may_write(path, (one.file for one in inputs), is_single_file)
+    may_write(in_a_folder(path), (one.file for one in inputs), is_single_file)
     loaded = load_bundle(bundle)
     write_single_file(loaded, path, _samples(inputs, loaded.preprocess), language)
     say(phrase("shared", path=str(path), size=path.stat().st_size / 1e6))
